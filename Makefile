@@ -1,0 +1,55 @@
+# README's two commands: `make demo` and `make test`. Everything they need is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+SOURCES := pyproject.toml constraints.txt
+
+.PHONY: demo test lint types unit notebooks coverage bench zoo data clean
+
+demo: $(VENV)/.installed
+	$(BIN)/ncbounds evaluate data/zoo --out $(RUN)
+
+test: $(VENV)/.dev lint types unit notebooks
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy -p ncbounds
+
+unit: $(VENV)/.dev
+	$(THREADS) $(BIN)/pytest -n auto -m "not slow" tests
+
+notebooks: $(VENV)/.dev
+	$(THREADS) $(BIN)/pytest --nbmake --nbmake-timeout=300 notebooks
+
+# Full coverage simulations of every certificate: minutes to hours.
+coverage: $(VENV)/.dev
+	$(THREADS) $(BIN)/pytest -n auto -m slow --timeout=0 tests
+
+# Ratios to the floor; never part of the tests.
+bench: $(VENV)/.dev
+	for script in tests/bench/bench_*.py; do $(THREADS) $(BIN)/python $$script || exit 1; done
+
+# Train the shipped checkpoints again / make the shipped images again from the idx files.
+zoo: $(VENV)/.installed
+	$(THREADS) $(BIN)/python -m ncbounds.zoo --out data/zoo
+
+data: $(VENV)/.installed
+	$(BIN)/python -m ncbounds.zoo.fashion14 --out data/fashion14.npz
+
+$(VENV)/.installed: $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[plots]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,60 @@
+"""ncbounds: what can be guaranteed about a saved classifier's error, and under which assumption.
+
+The public names below are imported on first use, so that ``import ncbounds`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+#: Public name -> module that has it.
+_WHERE = {
+    "Classifier": "ncbounds.checkpoints.build",
+    "Evidence": "ncbounds.evidence",
+    "LinearHead": "ncbounds.linear_head",
+    "Report": "ncbounds.report",
+    "Sample": "ncbounds.samples.sample",
+    "evaluate": "ncbounds.evaluation",
+    "extract": "ncbounds.samples.extract",
+    "load_checkpoint": "ncbounds.checkpoints.read",
+    "load_report": "ncbounds.report",
+    "split": "ncbounds.samples.sample",
+    "sweep": "ncbounds.sweeps",
+}
+_MODULES = ("bounds", "errors", "geometry", "numerics", "zoo")
+
+__all__ = ["__version__", *_WHERE, *_MODULES]
+
+if TYPE_CHECKING:
+    from ncbounds import bounds as bounds
+    from ncbounds import errors as errors
+    from ncbounds import geometry as geometry
+    from ncbounds import numerics as numerics
+    from ncbounds import zoo as zoo
+    from ncbounds.checkpoints.build import Classifier as Classifier
+    from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
+    from ncbounds.evaluation import evaluate as evaluate
+    from ncbounds.evidence import Evidence as Evidence
+    from ncbounds.linear_head import LinearHead as LinearHead
+    from ncbounds.report import Report as Report
+    from ncbounds.report import load_report as load_report
+    from ncbounds.samples.extract import extract as extract
+    from ncbounds.samples.sample import Sample as Sample
+    from ncbounds.samples.sample import split as split
+    from ncbounds.sweeps import sweep as sweep
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(import_module(_WHERE[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"ncbounds.{name}")
+    else:
+        raise AttributeError(f"module 'ncbounds' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,30 @@
+"""The catalogue of bounds, family by family."""
+
+from functools import cache
+
+from ncbounds.bounds._bound import Bound, Outcome, View, bound
+from ncbounds.errors import UnknownName, suggest
+
+__all__ = ["Bound", "Outcome", "View", "bound", "catalogue", "get"]
+
+
+@cache
+def catalogue() -> tuple[Bound, ...]:
+    """Return all bounds: holdout, margin, collapse, distribution, in the order of tables."""
+    from ncbounds.bounds import collapse, distribution, holdout, margin
+
+    return (*holdout.BOUNDS, *margin.BOUNDS, *collapse.BOUNDS, *distribution.BOUNDS)
+
+
+def get(name: str) -> Bound:
+    """Return the bound with id ``name``.
+
+    Raises
+    ------
+    UnknownName
+        With the nearest known id.
+    """
+    known = {b.id: b for b in catalogue()}
+    if name not in known:
+        raise UnknownName(f"no bound {name!r}; {suggest(name, list(known))}")
+    return known[name]

@@ -1,0 +1,279 @@
+"""A bound: metadata as data, and one pure function of what it may see."""
+
+import hashlib
+import importlib
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from ncbounds.bounds._kind import judge
+from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
+from ncbounds.evidence import FIELD, Evidence
+from ncbounds.linear_head import Floats, LinearHead
+from ncbounds.results import BoundResult, Kind, MeasureResult, Target
+from ncbounds.samples.roles import Role
+from ncbounds.samples.sample import Sample
+
+#: Parts of the evidence beside the bound's own sample; each is a field of Evidence.
+Part = Literal["head", "fit", "unlabelled", "procedure", "priors", "network"]
+RoleWanted = Role | Literal["any"]
+
+#: Where a row is evaluated: the sample of the role that is asked for, else the next stronger one.
+#: "any" (moment estimates) prefers the sample that nothing was fitted on.
+SOURCES: dict[RoleWanted, tuple[Role, ...]] = {
+    "holdout": ("holdout",),
+    "head": ("head", "holdout"),
+    "any": ("holdout", "head"),
+    "fit": ("fit",),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one bound sees: its sample and the parts that it declared; all else is None.
+
+    Attributes
+    ----------
+    sample : Sample
+        The sample that the row's probability is over.
+    head : LinearHead
+    fit, unlabelled : Sample or None
+    procedure, network : object or None
+    priors : array of shape (C,) or None
+    stratified : bool
+        Whether class counts were fixed by design; then the pooled error is the one weighted by the
+        sample's own class frequencies.
+    """
+
+    sample: Sample
+    head: LinearHead
+    fit: Sample | None
+    unlabelled: Sample | None
+    procedure: Any
+    network: Any
+    priors: Floats | None
+    stratified: bool
+
+    @property
+    def margins(self) -> Floats:
+        """Margins of the head on the sample, shape (n,)."""
+        return self.sample.margins(self.head)
+
+    @property
+    def wrong(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Error indicators, shape (n,): ties and non-finite logits are errors."""
+        return ~(self.margins > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a bound's function returns.
+
+    Attributes
+    ----------
+    value : float
+        Rounded up; nan if undefined (then ``reasons`` says why).
+    n : int
+        Number of points or blocks that the confidence term divides by.
+    terms : dict of float
+    reasons : tuple of str
+    details : dict
+        Choices made and diagnostics; JSON-able.
+    head : LinearHead or None
+        The classifier that the value speaks about, if it is not the saved one.
+    target : str or None
+        The row's target where it depends on parameters.
+    weights : array of shape (C,) or None
+        Class weights of the error that the value speaks about (None: the law's own).
+    """
+
+    value: float
+    n: int
+    terms: Mapping[str, float] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    head: LinearHead | None = None
+    target: Target | None = None
+    weights: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """One statement: what it needs, what it is worth at best, and the function that computes it.
+
+    Made by the decorator :func:`bound`; call it as ``bound(evidence, delta=0.05)``.
+
+    Attributes
+    ----------
+    id, family, title : str
+    kind : str
+        The best kind that a row can have; the evidence decides.
+    role : str
+        Role of the sample that the probability is over; ``"any"`` for moment estimates.
+    target : str
+    function : callable ``(view, delta, **params) -> Outcome``
+    requires, optional : tuple of str
+        Parts of the evidence that must be there, and that are used if they are.
+    variants : tuple of dict
+        Parameters of the rows that it gives, one row each.
+    also_fit : bool
+        Whether it is also evaluated on ``fit``, as a plug-in.
+    assumptions : tuple of str
+        Shown as reasons on every row that is not a certificate.
+    references : tuple of str
+        Keys of the bibliography.
+    decreasing_in : tuple of str
+        ``"n"`` and/or ``"delta"``.
+    invariant_to : tuple of str
+        Of ``"relabelling", "rotation", "translation", "feature scale", "head scale",
+        "common row"``.
+    """
+
+    id: str
+    family: str
+    title: str
+    kind: Kind
+    role: RoleWanted
+    target: Target
+    function: Callable[..., Outcome]
+    requires: tuple[Part, ...] = ("head",)
+    optional: tuple[Part, ...] = ()
+    variants: tuple[Mapping[str, Any], ...] = ({},)
+    also_fit: bool = True
+    assumptions: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    decreasing_in: tuple[str, ...] = ()
+    invariant_to: tuple[str, ...] = ()
+
+    @property
+    def spends_delta(self) -> bool:
+        """Whether a row can be a certificate or conditional and so takes part in a union."""
+        return self.kind in ("certificate", "conditional")
+
+    @cached_property
+    def source_hash(self) -> str:
+        """Hash of the function's source, recorded with every result."""
+        return hashlib.sha256(inspect.getsource(self.function).encode()).hexdigest()[:16]
+
+    def planned(self, evidence: Evidence) -> list[tuple[Role, Mapping[str, Any]]]:
+        """Rows that it gives on ``evidence``: pairs of role and parameters."""
+        if any(getattr(evidence, part) is None for part in self.requires):
+            return []
+        roles = [r for r in SOURCES[self.role] if evidence.sample(r) is not None][:1]
+        if self.also_fit and self.role != "fit" and evidence.fit is not None:
+            roles.append("fit")
+        return [(role, params) for role in roles for params in self.variants]
+
+    def __call__(
+        self, evidence: Evidence, delta: float = 0.05, *, role: Role | None = None, **params: Any
+    ) -> BoundResult | MeasureResult:
+        """Evaluate one row.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        delta : float in (0, 1)
+        role : str, optional
+            Which sample; by default the one of the bound's role or the next stronger one.
+        **params
+            Parameters of the row; by default those of the first variant.
+
+        Raises
+        ------
+        MissingEvidence
+            If a sample or a part is missing.
+        RoleError
+            If ``role="test"``: no bound may read the test sample.
+        """
+        if not 0.0 < delta < 1.0:
+            raise InvalidSample(f"delta is a probability in (0, 1), found {delta}")
+        if role == "test":
+            raise RoleError("no bound may read the test sample; it only measures the error")
+        sample = self._sample(evidence, role)
+        chosen = dict(params) if params else dict(self.variants[0])
+        verdict = judge(self, sample, evidence, delta)
+        start = time.perf_counter()
+        outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
+        seconds = time.perf_counter() - start
+        common: dict[str, Any] = {
+            "bound": self.id,
+            "family": self.family,
+            "kind": verdict.kind,
+            "target": outcome.target or self.target,
+            "role": sample.role,
+            "n": outcome.n,
+            "delta": delta if self.spends_delta else np.nan,
+            "params": chosen,
+            "reasons": (*verdict.reasons, *outcome.reasons),
+            "terms": outcome.terms,
+            "details": outcome.details,
+            "seconds": seconds,
+            "checkpoint": evidence.checkpoint,
+            "provenance": {**evidence.provenance, "source": self.source_hash},
+        }
+        result: BoundResult | MeasureResult
+        if self.kind == "measure":
+            result = MeasureResult(measure=float(outcome.value), **common)
+        else:
+            result = BoundResult(value=float(outcome.value), **common)
+        object.__setattr__(result, "_outcome", outcome)
+        return result
+
+    def __reduce__(self) -> tuple[Callable[[str, str], "Bound"], tuple[str, str]]:
+        # the decorated name is this object, not the function, so it is pickled by that name
+        return _by_name, (self.function.__module__, self.function.__qualname__)
+
+    def _sample(self, evidence: Evidence, role: Role | None) -> Sample:
+        roles = SOURCES[self.role] if role is None else (role,)
+        for part in self.requires:
+            if getattr(evidence, part) is None:
+                raise MissingEvidence(f"{self.id} needs {part}; pass Evidence({part}=...)")
+        for r in roles:
+            if (found := evidence.sample(r)) is not None:
+                if found.n == 0:
+                    raise InvalidSample(f"the {r} sample is empty")
+                return found
+        raise MissingEvidence(
+            f"{self.id} needs a sample of role {' or '.join(roles)}, found "
+            f"{', '.join(evidence.samples()) or 'none'}; pass Evidence({FIELD[roles[0]]}=...)"
+        )
+
+    def _view(self, evidence: Evidence, sample: Sample) -> View:
+        seen = {*self.requires, *self.optional}
+        fit = evidence.fit if "fit" in seen and sample.role != "fit" else None
+        return View(
+            sample=sample,
+            head=evidence.head,
+            fit=fit,
+            unlabelled=evidence.unlabelled if "unlabelled" in seen else None,
+            procedure=evidence.procedure if "procedure" in seen else None,
+            network=evidence.network if "network" in seen else None,
+            priors=evidence.class_priors() if "priors" in seen else None,
+            stratified=sample.sampling == "stratified",
+        )
+
+
+def bound(**metadata: Any) -> Callable[[Callable[..., Outcome]], Bound]:
+    """Make a :class:`Bound` of a function ``(view, delta, **params) -> Outcome``.
+
+    The function's name is the bound's id, its docstring the explanation, and the docstring's first
+    line the title. See :class:`Bound` for the keywords.
+    """
+
+    def make(function: Callable[..., Outcome]) -> Bound:
+        doc = inspect.getdoc(function) or ""
+        return Bound(
+            id=function.__name__, title=doc.partition("\n")[0], function=function, **metadata
+        )
+
+    return make
+
+
+def _by_name(module: str, name: str) -> Bound:
+    found: Bound = getattr(importlib.import_module(module), name)
+    return found

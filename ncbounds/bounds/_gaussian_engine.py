@@ -1,0 +1,234 @@
+r"""The Gaussian certificate of a linear head in its homogeneous form.
+
+Used by the bounds on the saved head and on the head restricted to a subspace::
+
+    gaussian_head_value(rays, delta, thetas=THETAS) -> GaussianValue(value, terms, details)
+
+    rays = Rays.of(features, labels, logits, weight, bias, centre=None, constant=True)
+
+``rays`` (:class:`ncbounds.bounds._homogeneous.Rays`) holds the head and the sample in any dimension
+p: features of shape (n, d), already in the coordinates in which the head is to be certified (for a
+subspace: ``U'(f - q)`` of shape (n, r) with ``weight = W U`` and ``bias = b + W q``), labels (n,)
+and the (n, C) logits of exactly that head. ``value`` is rounded up and may exceed 1; ``terms`` add
+up to it; ``details`` are JSON-able. Rows that are not finite, or whose label the head has no output
+for, count with loss 1. The caller guarantees that the map to these features was fixed before the
+rows were drawn.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from ncbounds.bounds import _gaussian_search as gs
+from ncbounds.bounds._homogeneous import Rays
+from ncbounds.linear_head import Floats, Ints
+from ncbounds.numerics import down, gaussian_kl, gaussian_loss, kl_upper, ln_xi, up
+
+#: Thresholds in units of the prior noise; ln 13 is their price.
+THETAS: tuple[float, ...] = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
+
+#: Numbers in a block of gaps.
+BLOCK = 4_000_000
+EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class GaussianValue:
+    """Value of the certificate, rounded up, with its terms and the choices it made."""
+
+    value: float
+    terms: Mapping[str, float]
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Projector:
+    """Where the posterior noise is smaller than the prior noise.
+
+    Attributes
+    ----------
+    name : {"all", "rows", "rows and constant"}
+        Everywhere; in the row space of V; in that and the constant coordinate.
+    ranks : tuple of int
+        Rank for each scale.
+    """
+
+    name: str
+    ranks: tuple[int, ...]
+
+    def bases(self, rays: Rays) -> list[Floats | None]:
+        """Orthonormal bases (r+1, e) in the reduced coordinates, one per scale."""
+        return [rays.rows_in_basis(k) if self.name == "rows" else None for k in rays.kappas]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """One point of the family: noise sigma where the projector reaches, 1 elsewhere."""
+
+    projector: Projector
+    kappa: float
+    theta: float
+    mu: float
+    sigma: float
+
+
+def gaussian_head_value(
+    rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS
+) -> GaussianValue:
+    """Smallest value that the search finds, evaluated on all rows.
+
+    Parameters
+    ----------
+    rays : Rays
+    delta : float in (0, 1)
+    thetas : tuple of float
+        Thresholds, fixed before the sample; their number is paid for.
+    """
+    sizes = np.array([rays.size(k) for k in rays.kappas])
+    if not (np.isfinite(sizes) & (sizes > 0)).all() or not rays.usable.any():
+        reason = "the head separates no two classes" if rays.usable.any() else "no usable row"
+        return GaussianValue(1.0, {"empirical": 1.0}, {"degenerate": reason})
+    return evaluate(rays, best_posterior(rays, delta, thetas), delta, thetas)
+
+
+def projectors(rays: Rays) -> list[Projector]:
+    """Projectors worth trying, without those that coincide with a larger one."""
+    every, rank = len(rays.kappas), rays.basis.shape[1]
+    found = [Projector("all", (rays.dim,) * every)]
+    if rays.constant and rank + 1 < rays.dim:
+        found.append(Projector("rows and constant", (rank + 1,) * every))
+    reach = rank + int(rays.constant)
+    rows = tuple(rays.rows_in_basis(k).shape[1] for k in rays.kappas)
+    if 0 < max(rows) < reach or (not rays.constant and 0 < rank < rays.dim):
+        found.append(Projector("rows", rows))
+    return found
+
+
+def best_posterior(rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS) -> Posterior:
+    """Search over projectors, scales, thresholds, mu and sigma on a subsample."""
+    kinds = projectors(rays)
+    cost = gs.prices(
+        rays,
+        ranks=np.array([p.ranks for p in kinds], dtype=np.float64),
+        whole=np.array([p.name == "all" for p in kinds]),
+        thetas=thetas,
+        delta=delta,
+    )
+    scale = gs.start_scale(rays)
+    keep = np.flatnonzero(rays.usable)
+    closest = rays.closest(keep) / rays.lengths(rays.kappas[scale])[keep]
+    order = keep[np.argsort(closest, kind="stable")]
+    found = gs.search(_subsample(rays, order, gs.COARSE_ROWS, kinds), cost, scale)
+    fine = _subsample(rays, order, gs.FINE_ROWS, kinds)
+    found = found[np.argsort(gs.estimate(found, fine, cost), kind="stable")][:1]
+    best = gs.improve(found, fine, cost, step=0.05, stop=0.02, everything=False)[0]
+    return Posterior(
+        projector=kinds[int(best[gs.PROJECTOR])],
+        kappa=rays.kappas[int(best[gs.SCALE])],
+        theta=thetas[int(best[gs.THRESHOLD])],
+        mu=float(np.exp(best[gs.LOG_MU])),
+        sigma=float(np.exp(best[gs.LOG_SIGMA])),
+    )
+
+
+def evaluate(
+    rays: Rays, q: Posterior, delta: float, thetas: tuple[float, ...] = THETAS
+) -> GaussianValue:
+    """Value of one posterior on all rows, rounded up.
+
+    ``klinv(G, (KL + ln(|Theta||K| xi(n)/delta)) / n) / F``.
+    """
+    n, scale = rays.n, rays.kappas.index(q.kappa)
+    loss = gibbs_loss(rays, q)
+    # 1e-12: V is divided by its norm as computed
+    rank = (rays.classes - 1) * q.projector.ranks[scale]
+    divergence = gaussian_kl(rank, q.sigma, q.mu * q.mu * (1.0 + 1e-12))
+    choices = len(thetas) * len(rays.kappas)
+    fixed = float(up(math.log(choices) + ln_xi(n) - math.log(delta), 4))
+    noise = q.sigma if q.projector.name == "all" else 1.0
+    factor = float(down(special.ndtr(q.theta / noise / math.sqrt(2.0)), 16))
+    value = float(up(kl_upper(loss, up((divergence + fixed) / n, 2)) / factor))
+    plain = float(kl_upper(loss, up(fixed / n, 2)))
+    return GaussianValue(
+        value=value,
+        terms={
+            "empirical": loss / factor,
+            "confidence": (plain - loss) / factor,
+            "complexity": value - plain / factor,
+        },
+        details={
+            "kappa": q.kappa,
+            "theta": q.theta,
+            "mu": q.mu,
+            "sigma": q.sigma,
+            "projector": q.projector.name,
+            "rank": q.projector.ranks[scale],
+            "gibbs loss": loss,
+            "divergence": divergence,
+            "factor": factor,
+        },
+    )
+
+
+def gibbs_loss(rays: Rays, q: Posterior) -> float:
+    """Mean over all rows of the posterior's probability of a margin below the threshold.
+
+    Rounded up: t is lowered by what the products of length p may have lost before the loss, which
+    is an upper bound itself and decreases in t, is evaluated.
+    """
+    scale = rays.kappas.index(q.kappa)
+    basis = q.projector.bases(rays)[scale]
+    slope = q.mu / rays.size(q.kappa)
+    lengths = rays.lengths(q.kappa)
+    keep = np.flatnonzero(rays.usable)
+    losses = [float(rays.n - len(keep))]
+    lost_digits = 8.0 * EPS * (rays.dim + rays.classes)
+    step = max(1, BLOCK // max(rays.classes, rays.features.shape[1]))
+    for i in range(0, len(keep), step):
+        index = keep[i : i + step]
+        r = lengths[index]
+        v = np.full(len(index), q.sigma) * r
+        if q.projector.name != "all":
+            inside = np.minimum(projected(rays, q.projector, basis, q.kappa, index), r * r)
+            v = np.sqrt(q.sigma**2 * inside + (r * r - inside))
+        t = (q.sigma * slope * rays.gaps(index) - (q.theta * r)[:, None]) / v[:, None]
+        t -= lost_digits * (np.abs(t) / q.sigma**2 + q.mu + q.theta / q.sigma)
+        losses.extend(gaussian_loss(t).tolist())
+    return min(1.0, float(up(math.fsum(losses) / rays.n, 2)))
+
+
+def projected(
+    rays: Rays, projector: Projector, basis: Floats | None, kappa: float, index: Ints
+) -> Floats:
+    """``||Pi psi||^2`` of rows ``index``, shape (m,)."""
+    if projector.name == "all":
+        return rays.squares[index] + kappa * kappa
+    z = rays.coordinates(index)
+    if basis is None:
+        return np.asarray(np.einsum("ij,ij->i", z, z) + kappa * kappa)
+    if rays.constant:
+        z = np.column_stack([z, np.full(len(z), kappa)])
+    z = z @ basis
+    return np.asarray(np.einsum("ij,ij->i", z, z))
+
+
+def _subsample(rays: Rays, order: Ints, m: int, kinds: list[Projector]) -> gs.Subsample:
+    index, weights = gs.spread(order, m)
+    shares = [
+        [
+            projected(rays, p, b, k, index)
+            for k, b in zip(rays.kappas, p.bases(rays), strict=True)
+        ]
+        for p in kinds
+    ]
+    return gs.Subsample(
+        weights=weights,
+        gaps=rays.gaps(index),
+        squares=rays.squares[index],
+        shares=np.array(shares),
+        lost=1.0 - len(order) / rays.n,
+    )

@@ -1,0 +1,148 @@
+"""What an anchored certificate fixes on the first part of the labels, before it sees the second."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from ncbounds.heads import Procedure
+from ncbounds.linear_head import Floats, LinearHead, margins
+from ncbounds.numerics import catoni, gaussian_loss_fast, kl_upper
+from ncbounds.samples.sample import Sample
+
+#: Candidates for the shift theta and, as powers of 2 times the root mean square gap, the noise s.
+#: They are tried on the first part only, so their number costs nothing.
+THETAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+NOISE_EXPONENTS = tuple(np.arange(-7.0, 2.5, 0.5))
+#: Points that a candidate is tried on, and the smallest and largest inverse temperature.
+TRIED_ON = 400
+C_RANGE = (1e-3, 30.0)
+#: Below this cross-fitted error all points enter the Gibbs loss and nothing is counted.
+WHOLE_BELOW = 0.02
+#: Used where the first part is too small or too clean to choose by.
+FALLBACK = (1.0, 0.0, 1.0)
+
+
+class Anchor(NamedTuple):
+    """Constants that the first part fixes: any values are valid, these aim at a small value.
+
+    Attributes
+    ----------
+    centre : array of shape (d,)
+    kappa : float
+        Scale of the constant coordinate.
+    head : LinearHead
+        Fitted on the first part.
+    noise, theta, c : float
+    whole : bool
+        Whether errors of ``head`` are left to the Gibbs loss instead of being counted.
+    """
+
+    centre: Floats
+    kappa: float
+    head: LinearHead
+    noise: float
+    theta: float
+    c: float
+    whole: bool
+
+
+def anchor(first: Sample, procedure: Procedure, classes: int, n_rest: int, delta: float) -> Anchor:
+    """Fit and tune on the sample ``first``; ``n_rest`` points will be certified on."""
+    f = np.asarray(first.features, dtype=np.float64)
+    finite = f[np.isfinite(f).all(axis=1)]
+    centre = finite.mean(axis=0) if len(finite) else np.zeros(f.shape[1])
+    with np.errstate(over="ignore"):
+        kappa = (
+            float(np.sqrt(np.mean(np.sum((finite - centre) ** 2, axis=1)))) if len(finite) else 1
+        )
+    kappa = kappa if 0 < kappa < np.inf else 1.0
+    head = procedure(first.features, first.labels, classes)
+    noise, theta, c, whole = _tuned(first, procedure, classes, n_rest, delta, centre, kappa)
+    return Anchor(centre, kappa, head, noise, theta, c, whole)
+
+
+def stacked(head: LinearHead, centre: Floats, kappa: float) -> Floats:
+    """Rows ``(W, (b + W q)/kappa)`` of the homogeneous form, centred over classes; (C, d + 1)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        v = np.column_stack([head.weight, (head.bias + head.weight @ centre) / kappa])
+        centred: Floats = v - v.mean(axis=0)
+    return centred
+
+
+def _tuned(
+    first: Sample,
+    procedure: Procedure,
+    classes: int,
+    n_rest: int,
+    delta: float,
+    centre: Floats,
+    kappa: float,
+) -> tuple[float, float, float, bool]:
+    # rows of the first part are in random order within their origin, so halves alternate
+    halves = [np.arange(k, first.n, 2) for k in (0, 1)]
+    parts = [first.take(h) for h in halves]
+    if any(not _fits(p, classes) for p in parts):
+        return (*FALLBACK, False)
+    heads = [procedure(p.features, p.labels, classes) for p in parts]
+    v1, v2 = (stacked(h, centre, kappa) for h in heads)
+    gaps, right = zip(*(_gaps(parts[1 - k], heads[k], centre, kappa) for k in (0, 1)), strict=True)
+    t, ok = np.concatenate(gaps), np.concatenate(right)
+    n, total = first.n, first.n + n_rest
+    # two fits on n/2 points differ by more than fits on n and on all points are expected to
+    drift = float(np.sum((v1 - v2) ** 2)) * (n / 4.0) * (1.0 / n - 1.0 / total)
+    whole = bool(np.mean(~ok) < WHOLE_BELOW)
+    used = t if whole else t[ok]
+    share = 1.0 if whole else float(np.mean(ok))
+    if len(used) == 0 or not np.isfinite(drift):
+        return (*FALLBACK, whole)
+    found = _best(used, share, drift, n_rest, delta if whole else delta / 2.0)
+    return (*found, whole)
+
+
+def _best(
+    t: Floats, share: float, drift: float, n: int, delta: float
+) -> tuple[float, float, float]:
+    """Noise, shift and inverse temperature with the smallest predicted value."""
+    t = t[:: max(1, len(t) // TRIED_ON)]
+    scale = float(np.sqrt(np.mean(t**2)))
+    best: tuple[float, tuple[float, float, float]] = (math.inf, FALLBACK)
+    if not 0 < scale < math.inf:
+        return FALLBACK
+    for s in scale * 2.0 ** np.array(NOISE_EXPONENTS):
+        b = (drift / (2.0 * s * s) - math.log(delta)) / n
+        for theta in THETAS:
+            g = share * float(gaussian_loss_fast(t / s - theta).mean())
+            c = _temperature(g, float(kl_upper(min(g, 1.0), b)))
+            value = catoni(g, c, b) / float(ndtr(theta / math.sqrt(2.0)))
+            best = min(best, (value, (float(s), theta, c)))
+    return best[1]
+
+
+def _temperature(g: float, p: float) -> float:
+    """Inverse temperature at which Catoni's form equals the kl form, kept in C_RANGE."""
+    low, high = C_RANGE
+    if g <= 0 or p >= 1:
+        return high
+    return min(high, max(low, math.log(p * (1.0 - g) / (g * (1.0 - p)))))
+
+
+def _gaps(
+    part: Sample, head: LinearHead, centre: Floats, kappa: float
+) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
+    """``(V_y - V_j) psi / ||psi||`` of the finite points, and whether the head gets them right."""
+    f, y = np.asarray(part.features, dtype=np.float64), part.labels
+    keep = np.isfinite(f).all(axis=1) & (y < head.classes)
+    logits, y = head.logits(f[keep]), y[keep]
+    rows = np.arange(len(y))
+    length = np.sqrt(np.sum((f[keep] - centre) ** 2, axis=1) + kappa**2)
+    own = logits[rows, y]
+    rivals = logits.copy()
+    rivals[rows, y] = rivals[:, -1]
+    return (own[:, None] - rivals[:, :-1]) / length[:, None], margins(logits, y) > 0
+
+
+def _fits(part: Sample, classes: int) -> bool:
+    finite = np.isfinite(np.asarray(part.features, dtype=np.float64)).all(axis=1)
+    return bool((finite & (part.labels < classes)).any())

@@ -1,0 +1,141 @@
+"""Mean and variance of the few-shot gap from class moments, and the inequalities on them.
+
+For a query z of class i and m-shot class means of classes i and j, the gap is
+``Z = ||z - mean_j||^2 - ||z - mean_i||^2``; nearest class mean prefers j, or ties, iff ``Z <= 0``.
+Arrays over ordered pairs have shape (C, C), entry [i, j] for query class i and rival j; their
+diagonals carry no meaning.
+"""
+
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.geometry.unbiased import PairEstimates, estimate
+from ncbounds.linear_head import Floats
+from ncbounds.samples.fewshot_moments import PairwiseMoments, pairwise_moments
+from ncbounds.samples.sample import Sample
+
+Moments = Literal["corrected", "plug-in"]
+
+#: Reason of every row that puts estimates into a statement about population moments.
+ESTIMATED = "moments estimated"
+#: Most pairs of classes that a row names.
+NAMED_PAIRS = 5
+
+_SECOND_PASS: WeakKeyDictionary[Sample, PairwiseMoments] = WeakKeyDictionary()
+
+
+def pair_moments(sample: Sample, moments: Moments) -> PairEstimates:
+    """Moments of all pairs of classes of ``sample``: bias-corrected, or those of the points.
+
+    The second pass over the features is kept as long as the sample is, since several rows read it.
+
+    Raises
+    ------
+    InvalidSample
+        If a feature is not finite.
+    """
+    kept = _SECOND_PASS.get(sample)
+    if kept is None:
+        kept = pairwise_moments(sample.features, sample.labels, sample.moments)
+        _SECOND_PASS[sample] = kept
+    return estimate(kept) if moments == "corrected" else empirical(kept)
+
+
+def empirical(moments: PairwiseMoments) -> PairEstimates:
+    """Moments of the law that puts mass 1/n_c on each point of class c: biased, as published."""
+    n = np.where(moments.count > 0, moments.count, np.nan).astype(np.float64)
+    shrink = (n - 1.0) / n
+    variance = moments.variance * shrink
+    products = moments.trace_products * np.outer(shrink, shrink)
+    own = moments.spread * shrink[:, None]
+    # kap_c has the factor n/((n-1)(n-2)), the mean over the points 1/n
+    kap_shrink = shrink * (n - 2.0) / n
+    few = np.flatnonzero(~(moments.count >= 3))
+    return PairEstimates(
+        variance=variance,
+        variance_squared=variance**2,
+        trace_of_square=np.diag(products),
+        fourth=moments.fourth * shrink,
+        trace_products=products,
+        dist2=moments.dist2,
+        own=own,
+        rival=own.T,
+        rival_skew=-moments.skew.T * kap_shrink[None, :],
+        usable=moments.count >= 3,
+        reasons=(f"{len(few)} classes have fewer than 3 points",) if len(few) else (),
+    )
+
+
+def gap_mean(p: PairEstimates, m: float) -> Floats:
+    """``E Z = ||D||^2 + (v_j - v_i)/m``, shape (C, C); m may be infinite."""
+    mean: Floats = p.dist2 + (p.variance[None, :] - p.variance[:, None]) / m
+    return mean
+
+
+def gap_variance(p: PairEstimates, m: float) -> Floats:
+    """``Var Z`` for independent query and shots, shape (C, C); exact for every m >= 1.
+
+    The squared distance of a mean of m shots from its expectation has the variance
+    ``[M4 - v^2 + 2 (m-1) tr Sigma^2] / m^3``; of all covariances between the parts of Z one is not
+    zero, ``4 D' kap_j / m^2`` with ``kap = E (z - mu) ||z - mu||^2``.
+    """
+    square = p.trace_of_square
+    spread = (p.fourth - p.variance_squared) / m**3 + 2.0 * square * (1.0 / m**2 - 1.0 / m**3)
+    variance: Floats = (
+        4.0 * p.own
+        + (4.0 / m) * (p.rival + square[:, None] + p.trace_products)
+        + spread[:, None]
+        + spread[None, :]
+        + (4.0 / m**2) * p.rival_skew
+    )
+    return variance
+
+
+def cantelli(mean: Floats, variance: Floats) -> Floats:
+    """Largest ``P(Z <= 0)`` for that mean and variance: ``Var/(Var + mean^2)``, 1 if mean <= 0.
+
+    A negative variance, which an estimate can be, gives 1; nan stays nan.
+    """
+    ratio = gap_in_deviations(mean, variance)
+    return np.where(variance < 0, 1.0, np.where(mean > 0, 1.0 / (1.0 + ratio**2), 1.0)) + 0 * ratio
+
+
+def gap_in_deviations(mean: Floats, variance: Floats) -> Floats:
+    """``mean / sqrt(variance)`` in [-1e150, 1e150] (so without spread); nan stays nan."""
+    deviation = np.sqrt(np.maximum(variance, 0.0))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = np.where(deviation > 0, mean / deviation, np.sign(mean) * np.inf)
+    ratio = np.where((deviation == 0) & (mean == 0), -np.inf, ratio)
+    clipped: Floats = np.clip(ratio, -1e150, 1e150) + 0 * (mean + variance)
+    return clipped
+
+
+def without_separation(pairs: Floats, p: PairEstimates) -> Floats:
+    """``pairs`` with 1 wherever the squared distance of the two class means came out <= 0."""
+    return np.where(p.dist2 <= 0, 1.0, pairs)
+
+
+def class_union(pairs: Floats) -> Floats:
+    """``min(1, sum_{j != i} pairs_ij)`` per class i, shape (C,); nan stays nan."""
+    return np.minimum(1.0, off_diagonal(pairs).sum(axis=1))
+
+
+def off_diagonal(pairs: Floats) -> Floats:
+    """Entries [i, j != i] of a (C, C) array, shape (C, C - 1)."""
+    c = len(pairs)
+    keep: NDArray[np.bool_] = ~np.eye(c, dtype=bool)
+    return pairs[keep].reshape(c, c - 1)
+
+
+def pair_reasons(p: PairEstimates) -> tuple[str, ...]:
+    """What the estimates had to do without, in words for the table."""
+    lost = (p.dist2 <= 0) & ~np.eye(len(p.dist2), dtype=bool)
+    pairs = [(int(i), int(j)) for i, j in np.argwhere(lost) if i < j]
+    if not pairs:
+        return p.reasons
+    named = ", ".join(f"{i}-{j}" for i, j in pairs[:NAMED_PAIRS])
+    more = ", ..." if len(pairs) > NAMED_PAIRS else ""
+    return (*p.reasons, f"{len(pairs)} pairs of classes are not separated: {named}{more}")

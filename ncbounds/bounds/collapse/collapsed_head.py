@@ -1,0 +1,138 @@
+"""The Gaussian certificate of the head restricted to the span of the class means."""
+
+import numpy as np
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds._gaussian_engine import gaussian_head_value
+from ncbounds.bounds._homogeneous import Rays
+from ncbounds.linear_head import Floats, LinearHead
+from ncbounds.samples.rows import as_rows
+from ncbounds.samples.sample import Sample
+
+#: Directions of the class means below this share of the largest singular value are left out.
+RANK_TOLERANCE = 1e-8
+
+
+@bound(
+    family="collapse",
+    kind="certificate",
+    role="head",
+    target="restricted-head",
+    requires=("head", "fit"),
+    also_fit=False,
+    references=("seeger2002", "langford2002", "papyan2020"),
+    decreasing_in=("delta",),
+    invariant_to=("relabelling", "translation", "head scale", "common row"),
+)
+def collapsed_head(view: View, delta: float) -> Outcome:
+    r"""Bound the error of the head on features projected on the span of the class means.
+
+    The ``fit`` sample alone gives the class means :math:`\mu_c`, their average q and an orthonormal
+    basis U of the span of the :math:`\mu_c - q`, of rank :math:`r \le C - 1`. The certified
+    classifier is the saved head applied to :math:`q + UU'(f - q)`. With
+    :math:`\psi = (U'(f - q), \kappa) \in R^{r+1}` and V the centred rows of
+    :math:`(WU, (b + Wq)/\kappa)`, with probability at least :math:`1-\delta`
+
+    .. math::
+        R \le \min_{\kappa, \theta, \Pi, \mu, \sigma}
+            \frac{1}{F} \mathrm{kl}^{-1}\Big(\hat G_\theta,\;
+            \frac{\mathrm{KL} + \ln(|\Theta| |K| \xi(n)/\delta)}{n}\Big) , \qquad
+        \mathrm{KL} = (C-1)\,e\,\frac{\sigma^2 - 1 - 2\ln\sigma}{2} + \frac{\sigma^2\mu^2}{2} ,
+
+    the certificate ``gaussian_head`` in r + 1 dimensions instead of d + 1, where e is the rank of
+    the projector :math:`\Pi`, at most r + 1.
+
+    Shapes: features (n, d), labels (n,), head (C, d); the fit sample gives (C, d) means.
+
+    Role: ``head`` or ``holdout`` for the points that count, since the head may depend on their
+    labels, but neither the features nor the subspace on them; ``fit`` for the subspace.
+
+    Assumptions: none beyond the draw; the two samples are disjoint. If class counts were fixed by
+    design, the bounded error is weighted by the sample's class frequencies.
+
+    Source: PAC-Bayes in the kl form of Seeger 2002 [1]_ and the Gaussian posterior around a linear
+    classifier of Langford and Shawe-Taylor 2002 [2]_ ; that the features of a trained classifier
+    gather in this subspace is Papyan, Han and Donoho 2020 [3]_ . The form with threshold, free
+    noise scale and projector is our own; its proof stands with ``gaussian_head``.
+
+    When vacuous: where the head needs directions outside the subspace, the restricted head is
+    worse; for small n the price of r + 1 dimensions per class remains. The value speaks about the
+    restricted head, never about the saved one.
+
+    Notes
+    -----
+    Given the fit sample the projection is a fixed map, so ``gaussian_head`` applies to the projected
+    points word for word, and W and b may depend on them.
+    """
+    sample, head = view.sample, view.head
+    assert view.fit is not None
+    q, basis = class_mean_subspace(view.fit)
+    restricted = restrict(head, q, basis)
+    weights = sample.counts / sample.n if view.stratified else None
+    reasons = ("subspace from the class means of the fit sample",)
+    if basis.shape[1] == 0:
+        return Outcome(
+            value=1.0,
+            n=sample.n,
+            reasons=(*reasons, "the class means coincide"),
+            details={"dimension": 0},
+            head=restricted,
+            weights=weights,
+        )
+    with np.errstate(invalid="ignore", over="ignore"):
+        rays = Rays.of(
+            project(sample.features, q, basis),
+            sample.labels,
+            restricted.logits(sample.features),
+            head.weight @ basis,
+            head.bias + head.weight @ q,
+        )
+    found = gaussian_head_value(rays, delta)
+    return Outcome(
+        value=found.value,
+        n=sample.n,
+        terms=found.terms,
+        reasons=reasons,
+        details={"dimension": basis.shape[1], **found.details},
+        head=restricted,
+        weights=weights,
+    )
+
+
+def class_mean_subspace(fit: Sample) -> tuple[Floats, Floats]:
+    """Average of the class means, shape (d,), and a basis of their span about it, (d, r).
+
+    Rows with a feature that is not finite and classes without rows are left out.
+    """
+    rows = as_rows(fit.features)
+    means = []
+    for c in range(len(fit.counts)):
+        part = rows.take(np.flatnonzero(fit.labels == c))
+        part = part[np.isfinite(part).all(axis=1)]
+        if len(part):
+            means.append(part.mean(axis=0))
+    if not means:
+        return np.zeros(rows.shape[1]), np.zeros((rows.shape[1], 0))
+    q = np.mean(means, axis=0)
+    _, values, right = np.linalg.svd(np.asarray(means) - q, full_matrices=False)
+    # C centred means span at most C - 1 directions, whatever rounding says
+    values = values[: len(means) - 1]
+    rank = int((values > RANK_TOLERANCE * values[0]).sum()) if len(values) else 0
+    return q, np.ascontiguousarray(right[:rank].T)
+
+
+def restrict(head: LinearHead, q: Floats, basis: Floats) -> LinearHead:
+    """Head on d features that gives the logits of ``head`` at ``q + UU'(f - q)``."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        weight = (head.weight @ basis) @ basis.T
+        return LinearHead(weight, head.bias + head.weight @ q - weight @ q)
+
+
+def project(features: object, q: Floats, basis: Floats) -> Floats:
+    """Coordinates ``U'(f - q)`` of all rows, shape (n, r); rows that are not finite stay so."""
+    rows = as_rows(features)
+    out = np.empty((rows.shape[0], basis.shape[1]))
+    step = max(1, 4_000_000 // max(1, rows.shape[1]))
+    for i in range(0, len(out), step):
+        out[i : i + step] = (rows.take(np.arange(i, min(i + step, len(out)))) - q) @ basis
+    return out

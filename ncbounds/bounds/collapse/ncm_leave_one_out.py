@@ -1,0 +1,102 @@
+"""Leave-one-out error of nearest class mean, exactly and without a refit."""
+
+import numpy as np
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.heads import ncm_of_means
+from ncbounds.linear_head import Floats, Ints
+
+#: A difference of squared distances below this share of them is rounding, and counts as a tie.
+ROUNDING = 1e-13
+
+
+@bound(
+    family="collapse",
+    kind="plug-in",
+    role="any",
+    target="ncm",
+    requires=(),
+    assumptions=("an estimate, not a bound: no confidence term is known for it",),
+    references=("stone1974", "luntz1969"),
+    invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+)
+def ncm_leave_one_out(view: View, delta: float) -> Outcome:
+    r"""Share of points that the nearest class mean misses when the point itself is left out.
+
+    Removing x from its class y multiplies its own distance by a known factor, so x is missed iff
+
+    .. math::
+        \Big(\frac{n_y}{n_y - 1}\Big)^2 \|x - \hat\mu_y\|^2 \ge
+        \min_{j \ne y} \|x - \hat\mu_j\|^2 ,
+
+    a tie being a miss; the value is the share of missed points. A point that is alone in its class
+    or has a non-finite feature is missed.
+
+    Shapes: features (n, d), labels (n,); O(n C d) operations, one class in memory at a time.
+
+    Role: any but test; the features must not depend on the sample for the estimate to be unbiased,
+    and on the training sample the row says so. The head is not read.
+
+    Assumptions: none for the identity. Given features that are independent of the sample, the
+    average over class c is unbiased for the error on class c of nearest class mean with
+    :math:`n_c - 1` points in c and :math:`n_j` in every other class j. No exponential tail is known
+    for its deviation, so this is an estimate.
+
+    Source: the leave-one-out principle is Stone 1974 [1]_ , its near-unbiasedness Luntz and
+    Brailovsky 1969 [2]_ ; the closed form for class means is elementary, see Notes.
+
+    When vacuous: with few points per class it is noisy; it has no vacuous regime of its own.
+
+    Notes
+    -----
+    The mean of class y without x is :math:`\hat\mu_y + (\hat\mu_y - x)/(n_y - 1)`, and its
+    difference to x is :math:`(\hat\mu_y - x) n_y/(n_y - 1)`.
+    """
+    sample = view.sample
+    counts = sample.counts
+    classes = len(counts)
+    groups = [_finite_rows(sample.features, sample.labels, c) for c in range(classes)]
+    usable = np.array([len(g) for g in groups])
+    present = np.flatnonzero(usable)
+    if len(present) < 2:
+        return Outcome(
+            value=np.nan, n=sample.n, reasons=("fewer than two classes have a finite point",)
+        )
+    means = np.stack([groups[c].mean(axis=0) for c in present])
+    missed = (counts - usable).astype(np.float64)
+    for k, c in enumerate(present):
+        missed[c] += _missed(groups[c] - means[k], means - means[k], k)
+    reasons = []
+    if (alone := int((usable == 1).sum())) > 0:
+        reasons.append(f"{alone} classes have one point, which counts as missed")
+    if (lost := int((counts - usable).sum())) > 0:
+        reasons.append(f"{lost} points have non-finite features and count as missed")
+    return Outcome(
+        value=float(missed.sum() / sample.n),
+        n=sample.n,
+        reasons=tuple(reasons),
+        details={"per class": missed / np.where(counts > 0, counts, np.nan)},
+        head=ncm_of_means(means, present, classes),
+        weights=counts / sample.n if view.stratified else None,
+    )
+
+
+def _finite_rows(features: Floats, labels: Ints, c: int) -> Floats:
+    rows = np.asarray(features[np.flatnonzero(labels == c)], dtype=np.float64)
+    return rows[np.isfinite(rows).all(axis=1)]
+
+
+def _missed(residual: Floats, gaps: Floats, own: int) -> int:
+    """Count missed points of one class from residuals (n_c, d) and mean differences (C, d)."""
+    n = len(residual)
+    if n == 1:
+        return 1
+    square = np.einsum("ij,ij->i", residual, residual)
+    gap = np.einsum("ij,ij->i", gaps, gaps)
+    # squared distances to the rivals, written around the own mean: no cancellation if collapsed
+    rivals = square[:, None] - 2.0 * (residual @ gaps.T) + gap
+    rivals[:, own] = np.inf
+    nearest = np.argmin(rivals, axis=1)
+    rival = rivals[np.arange(n), nearest]
+    scaled = square * (n / (n - 1.0)) ** 2
+    return int((~(scaled < rival - ROUNDING * (square + gap[nearest]))).sum())

@@ -1,0 +1,122 @@
+"""Certify a head that has used every label, by its disagreement with a partly fitted one."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds._parts import two_parts
+from ncbounds.heads import procedure_name
+from ncbounds.linear_head import LinearHead
+from ncbounds.numerics import binomial_upper, down, stratified_upper, up
+from ncbounds.samples.sample import Sample
+
+#: Part of the labelled sample that the comparison head is fitted on, in tenths; fixed a priori.
+FIRST_TENTHS = 4
+SEED = 72
+#: Shares of delta for the labelled and the unlabelled count.
+LABELLED, UNLABELLED = 0.8, 0.2
+
+
+@bound(
+    family="collapse",
+    kind="certificate",
+    role="head",
+    target="saved",
+    requires=("head", "procedure", "unlabelled"),
+    also_fit=False,
+    references=("clopper1934", "hoeffding1956", "kaariainen2005"),
+    decreasing_in=("delta",),
+    invariant_to=("head scale", "common row"),
+)
+def unlabelled_head(view: View, delta: float) -> Outcome:
+    r"""Add a bound on the error of a partly fitted head and one on its disagreement with the head.
+
+    A procedure A fits :math:`W_0` on the first 40 % of the labelled sample in a seeded order;
+    :math:`W_0` makes :math:`k_0` errors on the other :math:`n_b` points and differs from the saved
+    head on :math:`k_1` of m unlabelled points. With probability at least :math:`1-\delta`
+
+    .. math::
+        R \le \mathrm{BinInv}(k_0, n_b, 0.8\,\delta) + \mathrm{BinInv}(k_1, m, 0.2\,\delta) ,
+
+    where :math:`\mathrm{BinInv}(k, n, \delta) = \max\{p : P(\mathrm{Bin}(n,p) \le k) \ge \delta\}`.
+    A point where either head has a tie or a non-finite logit counts as a difference.
+
+    Shapes: labelled features (n, d), labels (n,); unlabelled features (m, d).
+
+    Role: ``head`` or ``holdout``, since the saved head may depend on every label, but the features
+    on none; and ``unlabelled``, which nothing was fitted on.
+
+    Assumptions: the unlabelled points are drawn from the same law of the inputs. A, with its
+    settings, was fixed before the sample or tunes itself on its 40 %. If class counts of the
+    labelled sample were fixed by design, those of the unlabelled one must be in the same
+    proportions as in the other 60 %.
+
+    Source: the decomposition through a second classifier is Kääriäinen 2005 [3]_ ; the tails are
+    Clopper and Pearson 1934 [1]_ and Hoeffding 1956 [2]_ .
+
+    When vacuous: if refitting on 40 % of the labels changes many predictions, that is, where the
+    learning curve is steep; collapsed features make both terms small.
+
+    Notes
+    -----
+    If the saved head errs, :math:`W_0` errs or the two differ. Given the first part :math:`W_0` is
+    fixed; given the whole labelled sample both heads are, and the unlabelled points are fresh.
+    """
+    sample = view.sample
+    first, rest = two_parts(sample, lambda n: FIRST_TENTHS * n // 10, seed=SEED)
+    a, b = sample.take(first), sample.take(rest)
+    head0 = view.procedure(a.features, a.labels, view.head.classes)
+    details = {"procedure": procedure_name(view.procedure), "fitted on": a.n}
+    pool = view.unlabelled
+    assert pool is not None
+    weights = b.counts / b.n if view.stratified else None
+    if (mismatch := _other_law(b, pool, view.stratified)) is not None:
+        return Outcome(value=np.nan, n=b.n, reasons=(mismatch,), details=details, weights=weights)
+    k0 = int((~(b.margins(head0) > 0)).sum())
+    k1 = int(differs(pool, view.head, head0).sum())
+    upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
+    error = float(upper(k0, b.n, down(LABELLED * delta)))
+    difference = float(upper(k1, pool.n, down(UNLABELLED * delta)))
+    return Outcome(
+        value=float(up(error + difference)),
+        n=b.n,
+        terms={"error of the partly fitted head": error, "difference": difference},
+        details={**details, "errors": k0, "differences": k1, "unlabelled": pool.n},
+        reasons=(f"reads {pool.n} unlabelled points",),
+        weights=weights,
+    )
+
+
+def differs(sample: Sample, one: LinearHead, other: LinearHead) -> NDArray[np.bool_]:
+    """Points where two heads predict differently, or where either has no single prediction."""
+    s, t = sample.logits(one), sample.logits(other)
+    same = np.argmax(s, axis=1) == np.argmax(t, axis=1)
+    return ~(same & _decided(s) & _decided(t))
+
+
+def _decided(logits: NDArray[np.float64]) -> NDArray[np.bool_]:
+    finite = np.isfinite(logits).all(axis=1)
+    top = np.where(finite[:, None], logits, 0.0)
+    top = np.partition(top, -2, axis=1)[:, -2:]
+    decided: NDArray[np.bool_] = finite & (top[:, 1] > top[:, 0])
+    return decided
+
+
+def _other_law(labelled: Sample, pool: Sample, stratified: bool) -> str | None:
+    """Say why the unlabelled points are not drawn from the law that the bounded error is over."""
+    if not stratified:
+        if pool.sampling == "stratified":
+            return "the unlabelled points were drawn class by class, the labelled ones were not"
+        return None
+    known = (pool.labels >= 0).all()
+    counts = np.bincount(pool.labels[pool.labels >= 0], minlength=len(labelled.counts))
+    classes = max(len(counts), len(labelled.counts))
+    own = np.pad(labelled.counts, (0, classes - len(labelled.counts)))
+    counts = np.pad(counts, (0, classes - len(counts)))
+    # integers, so that equal proportions are recognised exactly
+    if not known or not np.array_equal(counts * labelled.n, own * pool.n):
+        return (
+            "the labelled sample was drawn class by class, and the unlabelled points are not known "
+            "to have the class proportions of the part that errors are counted on"
+        )
+    return None

@@ -1,0 +1,5 @@
+"""Bounds of the distribution family."""
+
+from ncbounds.bounds._bound import Bound
+
+BOUNDS: tuple[Bound, ...] = ()

@@ -1,0 +1,151 @@
+"""Moments of the margins of every class, computed once per sample and head.
+
+The margins of a point of class c are the vector ``s_c - s_j`` over the rivals j != c; the point is
+an error iff the smallest of them is <= 0.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.bounds._bound import Outcome, View
+from ncbounds.linear_head import Floats, Ints, LinearHead
+from ncbounds.samples.sample import Sample
+
+Bools = NDArray[np.bool_]
+
+#: Fewest points of a class that have a variance.
+FEWEST = 2
+
+
+@dataclass(frozen=True, eq=False)
+class MarginMoments:
+    """Per class: means, variances and covariances of its k = C-1 pairwise margins.
+
+    Attributes
+    ----------
+    logits : array of shape (n, C)
+    rows : tuple of integer arrays
+        Row numbers of each class; labels that the head has no output for have rows too.
+    counts : integer array of shape (classes,)
+    """
+
+    logits: Floats
+    rows: tuple[Ints, ...]
+    counts: Ints
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that labels are counted over; at least the head's C."""
+        return len(self.counts)
+
+    @property
+    def rivals(self) -> int:
+        """Number k of rivals of a class: the head's other outputs."""
+        return int(self.logits.shape[1]) - 1
+
+    def margins(self, c: int) -> Floats:
+        """Pairwise margins of class ``c``, shape (n_c, k), rivals in the order of their numbers."""
+        own = self.logits[self.rows[c]]
+        return own[:, c, None] - np.delete(own, c, axis=1)
+
+    @cached_property
+    def usable(self) -> Bools:
+        """Whether a class has moments at all, shape (classes,).
+
+        It has none with fewer than two points, with a non-finite logit (the point is an error of
+        unbounded size), without an output of the head, or if its squares overflow.
+        """
+        return np.isfinite(self.variances).all(axis=1) & np.isfinite(self.means).all(axis=1)
+
+    @cached_property
+    def _first_two(self) -> tuple[Floats, Floats, Floats, Floats]:
+        shape = (self.classes, self.rivals)
+        means, variances = np.full(shape, np.nan), np.full(shape, np.nan)
+        least = np.full((2, self.classes), np.nan)
+        for c in range(min(self.classes, self.rivals + 1)):
+            if self.counts[c] < FEWEST:
+                continue
+            with np.errstate(invalid="ignore", over="ignore"):
+                m = self.margins(c)
+                smallest = m.min(axis=1)
+                # centring first: margins of collapsed features vary by far less than their size
+                means[c], least[0, c] = m.mean(axis=0), smallest.mean()
+                variances[c] = np.square(m - means[c]).sum(axis=0) / (len(m) - 1)
+                least[1, c] = np.square(smallest - least[0, c]).sum() / (len(m) - 1)
+        return means, variances, least[0], least[1]
+
+    @property
+    def means(self) -> Floats:
+        """Mean margins, shape (classes, k); nan where a class has no moments."""
+        return self._first_two[0]
+
+    @property
+    def variances(self) -> Floats:
+        """Variances of the margins with divisor n_c - 1, shape (classes, k)."""
+        return self._first_two[1]
+
+    @property
+    def smallest_mean(self) -> Floats:
+        """Mean of the smallest margin, shape (classes,)."""
+        return self._first_two[2]
+
+    @property
+    def smallest_variance(self) -> Floats:
+        """Variance of the smallest margin with divisor n_c - 1, shape (classes,)."""
+        return self._first_two[3]
+
+    def covariance(self, c: int) -> Floats:
+        """Covariance of the margins of class ``c`` with divisor n_c - 1, shape (k, k)."""
+        centred = self.margins(c) - self.means[c]
+        cov: Floats = centred.T @ centred / (len(centred) - 1)
+        return cov
+
+    @cached_property
+    def distances(self) -> Floats:
+        """Mean over standard deviation of every pairwise margin, shape (classes, k).
+
+        A margin without spread is at distance ``inf`` if it is positive and ``-inf`` otherwise; a
+        class without moments is at ``-inf``.
+        """
+        return _standardised(self.means, self.variances, self.usable[:, None])
+
+    @cached_property
+    def smallest_distance(self) -> Floats:
+        """The same for the smallest margin, shape (classes,)."""
+        return _standardised(self.smallest_mean, self.smallest_variance, self.usable)
+
+
+def _standardised(mean: Floats, variance: Floats, usable: Bools) -> Floats:
+    spread = usable & (variance > 0)
+    still = np.where(usable & (mean > 0), np.inf, -np.inf)
+    out: Floats = np.divide(mean, np.sqrt(np.where(spread, variance, 1.0)), out=still, where=spread)
+    return out
+
+
+_KEPT: WeakKeyDictionary[Sample, tuple[LinearHead, MarginMoments]] = WeakKeyDictionary()
+
+
+def margin_moments(sample: Sample, head: LinearHead) -> MarginMoments:
+    """Return the margin moments of ``head`` on ``sample``; those of the last head are kept."""
+    kept = _KEPT.get(sample)
+    if kept is None or kept[0] is not head:
+        order = np.argsort(sample.labels, kind="stable")
+        rows = tuple(np.split(order, np.cumsum(sample.counts)[:-1]))
+        kept = (head, MarginMoments(sample.logits(head), rows, sample.counts))
+        _KEPT[sample] = kept
+    return kept[1]
+
+
+def averaged(view: View, per_class: Floats, **details: object) -> Outcome:
+    """Weight class bounds of shape (classes,) by the class frequencies of the sample."""
+    counts, n = view.sample.counts, view.sample.n
+    return Outcome(
+        value=float(counts @ per_class / n),
+        n=n,
+        details={"per class": per_class, **details},
+        weights=counts / n if view.stratified else None,
+    )

@@ -1,0 +1,63 @@
+"""The largest ball, in the metric of the covariance, inside a class's decision cell."""
+
+import numpy as np
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.distribution._margin_moments import MarginMoments, averaged, margin_moments
+from ncbounds.linear_head import Floats
+from ncbounds.numerics import up
+
+
+@bound(
+    family="distribution",
+    kind="plug-in",
+    role="any",
+    target="saved",
+    assumptions=("moments estimated",),
+    references=("olkin1958",),
+    invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+)
+def mahalanobis_ball(view: View, delta: float) -> Outcome:
+    r"""Bound each class error by the chance to leave a ball around the class mean.
+
+    With :math:`d_{cj}` the mean over the standard deviation of the margin :math:`s_c - s_j` within
+    class c, and r an upper bound of the rank of the covariance of its C - 1 margins,
+
+    .. math::
+        P(\mathrm{err} \mid c) \le B_c = \min\Big(1, \frac{r}{\min_{j \ne c} d_{cj}^2}\Big),
+        \qquad R \le \sum_c \pi_c B_c, \qquad r = \min(C - 1, d, n_c - 1) ;
+
+    :math:`B_c = 1` where any :math:`d_{cj} \le 0`. The value puts the sample's moments and class
+    frequencies in.
+
+    Shapes: logits (n, C), labels (n,); per class a mean and a variance of each of the C - 1
+    margins.
+
+    Role: any but ``test``. The moments are estimated, so the value is a plug-in on every sample.
+
+    Assumptions: the moments of the law are those of the sample. A class with fewer than two points
+    or a non-finite logit counts as 1.
+
+    Source: a multivariate Chebyshev inequality in the spirit of Olkin and Pratt 1958 [1]_ ; proof
+    below.
+
+    When vacuous: where the nearest rival is closer than :math:`\sqrt{r}` standard deviations. It
+    beats the union of Cantelli bounds where the within-class noise has a low rank.
+
+    Notes
+    -----
+    Let :math:`q(m) = (m - \bar m)' S^{+} (m - \bar m)` for the margin vector m; its mean is the
+    rank of S. An error at rival j moves :math:`m_j` by at least its mean, and
+    :math:`(a'(m - \bar m))^2 \le q(m)\, a'Sa` on the range of S, so :math:`q(m) \ge d_{cj}^2`.
+    Markov's inequality gives the ratio. A margin without spread and with a positive mean is never
+    an error and drops out of the minimum.
+    """
+    return averaged(view, ball(margin_moments(view.sample, view.head), view.head.dim))
+
+
+def ball(moments: MarginMoments, dim: int) -> Floats:
+    """Class bounds ``min(1, r / min_j d_j^2)``, shape (classes,); 1 where any ``d_j <= 0``."""
+    nearest = moments.distances.min(axis=1)
+    rank = np.minimum(min(moments.rivals, dim), moments.counts - 1)
+    safe = np.where(nearest > 0, nearest, 1.0)
+    return np.where(nearest > 0, np.minimum(1.0, up(rank / safe**2, 4)), 1.0)

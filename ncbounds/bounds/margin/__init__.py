@@ -1,0 +1,5 @@
+"""Bounds of the margin family."""
+
+from ncbounds.bounds._bound import Bound
+
+BOUNDS: tuple[Bound, ...] = ()

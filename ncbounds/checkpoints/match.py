@@ -1,0 +1,187 @@
+"""Fit the tensors of a file to an architecture: completely, or not at all."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ncbounds.errors import CheckpointMismatch
+
+SHOWN = 8
+OPTIONAL = "num_batches_tracked"  # counts training steps; eval mode never reads it
+
+
+def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple[str, ...]:
+    """Put all tensors of a file into a module.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Changed in place, only if everything fits.
+    tensors : mapping of str to Tensor
+        Values are kept exactly: the module is widened where its type could not hold them.
+    path : object
+        Name of the file, for messages.
+
+    Returns
+    -------
+    notes : tuple of str
+
+    Raises
+    ------
+    CheckpointMismatch
+        If names are missing or left over, shapes or the number of classes differ, or a value is
+        not finite.
+    """
+    want = {n: t for n, t in module.state_dict().items() if isinstance(t, Tensor)}
+    named, notes = _matched(module, want, tensors, path)
+    check_shapes(want, named, path)
+    check_finite(named, path)
+    notes += _widen(module, want, named)
+    module.load_state_dict(named, strict=True)
+    return tuple(notes)
+
+
+def check_size(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> None:
+    """Raise if a network, built without memory, is far larger than the file.
+
+    Raises
+    ------
+    CheckpointMismatch
+        Naming both numbers of values.
+    """
+    needed = sum(t.numel() for t in module.state_dict().values())
+    held = sum(t.numel() for t in tensors.values())
+    if needed > 10 * held + 1_000_000:
+        raise CheckpointMismatch(
+            f"{path} holds {held} numbers, the model would need {needed}: pass the args that the "
+            "file was saved from"
+        )
+
+
+def check_finite(tensors: Mapping[str, Tensor], path: object) -> None:
+    """Raise if a tensor holds NaN or infinity.
+
+    Raises
+    ------
+    CheckpointMismatch
+        Naming the tensors and how many of their values are not finite.
+    """
+    bad = []
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            bad.append(f"{name} ({int((~torch.isfinite(tensor)).sum())} of {tensor.numel()})")
+    if bad:
+        raise CheckpointMismatch(
+            f"{path} holds NaN or infinite values in {_few(bad)}; a model that diverged has no "
+            "error to bound: take an earlier checkpoint"
+        )
+
+
+def check_shapes(want: Mapping[str, Tensor], have: Mapping[str, Tensor], path: object) -> None:
+    """Raise if shapes differ, with a message of its own for a wrong number of classes.
+
+    Raises
+    ------
+    CheckpointMismatch
+        Naming tensors with both shapes.
+    """
+    wrong = [n for n in want if want[n].shape != have[n].shape]
+    if not wrong:
+        kinds = [n for n in want if want[n].is_floating_point() != have[n].is_floating_point()]
+        if kinds:
+            raise CheckpointMismatch(
+                f"{path}: integers where numbers are needed, or the reverse, in {_few(kinds)}"
+            )
+        return
+    last = [n for n in want if n.rpartition(".")[0] == wrong[-1].rpartition(".")[0]]
+    a, b = want[wrong[0]].shape, have[wrong[0]].shape
+    if set(wrong) <= set(last) and a[1:] == b[1:] and wrong[-1] in [*want][-2:]:
+        raise CheckpointMismatch(
+            f"{path} has {b[0]} classes (tensor {wrong[0]} of shape {tuple(b)}), the model was "
+            f"built with {a[0]}: pass the number of classes in args"
+        )
+    shapes = [f"{n}: file {tuple(have[n].shape)}, model {tuple(want[n].shape)}" for n in wrong]
+    raise CheckpointMismatch(f"{path}: shapes differ: {_few(shapes)}; pass the args it was made of")
+
+
+def _matched(
+    module: nn.Module, want: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: object
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Rename tensors to the module's names, stripping a shared prefix only where that fits."""
+    twins = _shared(module)
+    best: tuple[int, dict[str, Tensor], str] | None = None
+    for stripped, candidate in _candidates(tensors):
+        named, notes = _completed(want, candidate, twins)
+        if named.keys() == want.keys():
+            return named, notes + ([f"prefix {stripped} stripped"] if stripped else [])
+        overlap = len(named.keys() & want.keys())
+        if best is None or overlap > best[0]:
+            best = (overlap, named, stripped)
+    assert best is not None
+    missing = [n for n in want if n not in best[1]]
+    extra = [n for n in best[1] if n not in want]
+    parts = [f"the model needs {_few(missing)}, which the file has not"] * bool(missing)
+    parts += [f"the file has {_few(extra)}, which the model has not"] * bool(extra)
+    raise CheckpointMismatch(
+        f"{path} does not fit the model: {'; '.join(parts)}. Nothing was loaded; pass the model "
+        "and the args that the file was saved from"
+    )
+
+
+def _candidates(tensors: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:
+    found = [("", dict(tensors))]
+    while True:
+        prefix, current = found[-1]
+        first = next(iter(current)).partition(".")[0] + "."
+        if not all(n.startswith(first) and len(n) > len(first) for n in current):
+            return found
+        found.append((prefix + first, {n.removeprefix(first): t for n, t in current.items()}))
+
+
+def _completed(
+    want: Mapping[str, Tensor], have: dict[str, Tensor], twins: Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Add what a file may leave out: names of shared parameters and batch counters."""
+    full, notes = dict(have), []
+    for name in want:
+        if name in full:
+            continue
+        twin = next((t for t in twins.get(name, ()) if t in have), None)
+        if twin is not None:
+            full[name] = have[twin]
+        elif name.endswith(OPTIONAL):
+            full[name] = want[name]
+            notes.append("batch counters missing in the file (not used in eval mode)")
+    return full, list(dict.fromkeys(notes))
+
+
+def _shared(module: nn.Module) -> dict[str, tuple[str, ...]]:
+    """For each name of a parameter that has several: the others."""
+    groups: dict[int, list[str]] = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        groups.setdefault(id(parameter), []).append(name)
+    return {n: tuple(m for m in group if m != n) for group in groups.values() for n in group}
+
+
+def _widen(module: nn.Module, want: Mapping[str, Tensor], have: Mapping[str, Tensor]) -> list[str]:
+    """Make the module wide enough to hold the stored values exactly."""
+    stored = {t.dtype for t in have.values() if t.is_floating_point()}
+    own = {t.dtype for t in want.values() if t.is_floating_point()}
+    if not stored or not own:
+        return []
+    widest = None
+    for dtype in (*own, *stored):
+        widest = dtype if widest is None else torch.promote_types(widest, dtype)
+    assert widest is not None
+    if own != {widest}:
+        module.to(widest)
+    names = ", ".join(sorted(str(d).removeprefix("torch.") for d in stored))
+    if stored != {widest}:
+        return [f"stored as {names}, computed in {str(widest).removeprefix('torch.')} (exact)"]
+    return []
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

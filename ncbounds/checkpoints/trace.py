@@ -1,0 +1,193 @@
+"""Record the affine maps that a network computes while it runs.
+
+A function mode sees every ``linear``, 1x1 convolution and matrix product of this thread, whether a
+layer or plain code calls it, with the weight as it is used (after weight norm or normalisation).
+It needs no hooks that could be left behind, and is off as soon as the forward pass ends.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+PRODUCTS = (torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
+ADDED = (torch.addmm, Tensor.addmm)
+
+
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """One affine map that was computed: ``output = input @ weight.T + bias``.
+
+    Attributes
+    ----------
+    input : Tensor of shape (n, d), (n, T, d) or (n, d, height, width)
+    output : Tensor
+        Same layout with C in place of d.
+    weight : Tensor of shape (C, d)
+    bias : Tensor of shape (C,) or None
+    channels : int
+        Axis of d and C: 1 for a convolution, -1 otherwise.
+    source : Tensor
+        The weight as it was passed, by which its layer is found.
+    owners : tuple of str
+        Layers that were running, outermost first; empty unless they are watched.
+    """
+
+    input: Tensor
+    output: Tensor
+    weight: Tensor
+    bias: Tensor | None
+    channels: int
+    source: Tensor
+    owners: tuple[str, ...] = ()
+
+
+class Tracer(TorchFunctionMode):
+    """Collects the affine maps that pass ``keep``, in the order in which they are computed."""
+
+    def __init__(self, keep: Callable[[torch.Size], bool]) -> None:
+        super().__init__()
+        self.calls: list[Affine] = []
+        self.owners: list[str] = []
+        self._keep = keep
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run ``func`` and record it if it is an affine map with constant coefficients."""
+        kwargs = kwargs or {}
+        parts = _parts(func, args, kwargs)
+        if parts is None or not self._keep(parts[2].shape):
+            return func(*args, **kwargs)
+        x, source, weight, bias, channels = parts
+        # A clone, because a later in-place operation may overwrite what the head multiplied.
+        x = x.detach().clone()
+        output = func(*args, **kwargs)
+        kept = output.detach().clone()
+        owners = tuple(self.owners)
+        self.calls.append(Affine(x, kept, weight, bias, channels, source, owners))
+        return output
+
+
+@contextmanager
+def watched(module: nn.Module, tracer: Tracer) -> Iterator[None]:
+    """Let the tracer know which layer is running; leaves no hook behind, whatever happens."""
+    thread = threading.get_ident()
+
+    def enter(name: str) -> None:
+        if threading.get_ident() == thread:
+            tracer.owners.append(name)
+
+    def leave() -> None:
+        if threading.get_ident() == thread and tracer.owners:
+            tracer.owners.pop()
+
+    handles = []
+    try:
+        for name, layer in module.named_modules():
+            if name:
+                handles.append(layer.register_forward_pre_hook(lambda m, x, name=name: enter(name)))
+                handles.append(layer.register_forward_hook(lambda m, x, y: leave()))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _parts(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int] | None:
+    """Return input, weight as passed, weight (C, d), bias and channel axis, or None."""
+    if func is F.linear:
+        return _linear(*args, **kwargs)
+    if func is torch.conv2d:
+        return _convolution(*args, **kwargs)
+    if func in ADDED and not kwargs and len(args) == 3:
+        bias, x, matrix = args
+        if matrix.ndim == 2 and x.ndim == 2 and bias.shape == matrix.shape[1:]:
+            return x, matrix, matrix.T, bias, -1
+    if func in PRODUCTS and not kwargs and len(args) == 2:
+        x, matrix = args
+        if isinstance(x, Tensor) and isinstance(matrix, Tensor) and matrix.ndim == 2 <= x.ndim:
+            return x, matrix, matrix.T, None, -1
+    return None
+
+
+def _linear(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int] | None:
+    return (input, weight, weight, bias, -1) if weight.ndim == 2 and input.ndim >= 2 else None
+
+
+def _convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int] | None:
+    plain = padding in (0, (0, 0), [0, 0], "valid", "same") and groups == 1
+    whole = stride in (1, (1, 1), [1, 1]) or input.shape[-2:] == (1, 1)
+    if weight.ndim == 4 and weight.shape[2:] == (1, 1) and plain and whole:
+        return input, weight, weight[:, :, 0, 0], bias, 1
+    return None
+
+
+def logits_of(output: Any) -> Tensor | None:
+    """Return the logits in what a network returned: the first tensor of shape (n, C >= 2)."""
+    if isinstance(output, Tensor):
+        flat = output.flatten(1) if output.ndim == 4 and output.shape[2:] == (1, 1) else output
+        return flat if flat.ndim == 2 and flat.is_floating_point() else None
+    if isinstance(output, Mapping):
+        named = output.get("logits")
+        return logits_of(named) if named is not None else _first(output.values())
+    if isinstance(getattr(output, "logits", None), Tensor):
+        return logits_of(output.logits)
+    if isinstance(output, tuple | list):
+        return _first(output)
+    return None
+
+
+def _first(values: Any) -> Tensor | None:
+    return next((found for v in values if (found := logits_of(v)) is not None), None)
+
+
+def run(module: nn.Module, batch: Any) -> Any:
+    """Call a network on a batch: a mapping by keyword, a tuple or list by position."""
+    if isinstance(batch, Mapping):
+        return module(**batch)
+    return module(*batch) if isinstance(batch, tuple | list) else module(batch)
+
+
+def rows_of(batch: Any) -> int:
+    """Return the number of rows of a batch."""
+    if isinstance(batch, Mapping):
+        batch = next(iter(batch.values()))
+    return len(batch[0] if isinstance(batch, tuple | list) else batch)
+
+
+def first_rows(batch: Any, count: int) -> Any:
+    """Return the first ``count`` rows of a batch, in the same form."""
+    n = rows_of(batch)
+
+    def cut(value: Any) -> Any:
+        per_row = isinstance(value, Tensor) and value.ndim > 0 and len(value) == n
+        return value[:count] if per_row else value
+
+    if isinstance(batch, Mapping):
+        return {name: cut(value) for name, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return type(batch)(cut(value) for value in batch)
+    return cut(batch)

@@ -1,0 +1,274 @@
+"""The command line: parsing and printing only."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ncbounds.report import Report
+
+app = typer.Typer(
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="What can be guaranteed about a saved classifier's error, under which assumption, "
+    "beside the error that is measured.",
+)
+
+Paths = Annotated[list[Path], typer.Argument(help="a zoo (folder or zoo.toml) or checkpoints")]
+Out = Annotated[Path | None, typer.Option(help="run folder (default: the user cache folder)")]
+Spec = Annotated[str | None, typer.Option(help="registered name or FILE.py:FUNCTION")]
+DataSpec = Annotated[
+    str | None, typer.Option(help="FILE.py:FUNCTION that returns {role: (inputs, labels)}")
+]
+
+
+@app.command()
+def evaluate(
+    paths: Paths,
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    bounds: Annotated[
+        str, typer.Option(help="default, all, a family, or ids separated by commas")
+    ] = "default",
+    delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
+    simultaneous: Annotated[bool, typer.Option(help="divide delta over all rows")] = False,
+    out: Out = None,
+    model: Spec = None,
+    data: DataSpec = None,
+    sampling: Annotated[
+        str, typer.Option(help="with --data: iid, stratified or unknown")
+    ] = "unknown",
+    workers: Annotated[
+        int | None, typer.Option(help="processes (default: one per core; 0: none)")
+    ] = None,
+    fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
+) -> None:
+    """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
+    from ncbounds.report.files import write_report
+
+    with _user_errors():
+        folder = out or _cache_folder(paths[0])
+        with _progress() as progress:
+            if data is not None:
+                from ncbounds.direct import evaluate_files
+
+                report = evaluate_files(
+                    paths,
+                    data=data,
+                    model=model,
+                    sampling=sampling,
+                    bounds=bounds,
+                    delta=delta,
+                    simultaneous=simultaneous,
+                    out=folder,
+                    progress=progress,
+                )
+            else:
+                from ncbounds.sweeps import select_files, sweep
+
+                book, only = select_files(paths, manifest)
+                report = sweep(
+                    book,
+                    folder,
+                    bounds=bounds,
+                    delta=delta,
+                    simultaneous=simultaneous,
+                    workers=workers,
+                    only=only,
+                    fresh=fresh,
+                    progress=progress,
+                )
+        written = write_report(report, folder)
+        _show(report)
+        typer.echo(f"written to {folder}: {', '.join(written)}")
+
+
+@app.command()
+def inspect(
+    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint file or folder")],
+    model: Spec = None,
+    args: Annotated[str, typer.Option(help="JSON arguments of a registered model")] = "{}",
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that names its model")] = None,
+) -> None:
+    """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits."""
+    import json
+
+    with _user_errors():
+        from ncbounds.checkpoints.inspect import inspect_checkpoint, render
+
+        try:
+            given = json.loads(args)
+        except json.JSONDecodeError as error:
+            raise NcboundsError(
+                f"--args needs JSON such as '{{\"width\": 128}}': {error}"
+            ) from None
+        chosen: Any = _model(model)
+        if chosen is None:
+            chosen, found = _manifest_model(checkpoint, manifest)
+            given = found | given
+        _console().print(render(inspect_checkpoint(checkpoint, model=chosen, args=given)))
+
+
+@app.command("list")
+def list_bounds(
+    family: Annotated[str | None, typer.Option(help="only this family")] = None,
+    kind: Annotated[str | None, typer.Option(help="only this best kind")] = None,
+) -> None:
+    """List the catalogue: id, best kind, sample that it reads, whose error, statement."""
+    from rich import box
+    from rich.table import Table
+
+    from ncbounds.bounds import catalogue
+    from ncbounds.report.report import legend
+    from ncbounds.results import MARK
+
+    with _user_errors():
+        shown = [
+            b
+            for b in catalogue()
+            if (family is None or b.family == family) and (kind is None or b.kind == kind)
+        ]
+        if not shown:
+            families = sorted({b.family for b in catalogue()})
+            raise NcboundsError(f"no such bounds; families: {', '.join(families)}; {legend()}")
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+        for title in ("bound", "family", "at best", "sample", "about", "statement"):
+            table.add_column(title, no_wrap=title != "statement")
+        for b in shown:
+            best = f"{MARK[b.kind]} {b.kind}"
+            role = "any but test" if b.role == "any" else b.role
+            table.add_row(b.id, b.family, best, role, b.target, b.title)
+        _console().print(table)
+
+
+@app.command()
+def explain(
+    bound: Annotated[str, typer.Argument(help="id of a bound; see `ncbounds list`")],
+    latex: Annotated[bool, typer.Option(help="the formulas alone, as LaTeX")] = False,
+    bibtex: Annotated[bool, typer.Option(help="the references alone, as BibTeX")] = False,
+) -> None:
+    """Explain one bound: statement, formula, role, assumptions, source, when it is vacuous."""
+    from ncbounds.bounds import get
+    from ncbounds.report.explain import as_bibtex, as_latex, as_text
+
+    with _user_errors():
+        found = get(bound)
+        typer.echo(as_latex(found) if latex else as_bibtex(found) if bibtex else as_text(found))
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
+    """Write the tables and the page of a run again, from its stored results."""
+    from ncbounds.report import load_report
+    from ncbounds.report.files import write_report
+
+    with _user_errors():
+        found = load_report(run)
+        written = write_report(found, run)
+        _show(found)
+        typer.echo(f"written to {run}: {', '.join(written)}")
+
+
+def main() -> None:
+    """Entry point of the ``ncbounds`` command."""
+    app()
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    try:
+        yield
+    except NcboundsError as error:
+        typer.echo(f"ncbounds: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted; finished work is kept, the same command goes on from there", err=True
+        )
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int, str], None]]:
+    """Progress bar on a terminal; silent elsewhere."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("checkpoints"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[name]}"),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        job = bar.add_task("", total=None, name="")
+        yield lambda done, total, name: bar.update(job, completed=done, total=total, name=name)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    console = Console()
+    # a pipe or a file has no width of its own; tables are made for 120 columns
+    return console if console.is_terminal else Console(width=120)
+
+
+def _show(report: "Report") -> None:
+    from ncbounds.report.screen import caption, table
+
+    console = _console()
+    if report.rows:
+        console.print(table(report))
+        console.print(caption(report), markup=False, highlight=False)
+    for failure in report.failures:
+        console.print(f"not evaluated: {failure.checkpoint}: {failure.reason}", markup=False)
+
+
+def _model(spec: str | None) -> Any:
+    if spec is None or ".py:" not in spec:
+        return spec
+    from ncbounds.datasets import user_function
+
+    return user_function(spec)
+
+
+def _manifest_model(checkpoint: Path, manifest: Path | None) -> tuple[str | None, dict[str, Any]]:
+    """Model and arguments of a checkpoint that a manifest (given, or in its folder) describes."""
+    from ncbounds.manifest import load_manifest
+
+    path = manifest or checkpoint.resolve().parent / "zoo.toml"
+    if manifest is None and not path.exists():
+        return None, {}
+    for entry in load_manifest(path).checkpoints.values():
+        if entry.file == checkpoint.resolve():
+            return entry.model, dict(entry.args)
+    return None, {}
+
+
+def _cache_folder(path: Path) -> Path:
+    import hashlib
+
+    from platformdirs import user_cache_path
+
+    full = path.resolve()
+    mark = hashlib.sha256(str(full).encode()).hexdigest()[:8]
+    return user_cache_path("ncbounds") / "runs" / f"{full.stem}-{mark}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Geometry of class means: collapse metrics, pairwise class distances, ideal frames."""
+
+from ncbounds.geometry.alignment import Nc2, nc2, nc3, nc4
+from ncbounds.geometry.collapse import collapse
+from ncbounds.geometry.crossfit import CrossFit, crossfit
+from ncbounds.geometry.frames import SeliGrams, seli_grams, simplex_etf
+from ncbounds.geometry.measured import Metric, PairTable
+from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
+from ncbounds.geometry.unbiased import PairEstimates, corrected, estimate
+from ncbounds.geometry.variability import between_factor, nc1, vci
+
+__all__ = [
+    "NORMALISATIONS",
+    "CrossFit",
+    "Metric",
+    "Nc2",
+    "PairEstimates",
+    "PairTable",
+    "SeliGrams",
+    "between_factor",
+    "cdnv",
+    "collapse",
+    "corrected",
+    "crossfit",
+    "directional_cdnv",
+    "estimate",
+    "nc1",
+    "nc2",
+    "nc3",
+    "nc4",
+    "seli_grams",
+    "simplex_etf",
+    "vci",
+]

@@ -1,0 +1,154 @@
+"""All collapse metrics of one sample, as a small frame."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ncbounds.geometry.alignment import nc2, nc3, nc4
+from ncbounds.geometry.crossfit import crossfit
+from ncbounds.geometry.measured import Metric
+from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
+from ncbounds.geometry.variability import nc1, vci
+from ncbounds.linear_head import Floats, LinearHead
+from ncbounds.samples.fewshot_moments import pairwise_moments
+from ncbounds.samples.sample import Sample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("metric", "variant", "value", "normalisation", "reasons")
+SPLIT_SEED = 0
+_DIRECTIONAL = "u_ij'Sigma_i u_ij/d_ij^2"
+
+
+class Row(NamedTuple):
+    """One line of the frame."""
+
+    metric: str
+    variant: str
+    value: float
+    normalisation: str
+    reasons: str
+
+
+def collapse(
+    sample: Sample,
+    head: LinearHead | None = None,
+    *,
+    means: Floats | None = None,
+    corrections: bool = True,
+) -> "pd.DataFrame":
+    """Neural-collapse metrics of ``sample`` and ``head``.
+
+    Parameters
+    ----------
+    sample : Sample
+        Of any role; the metrics describe this sample and guarantee nothing.
+    head : LinearHead, optional
+        Without one, NC2 of the head, NC3 and NC4 are left out.
+    means : array of shape (C, d), optional
+        Class means of the training sample, by which NC4 is defined: pass
+        ``fit_sample.moments.mean``. Without them NC4 takes the means of ``sample`` and says so.
+    corrections : bool
+        Also the bias-corrected and the cross-fitted CDNVs, which read the features again. The
+        halves of the cross-fit are a fixed split (seed 0).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``metric, variant, value, normalisation, reasons``; undefined values are nan and
+        have their reason, and so have classes that were left out.
+    """
+    import pandas as pd
+
+    rows = [
+        *_means_rows(sample),
+        *(() if head is None else _head_rows(sample, head, means)),
+        *_pair_rows(sample, corrections),
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _row(metric: str, variant: str, found: Metric, normalisation: str) -> Row:
+    return Row(metric, variant, found.value, normalisation, "; ".join(found.reasons))
+
+
+def _means_rows(sample: Sample) -> Iterator[Row]:
+    moments = sample.moments
+    for weighted, how in ((False, "classes alike"), (True, "classes by count")):
+        yield _row("NC1", "plug-in", nc1(moments, weighted=weighted), f"tr(S_W S_B^+)/C, {how}")
+    centre = moments.centre() if moments.n else np.full(moments.dim, np.nan)
+    yield from _nc2_rows("means", moments.mean, centre)
+    yield _row("VCI", "plug-in", vci(moments), "1 - tr(S_T^+ S_B)/min(C-1, d), classes alike")
+
+
+def _nc2_rows(what: str, points: Floats, centre: Floats | None) -> Iterator[Row]:
+    found = nc2(points, centre)
+    about = "centred means" if centre is not None else "rows of W as stored"
+    yield _row(f"NC2 equinorm ({what})", "plug-in", found.equinorm, f"Std/Avg of norms, {about}")
+    yield _row(f"NC2 equiangular ({what})", "plug-in", found.equiangular, f"Std of cos, {about}")
+    yield _row(
+        f"NC2 maximal angle ({what})",
+        "plug-in",
+        found.maximal_angle,
+        f"Avg |cos + 1/(C-1)|, {about}",
+    )
+
+
+def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterator[Row]:
+    yield from _nc2_rows("head", head.weight, None)
+    yield _row(
+        "NC3",
+        "plug-in",
+        nc3(sample.moments, head),
+        "||W/||W||_F - M/||M||_F||_F^2, W as stored, M centred",
+    )
+    own = means is None
+    found = nc4(sample.features, head, sample.moments.mean if means is None else means)
+    if own and sample.role != "fit":
+        why = f"class means of this {sample.role} sample, not of the training sample"
+        found = Metric(found.value, (*found.reasons, why))
+    whose = "of this sample" if own else "as given"
+    yield _row("NC4", "plug-in", found, f"share where head and nearest mean differ, means {whose}")
+
+
+def _pair_rows(sample: Sample, corrections: bool) -> Iterator[Row]:
+    moments = sample.moments
+    pairwise = pairwise_moments(sample.features, sample.labels, moments)
+    halves = (
+        crossfit(sample.features, sample.labels, sample.classes, seed=SPLIT_SEED)
+        if corrections
+        else None
+    )
+    for name, formula in NORMALISATIONS.items():
+        metric = f"CDNV {name}"
+        yield _row(metric, "plug-in", cdnv(moments, name).mean, f"{formula}, divisor n_c")
+        if halves is not None:
+            yield _row(
+                metric,
+                "bias-corrected",
+                cdnv(moments, name, corrected=True).mean,
+                f"{formula}, v and d^2 unbiased",
+            )
+            yield _row(
+                metric,
+                "cross-fitted",
+                cdnv(moments, name, crossfit=halves).mean,
+                f"{formula}, v unbiased, d^2 = <D_A, D_B>",
+            )
+    plain = directional_cdnv(pairwise).mean
+    yield _row("directional CDNV", "plug-in", plain, f"{_DIRECTIONAL}, divisor n_c")
+    if halves is not None:
+        yield _row(
+            "directional CDNV",
+            "bias-corrected",
+            directional_cdnv(pairwise, corrected=True).mean,
+            f"{_DIRECTIONAL}, D'Sigma_i D and d^2 unbiased",
+        )
+        yield _row(
+            "directional CDNV",
+            "cross-fitted",
+            directional_cdnv(halves).mean,
+            "D_A'S_i^B D_A/<D_A, D_B>^2, both halves averaged",
+        )

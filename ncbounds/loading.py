@@ -1,0 +1,158 @@
+"""From a manifest's entry to evidence: read, build, extract, declare."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.datasets import load_npz, noisy_labels, standardise
+from ncbounds.errors import DataError
+from ncbounds.evidence import Evidence
+from ncbounds.linear_head import Ints
+from ncbounds.manifest import Entry, Task, row_ids
+from ncbounds.samples.roles import Role
+from ncbounds.samples.sample import Sample
+from ncbounds.zoo.fashion14 import fashion_mnist
+
+
+class Arrays(NamedTuple):
+    """Data of a task, before it is split into roles.
+
+    ``inputs`` (N, ...) float32 or integer tokens; ``labels`` (N,) with the task's noise;
+    ``groups`` (N,) or None; ``classes`` the number of classes that labels are drawn from.
+    """
+
+    inputs: NDArray[Any]
+    labels: Ints
+    groups: Ints | None
+    classes: int
+
+
+def task_arrays(task: Task) -> Arrays:
+    """Inputs and noisy labels of a task, kept for the next checkpoint on the same data.
+
+    An ``.npz`` file holds ``labels`` and either ``images`` (uint8, standardised by fixed
+    constants) or ``inputs`` (taken as they are), and optionally ``groups``; a folder holds the four
+    idx files of Fashion-MNIST, which are pooled and permuted.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be read.
+    """
+    if not task.data.exists():
+        raise DataError(f"task {task.name}: no data at {task.data}")
+    inputs, labels, groups = _read(task.data, task.data.stat().st_mtime_ns)
+    classes = int(labels.max()) + 1
+    noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
+    return Arrays(inputs, noisy, groups, classes)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, time_ns: int) -> tuple[NDArray[Any], Ints, Ints | None]:
+    if path.is_dir():
+        images, labels = fashion_mnist(path)[:2]
+        return standardise(images), labels.astype(np.int64), None
+    arrays = load_npz(path, ("labels",))
+    if "images" not in arrays and "inputs" not in arrays:
+        raise DataError(f"{path} holds {sorted(arrays)}, needed 'images' or 'inputs' and 'labels'")
+    inputs = arrays["inputs"] if "inputs" in arrays else standardise(arrays["images"])
+    if len(inputs) != len(arrays["labels"]):
+        raise DataError(f"{path}: {len(inputs)} inputs and {len(arrays['labels'])} labels")
+    return inputs, arrays["labels"].astype(np.int64), arrays.get("groups")
+
+
+def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
+    """Evidence of one checkpoint of a manifest: one forward pass per role, kept in ``store``.
+
+    Raises
+    ------
+    NcboundsError
+        If the checkpoint cannot be read or built, its head not be found, or its data not be read.
+    """
+    import torch
+
+    from ncbounds.checkpoints.read import load_checkpoint
+    from ncbounds.samples.extract import extract
+
+    torch.set_num_threads(1)  # cores are shared out over checkpoints
+    checkpoint = load_checkpoint(entry.file)
+    classifier = checkpoint.build(entry.model, args=dict(entry.args))
+    arrays = task_arrays(task)
+    samples: dict[Role, Sample] = {}
+    for role, text in entry.roles.items():
+        rows = row_ids(text, len(arrays.labels), f"{entry.name} roles.{role}")
+        samples[role] = extract(
+            classifier,
+            (arrays.inputs[rows], arrays.labels[rows]),
+            role,
+            store=store,
+            sampling=task.sampling,
+            selected_among=entry.selected_among.get(role, 1),
+            label_noise=task.label_noise,
+            rows=rows,
+            groups=None if arrays.groups is None else arrays.groups[rows],
+        )
+    return Evidence(
+        head=classifier.head,
+        fit=samples.get("fit"),
+        head_sample=samples.get("head"),
+        holdout=samples.get("holdout"),
+        unlabelled=samples.get("unlabelled"),
+        test=samples.get("test"),
+        priors=_priors(task, classifier.head.classes),
+        checkpoint=entry.name,
+        provenance={
+            "checkpoint_sha256": checkpoint.sha256,
+            "checkpoint_format": checkpoint.format,
+            "checkpoint_notes": list(checkpoint.notes),
+            "head": classifier.head_report.name,
+            "head_max_abs_diff": classifier.head_report.max_abs_diff,
+            "task": task.name,
+            "data": task.data.name,
+            "label_noise": task.label_noise,
+            "noise_seed": task.noise_seed,
+            "roles": dict(entry.roles),
+            "versions": _versions(),
+        },
+    )
+
+
+def facts_of(evidence: Evidence) -> dict[str, Any]:
+    """Return what tables say about a checkpoint beside its bounds; JSON-able."""
+    from ncbounds.geometry import collapse
+    from ncbounds.results import _plain
+
+    samples = evidence.samples()
+    metrics = {
+        role: collapse(samples[role], evidence.head).to_dict("records")
+        for role in ("fit", "head", "holdout")
+        if role in samples
+    }
+    facts = {
+        "n": {role: s.n for role, s in samples.items()},
+        "collapse": metrics,
+        "duplicates": evidence.duplicates(),
+        "module_disagreements": {r: s.module_disagreements for r, s in samples.items()},
+        "provenance": evidence.provenance,
+    }
+    plain: dict[str, Any] = _plain(facts)
+    return plain
+
+
+def _priors(task: Task, classes: int) -> Any:
+    if isinstance(task.priors, list) and task.label_noise > 0:
+        # redrawing labels uniformly mixes the prior with the uniform one
+        z = task.label_noise
+        return [(1 - z) * p + z / classes for p in task.priors]
+    return task.priors
+
+
+def _versions() -> dict[str, str]:
+    import torch
+
+    from ncbounds import __version__
+
+    return {"ncbounds": __version__, "numpy": np.__version__, "torch": torch.__version__}

@@ -1,0 +1,80 @@
+"""Deviation terms of margin bounds that use Rademacher averages or transport, rounded up."""
+
+from __future__ import annotations
+
+import math
+
+from .rounding import up
+
+
+def head_rademacher_slack(
+    n: int,
+    sum_sq: float,
+    radius: float,
+    gamma: float,
+    delta: float,
+    *,
+    class_factor: float,
+    level: int = 0,
+) -> float:
+    """Complexity and deviation of the ramp loss over all linear heads of bounded norm.
+
+    ``4 radius sqrt(class_factor sum_sq) / (gamma n) + 3 sqrt(ln((k+1)(k+2)/delta) / (2n))``.
+
+    Parameters
+    ----------
+    n
+        Number of points.
+    sum_sq
+        Sum of the squared feature norms.
+    radius
+        Frobenius norm bound of the (centred) head.
+    gamma
+        Margin, positive.
+    delta
+        Failure probability in (0, 1).
+    class_factor
+        C, or C - 1 for centred heads.
+    level
+        Index k of the margin on its geometric grid.
+    """
+    if n < 1 or not gamma > 0 or not 0 < delta < 1 or level < 0:
+        raise ValueError(
+            f"n {n}, gamma {gamma}, delta {delta}, level {level}; "
+            "needed: n >= 1, gamma > 0, delta in (0, 1), level >= 0"
+        )
+    complexity = 4.0 * radius * math.sqrt(class_factor * sum_sq) / (gamma * n)
+    deviation = 3.0 * math.sqrt(math.log((level + 1) * (level + 2) / delta) / (2.0 * n))
+    return float(up(complexity + deviation, 12))
+
+
+def transport_slack(w1: float, n: int, delta: float, diameter: float) -> float:
+    """Upper limit of the distance W1 between a law and its empirical law, from two halves.
+
+    ``w1 + diameter sqrt((ln(1/delta)/2) [2 k (1/n + 1/k)^2 + (n - 2k)/n^2])``, ``k`` the size of
+    each half.
+
+    Parameters
+    ----------
+    w1
+        Transport cost between two disjoint random halves of ``floor(n/2)`` points each.
+    n
+        Number of points, 2 or more.
+    delta
+        Failure probability in (0, 1).
+    diameter
+        A-priori diameter of the space.
+    """
+    return transport_slack_of_halves(w1, n, n // 2, delta, diameter)
+
+
+def transport_slack_of_halves(w1: float, n: int, k: int, delta: float, diameter: float) -> float:
+    """:func:`transport_slack` for halves of k points each, ``2 k <= n``."""
+    if n < 2 or not 1 <= k <= n // 2 or not 0 < delta < 1 or not w1 >= 0:
+        raise ValueError(
+            f"n {n}, k {k}, delta {delta}, w1 {w1}; "
+            "needed: n >= 2, 1 <= k <= n/2, delta in (0, 1), w1 >= 0"
+        )
+    differences = 2.0 * k * (1.0 / n + 1.0 / k) ** 2 + (n - 2 * k) / (n * n)
+    deviation = diameter * math.sqrt(0.5 * math.log(1.0 / delta) * differences)
+    return float(up(w1 + deviation, 12))

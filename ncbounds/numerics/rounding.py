@@ -1,0 +1,47 @@
+"""Outward rounding: moving a float64 by a stated number of units in the last place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+EPS = float(np.finfo(np.float64).eps)
+
+FloatArray = NDArray[np.float64]
+
+
+def up(x: ArrayLike, ulps: int = 1) -> Any:
+    """Return ``x`` moved up by ``ulps`` units in its last place.
+
+    Parameters
+    ----------
+    x
+        Scalar or array; infinities stay, nan stays.
+    ulps
+        At least 1. A chain of m correctly rounded operations without cancellation is
+        off by at most about m of these.
+
+    Returns
+    -------
+    float or ndarray
+        A float for a scalar, else an array of the shape of ``x``.
+    """
+    value = np.asarray(x, dtype=np.float64)
+    finite = np.isfinite(value)
+    step = ulps * np.spacing(np.abs(np.where(finite, value, 1.0)))
+    moved = np.where(finite, np.where(finite, value, 0.0) + step, value)
+    return float(moved) if moved.ndim == 0 else moved
+
+
+def down(x: ArrayLike, ulps: int = 1) -> Any:
+    """Return ``x`` moved down by ``ulps`` units in its last place; see :func:`up`."""
+    moved = -np.asarray(up(-np.asarray(x, dtype=np.float64), ulps))
+    return float(moved) if moved.ndim == 0 else moved
+
+
+def probability_up(x: ArrayLike, ulps: int = 1) -> Any:
+    """Return ``x`` moved up by ``ulps`` units in its last place, at most 1."""
+    moved = np.minimum(1.0, up(x, ulps))
+    return float(moved) if moved.ndim == 0 else moved

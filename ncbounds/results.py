@@ -1,0 +1,144 @@
+"""What a bound returns: a value with its kind, or a measure without one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+
+Kind = Literal["certificate", "conditional", "plug-in", "measure"]
+Target = Literal[
+    "saved",
+    "ncm",
+    "few-shot",
+    "gibbs",
+    "compressed",
+    "refitted-head",
+    "restricted-head",
+    "unseen-classes",
+]
+
+MARK: dict[Kind, str] = {"certificate": "✓", "conditional": "?", "plug-in": "~", "measure": "#"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An error rate counted on the test sample, with an interval.
+
+    ``low`` and ``high`` are the ends of an exact two-sided 95 % interval.
+    """
+
+    error: float
+    low: float
+    high: float
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Common part of all results.
+
+    Attributes
+    ----------
+    bound, family, kind, target, role : str
+        Which statement, and what it is worth, about whose error, from which sample.
+    params : dict
+        Free parameters of the row, e.g. ``{"m": 5}``.
+    n : int
+        Number of points or blocks that the confidence term divides by.
+    delta : float
+        Probability with which the statement may fail (nan for plug-ins without one).
+    reasons : tuple of str
+        What lowers the kind, and other samples that were read.
+    terms : dict of float
+        Named terms of the value, where the theorem has them.
+    details : dict
+        Choices that the bound made (a grid point, fallbacks), diagnostics.
+    test : Measured or None
+        Measured error of the row's own target.
+    seconds : float
+    checkpoint : str
+    provenance : dict
+    """
+
+    bound: str
+    family: str
+    kind: Kind
+    target: Target
+    role: str
+    n: int
+    delta: float
+    params: Mapping[str, Any] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    terms: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+    test: Measured | None = None
+    seconds: float = 0.0
+    checkpoint: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able fields; :func:`result_from_dict` inverts this."""
+        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        test = out.pop("test")
+        out["test"] = None if test is None else {**vars(test), "reasons": list(test.reasons)}
+        return {"type": type(self).__name__, **_plain(out)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundResult(Result):
+    """A number on the error scale: ``value`` (above 1 is vacuous, ``nan`` is undefined)."""
+
+    value: float
+
+    @property
+    def vacuous(self) -> bool:
+        """Whether the value says nothing (1 or more, or undefined)."""
+        return not self.value < 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureResult(Result):
+    """A complexity measure; it has no ``value``, so it cannot be ranked with bounds."""
+
+    measure: float
+
+
+def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
+    """Rebuild a result from :meth:`Result.to_dict`."""
+    rest = dict(data)
+    kind = BoundResult if rest.pop("type") == "BoundResult" else MeasureResult
+    test = rest.pop("test")
+    rest["reasons"] = tuple(rest["reasons"])
+    if test is not None:
+        test = Measured(**{**_floats(test), "reasons": tuple(test["reasons"])})
+    return kind(test=test, **_floats(rest))
+
+
+_WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
+
+
+def _plain(x: Any) -> Any:
+    """Make ``x`` JSON-able: numpy scalars to Python, non-finite floats to words."""
+    if isinstance(x, Mapping):
+        return {str(k): _plain(v) for k, v in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_plain(v) for v in x]
+    if isinstance(x, np.ndarray):
+        return _plain(x.tolist())
+    if isinstance(x, (bool, np.bool_)):
+        return bool(x)
+    if isinstance(x, np.integer):
+        return int(x)
+    if isinstance(x, (float, np.floating)):
+        value = float(x)
+        return value if np.isfinite(value) else str(value)
+    return x
+
+
+def _floats(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {k: _floats(v) for k, v in x.items()}
+    if isinstance(x, list):
+        return [_floats(v) for v in x]
+    return _WORDS.get(x, x) if isinstance(x, str) else x

@@ -1,0 +1,47 @@
+"""Roles: what a sample was used for decides what it may be used for."""
+
+from typing import Literal, get_args
+
+from ncbounds.errors import RoleError, suggest
+
+Role = Literal["fit", "head", "holdout", "unlabelled", "test"]
+Sampling = Literal["iid", "stratified", "unknown"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
+SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+
+#: For each role, the roles it may stand in for: anything weaker, never anything stronger.
+SERVES: dict[Role, frozenset[Role]] = {
+    "fit": frozenset({"fit"}),
+    "head": frozenset({"head", "fit"}),
+    "holdout": frozenset({"holdout", "head", "fit", "unlabelled"}),
+    "unlabelled": frozenset({"unlabelled"}),
+    "test": frozenset({"test"}),
+}
+
+#: What the features and the head may depend on, in words that tables can show.
+DEPENDENCE: dict[Role, str] = {
+    "fit": "the features were fitted on this sample",
+    "head": "the head was fitted on this sample",
+    "holdout": "neither features nor head depend on this sample",
+    "unlabelled": "its labels are not read",
+    "test": "it measures the error and nothing else",
+}
+
+
+def check_role(role: str) -> Role:
+    """Return ``role`` if it is one of :data:`ROLES`.
+
+    Raises
+    ------
+    RoleError
+        Otherwise, naming the known roles.
+    """
+    if role not in ROLES:
+        raise RoleError(f"unknown role {role!r}; {suggest(role, list(ROLES))}")
+    return role
+
+
+def serves(role: Role, wanted: Role) -> bool:
+    """Whether a sample of ``role`` meets the hypothesis of a statement that asks for ``wanted``."""
+    return wanted in SERVES[role]

@@ -1,0 +1,1 @@
+"""The shipped zoo: its data, its architectures, and the recipes that train its checkpoints."""
