@@ -24,8 +24,9 @@ import numpy as np
 from scipy import special
 
 from ncbounds.bounds import _gaussian_search as gs
+from ncbounds.bounds._gaussian_projectors import Projector, projected, projectors
 from ncbounds.bounds._homogeneous import Rays
-from ncbounds.linear_head import Floats, Ints
+from ncbounds.linear_head import Ints
 from ncbounds.numerics import down, gaussian_kl, gaussian_loss, kl_upper, ln_xi, up
 
 #: Thresholds in units of the prior noise; ln 13 is their price.
@@ -34,6 +35,8 @@ THETAS: tuple[float, ...] = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.25, 1.5
 #: Numbers in a block of gaps.
 BLOCK = 4_000_000
 EPS = float(np.finfo(np.float64).eps)
+#: Gaps beyond this have loss 0 or 1 in float64, and stay finite when they are lowered.
+FAR = 1e6
 
 
 @dataclass(frozen=True)
@@ -46,28 +49,19 @@ class GaussianValue:
 
 
 @dataclass(frozen=True)
-class Projector:
-    """Where the posterior noise is smaller than the prior noise.
+class Posterior:
+    """One point of the family: noise sigma where the projector reaches, 1 elsewhere.
 
     Attributes
     ----------
-    name : {"all", "rows", "rows and constant"}
-        Everywhere; in the row space of V; in that and the constant coordinate.
-    ranks : tuple of int
-        Rank for each scale.
+    projector : Projector
+    kappa, theta : float
+        From their grids.
+    mu : float
+        Norm of the mean in units of sigma.
+    sigma : float in (0, 1]
+        The factor by which values are divided holds only up to 1.
     """
-
-    name: str
-    ranks: tuple[int, ...]
-
-    def bases(self, rays: Rays) -> list[Floats | None]:
-        """Orthonormal bases (r+1, e) in the reduced coordinates, one per scale."""
-        return [rays.rows_in_basis(k) if self.name == "rows" else None for k in rays.kappas]
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """One point of the family: noise sigma where the projector reaches, 1 elsewhere."""
 
     projector: Projector
     kappa: float
@@ -90,22 +84,9 @@ def gaussian_head_value(
     """
     sizes = np.array([rays.size(k) for k in rays.kappas])
     if not (np.isfinite(sizes) & (sizes > 0)).all() or not rays.usable.any():
-        reason = "the head separates no two classes" if rays.usable.any() else "no usable row"
+        reason = "V is zero or not finite" if rays.usable.any() else "no usable row"
         return GaussianValue(1.0, {"empirical": 1.0}, {"degenerate": reason})
     return evaluate(rays, best_posterior(rays, delta, thetas), delta, thetas)
-
-
-def projectors(rays: Rays) -> list[Projector]:
-    """Projectors worth trying, without those that coincide with a larger one."""
-    every, rank = len(rays.kappas), rays.basis.shape[1]
-    found = [Projector("all", (rays.dim,) * every)]
-    if rays.constant and rank + 1 < rays.dim:
-        found.append(Projector("rows and constant", (rank + 1,) * every))
-    reach = rank + int(rays.constant)
-    rows = tuple(rays.rows_in_basis(k).shape[1] for k in rays.kappas)
-    if 0 < max(rows) < reach or (not rays.constant and 0 < rank < rays.dim):
-        found.append(Projector("rows", rows))
-    return found
 
 
 def best_posterior(rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS) -> Posterior:
@@ -113,7 +94,7 @@ def best_posterior(rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS)
     kinds = projectors(rays)
     cost = gs.prices(
         rays,
-        ranks=np.array([p.ranks for p in kinds], dtype=np.float64),
+        ranks=np.array([p.rank for p in kinds], dtype=np.float64),
         whole=np.array([p.name == "all" for p in kinds]),
         thetas=thetas,
         delta=delta,
@@ -142,11 +123,10 @@ def evaluate(
 
     ``klinv(G, (KL + ln(|Theta||K| xi(n)/delta)) / n) / F``.
     """
-    n, scale = rays.n, rays.kappas.index(q.kappa)
-    loss = gibbs_loss(rays, q)
+    n, loss = rays.n, gibbs_loss(rays, q)
     # 1e-12: V is divided by its norm as computed
-    rank = (rays.classes - 1) * q.projector.ranks[scale]
-    divergence = gaussian_kl(rank, q.sigma, q.mu * q.mu * (1.0 + 1e-12))
+    directions = (rays.classes - 1) * q.projector.rank
+    divergence = gaussian_kl(directions, q.sigma, q.mu * q.mu * (1.0 + 1e-12))
     choices = len(thetas) * len(rays.kappas)
     fixed = float(up(math.log(choices) + ln_xi(n) - math.log(delta), 4))
     noise = q.sigma if q.projector.name == "all" else 1.0
@@ -166,7 +146,7 @@ def evaluate(
             "mu": q.mu,
             "sigma": q.sigma,
             "projector": q.projector.name,
-            "rank": q.projector.ranks[scale],
+            "rank": q.projector.rank,
             "gibbs loss": loss,
             "divergence": divergence,
             "factor": factor,
@@ -180,8 +160,6 @@ def gibbs_loss(rays: Rays, q: Posterior) -> float:
     Rounded up: t is lowered by what the products of length p may have lost before the loss, which
     is an upper bound itself and decreases in t, is evaluated.
     """
-    scale = rays.kappas.index(q.kappa)
-    basis = q.projector.bases(rays)[scale]
     slope = q.mu / rays.size(q.kappa)
     lengths = rays.lengths(q.kappa)
     keep = np.flatnonzero(rays.usable)
@@ -193,38 +171,19 @@ def gibbs_loss(rays: Rays, q: Posterior) -> float:
         r = lengths[index]
         v = np.full(len(index), q.sigma) * r
         if q.projector.name != "all":
-            inside = np.minimum(projected(rays, q.projector, basis, q.kappa, index), r * r)
+            inside = projected(rays, q.projector, q.kappa, index, rays.coordinates(index))
             v = np.sqrt(q.sigma**2 * inside + (r * r - inside))
         t = (q.sigma * slope * rays.gaps(index) - (q.theta * r)[:, None]) / v[:, None]
+        np.clip(t, -FAR, FAR, out=t)
         t -= lost_digits * (np.abs(t) / q.sigma**2 + q.mu + q.theta / q.sigma)
         losses.extend(gaussian_loss(t).tolist())
     return min(1.0, float(up(math.fsum(losses) / rays.n, 2)))
 
 
-def projected(
-    rays: Rays, projector: Projector, basis: Floats | None, kappa: float, index: Ints
-) -> Floats:
-    """``||Pi psi||^2`` of rows ``index``, shape (m,)."""
-    if projector.name == "all":
-        return rays.squares[index] + kappa * kappa
-    z = rays.coordinates(index)
-    if basis is None:
-        return np.asarray(np.einsum("ij,ij->i", z, z) + kappa * kappa)
-    if rays.constant:
-        z = np.column_stack([z, np.full(len(z), kappa)])
-    z = z @ basis
-    return np.asarray(np.einsum("ij,ij->i", z, z))
-
-
 def _subsample(rays: Rays, order: Ints, m: int, kinds: list[Projector]) -> gs.Subsample:
     index, weights = gs.spread(order, m)
-    shares = [
-        [
-            projected(rays, p, b, k, index)
-            for k, b in zip(rays.kappas, p.bases(rays), strict=True)
-        ]
-        for p in kinds
-    ]
+    z = rays.coordinates(index)
+    shares = [[projected(rays, p, k, index, z) for k in rays.kappas] for p in kinds]
     return gs.Subsample(
         weights=weights,
         gaps=rays.gaps(index),

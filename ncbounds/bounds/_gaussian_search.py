@@ -56,7 +56,7 @@ class Prices:
     Attributes
     ----------
     sizes, kappas : array of shape (scales,)
-    ranks : array of shape (projectors, scales)
+    ranks : array of shape (projectors,)
     whole : boolean array of shape (projectors,)
         Which projector is the identity.
     thetas : array of shape (thresholds,)
@@ -131,7 +131,7 @@ def _estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
     t = slope[..., None] * sub.gaps - shift[..., None]
     loss = gaussian_loss_fast(t.reshape(-1, t.shape[2])).reshape(len(points), -1)
     gibbs = sub.lost + (1.0 - sub.lost) * (loss @ sub.weights)
-    rank = (cost.classes - 1) * cost.ranks[pi, scale]
+    rank = (cost.classes - 1) * cost.ranks[pi]
     divergence = rank * (sigma**2 - 1 - 2 * np.log(sigma)) / 2 + np.square(sigma * mu) / 2
     budget = (divergence + cost.fixed) / cost.n
     factor = special.ndtr(theta / np.sqrt(2.0) / np.where(cost.whole[pi], sigma, 1.0))
@@ -183,11 +183,11 @@ def _start(sub: Subsample, cost: Prices, pi: int, scale: int) -> Floats:
 
 def _neighbours(point: Floats, step: float, cost: Prices, everything: bool) -> Floats:
     """Candidates around ``point``, within the grids."""
-    out = [point + [0, 0, 0, a * step, b * step] for a, b in _STENCIL]
+    moves = [(0, 0, 0, a * step, b * step) for a, b in _STENCIL]
     if everything:
-        out += [point + [0, 0, a, b * step, 0] for a in (-1, 1) for b in (-1, 0, 1)]
-        out += [point + [0, a, 0, 0, 0] for a in (-1, 1)]
-    found = np.array(out)
+        moves += [(0, 0, a, b * step, 0) for a in (-1, 1) for b in (-1, 0, 1)]
+        moves += [(0, a, 0, 0, 0) for a in (-1, 1)]
+    found = point + np.array(moves, dtype=np.float64)
     found[:, LOG_SIGMA] = np.clip(found[:, LOG_SIGMA], np.log(LEAST_SIGMA), 0.0)
     inside = (found[:, SCALE] >= 0) & (found[:, SCALE] < len(cost.kappas))
     inside &= (found[:, THRESHOLD] >= 0) & (found[:, THRESHOLD] < len(cost.thetas))

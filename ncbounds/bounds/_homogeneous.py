@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ncbounds.bounds._bound import View
 from ncbounds.linear_head import Floats, Ints
 from ncbounds.samples.rows import Rows, as_rows, block_rows
-from ncbounds.samples.sample import Sample
 
 #: Scales of the constant coordinate that a bound may choose from; ln 13 is their price.
 KAPPAS: tuple[float, ...] = tuple(4.0**j for j in range(-6, 7))
 
-#: Directions of the weights below this share of the largest singular value are left out of a
-#: projector. Any orthogonal projector is valid, so this decides about tightness only.
+#: Directions of the weights below this share of the largest singular value are left out.
 RANK_TOLERANCE = 1e-10
 
 
@@ -108,7 +106,7 @@ class Rays:
         return KAPPAS if self.constant else (0.0,)
 
     @cached_property
-    def usable(self) -> np.ndarray:
+    def usable(self) -> NDArray[np.bool_]:
         """Rows that count through their margin, boolean of shape (n,).
 
         The others are errors with loss 1: a feature or logit that is not finite, a squared norm
@@ -125,9 +123,10 @@ class Rays:
 
     def size(self, kappa: float) -> float:
         """Frobenius norm of V; 0 or not finite for a head that separates nothing."""
-        total = float(np.sum(np.square(self.weight)))
-        if self.constant:
-            total += float(np.sum(np.square(self.bias / kappa)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(np.sum(np.square(self.weight)))
+            if self.constant:
+                total += float(np.sum(np.square(self.bias / kappa)))
         return float(np.sqrt(total))
 
     def gaps(self, index: Ints) -> Floats:
@@ -137,7 +136,8 @@ class Rays:
         own = logits[rows, labels]
         # moving the last class into the place of the true one leaves the C-1 rivals in front
         logits[rows, labels] = logits[:, -1]
-        out: Floats = own[:, None] - logits[:, :-1]
+        with np.errstate(over="ignore"):
+            out: Floats = own[:, None] - logits[:, :-1]
         return out
 
     def closest(self, index: Ints) -> Floats:
@@ -156,52 +156,23 @@ class Rays:
 
     @cached_property
     def basis(self) -> Floats:
-        """Orthonormal basis of the row space of the weights, shape (d, r)."""
-        return _row_space(self.weight)
+        """Orthonormal basis of the row space of the weights, shape (d, r).
+
+        Its rank decides about tightness only: any orthogonal projector is valid.
+        """
+        _, values, right = np.linalg.svd(self.weight, full_matrices=False)
+        rank = int((values > RANK_TOLERANCE * values[0]).sum())
+        return np.ascontiguousarray(right[:rank].T)
 
     def coordinates(self, index: Ints) -> Floats:
         """``(f - q)`` of rows ``index`` in :attr:`basis`, shape (m, r)."""
         out: Floats = (self.features.take(index) - self.centre) @ self.basis
         return out
 
-    def rows_in_basis(self, kappa: float) -> Floats:
-        """Orthonormal basis of the row space of V within (:attr:`basis`, constant), (r+1, e)."""
-        inner = self.weight @ self.basis
-        if self.constant:
-            inner = np.column_stack([inner, self.bias / kappa])
-        return _row_space(inner)
-
-
-def rays(view: View) -> Rays:
-    """Rays of the saved head on ``view.sample``, centred at the mean of the fit sample if any."""
-    q = None if view.fit is None else fit_centre(view.fit)
-    head, sample = view.head, view.sample
-    return Rays.of(
-        sample.features,
-        sample.labels,
-        sample.logits(head),
-        head.weight,
-        head.bias,
-        centre=q,
-        constant=head.has_bias or q is not None,
-    )
-
-
-def fit_centre(fit: Sample) -> Floats:
-    """Mean of the finite rows of the fit sample, shape (d,); 0 if there are none."""
-    rows = as_rows(fit.features)
-    total, count = np.zeros(rows.shape[1]), 0
-    for index in blocks(fit.n, rows.shape[1]):
-        part = rows.take(index)
-        part = part[np.isfinite(part).all(axis=1)]
-        total, count = total + part.sum(axis=0), count + len(part)
-    mean = total / max(count, 1)
-    return mean if np.isfinite(mean).all() else np.zeros_like(mean)
-
-
-def centre_note(view: View) -> tuple[str, ...]:
-    """Reason that names the other sample which was read."""
-    return () if view.fit is None else ("centred at the mean of the fit sample",)
+    @cached_property
+    def tilt(self) -> Floats:
+        """Least-squares x with ``bias = (weight @ basis) @ x``, shape (r,)."""
+        return np.asarray(np.linalg.lstsq(self.weight @ self.basis, self.bias, rcond=None)[0])
 
 
 def blocks(n: int, width: int) -> list[Ints]:
@@ -218,12 +189,3 @@ def _squares(rows: Rows, centre: Floats) -> Floats:
             part -= centre
             out[index] = np.einsum("ij,ij->i", part, part)
     return out
-
-
-def _row_space(matrix: Floats) -> Floats:
-    """Orthonormal basis of the row space as columns; empty for a matrix of zeros or of nan."""
-    if not np.isfinite(matrix).all():
-        return np.zeros((matrix.shape[1], 0))
-    _, values, right = np.linalg.svd(matrix, full_matrices=False)
-    rank = int((values > RANK_TOLERANCE * values[0]).sum()) if len(values) else 0
-    return np.ascontiguousarray(right[:rank].T)

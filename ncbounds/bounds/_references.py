@@ -52,6 +52,8 @@ REFERENCES: dict[str, str] = {
     "Internazionale dei Matematici, Bologna 1928, volume 6:47-59, 1929.",
     "catoni2007": "O. Catoni. PAC-Bayesian supervised classification: the thermodynamics of "
     "statistical learning. IMS Lecture Notes 56, 2007.",
+    "papyan2020": "V. Papyan, X. Y. Han and D. L. Donoho. Prevalence of neural collapse during the "
+    "terminal phase of deep learning training. PNAS 117(40):24652-24663, 2020.",
     "galanti2022": "T. Galanti, A. György and M. Hutter. On the role of neural collapse in "
     "transfer learning. ICLR 2022. arXiv:2112.15121.",
     "olkin1958": "I. Olkin and J. W. Pratt. A multivariate Tchebycheff inequality. Annals of "

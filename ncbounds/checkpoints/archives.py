@@ -133,6 +133,11 @@ def _check_zip(path: Path) -> None:
 
 def _members(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     infos = archive.infolist()
+    if any(info.filename.endswith("/constants.pkl") for info in infos):
+        raise CheckpointRefused(
+            f"{path} is a TorchScript archive, which holds a program. Load it with torch.jit.load "
+            "where you trust it and save its weights: torch.save(m.state_dict(), 'weights.pt')"
+        )
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
             raise CheckpointUnreadable(
@@ -152,11 +157,6 @@ def _members(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, zipfi
 
 
 def _audit_zip(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> Audit:
-    if "constants.pkl" in members:
-        raise CheckpointRefused(
-            f"{path} is a TorchScript archive, which holds a program. Load it with torch.jit.load "
-            "where you trust it and save its weights: torch.save(m.state_dict(), 'weights.pt')"
-        )
     if "data.pkl" not in members:
         raise CheckpointUnreadable(
             f"{path} is a zip archive without data.pkl, so not written by torch.save; "

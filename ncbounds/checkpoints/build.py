@@ -62,6 +62,10 @@ def build_module(
     UnknownArchitecture, CheckpointMismatch, MissingExtra
         See :meth:`Checkpoint.build`.
     """
+    if model is None and checkpoint.format == "transformers folder":
+        config = checkpoint.hints["config"]
+        module, notes = build_transformer(config, checkpoint.tensors, checkpoint.path)
+        return module.eval(), config_identity(config), notes
     module, architecture = _make(checkpoint, model, dict(args or {}))
     notes = fit(module, checkpoint.tensors, checkpoint.path)
     return module.eval(), architecture, notes
@@ -75,10 +79,6 @@ def _make(
     if callable(model):
         name = getattr(model, "__qualname__", type(model).__qualname__)
         return _run(model, args, name), {"function": name, "args": args}
-    if model is None and checkpoint.format == "transformers folder":
-        config = checkpoint.hints["config"]
-        module = build_transformer(config, checkpoint.tensors, checkpoint.path)
-        return module, config_identity(config)
     if model is None:
         model, args = _named_in_file(checkpoint, args)
     factory = _registered(model)

@@ -37,6 +37,7 @@ def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple
     named, notes = _matched(module, want, tensors, path)
     check_shapes(want, named, path)
     check_finite(named, path)
+    _check_shared(module, named, path)
     notes += _widen(module, want, named)
     module.load_state_dict(named, strict=True)
     return tuple(notes)
@@ -73,7 +74,7 @@ def check_finite(tensors: Mapping[str, Tensor], path: object) -> None:
             bad.append(f"{name} ({int((~torch.isfinite(tensor)).sum())} of {tensor.numel()})")
     if bad:
         raise CheckpointMismatch(
-            f"{path} holds NaN or infinite values in {_few(bad)}; a model that diverged has no "
+            f"{path} holds NaN or infinite values in {few(bad)}; a model that diverged has no "
             "error to bound: take an earlier checkpoint"
         )
 
@@ -91,7 +92,7 @@ def check_shapes(want: Mapping[str, Tensor], have: Mapping[str, Tensor], path: o
         kinds = [n for n in want if want[n].is_floating_point() != have[n].is_floating_point()]
         if kinds:
             raise CheckpointMismatch(
-                f"{path}: integers where numbers are needed, or the reverse, in {_few(kinds)}"
+                f"{path}: integers where numbers are needed, or the reverse, in {few(kinds)}"
             )
         return
     last = [n for n in want if n.rpartition(".")[0] == wrong[-1].rpartition(".")[0]]
@@ -102,7 +103,7 @@ def check_shapes(want: Mapping[str, Tensor], have: Mapping[str, Tensor], path: o
             f"built with {a[0]}: pass the number of classes in args"
         )
     shapes = [f"{n}: file {tuple(have[n].shape)}, model {tuple(want[n].shape)}" for n in wrong]
-    raise CheckpointMismatch(f"{path}: shapes differ: {_few(shapes)}; pass the args it was made of")
+    raise CheckpointMismatch(f"{path}: shapes differ: {few(shapes)}; pass the args it was made of")
 
 
 def _matched(
@@ -121,8 +122,8 @@ def _matched(
     assert best is not None
     missing = [n for n in want if n not in best[1]]
     extra = [n for n in best[1] if n not in want]
-    parts = [f"the model needs {_few(missing)}, which the file has not"] * bool(missing)
-    parts += [f"the file has {_few(extra)}, which the model has not"] * bool(extra)
+    parts = [f"the model needs {few(missing)}, which the file has not"] * bool(missing)
+    parts += [f"the file has {few(extra)}, which the model has not"] * bool(extra)
     raise CheckpointMismatch(
         f"{path} does not fit the model: {'; '.join(parts)}. Nothing was loaded; pass the model "
         "and the args that the file was saved from"
@@ -164,6 +165,16 @@ def _shared(module: nn.Module) -> dict[str, tuple[str, ...]]:
     return {n: tuple(m for m in group if m != n) for group in groups.values() for n in group}
 
 
+def _check_shared(module: nn.Module, named: Mapping[str, Tensor], path: object) -> None:
+    for name, others in _shared(module).items():
+        for other in others:
+            if not torch.equal(named[name], named[other]):
+                raise CheckpointMismatch(
+                    f"{path}: {name} and {other} share one parameter in the model, but differ in "
+                    "the file; pass the model that it was saved from"
+                )
+
+
 def _widen(module: nn.Module, want: Mapping[str, Tensor], have: Mapping[str, Tensor]) -> list[str]:
     """Make the module wide enough to hold the stored values exactly."""
     stored = {t.dtype for t in have.values() if t.is_floating_point()}
@@ -176,12 +187,17 @@ def _widen(module: nn.Module, want: Mapping[str, Tensor], have: Mapping[str, Ten
     assert widest is not None
     if own != {widest}:
         module.to(widest)
+    return list(precision_note(stored, widest))
+
+
+def precision_note(stored: set[torch.dtype], used: torch.dtype) -> tuple[str, ...]:
+    """Say in which precision stored numbers are computed with, where it is a wider one."""
     names = ", ".join(sorted(str(d).removeprefix("torch.") for d in stored))
-    if stored != {widest}:
-        return [f"stored as {names}, computed in {str(widest).removeprefix('torch.')} (exact)"]
-    return []
+    wide = str(used).removeprefix("torch.")
+    return () if stored <= {used} else (f"stored as {names}, computed in {wide} (exact)",)
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
+    """Join names, the first eight of them."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -34,9 +34,8 @@ def nc1(moments: ClassMoments, *, weighted: bool = False) -> Metric:
     ``Sigma_W`` averages over points. The rank of ``Sigma_B`` is fixed at min(C - 1, d) and never
     guessed from small singular values: those are where class means of unequal scale differ. A QR
     factorisation of C - 1 contrasts of the means replaces any d x d pseudo-inverse, and does not
-    square their condition as their Gram matrix would. Invariant to rotation, translation and scale
-    (to every invertible linear map while C - 1 <= d only where ``Sigma_W`` lives in the span of the
-    means, so in general not).
+    square their condition as their Gram matrix would. Invariant to rotation, translation, scale and
+    relabelling; to every invertible linear map where d <= C - 1.
 
     References
     ----------

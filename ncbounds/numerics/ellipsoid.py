@@ -22,6 +22,14 @@ from .rounding import EPS, FloatArray
 _LOWER_EVERY = 5
 _VACUOUS = 0.98
 _KEEP_INSIDE = 0.9
+# Exponent of the multiplicative update: 2 solves the diagonal case in one step.
+_SPEED = 2.0
+# Masses are kept above a falling floor, which keeps the shape well conditioned; any mass is valid.
+_FLOOR, _FLOOR_DECAY, _FLOOR_LEAST = 1e-2, 0.8, 1e-8
+# Eigenvalues below this share of the largest are rounding noise and are raised to it.
+_NOISE = 1e-15
+# The lower value uses the part of the correlation above this share of its largest eigenvalue.
+_RANGE = 1e-7
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def fit(d: FloatArray, corr: FloatArray, tol: float, max_iter: int, centred: boo
     mass = 1.0 / (1.0 + d * d)
     mass /= mass.sum()
     v = np.zeros(k)
-    chol = linalg.cholesky(corr, lower=True, check_finite=False)
+    frame = _frame(corr)
     best: Ellipsoid | None = None
     lower = 0.0
     for iteration in range(1, max_iter + 1):
@@ -80,13 +88,23 @@ def fit(d: FloatArray, corr: FloatArray, tol: float, max_iter: int, centred: boo
         weights, shape, fidelity = _best_shape(mass, h, corr + np.outer(v, v))
         ratio = np.diag(shape) / (h * h)
         upper = float(ratio.max()) * fidelity
-        if best is None or upper < best.upper:
+        # Among equal values the latest: its centre solves the stationarity equation best.
+        if best is None or upper <= best.upper * (1.0 + 1e-13):
             best = Ellipsoid(v, shape, weights, upper, lower, iteration)
         if iteration % _LOWER_EVERY == 0 or iteration == max_iter:
-            lower = max(lower, primal_value(d, v, shape, weights * h * h, chol))
-            if min(1.0, best.upper) - lower <= tol * best.upper or lower > _VACUOUS:
+            # With the centre fixed the fidelity of any masses bounds the minimum over G from below.
+            found = (
+                fidelity * (1.0 - 1e-9) if centred else primal_value(d, v, shape, weights, frame)
+            )
+            lower = max(lower, found)
+            if not centred and lower > _VACUOUS:
                 break
-        mass = mass * ratio
+            if best.upper - lower <= tol * best.upper:
+                break
+        mass = mass * ratio**_SPEED
+        mass = np.maximum(
+            mass / mass.sum(), max(_FLOOR_LEAST, _FLOOR * _FLOOR_DECAY**iteration) / k
+        )
         mass /= mass.sum()
         if not centred:
             v = _inside(0.5 * v - 0.5 * (shape @ (weights * h)), v, d)
@@ -103,7 +121,7 @@ def _best_shape(
     values, vectors = linalg.eigh(
         root[:, None] * second * root[None, :], check_finite=False, driver="evd"
     )
-    sqrt_values = np.sqrt(np.maximum(values, 0.0))
+    sqrt_values = np.sqrt(np.maximum(values, _NOISE * values[-1]))
     fidelity = float(sqrt_values.sum())
     half = (vectors * sqrt_values) @ vectors.T
     shape = half / (root[:, None] * root[None, :] * fidelity)
@@ -148,7 +166,7 @@ def certify(d: FloatArray, corr: FloatArray, v: FloatArray, shape: FloatArray) -
     spread = np.linalg.norm(residual, axis=1) * np.linalg.norm(factor) / (1.0 - total)
     diagonal = (row + spread) ** 2
     # Standardising may have moved every entry of R by a few ulps: at most k times that in norm.
-    xv = x @ v
+    xv = np.asarray(x @ v, dtype=np.float64)
     xr = x @ corr
     trace = float(np.sum(xr * x) + xv @ xv)
     size = float(np.sum((np.abs(x) @ np.abs(corr)) * np.abs(x)))
@@ -157,23 +175,44 @@ def certify(d: FloatArray, corr: FloatArray, v: FloatArray, shape: FloatArray) -
     return float(np.max(diagonal / (h * h)) * (trace + slack) * (1.0 + gamma))
 
 
+def _frame(corr: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return B and B's left inverse with ``B B' <= corr``, small eigenvalues left out."""
+    values, vectors = linalg.eigh(corr, check_finite=False, driver="evd")
+    if not values[0] > -1e-6 * values[-1]:
+        raise ValueError(
+            f"the covariance has a correlation eigenvalue {values[0]:.3g}; "
+            "needed: a positive semidefinite matrix"
+        )
+    keep = values > _RANGE * values[-1]
+    root = np.sqrt(values[keep])
+    return vectors[:, keep] * root, (vectors[:, keep] / root).T
+
+
 def primal_value(
-    d: FloatArray, v: FloatArray, shape: FloatArray, masses: FloatArray, chol: FloatArray
+    d: FloatArray,
+    v: FloatArray,
+    shape: FloatArray,
+    weights: FloatArray,
+    frame: tuple[FloatArray, FloatArray],
 ) -> float:
     """Mass that some law with these moments puts on the error set: a lower bound.
 
-    One atom per half-space, put on its boundary along ``G e_j`` from the centre, and all masses
-    scaled until their moments fit under those of the law; ``chol`` is the Cholesky factor of R.
+    One atom per half-space, moved from the centre along ``G e_j`` (and then along its normal)
+    onto the boundary, and all masses scaled until their moments fit under those of the law.
     """
-    k = len(d)
-    atoms = v[:, None] + shape * ((d - v) / np.diag(shape))[None, :]
-    atoms[np.arange(k), np.arange(k)] = d
-    white = linalg.solve_triangular(chol, atoms, lower=True, check_finite=False)
-    lifted = np.vstack([white, np.ones(k)]) * np.sqrt(np.maximum(masses, 0.0))
-    top = float(linalg.eigvalsh(lifted.T @ lifted, subset_by_index=(k - 1, k - 1))[0])
+    rows, whiten = frame
+    h, diagonal = d - v, np.diag(shape)
+    atoms = whiten @ (v[:, None] + shape * (h / diagonal)[None, :])
+    norms = np.maximum(np.sum(rows * rows, axis=1), 1e-3)
+    missing = d * (1.0 + 1e-12) - np.sum(rows * atoms.T, axis=1)
+    atoms = atoms + rows.T * (np.maximum(missing, 0.0) / norms)[None, :]
+    reached = np.sum(rows * atoms.T, axis=1) >= d
+    masses = np.where(reached, weights * diagonal * diagonal / (h * h), 0.0)
+    lifted = np.vstack([atoms, np.ones(len(d))]) * np.sqrt(masses)
+    small = lifted @ lifted.T if len(lifted) < len(d) else lifted.T @ lifted
+    last = len(small) - 1
+    top = float(linalg.eigvalsh(small, subset_by_index=(last, last))[0])
     if not top > 0:
         return 0.0
-    # Whitening loses about cond(chol) ulps.
-    diagonal = np.abs(np.diag(chol))
-    loss = 16.0 * k * EPS * (diagonal.max() / diagonal.min()) ** 2
-    return max(0.0, float(np.sum(masses)) / (top * (1.0 + loss)) * (1.0 - loss))
+    # Far above the rounding of the products and of the eigenvalue.
+    return float(np.sum(masses)) / top * (1.0 - 1e-11)

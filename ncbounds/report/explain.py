@@ -32,9 +32,8 @@ def as_text(b: Bound) -> str:
 
 def as_latex(b: Bound) -> str:
     """Return the displayed formulas of the docstring as LaTeX ``equation*`` environments."""
-    blocks = re.findall(
-        r"\.\. math::\n\n((?:[ ]{4,}.*\n|\n)+)", (inspect.getdoc(b.function) or "") + "\n"
-    )
+    doc = (inspect.getdoc(b.function) or "") + "\n"
+    blocks = re.findall(r"\.\. math::[ ]*\n\n?((?:[ ]+.*\n|\n)+)", doc)
     return "\n\n".join(
         "\\begin{equation*}\n"
         + "\n".join(f"  {line.strip()}" for line in block.strip().splitlines())

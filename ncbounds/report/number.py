@@ -3,16 +3,13 @@
 import math
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 
-#: Decimals shown of a number below 1.
-DIGITS = 3
 
-
-def number(x: float, *, up: bool = False) -> str:
+def number(x: float, digits: int = 3, *, up: bool = False) -> str:
     """Format an error-like number: ``.208``, ``1.30``, ``3.2e4``, ``nan``.
 
-    Three decimals below 1, three significant digits from there on (a vacuous value keeps its size),
-    powers of ten from 1000 on and below .001. With ``up`` the printed figure is never below ``x``,
-    as a bound needs.
+    ``digits`` decimals below 1, as many significant digits from there on (a vacuous value keeps
+    its size), powers of ten from 1000 on and where no decimal would be left. With ``up`` the
+    printed figure is never below ``x``, as a bound needs.
     """
     if not math.isfinite(x):
         return str(x)
@@ -20,10 +17,18 @@ def number(x: float, *, up: bool = False) -> str:
         return "0"
     size, rounding = abs(x), ROUND_CEILING if up else ROUND_HALF_EVEN
     exponent = math.floor(math.log10(size))
-    if size < 10.0**-DIGITS or size >= 1000:
+    if size < 10.0**-digits or size >= 1000:
         figure = Decimal(x).quantize(Decimal(1).scaleb(exponent - 1), rounding)
-        digits, power = f"{figure:.1e}".split("e")
-        return f"{digits}e{int(power)}"
-    places = DIGITS if size < 1 else 2 - exponent
+        mantissa, power = f"{figure:.1e}".split("e")
+        return f"{mantissa}e{int(power)}"
+    places = digits if size < 1 else max(digits - 1 - exponent, 0)
     figure = Decimal(x).quantize(Decimal(1).scaleb(-places), rounding)
     return f"{figure:f}".replace("0.", ".", 1) if size < 1 else f"{figure:f}"
+
+
+def significant(x: float, digits: int = 2) -> str:
+    """Format a scale-free measure by significant digits: ``.0066``, ``2.6``, ``3.1e-5``."""
+    if not math.isfinite(x) or x == 0 or not 1e-4 <= abs(x) < 1000:
+        return number(x)
+    places = max(digits - 1 - math.floor(math.log10(abs(x))), 0)
+    return f"{x:.{places}f}".replace("0.", ".", 1) if abs(x) < 1 else f"{x:.{places}f}"

@@ -129,7 +129,8 @@ class Report:
 
         records = [_record(r) for r in self.rows]
         records += [{"checkpoint": f.checkpoint, "reasons": f.reason} for f in self.failures]
-        return pd.DataFrame.from_records(records, columns=list(COLUMNS))
+        frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
+        return frame.astype({"n": "Int64"})  # a failed checkpoint has no n
 
     def to_csv(self, path: "str | Path | None" = None) -> str:
         """Write (and return) :meth:`to_frame` as CSV with full precision."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ncbounds.report.number import number
+from ncbounds.report.number import number, significant
 from ncbounds.report.report import Report, Row, interval, legend
 from ncbounds.results import MARK, BoundResult
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Column:
     """One column of the compact table: the row that it shows of each checkpoint.
 
-    ``own_error`` appends the measured error of the row's own target, in brackets.
+    ``own_error`` appends the measured error of the row's own target, in brackets; ``digits`` are
+    decimals.
     """
 
     family: str
@@ -25,6 +26,7 @@ class Column:
     on_fit: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
     own_error: bool = False
+    digits: int = 2
 
     def cell(self, rows: Iterable[Row]) -> str:
         """Mark and value, e.g. ``"✓ .208"``; empty if the checkpoint has no such row."""
@@ -35,21 +37,21 @@ class Column:
                 and dict(r.params) == dict(self.params)
                 and isinstance(r, BoundResult)
             ):
-                error = f" ({number(r.test.error)})" if self.own_error and r.test else ""
-                return f"{MARK[r.kind]} {number(r.value, up=True)}{error}"
+                own = f" ({number(r.test.error, 2)})" if self.own_error and r.test else ""
+                return f"{MARK[r.kind]} {number(r.value, self.digits, up=True)}{own}"
         return ""
 
 
 #: Columns in the order of the families. "fit" columns are plug-ins: the training sample.
 SCREEN = (
-    Column("held out", "binomial", "binomial"),
-    Column("margin", "Gaussian", "gaussian_head"),
-    Column("margin", "on train", "gaussian_head", on_fit=True),
+    Column("held out", "count", "binomial", digits=3),
+    Column("margin", "Gauss", "gaussian_head"),
+    Column("margin", "train", "gaussian_head", on_fit=True),
     Column("collapse", "subspace", "collapsed_head", own_error=True),
-    Column("collapse", "5 shots", "ncm_few_shot", params={"m": 5}, own_error=True),
-    Column("distribution", "min-margin", "min_margin_cantelli"),
-    Column("distribution", "moments", "two_moment_tight"),
-    Column("distribution", "Gaussian", "gaussian_tolerance"),
+    Column("collapse", "5-shot train", "ncm_few_shot", True, {"m": 5}, own_error=True),
+    Column("distribution", "2 mom.", "two_moment_tight"),
+    Column("distribution", "min-m.", "min_margin_cantelli"),
+    Column("distribution", "Gauss", "gaussian_tolerance"),
 )
 
 
@@ -93,7 +95,7 @@ def table(report: Report) -> "Table":
     from rich.table import Table
 
     shown = used(report)
-    out = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
+    out = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     titles = header()
     for i, title in enumerate(titles):
         if i >= 4 and i - 4 not in shown:
@@ -136,7 +138,7 @@ def _nc1(facts: Mapping[str, Any]) -> str:
     for metric in facts.get("collapse", {}).get("fit", []):
         if metric["metric"] == "NC1":
             value = metric["value"]
-            return number(float(value)) if value is not None else ""
+            return significant(float(value)) if value is not None else ""
     return ""
 
 

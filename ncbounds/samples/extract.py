@@ -1,15 +1,14 @@
 """One forward pass from inputs to a sample: features, labels, and what the head said."""
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.errors import DataError
+from ncbounds.errors import DataError, StoreError
+from ncbounds.samples.batches import DataDigest, batches, data_parts, iter_again
 from ncbounds.samples.roles import check_role
 from ncbounds.samples.sample import Sample
 from ncbounds.samples.store import Stored, StoreWriter, read_stored, store_key
@@ -17,8 +16,8 @@ from ncbounds.samples.store import Stored, StoreWriter, read_stored, store_key
 if TYPE_CHECKING:
     from ncbounds.checkpoints.classifier import Classifier
 
-Digests = NDArray[np.uint64]
-DIGEST_BYTES = 16
+CONFIRMED_ROWS = 32
+CONFIRMED_SHARE = 1e-3  # of the largest feature: rounding differs with the batch size
 
 
 def extract(
@@ -79,7 +78,9 @@ def extract(
         data = data_parts(loader, batch_size)
     key = None if data is None or store is None else _key(classifier, data)
     kept = read_stored(store, key) if store is not None and key is not None else None
-    if kept is None:
+    if kept is not None:
+        _confirm(classifier, loader, kept, batch_size)
+    else:
         kept = _run(classifier, loader, store, key_parts, batch_size)
     return Sample.from_arrays(
         kept.features,
@@ -95,106 +96,6 @@ def extract(
     )
 
 
-def iter_again(loader: Any) -> bool:
-    """Whether the data can be read more than once: arrays and loaders can, generators cannot."""
-    return is_pair(loader) or iter(loader) is not loader
-
-
-def is_pair(loader: Any) -> bool:
-    """Whether the data is a pair of whole arrays rather than an iterable of batches."""
-    return (
-        isinstance(loader, tuple | list)
-        and len(loader) == 2
-        and (hasattr(loader[0], "shape") or isinstance(loader[0], Mapping))
-        and (loader[1] is None or hasattr(loader[1], "shape"))
-    )
-
-
-def data_parts(loader: Any, batch_size: int = 256) -> dict[str, Any]:
-    """Return the key parts of inputs, labels and order: one pass over the data, no network."""
-    digest = DataDigest()
-    for inputs, labels in batches(loader, batch_size):
-        digest.add(inputs, labels)
-    return digest.parts()
-
-
-@dataclass
-class DataDigest:
-    """Hashes rows while they stream by."""
-
-    rows: list[bytes] = field(default_factory=list)
-    labels: list[NDArray[np.int64]] = field(default_factory=list)
-    forms: set[str] = field(default_factory=set)
-
-    def add(self, inputs: Any, labels: NDArray[np.int64]) -> None:
-        """Add one batch."""
-        arrays = (
-            [_array(v) for _, v in sorted(inputs.items())]
-            if isinstance(inputs, Mapping)
-            else [_array(v) for v in (inputs if isinstance(inputs, tuple | list) else [inputs])]
-        )
-        self.forms.add(" ".join(f"{a.dtype}{a.shape[1:]}" for a in arrays))
-        self.rows.append(_row_digests(arrays))
-        self.labels.append(labels)
-
-    def parts(self) -> dict[str, Any]:
-        """Return the parts of the key that the data determine."""
-        digest = hashlib.sha256()
-        for block in self.rows:
-            digest.update(block)
-        for labels in self.labels:
-            digest.update(labels.tobytes())
-        return {"data": digest.hexdigest(), "forms": sorted(self.forms)}
-
-    def hashes(self) -> Digests:
-        """One 64-bit hash per row."""
-        both = np.frombuffer(b"".join(self.rows), dtype=np.uint64).reshape(-1, 2)
-        return both[:, 0].copy()
-
-
-def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int64]]]:
-    """Yield (inputs, labels) batches with inputs as given and labels as int64.
-
-    Raises
-    ------
-    DataError
-        If a batch is no pair, or its lengths differ.
-    """
-    for batch in _slices(loader, batch_size) if is_pair(loader) else _pairs(loader):
-        inputs, labels = batch
-        n = _length(inputs)
-        y = np.full(n, -1, dtype=np.int64) if labels is None else _labels(labels)
-        if y.shape != (n,):
-            raise DataError(f"a batch of {n} rows needs {n} integer labels, found shape {y.shape}")
-        if n:
-            yield inputs, y
-
-
-def _pairs(loader: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    for batch in loader:
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise DataError(
-                f"the loader yields {type(batch).__name__}; needed are (inputs, labels) pairs, "
-                "with inputs a tensor or a mapping by keyword"
-            )
-        yield batch[0], batch[1]
-
-
-def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
-    inputs, labels = pair
-    if size < 1:
-        raise DataError(f"batch_size is at least 1, found {size}")
-    n = _length(inputs)
-    if labels is not None and len(labels) != n:
-        raise DataError(f"{n} rows of inputs need {n} labels, found {len(labels)}")
-    for start in range(0, n, size):
-        part = slice(start, start + size)
-        chosen = (
-            {k: v[part] for k, v in inputs.items()} if isinstance(inputs, Mapping) else inputs[part]
-        )
-        yield chosen, None if labels is None else labels[part]
-
-
 def _run(
     classifier: "Classifier",
     loader: Any,
@@ -205,7 +106,7 @@ def _run(
     if store is None:
         blocks: list[NDArray[Any]] = []
         digest, disagreements = _stream(classifier, loader, batch_size, blocks.append)
-        meta = {"module_disagreements": disagreements}
+        meta: dict[str, Any] = {"module_disagreements": disagreements}
         labels = np.concatenate(digest.labels)
         return Stored(np.concatenate(blocks), labels, digest.hashes(), meta)
     with StoreWriter(store) as writer:
@@ -222,6 +123,23 @@ def _run(
     kept = read_stored(store, key)
     assert kept is not None
     return kept
+
+
+def _confirm(classifier: "Classifier", loader: Any, kept: Stored, batch_size: int) -> None:
+    """Find the head on the first rows, and see that stored features are what the network gives."""
+    from ncbounds.checkpoints.trace import first_rows
+
+    inputs, _ = next(batches(loader, min(batch_size, CONFIRMED_ROWS)))
+    fresh = _numpy(classifier.features_and_logits(first_rows(_tensors(inputs), CONFIRMED_ROWS))[0])
+    stored = kept.features[: len(fresh)]
+    scale = float(np.nanmax(np.abs(fresh), initial=0.0))
+    if stored.shape != fresh.shape or not np.allclose(
+        stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
+    ):
+        raise StoreError(
+            "stored features differ from what the network gives for the first rows; the data "
+            "changed under the same key_parts, or the model did: delete the store and run again"
+        )
 
 
 def _stream(
@@ -272,44 +190,3 @@ def _numpy(tensor: Any) -> NDArray[Any]:
     wide = tensor if tensor.dtype == torch.float64 else tensor.float()
     array: NDArray[Any] = wide.cpu().numpy()
     return array
-
-
-def _array(value: Any) -> NDArray[Any]:
-    """Bytes of an array or tensor, in a form that NumPy knows (bfloat16 has none)."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        value = value.view(torch.int16) if value.dtype == torch.bfloat16 else value
-        value = value.numpy()
-    return np.ascontiguousarray(value)
-
-
-def _row_digests(arrays: list[NDArray[Any]]) -> bytes:
-    n = len(arrays[0])
-    flat = [a.reshape(n, -1).view(np.uint8) if a[0:1].size else None for a in arrays]
-    views = [memoryview(f) for f in flat if f is not None]  # type: ignore[arg-type]
-    if len(views) == 1:
-        return b"".join(
-            hashlib.blake2b(views[0][i], digest_size=DIGEST_BYTES).digest() for i in range(n)
-        )
-    digests = []
-    for i in range(n):
-        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        for view in views:
-            digest.update(view[i])
-        digests.append(digest.digest())
-    return b"".join(digests)
-
-
-def _labels(labels: Any) -> NDArray[np.int64]:
-    y = _array(labels)
-    if y.dtype.kind not in "iub":
-        raise DataError(f"labels are class numbers, found {y.dtype} of shape {y.shape}")
-    return y.astype(np.int64)
-
-
-def _length(inputs: Any) -> int:
-    first = next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs
-    first = first[0] if isinstance(first, tuple | list) else first
-    return len(first)

@@ -36,8 +36,7 @@ class Rows:
 
     def take(self, index: Ints, first_column: int = 0) -> Floats:
         """Return rows ``index`` from ``first_column`` on, as a new float64 array."""
-        step_is_one = len(index) > 0 and int(index[-1]) - int(index[0]) == len(index) - 1
-        if step_is_one and bool((np.diff(index) == 1).all()):  # a slice spares the gather
+        if len(index) > 0 and bool((np.diff(index) == 1).all()):  # a slice spares the gather
             picked = self.source[int(index[0]) : int(index[-1]) + 1, first_column:]
         else:
             picked = self.source[index, first_column:]

@@ -85,10 +85,15 @@ _LAYOUTS = {
     "bn128x2-wd0": "compiled",
     "bn128x2-wd5e-4": "lightning",
     "cnn8-z10": "lightning",
-    "refit-mlp128x2-n1000-z0-h1000": "state_dict",
+    "refit-mlp128x2-n1k-z0-h1k": "state_dict",
 }
 _NOISE = {0: "fashion14", 10: "fashion14-z10", 50: "fashion14-z50", 100: "fashion14-z100"}
 _DECAY = {"0": 0.0, "5e-4": 5e-4, "5e-3": 5e-3}
+_SUFFIX = {"ridge": "", "ncm": "-ncm", "logistic": "-lr"}
+
+
+def _size(n: int) -> str:
+    return f"{n // 1000}k" if n % 1000 == 0 else str(n)
 
 
 def _whole(name: str, model: str, args: Mapping[str, Setting], **settings: object) -> Whole:
@@ -104,7 +109,7 @@ def _size_noise() -> list[Whole]:
     recipes = []
     for n, (z, task) in product((500, 1000, 2000, 4000), _NOISE.items()):
         group: dict[str, Setting] = {"block": "size-noise", "n": n, "noise": z / 100}
-        recipes.append(_mlp(f"mlp128x2-n{n}-z{z}", 128, 2, group, n=n, task=task))
+        recipes.append(_mlp(f"mlp128x2-n{_size(n)}-z{z}", 128, 2, group, n=n, task=task))
     return recipes
 
 
@@ -140,7 +145,7 @@ def _collapse() -> list[Whole]:
         varies = {"depth": depth, "weight_decay": decay, "noise": z / 100}
         recipes.append(_bn(name, depth, decay, 200, z, {"block": "collapse", **varies}))
     for epochs in (50, 100, 400):
-        name = f"bn128x4-wd5e-3-ep{epochs}"
+        name = f"bn128x4-ep{epochs}"
         recipes.append(_bn(name, 4, 5e-3, epochs, 0, {"block": "length", "epochs": epochs}))
     recipes.append(_bn("bn128x2-wd5e-4-z100", 2, 5e-4, 200, 100, {"block": "random", "noise": 1.0}))
     return recipes
@@ -180,13 +185,13 @@ _HEADS = (
     ("bn128x4-wd5e-3", 500, "ridge"),
     ("bn128x4-wd5e-3", 4000, "ridge"),
     ("bn128x4-wd5e-3", 4000, "ncm"),
-    ("bn128x4-wd5e-3-ep400", 4000, "logistic"),
+    ("bn128x4-ep400", 4000, "logistic"),
     ("bn128x2-wd5e-3", 4000, "ridge"),
     ("bn128x4-wd5e-3-z10", 4000, "ridge"),
     # six others
-    ("mlp128x2-n1000-z0", 1000, "ridge"),
-    ("mlp128x2-n4000-z0", 4000, "ridge"),
-    ("mlp128x2-n1000-z100", 4000, "ridge"),
+    ("mlp128x2-n1k-z0", 1000, "ridge"),
+    ("mlp128x2-n4k-z0", 4000, "ridge"),
+    ("mlp128x2-n1k-z100", 4000, "ridge"),
     ("cnn8-z0", 2000, "logistic"),
     ("resbncnn8-wd5e-4", 4000, "ncm"),
     ("bn128x4-wd0", 4000, "ridge"),
@@ -194,7 +199,7 @@ _HEADS = (
 
 
 def _refit(backbone: str, n: int, estimator: str) -> Refit:
-    name = f"refit-{backbone}-h{n}" + ("" if estimator == "ridge" else f"-{estimator}")
+    name = f"refit-{backbone}-h{_size(n)}{_SUFFIX[estimator]}"
     return Refit(name, backbone, n, estimator, layout=_LAYOUTS.get(name, "safetensors"))
 
 

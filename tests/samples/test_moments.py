@@ -1,5 +1,7 @@
 """Streaming moments against a two-pass reference, their algebra, and their refusals."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -145,7 +147,7 @@ def test_any_split_and_merge_order(seed, cuts, order, dtype, mean, block):
     u = rng.standard_normal((2, d))
     parts = [
         class_moments(x[a:b], y[a:b], classes, block=block, directions=u)
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in itertools.pairwise(edges)
     ]
     while len(parts) > 1:
         i, j = order.sample(range(len(parts)), 2)
@@ -226,6 +228,12 @@ def test_fingerprint_tells_means_and_counts_apart():
     assert a.fingerprint == class_moments(x.copy(), y, 5).fingerprint
     assert a.fingerprint != class_moments(x * 1.0000001, y, 5).fingerprint
     assert a.fingerprint != class_moments(x, (y + 1) % 5, 5).fingerprint
+    once, twice = (
+        class_moments([[1.0], [2.0]], [0, 1], 2),
+        class_moments([[1.0], [2.0], [2.0]], [0, 1, 1], 2),
+    )
+    np.testing.assert_array_equal(once.mean, twice.mean)
+    assert once.fingerprint != twice.fingerprint
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])

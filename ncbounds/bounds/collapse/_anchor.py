@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from ncbounds.heads import Procedure
-from ncbounds.linear_head import Floats, LinearHead, margins
+from ncbounds.linear_head import Floats, Ints, LinearHead, margins
 from ncbounds.numerics import catoni, gaussian_loss_fast, kl_upper
 from ncbounds.samples.sample import Sample
 
@@ -15,8 +15,9 @@ from ncbounds.samples.sample import Sample
 #: They are tried on the first part only, so their number costs nothing.
 THETAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 NOISE_EXPONENTS = tuple(np.arange(-7.0, 2.5, 0.5))
+HALVES_SEED = 74
 #: Points that a candidate is tried on, and the smallest and largest inverse temperature.
-TRIED_ON = 400
+TRIED_ON = 250
 C_RANGE = (1e-3, 30.0)
 #: Below this cross-fitted error all points enter the Gibbs loss and nothing is counted.
 WHOLE_BELOW = 0.02
@@ -63,10 +64,16 @@ def anchor(first: Sample, procedure: Procedure, classes: int, n_rest: int, delta
     return Anchor(centre, kappa, head, noise, theta, c, whole)
 
 
-def stacked(head: LinearHead, centre: Floats, kappa: float) -> Floats:
-    """Rows ``(W, (b + W q)/kappa)`` of the homogeneous form, centred over classes; (C, d + 1)."""
+def stacked(head: LinearHead, centre: Floats, kappa: float, present: Ints | None = None) -> Floats:
+    """Rows ``(W, (b + W q)/kappa)`` of the homogeneous form, centred over classes; (C, d + 1).
+
+    With ``present``, the row of any other class is the mean of the rows of these.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         v = np.column_stack([head.weight, (head.bias + head.weight @ centre) / kappa])
+        if present is not None:
+            absent = np.setdiff1d(np.arange(len(v)), present)
+            v[absent] = v[present].mean(axis=0)
         centred: Floats = v - v.mean(axis=0)
     return centred
 
@@ -80,13 +87,16 @@ def _tuned(
     centre: Floats,
     kappa: float,
 ) -> tuple[float, float, float, bool]:
-    # rows of the first part are in random order within their origin, so halves alternate
-    halves = [np.arange(k, first.n, 2) for k in (0, 1)]
+    order = np.random.default_rng(HALVES_SEED).permutation(first.n)
+    halves = [order[k::2] for k in (0, 1)]
     parts = [first.take(h) for h in halves]
-    if any(not _fits(p, classes) for p in parts):
+    if any(len(present_classes(p, classes)) == 0 for p in parts):
         return (*FALLBACK, False)
     heads = [procedure(p.features, p.labels, classes) for p in parts]
-    v1, v2 = (stacked(h, centre, kappa) for h in heads)
+    v1, v2 = (
+        stacked(h, centre, kappa, present_classes(p, classes))
+        for h, p in zip(heads, parts, strict=True)
+    )
     gaps, right = zip(*(_gaps(parts[1 - k], heads[k], centre, kappa) for k in (0, 1)), strict=True)
     t, ok = np.concatenate(gaps), np.concatenate(right)
     n, total = first.n, first.n + n_rest
@@ -95,7 +105,7 @@ def _tuned(
     whole = bool(np.mean(~ok) < WHOLE_BELOW)
     used = t if whole else t[ok]
     share = 1.0 if whole else float(np.mean(ok))
-    if len(used) == 0 or not np.isfinite(drift):
+    if len(used) == 0 or not np.isfinite(drift) or not np.isfinite(used).all():
         return (*FALLBACK, whole)
     found = _best(used, share, drift, n_rest, delta if whole else delta / 2.0)
     return (*found, whole)
@@ -143,6 +153,8 @@ def _gaps(
     return (own[:, None] - rivals[:, :-1]) / length[:, None], margins(logits, y) > 0
 
 
-def _fits(part: Sample, classes: int) -> bool:
+def present_classes(part: Sample, classes: int) -> Ints:
+    """Classes below ``classes`` that have a row with finite features."""
     finite = np.isfinite(np.asarray(part.features, dtype=np.float64)).all(axis=1)
-    return bool((finite & (part.labels < classes)).any())
+    present: Ints = np.unique(part.labels[finite & (part.labels < classes)])
+    return present

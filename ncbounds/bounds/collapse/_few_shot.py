@@ -100,17 +100,18 @@ def cantelli(mean: Floats, variance: Floats) -> Floats:
     A negative variance, which an estimate can be, gives 1; nan stays nan.
     """
     ratio = gap_in_deviations(mean, variance)
-    return np.where(variance < 0, 1.0, np.where(mean > 0, 1.0 / (1.0 + ratio**2), 1.0)) + 0 * ratio
+    with np.errstate(over="ignore"):
+        tail = np.where(mean > 0, 1.0 / (1.0 + ratio**2), 1.0)
+    tail = np.where(variance < 0, 1.0, tail)
+    return np.where(np.isnan(ratio), np.nan, tail)
 
 
 def gap_in_deviations(mean: Floats, variance: Floats) -> Floats:
-    """``mean / sqrt(variance)`` in [-1e150, 1e150] (so without spread); nan stays nan."""
+    """``mean / sqrt(variance)``, infinite without spread (``-inf`` for mean <= 0); nan stays nan."""
     deviation = np.sqrt(np.maximum(variance, 0.0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = np.where(deviation > 0, mean / deviation, np.sign(mean) * np.inf)
-    ratio = np.where((deviation == 0) & (mean == 0), -np.inf, ratio)
-    clipped: Floats = np.clip(ratio, -1e150, 1e150) + 0 * (mean + variance)
-    return clipped
+        ratio = np.where(deviation > 0, mean / deviation, np.where(mean > 0, np.inf, -np.inf))
+    return np.where(np.isnan(mean) | np.isnan(variance), np.nan, ratio)
 
 
 def without_separation(pairs: Floats, p: PairEstimates) -> Floats:
@@ -120,7 +121,8 @@ def without_separation(pairs: Floats, p: PairEstimates) -> Floats:
 
 def class_union(pairs: Floats) -> Floats:
     """``min(1, sum_{j != i} pairs_ij)`` per class i, shape (C,); nan stays nan."""
-    return np.minimum(1.0, off_diagonal(pairs).sum(axis=1))
+    each: Floats = np.minimum(1.0, off_diagonal(pairs).sum(axis=1))
+    return each
 
 
 def off_diagonal(pairs: Floats) -> Floats:

@@ -33,5 +33,5 @@ def not_nearest(queries: Floats, centroids: Floats) -> NDArray[np.bool_]:
         mine = score[:, own, own]
         score[:, own, own] = np.inf
         largest = centre.max(axis=1, keepdims=True)
-        near = mine < score.min(axis=2) - ROUNDING * (query + largest)
+        near: NDArray[np.bool_] = mine < score.min(axis=2) - ROUNDING * (query + largest)
     return ~near

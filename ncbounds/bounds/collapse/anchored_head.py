@@ -8,7 +8,7 @@ from scipy.special import ndtr
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds._homogeneous import Rays
 from ncbounds.bounds._parts import two_parts
-from ncbounds.bounds.collapse._anchor import Anchor, anchor, stacked
+from ncbounds.bounds.collapse._anchor import Anchor, anchor, present_classes, stacked
 from ncbounds.heads import procedure_name
 from ncbounds.linear_head import Floats
 from ncbounds.numerics import binomial_upper, catoni, gaussian_loss, stratified_upper, up
@@ -84,7 +84,8 @@ def anchored_head(view: View, delta: float) -> Outcome:
     a, b = sample.take(first), sample.take(rest)
     fixed = anchor(a, view.procedure, head.classes, b.n, delta)
     v = stacked(head, fixed.centre, fixed.kappa)
-    v0 = stacked(fixed.head, fixed.centre, fixed.kappa)
+    present = present_classes(a, head.classes)
+    v0 = stacked(fixed.head, fixed.centre, fixed.kappa, present)
     weights = b.counts / b.n if view.stratified else None
     details = {
         "procedure": procedure_name(view.procedure),

@@ -61,11 +61,14 @@ def collapsed_head(view: View, delta: float) -> Outcome:
 
     Notes
     -----
-    Given the fit sample the projection is a fixed map, so ``gaussian_head`` applies to the projected
-    points word for word, and W and b may depend on them.
+    Given the fit sample the projection is a fixed map, so ``gaussian_head`` applies to the
+    projected points word for word, and W and b may depend on them.
     """
     sample, head = view.sample, view.head
-    assert view.fit is not None
+    if view.fit is None:
+        return Outcome(
+            value=np.nan, n=sample.n, reasons=("the subspace needs a fit sample of other rows",)
+        )
     q, basis = class_mean_subspace(view.fit)
     restricted = restrict(head, q, basis)
     weights = sample.counts / sample.n if view.stratified else None

@@ -4,8 +4,8 @@ import numpy as np
 
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.collapse._nearest import not_nearest
-from ncbounds.linear_head import Floats
-from ncbounds.numerics import kl_upper, up
+from ncbounds.linear_head import Floats, Ints
+from ncbounds.numerics import kl_upper, probability_up, up
 
 #: Seeded partitions whose mean is taken; fixed, since any number is valid.
 PARTITIONS = 20
@@ -21,7 +21,7 @@ CHUNK = 4_000_000
     target="few-shot",
     requires=(),
     variants=({"m": 5}, {"m": 1}),
-    references=("hoeffding1963", "langford2005"),
+    references=("hoeffding1963",),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
 )
@@ -45,8 +45,8 @@ def ncm_blocks(view: View, delta: float, m: int = 5) -> Outcome:
     draws from it, for samples drawn at random as for those drawn class by class. The error is the
     uniform average over classes; m is finite and every m is a row of its own.
 
-    Source: Hoeffding 1963, section 5 [1]_ , for averages over permutations; the kl form of the
-    Chernoff bound as in Langford 2005 [2]_ .
+    Source: Hoeffding 1963 [1]_ , Theorem 1 in its first form and section 5 on averages over
+    permutations.
 
     When vacuous: for few points in the smallest class; at no errors it is
     :math:`1-\delta^{1/B}`, and undefined for B = 0.
@@ -94,10 +94,10 @@ def _mean_loss(view: View, m: int, blocks: int) -> float:
         picked = picked.reshape(classes, blocks, m + 1)
         for start in range(0, blocks, step):
             wrong += _wrong(f, picked[:, start : start + step])
-    return float(up(wrong / (PARTITIONS * blocks * classes))) if wrong else 0.0
+    return float(probability_up(wrong / (PARTITIONS * blocks * classes))) if wrong else 0.0
 
 
-def _wrong(f: Floats, picked: np.ndarray) -> int:  # type: ignore[type-arg]
+def _wrong(f: Floats, picked: Ints) -> int:
     """Count queries that are not strictly nearest; ``picked`` has shape (C, blocks, m + 1)."""
     points = f[picked.transpose(1, 0, 2)]
     return int(not_nearest(points[:, :, -1], points[:, :, :-1].mean(axis=2)).sum())

@@ -16,6 +16,8 @@ from ncbounds.bounds.collapse._few_shot import (
 )
 from ncbounds.errors import InvalidSample
 from ncbounds.heads import ncm_of_means
+from ncbounds.linear_head import Floats
+from ncbounds.results import Target
 
 
 @bound(
@@ -77,7 +79,7 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
     """
     sample = view.sample
     weights = sample.counts / sample.n
-    target = "ncm" if np.isinf(m) else "few-shot"
+    target: Target = "ncm" if np.isinf(m) else "few-shot"
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
@@ -99,7 +101,7 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
     )
 
 
-def worst_pair(pairs: np.ndarray) -> list[int]:  # type: ignore[type-arg]
+def worst_pair(pairs: Floats) -> list[int]:
     """Query class and rival of the largest entry off the diagonal; empty if all are nan."""
     off = np.where(np.eye(len(pairs), dtype=bool) | np.isnan(pairs), -np.inf, pairs)
     i, j = np.unravel_index(int(np.argmax(off)), off.shape)

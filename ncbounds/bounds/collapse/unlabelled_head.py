@@ -91,11 +91,12 @@ def differs(sample: Sample, one: LinearHead, other: LinearHead) -> NDArray[np.bo
     """Points where two heads predict differently, or where either has no single prediction."""
     s, t = sample.logits(one), sample.logits(other)
     same = np.argmax(s, axis=1) == np.argmax(t, axis=1)
-    return ~(same & _decided(s) & _decided(t))
+    found: NDArray[np.bool_] = ~(same & _decided(s) & _decided(t))
+    return found
 
 
 def _decided(logits: NDArray[np.float64]) -> NDArray[np.bool_]:
-    finite = np.isfinite(logits).all(axis=1)
+    finite = np.asarray(np.isfinite(logits).all(axis=1))
     top = np.where(finite[:, None], logits, 0.0)
     top = np.partition(top, -2, axis=1)[:, -2:]
     decided: NDArray[np.bool_] = finite & (top[:, 1] > top[:, 0])

@@ -21,7 +21,9 @@ def normality(moments: MarginMoments) -> dict[str, Any]:
     -------
     dict
         ``"skewness"`` and ``"excess kurtosis"`` of the smallest margin, (classes,) each;
-        ``"Jarque-Bera p"``, the smallest p-value over all pairs of classes times their number;
+        ``"Jarque-Bera p"``, the smallest p-value over all pairs of classes times their number
+        (by the chi-square law, which is too strict so far out: of 400 exactly Gaussian samples of
+        ten classes with 400 points each 34 % fell below .05 and 4 % below 1e-4);
         ``"largest standardised margin"``, the largest distance of a pairwise margin from its class
         mean in standard deviations. A Gaussian sample of n points shows about
         ``sqrt(2 ln(n C))``.
@@ -52,8 +54,10 @@ def unimodality(moments: MarginMoments) -> dict[str, Any]:
     dict
         ``"skewness"`` and ``"excess kurtosis"`` of the smallest margin, (classes,) each;
         ``"dip"``, the largest dip over the classes, and ``"dip sqrt n"``, the largest product of a
-        class's dip with the root of its number of points (95 % of uniform samples of 400 points
-        stay below .55).
+        class's dip with the root of its number of points. 95 % of 1,000 uniform samples, the
+        hardest unimodal case, of 100 to 1,000 points stayed below .56; an even mixture of two
+        Gaussians four standard deviations apart has a median of .6, 1.0 and 1.5 at 100, 400 and
+        1,000 points.
     """
     dips, scaled = [], []
     for c in _examined(moments):

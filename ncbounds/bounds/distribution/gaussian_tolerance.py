@@ -58,7 +58,18 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
     Source: Owen 1968 [1]_ , one-sided tolerance limits from the noncentral t distribution.
 
     When vacuous: for few points per class and many classes. Where it fails, silently: on every
-    other law that was tried. @TABLE@
+    other law that was tried, and the more the larger the sample. Share of 1,000 draws in which the
+    value lay below the true error (median value / true error in brackets), for two classes of
+    :math:`n_c` points, margins with mean/deviation d, :math:`\delta = 0.05`:
+
+    =====================  ==================  ==================  ==================
+    law of the margin      n_c = 50, d = 3     n_c = 500, d = 3    n_c = 500, d = 5
+    =====================  ==================  ==================  ==================
+    Gaussian               .003 (7.2)          .003 (2.0)          .003 (5.7)
+    t, 3 degrees           .556 (.83)          .898 (.29)          .983 (6e-4)
+    exponential left tail  .718 (.58)          1.000 (.15)         1.000 (8e-4)
+    two-point              .986 (.15)          1.000 (.027)        1.000 (7e-5)
+    =====================  ==================  ==================  ==================
 
     Notes
     -----

@@ -1,5 +1,9 @@
 """Bounds of the holdout family."""
 
 from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.holdout.binomial import binomial
+from ncbounds.bounds.holdout.hoeffding import hoeffding
+from ncbounds.bounds.holdout.kl_holdout import kl_holdout
+from ncbounds.bounds.holdout.split_head import split_head
 
-BOUNDS: tuple[Bound, ...] = ()
+BOUNDS: tuple[Bound, ...] = (binomial, kl_holdout, hoeffding, split_head)

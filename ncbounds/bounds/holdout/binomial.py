@@ -1,9 +1,12 @@
 """Counting errors on points that nothing was fitted on."""
 
+import math
+
 import numpy as np
 
 from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.numerics import binomial_upper, stratified_upper
+from ncbounds.linear_head import Floats, Ints
+from ncbounds.numerics import binomial_upper, stratified_upper, up
 
 
 @bound(
@@ -36,7 +39,9 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     :math:`1-\delta/n` at k = n - 1 [2]_; with prescribed class probabilities that differ from these
     frequencies it is :math:`\sum_c \pi_c \mathrm{BinInv}(k_c, n_c, \delta/C)`.
     ``per="worst class"`` bounds :math:`\max_c P(\mathrm{err} \mid c)` by the largest of
-    :math:`\mathrm{BinInv}(k_c, n_c, \delta/C)`, a row of its own with its own delta.
+    :math:`\mathrm{BinInv}(k_c, n_c, \delta/C)`, a row of its own with its own delta: given the
+    labels, the points of a class are independent draws from it. C counts all labels that the law
+    can produce; a class without a point has the bound 1.
 
     Source: Clopper and Pearson 1934 [1]_ ; for independent non-identical points Hoeffding 1956,
     Theorem 4 [2]_ ; in learning theory Langford 2005, Theorem 3.3 [3]_ .
@@ -49,39 +54,68 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     The event that the value lies below R is {k <= k*} for the largest k* whose inversion does, and
     that has probability at most delta. The value is nudged up until the exact tail agrees.
     """
-    wrong, labels = view.wrong, view.sample.labels
-    n, k = view.sample.n, int(wrong.sum())
-    counts = view.sample.counts
-    classes = len(counts)
-    frequencies = counts / n
-    weights = frequencies if view.stratified else None
+    sample = view.sample
+    n, counts = sample.n, sample.counts
+    errors = np.bincount(sample.labels[view.wrong], minlength=len(counts))
     if per == "worst class":
-        upper = _per_class(wrong, labels, counts, delta / classes)
-        worst = int(np.argmax(upper))
-        return Outcome(
-            value=float(upper.max()),
-            n=int(counts[worst]),
-            terms={"empirical": float(wrong[labels == worst].mean()) if counts[worst] else 1.0},
-            details={"worst class": worst, "per class": upper},
-            reasons=("bounds the largest class error, not the average",),
-            weights=np.eye(classes)[worst],
-        )
-    if view.stratified and view.priors is not None and not np.allclose(view.priors, frequencies):
-        upper = _per_class(wrong, labels, counts, delta / classes)
-        value = float(np.nextafter(view.priors @ upper * (1 + classes * 2.3e-16), np.inf))
-        return Outcome(value=value, n=int(counts.min()), weights=view.priors)
-    value = float(stratified_upper(k, n, delta) if view.stratified and delta <= 0.25
-                  else binomial_upper(k, n, delta))
+        return _worst_class(errors, counts, delta)
+    priors = _priors(view)
+    if priors is not None:
+        return _prescribed(errors, counts, priors, delta)
+    k = int(errors.sum())
+    # above 1/4 a stratified row is a plug-in anyway
+    exact = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
+    value = float(exact(k, n, delta))
     return Outcome(
         value=value,
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
-        weights=weights,
+        details={"errors": k},
+        weights=counts / n if view.stratified else None,
     )
 
 
-def _per_class(wrong, labels, counts, delta):  # type: ignore[no-untyped-def]
-    k = np.bincount(labels[wrong], minlength=len(counts))
-    return np.array(
-        [binomial_upper(int(a), int(b), delta) if b else 1.0 for a, b in zip(k, counts)]
+def _worst_class(errors: Ints, counts: Ints, delta: float) -> Outcome:
+    """Largest class bound; the error it is compared with is that of the class that attains it."""
+    upper = _per_class(errors, counts, delta)
+    worst = int(np.argmax(upper))
+    value = float(upper[worst])
+    rate = float(errors[worst] / counts[worst]) if counts[worst] else 1.0
+    return Outcome(
+        value=value,
+        n=int(counts[worst]),
+        terms={"empirical": rate, "confidence": value - rate},
+        reasons=(f"bounds the largest class error (here of class {worst}), not the average",),
+        details={"worst class": worst, "per class": upper.tolist()},
+        weights=np.eye(len(counts))[worst],
     )
+
+
+def _prescribed(errors: Ints, counts: Ints, priors: Floats, delta: float) -> Outcome:
+    """Class bounds weighted by prescribed class probabilities."""
+    upper = _per_class(errors, counts, delta)
+    value = float(up(math.fsum(priors * upper), 2))
+    rate = float(priors @ np.where(counts > 0, errors / np.maximum(counts, 1), 1.0))
+    return Outcome(
+        value=value,
+        n=int(counts[priors > 0].min()),
+        terms={"empirical": rate, "confidence": value - rate},
+        details={"per class": upper.tolist()},
+        weights=priors,
+    )
+
+
+def _per_class(errors: Ints, counts: Ints, delta: float) -> Floats:
+    """Bounds on ``P(err | c)`` that hold for all classes at once; 1 where there is no point."""
+    out: Floats = np.asarray(binomial_upper(errors, counts, delta / len(counts)))
+    return out
+
+
+def _priors(view: View) -> Floats | None:
+    """Prescribed probabilities of all counted classes, if the sample's frequencies differ."""
+    if view.priors is None or not view.stratified:
+        return None
+    counts = view.sample.counts
+    priors = np.zeros(len(counts))
+    priors[: len(view.priors)] = view.priors
+    return None if np.allclose(priors, counts / view.sample.n) else priors

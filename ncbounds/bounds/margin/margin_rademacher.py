@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._homogeneous import centre_note, rays
+from ncbounds.bounds._centre import centre_note, rays
 from ncbounds.linear_head import Floats
 from ncbounds.numerics import up
 
@@ -75,7 +75,7 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
     found, sample = rays(view), view.sample
     weights = sample.counts / sample.n if view.stratified else None
     if not all(0.0 < found.size(k) < math.inf for k in found.kappas):
-        reason = {"degenerate": "the head separates no two classes"}
+        reason = {"degenerate": "V is zero or not finite"}
         return Outcome(value=1.0, n=sample.n, details=reason, weights=weights)
     margins, price = view.margins, len(found.kappas)
     best: tuple[float, float, float, Floats] | None = None

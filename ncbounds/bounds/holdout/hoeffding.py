@@ -1,0 +1,47 @@
+"""Hoeffding's form of the held-out certificate."""
+
+import math
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.numerics import up
+
+
+@bound(
+    family="holdout",
+    kind="certificate",
+    role="holdout",
+    target="saved",
+    requires=("head",),
+    references=("hoeffding1963",),
+    decreasing_in=("n", "delta"),
+    invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+)
+def hoeffding(view: View, delta: float) -> Outcome:
+    r"""Add to the held-out error rate a term that depends on n and delta only.
+
+    With probability at least :math:`1-\delta` over the n held-out points, of which k are errors,
+
+    .. math::
+        R \le \frac kn + \sqrt{\frac{\ln(1/\delta)}{2n}} .
+
+    Shapes: logits (n, C), labels (n,); only the error indicators enter.
+
+    Role: ``holdout``, because the head must be fixed before the points are drawn.
+
+    Assumptions: none beyond the draw. If class counts were fixed by design, the value bounds the
+    error weighted by the sample's class frequencies.
+
+    Source: Hoeffding 1963, Theorem 1 [1]_ .
+
+    When vacuous: for :math:`n \le \ln(1/\delta)/2`. At small error rates it is far above
+    ``binomial``, which needs no more assumptions; it is here as the textbook form.
+    """
+    n, k = view.sample.n, int(view.wrong.sum())
+    confidence = float(up(math.sqrt(-math.log(delta) / (2 * n)), 4))
+    return Outcome(
+        value=float(up(k / n + confidence, 2)),
+        n=n,
+        terms={"empirical": k / n, "confidence": confidence},
+        details={"errors": k},
+        weights=view.sample.counts / n if view.stratified else None,
+    )

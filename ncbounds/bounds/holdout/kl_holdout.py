@@ -1,0 +1,51 @@
+"""The Chernoff form of the held-out certificate."""
+
+import math
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.numerics import kl_upper, up
+
+
+@bound(
+    family="holdout",
+    kind="certificate",
+    role="holdout",
+    target="saved",
+    requires=("head",),
+    references=("chernoff1952", "hoeffding1963", "langford2005"),
+    decreasing_in=("n", "delta"),
+    invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+)
+def kl_holdout(view: View, delta: float) -> Outcome:
+    r"""Invert the relative entropy between the held-out error rate and the error.
+
+    With probability at least :math:`1-\delta` over the n held-out points, of which k are errors,
+
+    .. math::
+        R \le \max\{p \ge k/n : \mathrm{kl}(k/n \,\|\, p) \le \ln(1/\delta)/n\} , \qquad
+        \mathrm{kl}(q \| p) = q \ln\frac qp + (1-q) \ln\frac{1-q}{1-p} .
+
+    Shapes: logits (n, C), labels (n,); only the error indicators enter.
+
+    Role: ``holdout``, because the head must be fixed before the points are drawn.
+
+    Assumptions: none beyond the draw. If class counts were fixed by design, the value bounds the
+    error weighted by the sample's class frequencies: by the inequality of the means, independent
+    errors of different probabilities concentrate no less than alike ones.
+
+    Source: Chernoff 1952 [1]_ ; for independent non-identical points Hoeffding 1963, Theorem 1
+    [2]_ ; in learning theory Langford 2005, section 3 [3]_ .
+
+    When vacuous: never at k < n. It is never below ``binomial`` and never above ``hoeffding``; it
+    is here because many PAC-Bayes bounds have its form.
+    """
+    n, k = view.sample.n, int(view.wrong.sum())
+    rate = float(up(k / n)) if k else 0.0
+    value = float(kl_upper(rate, up(-math.log(delta) / n, 2)))
+    return Outcome(
+        value=value,
+        n=n,
+        terms={"empirical": k / n, "confidence": value - k / n},
+        details={"errors": k},
+        weights=view.sample.counts / n if view.stratified else None,
+    )

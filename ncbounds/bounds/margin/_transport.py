@@ -1,0 +1,115 @@
+"""Class bounds from margins and the transport distance between halves, on unit rays."""
+
+import math
+
+import numpy as np
+
+from ncbounds.bounds._homogeneous import Rays
+from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
+from ncbounds.linear_head import Floats, Ints
+from ncbounds.numerics import up
+from ncbounds.numerics.rademacher import transport_slack_of_halves
+
+#: Unit rays lie in a ball of diameter 2.
+DIAMETER = 2.0
+#: Pairs per class that are compared when a scale is chosen.
+GLANCE = 32
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def class_bounds(
+    found: Rays, kappa: float, margins: Floats, members: list[Ints], delta: float
+) -> Floats:
+    """Bounds on ``P(err | c)``, each at ``delta``, shape (len(members),).
+
+    Parameters
+    ----------
+    found : Rays
+    kappa : float
+        Scale of the constant coordinate.
+    margins : array of shape (n,)
+        Margins of the head as it is.
+    members : list of integer arrays
+        Rows of each class; one with fewer than two rows has the bound 1.
+    delta : float
+    """
+    steep = lipschitz(found, kappa, len(members))
+    out = np.ones(len(members))
+    for c, rows in enumerate(members):
+        if len(rows) < 2:
+            continue
+        one, two = halves(rows)
+        w1 = half_distance(unit_rays(found, one, kappa), unit_rays(found, two, kappa))
+        slack = transport_slack_of_halves(w1, len(rows), len(one), delta, DIAMETER)
+        cost = float(up(steep[c] * slack))
+        out[c] = free_margin(margins_on_rays(found, kappa, margins, rows), cost)[0]
+    return out
+
+
+def class_guesses(found: Rays, kappa: float, margins: Floats, members: list[Ints]) -> Floats:
+    """Quick stand-in for :func:`class_bounds` by which a scale is chosen.
+
+    A few pairs of the halves as they come, and no deviation term.
+    """
+    steep = lipschitz(found, kappa, len(members))
+    out = np.ones(len(members))
+    for c, rows in enumerate(members):
+        if len(rows) < 2:
+            continue
+        one, two = (half[:GLANCE] for half in halves(rows))
+        w1 = paired_distance(unit_rays(found, one, kappa), unit_rays(found, two, kappa))
+        on_rays = margins_on_rays(found, kappa, margins, rows)
+        out[c] = free_margin(on_rays, float(steep[c]) * w1)[0]
+    return out
+
+
+def free_margin(margins: Floats, cost: float) -> tuple[float, float]:
+    """Minimum over gamma of ``mean ramp_gamma(m) + cost/gamma``, rounded up, and its gamma.
+
+    In ``1/gamma`` the slope between two consecutive positive margins is
+    ``cost - sum(m_i : 0 < m_i < gamma)/n``, so the best gamma is the smallest margin up to which
+    the sum exceeds ``n cost``; if there is none, the minimum is the limit 1 at infinity.
+    """
+    n = len(margins)
+    positive = np.sort(margins[margins > 0])
+    below = np.concatenate([[0.0], np.cumsum(positive)])
+    reached = np.flatnonzero(below > n * cost)
+    if not len(reached):
+        return 1.0, math.inf
+    gamma = float(positive[reached[0] - 1])
+    loss = np.clip(1.0 - margins / gamma, 0.0, 1.0)
+    return min(1.0, float(up(math.fsum(loss) / n + 4.0 * EPS + cost / gamma, 4))), gamma
+
+
+def lipschitz(found: Rays, kappa: float, classes: int) -> Floats:
+    """``max_j ||V_c - V_j||`` for each class, shape (classes,), rounded up.
+
+    0 for classes that the head has no output for: they have no positive margin.
+    """
+    v = found.weight
+    if found.constant:
+        v = np.column_stack([v, found.bias / kappa])
+    out = np.zeros(classes)
+    out[: len(v)] = [np.linalg.norm(row - v, axis=1).max() for row in v]
+    return np.asarray(out * (1.0 + 4.0 * EPS * v.shape[1]))
+
+
+def unit_rays(found: Rays, index: Ints, kappa: float) -> Floats:
+    """``psi/||psi||`` of rows ``index``, shape (m, p); rows that are not finite are 0."""
+    x = found.features.take(index) - found.centre
+    if found.constant:
+        x = np.column_stack([x, np.full(len(x), kappa)])
+    lengths = found.lengths(kappa)[index]
+    bad = ~(np.isfinite(lengths) & (lengths > 0))
+    x[bad], lengths[bad] = 0.0, 1.0
+    return np.asarray(x / lengths[:, None])
+
+
+def margins_on_rays(found: Rays, kappa: float, margins: Floats, members: Ints) -> Floats:
+    """Margins of V on unit rays, rounded down; ``-inf`` where they are not finite."""
+    out = np.full(len(members), -np.inf)
+    keep = found.usable[members]
+    out[keep] = margins[members[keep]] / found.lengths(kappa)[members[keep]]
+    slack = 8.0 * EPS * (found.dim + found.classes) * found.size(kappa)
+    return np.asarray(out - slack)

@@ -1,0 +1,77 @@
+"""Median margin against the transport distance between halves of the classes."""
+
+import numpy as np
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.margin._halves import half_distance, halves
+from ncbounds.bounds.margin.margin_quantiles import quantile
+from ncbounds.linear_head import Ints
+
+
+@bound(
+    family="margin",
+    kind="measure",
+    role="any",
+    target="saved",
+    requires=("head",),
+    references=("chuang2021",),
+    invariant_to=(
+        "relabelling",
+        "rotation",
+        "translation",
+        "feature scale",
+        "head scale",
+        "common row",
+    ),
+)
+def kv_margin(view: View, delta: float) -> Outcome:
+    r"""Divide the median margin by the classes' own spread, measured by transport.
+
+    .. math::
+        \frac{\mathrm{median}_i\, m_i}
+        {\sum_c \frac{n_c}{n}\, W_1^c\, \max_{j \ne c} \|w_c - w_j\|} ,
+
+    where :math:`W_1^c` is the cost of the optimal assignment between two disjoint random halves of
+    the features of class c, of :math:`\min(\lfloor n_c/2 \rfloor, 4000)` points each.
+
+    Shapes: features (n, d), margins (n,), labels (n,).
+
+    Role: any but test; on the fit sample it is the measure of the literature.
+
+    Assumptions: none, and no error is bounded: a measure has no value on the error scale; for a
+    certificate made of the same quantities see ``transport_margin``.
+
+    Source: the kV-margin of Chuang et al. 2021 [1]_ at the last layer, where the Lipschitz constant
+    of the margin is exact; there with a minus sign.
+
+    When vacuous: it is a measure; undefined if a class has one point, if a feature is not finite or
+    a label has no output, and if all features coincide within classes.
+    """
+    del delta
+    sample, weight = view.sample, view.head.weight
+    f = np.asarray(sample.features, dtype=np.float64)
+    reason = _undefined(sample.counts, len(weight), bool(np.isfinite(f).all()))
+    if reason:
+        return Outcome(value=np.nan, n=sample.n, reasons=(reason,))
+    spreads = np.zeros(len(weight))
+    for c in np.flatnonzero(sample.counts):
+        one, two = halves(np.flatnonzero(sample.labels == c))
+        steep = float(np.linalg.norm(weight[c] - weight, axis=1).max())
+        spreads[c] = half_distance(f[one], f[two]) * steep
+    total = float(sample.counts[: len(weight)] @ spreads) / sample.n
+    if total == 0:
+        return Outcome(value=np.nan, n=sample.n, reasons=("features coincide within classes",))
+    return Outcome(
+        value=quantile(view.margins, 50) / total,
+        n=sample.n,
+        details={"spread per class": spreads.tolist()},
+    )
+
+
+def _undefined(counts: Ints, outputs: int, finite: bool) -> str:
+    """Why there is no number, or an empty string."""
+    if (counts == 1).any():
+        return f"class {int(np.flatnonzero(counts == 1)[0])} has a single point"
+    if counts[outputs:].any():
+        return "the head has no output for a label"
+    return "" if finite else "a feature is not finite"

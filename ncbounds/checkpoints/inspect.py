@@ -1,0 +1,229 @@
+"""What is in a checkpoint, whether it is safe, which head it has and how exactly."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ncbounds.checkpoints.build import build_classifier, named_in_file
+from ncbounds.checkpoints.classifier import Classifier
+from ncbounds.checkpoints.guess import guess_architecture
+from ncbounds.checkpoints.head import HeadReport
+from ncbounds.checkpoints.read import Checkpoint, load_checkpoint
+from ncbounds.errors import NcboundsError
+
+ROWS = 16
+SAFE = "read without running code from the file"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What :func:`inspect_checkpoint` found.
+
+    Attributes
+    ----------
+    path, format, sha256, safety : str
+    tensors : tuple of (name, shape, dtype)
+    parameters : int
+        Numbers in all tensors.
+    notes : tuple of str
+    guess : str
+        What the tensors look like.
+    model : str or None
+        Architecture that was built, or that the file names.
+    head : HeadReport or None
+        None if no network could be built or run; ``problem`` says why.
+    classes, dim : int or None
+        C and d of the head.
+    has_bias : bool or None
+    inputs : str
+        What the head was checked on.
+    problem : str or None
+    """
+
+    path: str
+    format: str
+    sha256: str
+    safety: str
+    tensors: tuple[tuple[str, tuple[int, ...], str], ...]
+    parameters: int
+    notes: tuple[str, ...]
+    guess: str
+    model: str | None
+    head: HeadReport | None
+    classes: int | None
+    dim: int | None
+    has_bias: bool | None
+    inputs: str
+    problem: str | None
+
+
+def inspect_checkpoint(
+    path: str | os.PathLike[str],
+    model: Any = None,
+    args: Mapping[str, Any] | None = None,
+    batch: Any = None,
+) -> Inspection:
+    """Read a checkpoint and, where the architecture is known, check its head on random inputs.
+
+    Parameters
+    ----------
+    path : path
+    model, args : optional
+        See :meth:`Checkpoint.build`.
+    batch : Tensor or mapping, optional
+        Inputs to check the head on; by default random ones, of a shape guessed from the first
+        layer.
+
+    Returns
+    -------
+    Inspection
+
+    Raises
+    ------
+    CheckpointRefused, CheckpointUnreadable, CheckpointMismatch
+        If the file cannot be read. What goes wrong after that stands in ``problem``.
+    """
+    checkpoint = load_checkpoint(path)
+    problem, classifier, inputs = None, None, "nothing"
+    try:
+        classifier = build_classifier(checkpoint, model, args)
+        inputs = _verify(classifier, checkpoint, batch)
+    except NcboundsError as error:
+        problem = str(error)
+    verified = classifier is not None and problem is None
+    head = classifier.head if classifier is not None and verified else None
+    return Inspection(
+        path=str(checkpoint.path),
+        format=checkpoint.format,
+        sha256=checkpoint.sha256,
+        safety=SAFE,
+        tensors=tuple(
+            (name, tuple(t.shape), str(t.dtype).removeprefix("torch."))
+            for name, t in checkpoint.tensors.items()
+        ),
+        parameters=sum(t.numel() for t in checkpoint.tensors.values()),
+        notes=checkpoint.notes if classifier is None else classifier.notes,
+        guess=guess_architecture(checkpoint.tensors),
+        model=_model_name(model, checkpoint),
+        head=classifier.head_report if classifier is not None and verified else None,
+        classes=None if head is None else head.classes,
+        dim=None if head is None else head.dim,
+        has_bias=None if head is None else head.has_bias,
+        inputs=inputs,
+        problem=problem,
+    )
+
+
+def render(inspection: Inspection, tensors: int = 12) -> str:
+    """Return the findings as text of at most ``tensors`` tensor lines.
+
+    Parameters
+    ----------
+    inspection : Inspection
+    tensors : int
+
+    Returns
+    -------
+    str
+    """
+    i = inspection
+    lines = [
+        f"{i.path}",
+        f"  format     {i.format}",
+        f"  safety     {i.safety}",
+        f"  sha256     {i.sha256}",
+        f"  tensors    {len(i.tensors)} with {i.parameters:,} numbers",
+        *(f"             {_line(*t)}" for t in _ends(i.tensors, tensors)),
+        f"  looks like {i.guess}",
+        f"  model      {i.model or 'not named in the file'}",
+    ]
+    if i.head is not None:
+        bias = "with bias" if i.has_bias else "without bias"
+        lines += [
+            f"  head       {i.head.name} ({i.head.kind}): {i.classes} classes, {i.dim} features, "
+            f"{bias}",
+            f"  exactness  max|logits - (W f + b)| = {i.head.max_abs_diff:.3g}, allowed "
+            f"{i.head.tolerance:.2g}, on {i.inputs}",
+            *(f"  note       {note}" for note in i.head.notes),
+        ]
+    lines += [f"  note       {note}" for note in i.notes]
+    if i.problem is not None:
+        lines.append(f"  problem    {i.problem}")
+    return "\n".join(lines)
+
+
+def _line(name: str, shape: tuple[int, ...], dtype: str) -> str:
+    return f"{name} {'x'.join(map(str, shape)) or 'scalar'} {dtype}"
+
+
+def _ends(items: tuple[Any, ...], count: int) -> list[Any]:
+    if len(items) <= count:
+        return list(items)
+    gap = (f"... {len(items) - count} more ...", (), "")
+    return [*items[: count // 2], gap, *items[len(items) - (count - count // 2) :]]
+
+
+def _model_name(model: Any, checkpoint: Checkpoint) -> str | None:
+    if isinstance(model, str):
+        return model
+    if isinstance(model, nn.Module):
+        return type(model).__qualname__
+    if callable(model):
+        return str(getattr(model, "__qualname__", type(model).__qualname__))
+    architectures = checkpoint.hints.get("config", {})
+    if isinstance(architectures, dict) and architectures.get("architectures"):
+        return str(architectures["architectures"][0])
+    return named_in_file(checkpoint)
+
+
+def _verify(classifier: Classifier, checkpoint: Checkpoint, batch: Any) -> str:
+    if batch is not None:
+        classifier.verify(batch)
+        return "the given inputs"
+    last: NcboundsError | None = None
+    for guess in random_inputs(classifier.module, checkpoint.hints):
+        try:
+            classifier.verify(guess)
+        except NcboundsError as error:
+            last = error
+            continue
+        shape = next(iter(guess.values())).shape if isinstance(guess, dict) else guess.shape
+        return f"random inputs {'x'.join(map(str, shape))}"
+    assert last is not None
+    raise last
+
+
+def random_inputs(module: nn.Module, hints: Mapping[str, Any]) -> list[Any]:
+    """Return batches to try, likeliest first, guessed from the first layer or a config.json."""
+    generator = torch.Generator().manual_seed(0)
+    config = hints.get("config")
+    if isinstance(config, dict) and isinstance(config.get("vocab_size"), int):
+        return [_tokens(config, generator)]
+    if isinstance(config, dict) and isinstance(config.get("num_channels"), int):
+        sides = [config["image_size"]] if isinstance(config.get("image_size"), int) else [32, 224]
+        options = [(ROWS, config["num_channels"], side, side) for side in sides]
+        return [{"pixel_values": torch.randn(s, generator=generator)} for s in options]
+    first = next((p for p in module.parameters() if p.ndim >= 2), None)
+    if first is None:
+        return []
+    if first.ndim == 2:
+        return [torch.randn(ROWS, first.shape[1], generator=generator)]
+    axes = first.ndim - 2
+    shapes = [(ROWS, first.shape[1], *(side,) * axes) for side in (14, 28, 32, 64, 224)]
+    return [torch.randn(shape, generator=generator) for shape in shapes]
+
+
+def _tokens(config: Mapping[str, Any], generator: torch.Generator) -> dict[str, Tensor]:
+    special = {v for k, v in config.items() if k.endswith("_token_id") and isinstance(v, int)}
+    ids = torch.randint(0, config["vocab_size"], (ROWS, 8), generator=generator)
+    plain = next((i for i in range(config["vocab_size"]) if i not in special), 0)
+    for token in special:
+        ids[ids == token] = plain
+    end = config.get("eos_token_id")
+    if isinstance(end, int) and config.get("is_encoder_decoder"):
+        ids[:, -1] = end
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -1,0 +1,151 @@
+"""Batches of inputs with labels, and hashes of their rows."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.errors import DataError
+
+DIGEST_BYTES = 16
+
+
+def iter_again(loader: Any) -> bool:
+    """Whether the data can be read more than once: arrays and loaders can, generators cannot."""
+    return is_pair(loader) or not isinstance(loader, Iterator)
+
+
+def is_pair(loader: Any) -> bool:
+    """Whether the data is a pair of whole arrays rather than an iterable of batches."""
+    return (
+        isinstance(loader, tuple | list)
+        and len(loader) == 2
+        and (hasattr(loader[0], "shape") or isinstance(loader[0], Mapping))
+        and (loader[1] is None or hasattr(loader[1], "shape"))
+    )
+
+
+def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+    """Yield (inputs, labels) batches with inputs as given and labels as int64.
+
+    Raises
+    ------
+    DataError
+        If a batch is no pair, or its lengths differ.
+    """
+    for batch in _slices(loader, batch_size) if is_pair(loader) else _pairs(loader):
+        inputs, labels = batch
+        n = _length(inputs)
+        y = np.full(n, -1, dtype=np.int64) if labels is None else _labels(labels)
+        if y.shape != (n,):
+            raise DataError(f"a batch of {n} rows needs {n} integer labels, found shape {y.shape}")
+        if n:
+            yield inputs, y
+
+
+def _pairs(loader: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    for batch in loader:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise DataError(
+                f"the loader yields {type(batch).__name__}; needed are (inputs, labels) pairs, "
+                "with inputs a tensor or a mapping by keyword"
+            )
+        yield batch[0], batch[1]
+
+
+def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
+    inputs, labels = pair
+    if size < 1:
+        raise DataError(f"batch_size is at least 1, found {size}")
+    n = _length(inputs)
+    if labels is not None and len(labels) != n:
+        raise DataError(f"{n} rows of inputs need {n} labels, found {len(labels)}")
+    for start in range(0, n, size):
+        part = slice(start, start + size)
+        chosen = (
+            {k: v[part] for k, v in inputs.items()} if isinstance(inputs, Mapping) else inputs[part]
+        )
+        yield chosen, None if labels is None else labels[part]
+
+
+def data_parts(loader: Any, batch_size: int = 256) -> dict[str, Any]:
+    """Return the key parts of inputs, labels and order: one pass over the data, no network."""
+    digest = DataDigest()
+    for inputs, labels in batches(loader, batch_size):
+        digest.add(inputs, labels)
+    return digest.parts()
+
+
+@dataclass
+class DataDigest:
+    """Hashes rows while they stream by."""
+
+    rows: list[bytes] = field(default_factory=list)
+    labels: list[NDArray[np.int64]] = field(default_factory=list)
+    forms: set[str] = field(default_factory=set)
+
+    def add(self, inputs: Any, labels: NDArray[np.int64]) -> None:
+        """Add one batch."""
+        arrays = [_array(value) for value in _values(inputs)]
+        self.forms.add(" ".join(f"{a.dtype}{a.shape[1:]}" for a in arrays))
+        self.rows.append(_row_digests(arrays))
+        self.labels.append(labels)
+
+    def parts(self) -> dict[str, Any]:
+        """Return the parts of the key that the data determine."""
+        digest = hashlib.sha256()
+        for block in self.rows:
+            digest.update(block)
+        for labels in self.labels:
+            digest.update(labels.tobytes())
+        return {"data": digest.hexdigest(), "forms": sorted(self.forms)}
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """One 64-bit hash per row."""
+        both = np.frombuffer(b"".join(self.rows), dtype=np.uint64).reshape(-1, 2)
+        return both[:, 0].copy()
+
+
+def _array(value: Any) -> NDArray[Any]:
+    """Bytes of an array or tensor, in a form that NumPy knows (bfloat16 has none)."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = value.view(torch.int16) if value.dtype == torch.bfloat16 else value
+        value = value.numpy()
+    return np.ascontiguousarray(value)
+
+
+def _row_digests(arrays: list[NDArray[Any]]) -> bytes:
+    n = len(arrays[0])
+    flat = [a.reshape(n, -1).view(np.uint8) for a in arrays if a.size]
+    digests = []
+    for i in range(n):
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        for array in flat:
+            digest.update(array[i])
+        digests.append(digest.digest())
+    return b"".join(digests)
+
+
+def _labels(labels: Any) -> NDArray[np.int64]:
+    y = _array(labels)
+    if y.dtype.kind not in "iub":
+        raise DataError(f"labels are class numbers, found {y.dtype} of shape {y.shape}")
+    return y.astype(np.int64)
+
+
+def _length(inputs: Any) -> int:
+    first = next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs
+    first = first[0] if isinstance(first, tuple | list) else first
+    return len(first)
+
+
+def _values(inputs: Any) -> list[Any]:
+    if isinstance(inputs, Mapping):
+        return [value for _, value in sorted(inputs.items())]
+    return list(inputs) if isinstance(inputs, tuple | list) else [inputs]

@@ -1,0 +1,24 @@
+"""Worlds with known error, and the contract that every bound keeps.
+
+:func:`check_bound` runs the contract battery on any bound, also on one of your own;
+:func:`worlds` gives the laws that its coverage simulation draws from.
+"""
+
+from ncbounds.testing.contract import check_bound, check_coverage
+from ncbounds.testing.coverage import Tally, coverage
+from ncbounds.testing.violations import ContractViolation
+from ncbounds.testing.world import Draw, Population, Truth, World
+from ncbounds.testing.worlds import worlds
+
+__all__ = [
+    "ContractViolation",
+    "Draw",
+    "Population",
+    "Tally",
+    "Truth",
+    "World",
+    "check_bound",
+    "check_coverage",
+    "coverage",
+    "worlds",
+]
