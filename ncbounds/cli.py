@@ -234,7 +234,7 @@ def _show(report: "Report") -> None:
     console = _console()
     if report.rows:
         console.print(table(report))
-        console.print(caption(report), markup=False, highlight=False)
+        console.print(caption(report), markup=False, highlight=False, style="dim")
     for failure in report.failures:
         console.print(f"not evaluated: {failure.checkpoint}: {failure.reason}", markup=False)
 

@@ -10,6 +10,7 @@ from ncbounds.bounds import catalogue, get
 from ncbounds.bounds._bound import Bound, Outcome
 from ncbounds.errors import InvalidSample, MissingEvidence, UnknownName
 from ncbounds.evidence import Evidence
+from ncbounds.numerics import mean_binomial_upper
 from ncbounds.results import BoundResult, Measured, MeasureResult
 from ncbounds.targets import measured_error
 
@@ -138,8 +139,20 @@ def bound_rows(b: Bound, evidence: Evidence, delta: float) -> list[Row]:
             rows.append(_undefined(b, evidence, role, dict(params), delta, error))
             continue
         outcome: Outcome = row._outcome  # type: ignore[union-attr]
-        rows.append(replace(row, test=_measure(evidence, row, outcome)))
+        rows.append(_beside_oracle(replace(row, test=_measure(evidence, row, outcome))))
     return rows
+
+
+def _beside_oracle(row: Row) -> Row:
+    """Add what counting errors on n fresh points would certify on average, at the measured error.
+
+    That is the mean exact binomial bound; a certificate's ratio to it says what the certificate is
+    worth as a count.
+    """
+    if row.kind != "certificate" or row.test is None or not np.isfinite(row.test.error):
+        return row
+    oracle = mean_binomial_upper(row.test.error, row.n, row.delta)
+    return replace(row, details={**row.details, "oracle": oracle})
 
 
 def _measure(evidence: Evidence, row: Row, outcome: Outcome) -> Measured | None:

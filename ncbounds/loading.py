@@ -126,8 +126,10 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
     from ncbounds.results import _plain
 
     samples = evidence.samples()
+    # NC4 asks for the nearest of the means that the network was trained to, where there are any
+    means = None if evidence.fit is None else evidence.fit.moments.mean
     metrics = {
-        role: collapse(samples[role], evidence.head).to_dict("records")
+        role: collapse(samples[role], evidence.head, means=means).to_dict("records")
         for role in ("fit", "head", "holdout")
         if role in samples
     }

@@ -112,9 +112,12 @@ def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
     rest["reasons"] = tuple(rest["reasons"])
     if test is not None:
         test = Measured(**{**_floats(test), "reasons": tuple(test["reasons"])})
-    return kind(test=test, **_floats(rest))
+    numbers = {k: v if k in _NAMES else _floats(v) for k, v in rest.items()}
+    return kind(test=test, **numbers)
 
 
+#: Fields that hold names: a checkpoint called "nan" stays one.
+_NAMES = ("bound", "family", "kind", "target", "role", "checkpoint", "reasons", "provenance")
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
 

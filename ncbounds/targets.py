@@ -75,21 +75,22 @@ def head_error(test: Sample, head: LinearHead, weights: Floats | None = None) ->
     and the interval is the weighted sum of per-class intervals, each at 5 % / C.
     """
     wrong = ~(test.margins(head) > 0)
-    counts = test.counts
-    if weights is None or np.allclose(weights, counts[: len(weights)] / test.n, atol=1e-12):
+    classes = test.classes if weights is None else max(test.classes, len(weights))
+    counts = np.pad(test.counts, (0, classes - test.classes))
+    weights = None if weights is None else np.pad(weights, (0, classes - len(weights)))
+    if weights is None or np.allclose(weights, counts / test.n, rtol=0.0, atol=1e-12):
         k = int(wrong.sum())
         low, high = binomial_interval(k, test.n, LEVEL)
         return Measured(k / test.n, float(low), float(high))
-    classes = len(weights)
-    per_class = np.bincount(test.labels[wrong], minlength=classes)[:classes]
-    if (counts[:classes][weights > 0] == 0).any():
+    per_class = np.bincount(test.labels[wrong], minlength=classes)
+    if (counts[weights > 0] == 0).any():
         return Measured(np.nan, 0.0, 1.0, ("a class with weight has no test point",))
     ends = [
         binomial_interval(int(k), int(n), 1 - (1 - LEVEL) / classes) if n else (0.0, 1.0)
-        for k, n in zip(per_class, counts[:classes], strict=True)
+        for k, n in zip(per_class, counts, strict=True)
     ]
-    low, high = np.asarray(weights) @ np.asarray(ends, dtype=np.float64)
-    error = float(np.asarray(weights) @ (per_class / np.maximum(counts[:classes], 1)))
+    low, high = weights @ np.asarray(ends, dtype=np.float64)
+    error = float(weights @ (per_class / np.maximum(counts, 1)))
     return Measured(error, float(low), float(high), ("test error re-weighted to the sample",))
 
 
@@ -101,10 +102,14 @@ def few_shot_error(test: Sample, shots: int, weights: Floats | None = None) -> M
     sample holds; the spread over draws understates the uncertainty, since draws share points.
     """
     w = test.counts / test.n if weights is None else np.asarray(weights, dtype=np.float64)
-    smallest = int(test.counts[: len(w)].min())
+    if len(w) != test.classes:
+        return Measured(
+            np.nan, 0.0, 1.0, (f"the row has {len(w)} classes, the test sample {test.classes}",)
+        )
+    smallest = int(test.counts.min())
     if smallest < shots + 1:
         return Measured(np.nan, 0.0, 1.0, (f"a class has {smallest} test points",))
-    errors = _few_shot_draws(test, shots)[:, : len(w)] @ w
+    errors = _few_shot_draws(test, shots) @ w
     mean, blocks = float(errors.mean()), smallest // (shots + 1)
     low, high = kl_interval(mean, blocks, LEVEL)
     spread = errors.std(ddof=1) / np.sqrt(FEW_SHOT_DRAWS)
@@ -117,7 +122,8 @@ def _few_shot_draws(test: Sample, shots: int) -> Floats:
     kept = _DRAWS.setdefault(test, {})
     if shots not in kept:
         f = np.asarray(test.features, dtype=np.float64)
-        f = f - f.mean(axis=0)
+        finite = np.isfinite(f).all(axis=1)
+        f = f - f[finite].mean(axis=0) if finite.any() else f
         members = [np.flatnonzero(test.labels == c) for c in range(test.classes)]
         queries = max(FEW_SHOT_QUERIES // test.classes, 20)
         rng = np.random.default_rng(FEW_SHOT_SEED)
@@ -131,9 +137,15 @@ def _one_draw(
     f: Floats, members: list[Ints], shots: int, queries: int, rng: np.random.Generator
 ) -> Floats:
     drawn = [rng.permutation(m)[: shots + queries] for m in members]
+    # a non-finite query is an error; a non-finite shot spoils its class mean, so the whole draw
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _class_errors(f, drawn, shots)
+
+
+def _class_errors(f: Floats, drawn: list[Ints], shots: int) -> Floats:
     means = np.stack([f[d[:shots]].mean(axis=0) for d in drawn])
     asked = f[np.concatenate([d[shots:] for d in drawn])]
-    truth = np.repeat(np.arange(len(members)), [len(d) - shots for d in drawn])
+    truth = np.repeat(np.arange(len(drawn)), [len(d) - shots for d in drawn])
     # ||f - mean||^2 up to the point's own norm, which all classes share
     distance = np.einsum("ij,ij->i", means, means) - 2.0 * (asked @ means.T)
     rows = np.arange(len(truth))
@@ -141,5 +153,7 @@ def _one_draw(
     distance[rows, truth] = np.inf
     # a tie is an error, and a gap below rounding counts as one
     wrong = ~(own < distance.min(axis=1) - 1e-12 * np.einsum("ij,ij->i", asked, asked))
-    counts = np.bincount(truth, minlength=len(members))
-    return np.bincount(truth, weights=wrong, minlength=len(members)) / np.maximum(counts, 1)
+    counts = np.bincount(truth, minlength=len(drawn))
+    misses = np.bincount(truth, weights=wrong, minlength=len(drawn))
+    shares: Floats = misses / np.maximum(counts, 1)
+    return shares

@@ -158,7 +158,7 @@ def test_compact_table_fits_120_columns_and_shows_marks():
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
     assert "✓ .201" in text  # the double .2 lies above the decimal .200
     assert "one" in text
-    assert "delta 0.05 each" in caption(REPORT)
+    assert "probability 0.05" in caption(REPORT)
     assert [block for block, _ in lines(REPORT)] == ["b", ""]
 
 

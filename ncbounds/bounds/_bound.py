@@ -16,7 +16,7 @@ from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence import FIELD, Evidence
 from ncbounds.linear_head import Floats, LinearHead
 from ncbounds.results import BoundResult, Kind, MeasureResult, Target
-from ncbounds.samples.roles import Role
+from ncbounds.samples.roles import Role, check_role
 from ncbounds.samples.sample import Sample
 
 #: Parts of the evidence beside the bound's own sample; each is a field of Evidence.
@@ -158,7 +158,12 @@ class Bound:
     @cached_property
     def source_hash(self) -> str:
         """Hash of the function's source, recorded with every result."""
-        return hashlib.sha256(inspect.getsource(self.function).encode()).hexdigest()[:16]
+        try:
+            source = inspect.getsource(self.function).encode()
+        except (OSError, TypeError):  # typed at a prompt, or compiled
+            code = getattr(self.function, "__code__", None)
+            source = b"" if code is None else code.co_code + repr(code.co_consts).encode()
+        return hashlib.sha256(source).hexdigest()[:16]
 
     def planned(self, evidence: Evidence) -> list[tuple[Role, Mapping[str, Any]]]:
         """Rows that it gives on ``evidence``: pairs of role and parameters."""
@@ -194,7 +199,7 @@ class Bound:
             raise InvalidSample(f"delta is a probability in (0, 1), found {delta}")
         if role == "test":
             raise RoleError("no bound may read the test sample; it only measures the error")
-        sample = self._sample(evidence, role)
+        sample = self._sample(evidence, None if role is None else check_role(role))
         chosen = dict(params) if params else dict(self.variants[0])
         verdict = judge(self, sample, evidence, delta)
         start = time.perf_counter()

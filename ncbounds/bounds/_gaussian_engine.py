@@ -106,7 +106,7 @@ def best_posterior(rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS)
     found = gs.search(_subsample(rays, order, gs.COARSE_ROWS, kinds), cost, scale)
     fine = _subsample(rays, order, gs.FINE_ROWS, kinds)
     found = found[np.argsort(gs.estimate(found, fine, cost), kind="stable")][:1]
-    best = gs.improve(found, fine, cost, step=0.05, stop=0.02, everything=False)[0]
+    best = gs.improve(found, fine, cost, step=0.05, stop=0.01, everything=False)[0]
     return Posterior(
         projector=kinds[int(best[gs.PROJECTOR])],
         kappa=rays.kappas[int(best[gs.SCALE])],
@@ -173,7 +173,8 @@ def gibbs_loss(rays: Rays, q: Posterior) -> float:
         if q.projector.name != "all":
             inside = projected(rays, q.projector, q.kappa, index, rays.coordinates(index))
             v = np.sqrt(q.sigma**2 * inside + (r * r - inside))
-        t = (q.sigma * slope * rays.gaps(index) - (q.theta * r)[:, None]) / v[:, None]
+        with np.errstate(over="ignore"):
+            t = (q.sigma * slope * rays.gaps(index) - (q.theta * r)[:, None]) / v[:, None]
         np.clip(t, -FAR, FAR, out=t)
         t -= lost_digits * (np.abs(t) / q.sigma**2 + q.mu + q.theta / q.sigma)
         losses.extend(gaussian_loss(t).tolist())

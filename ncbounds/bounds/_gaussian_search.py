@@ -128,7 +128,8 @@ def _estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
     v = np.sqrt(squares - (1.0 - np.square(sigma))[:, None] * sub.shares[pi, scale])
     slope = (sigma * mu / cost.sizes[scale])[:, None] / v
     shift = theta[:, None] * np.sqrt(squares) / v
-    t = slope[..., None] * sub.gaps - shift[..., None]
+    with np.errstate(over="ignore"):
+        t = slope[..., None] * sub.gaps - shift[..., None]
     loss = gaussian_loss_fast(t.reshape(-1, t.shape[2])).reshape(len(points), -1)
     gibbs = sub.lost + (1.0 - sub.lost) * (loss @ sub.weights)
     rank = (cost.classes - 1) * cost.ranks[pi]

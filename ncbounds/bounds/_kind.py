@@ -38,11 +38,13 @@ def judge(bound: "Bound", sample: Sample, evidence: Evidence, delta: float) -> V
     if bound.kind == "plug-in":
         return Verdict("plug-in", (*bound.assumptions, *on_fit), delta)
     read = [sample]
-    if "unlabelled" in bound.requires and evidence.unlabelled is not None:
-        read.append(evidence.unlabelled)
+    pool = evidence.unlabelled
+    if "unlabelled" in (*bound.requires, *bound.optional) and pool is not None:
+        read.append(pool)
     missing = [
         *_role(bound, sample),
         *(reason for s in read for reason in _draw(s, evidence)),
+        *_apart(sample, read[1:], evidence),
         *_fit_apart(bound, sample, evidence),
     ]
     if sample.sampling == "stratified":
@@ -66,6 +68,8 @@ def _draw(sample: Sample, evidence: Evidence) -> list[str]:
         reasons.append(f"how the {sample.role} sample was drawn is not declared (sampling='iid')")
     if sample.selected_among is None:
         reasons.append(f"how many candidates were compared on the {sample.role} sample is unknown")
+    if sample.rows is not None and (again := sample.n - len(np.unique(sample.rows))):
+        reasons.append(f"{again} rows of the {sample.role} sample occur more than once")
     if sample.groups is not None and len(np.unique(sample.groups)) < sample.n:
         reasons.append(
             f"rows of the {sample.role} sample share groups, so they are not independent"
@@ -76,6 +80,17 @@ def _draw(sample: Sample, evidence: Evidence) -> list[str]:
         if shared:
             reasons.append(f"{shared} groups have rows in {other} and in {sample.role}")
     return reasons
+
+
+def _apart(sample: Sample, others: list[Sample], evidence: Evidence) -> list[str]:
+    """Two samples whose draws a statement needs independent of each other."""
+    shared = {s.role: evidence.shared_groups(sample.role, s.role) for s in others}
+    known = ("fit", "head")  # compared already, in _draw
+    return [
+        f"{count} groups have rows in {sample.role} and in {role}"
+        for role, count in shared.items()
+        if count and sample.role not in known
+    ]
 
 
 def _fit_apart(bound: "Bound", sample: Sample, evidence: Evidence) -> list[str]:

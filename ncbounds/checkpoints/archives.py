@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 import torch
 
-from ncbounds.checkpoints.pickles import FACTORIES, Audit, PickleDamaged, audit
+from ncbounds.checkpoints.allowed_names import FACTORIES
+from ncbounds.checkpoints.pickles import Audit, PickleDamaged, audit
 from ncbounds.errors import CheckpointRefused, CheckpointUnreadable
 
 PICKLE_LIMIT = 1 << 28  # the description of the tensors; theirs is a few hundred bytes each

@@ -1,7 +1,7 @@
 """A network in eval mode with its verified linear head."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from ncbounds.checkpoints.fingerprint import code_of, state_hash
 from ncbounds.checkpoints.head import HeadReport, find_head, match_given
+from ncbounds.checkpoints.passes import HeadFunction, check_steady, given, shapes, unwrapped
 from ncbounds.checkpoints.reading import FoundHead, Reading
 from ncbounds.checkpoints.trace import Tracer, first_rows, logits_of, rows_of, run, watched
 from ncbounds.errors import DataError, HeadNotFound
 from ncbounds.linear_head import LinearHead
 
 TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
-HeadFunction = Callable[[Any], tuple[Tensor, Tensor]]
 
 
 class Classifier:
@@ -55,7 +55,7 @@ class Classifier:
         architecture: Mapping[str, Any] | None = None,
         notes: tuple[str, ...] = (),
     ) -> None:
-        module = _unwrapped(module)
+        module = unwrapped(module)
         if isinstance(head, str) and head not in dict(module.named_modules()):
             names = [n for n, m in module.named_modules() if n and not list(m.children())]
             raise HeadNotFound(
@@ -130,7 +130,7 @@ class Classifier:
             self._fix(found, report)
             features, whole = self.features_and_logits(batch)
         del features
-        _check_steady(logits, whole[: len(logits)])
+        check_steady(logits, whole[: len(logits)])
         return self.head_report
 
     def features_and_logits(self, batch: Any) -> tuple[Tensor, Tensor]:
@@ -173,9 +173,9 @@ class Classifier:
 
     def _read(self, batch: Any, found: FoundHead) -> Reading:
         if callable(self.wanted):
-            return _given(self.wanted, self._inputs(batch))
-        shapes = {s.shape for s in found.sources}
-        tracer = Tracer(lambda shape: shape in shapes)
+            return given(self.wanted, self._inputs(batch))
+        known = {s.shape for s in found.sources}
+        tracer = Tracer(lambda shape: shape in known)
         logits = self._forward(batch, tracer)
         reading = found.read(tracer.calls, logits)
         if reading is None:
@@ -191,14 +191,14 @@ class Classifier:
             logits = self._forward(batch, tracer)
             if callable(self.wanted):
                 with tracer:
-                    reading = _given(self.wanted, self._inputs(batch))
+                    reading = given(self.wanted, self._inputs(batch))
         if logits.shape[1] < 2:
             raise HeadNotFound(
                 f"the model returns {logits.shape[1]} output per row; needed is one logit per "
                 "class. For two classes with one logit z, return torch.cat([-z, z], 1)"
             )
         if callable(self.wanted):
-            _check_steady(logits, reading.logits)
+            check_steady(logits, reading.logits)
             return *match_given(self.module, tracer.calls, reading), logits
         name = self.wanted if isinstance(self.wanted, str) else None
         return *find_head(self.module, tracer.calls, logits, name), logits
@@ -210,7 +210,7 @@ class Classifier:
                 output = run(self.module, inputs)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise DataError(
-                f"the model cannot process a batch of {_shapes(batch)}: {error}"
+                f"the model cannot process a batch of {shapes(batch)}: {error}"
             ) from error
         logits = logits_of(output)
         n = rows_of(batch)
@@ -240,51 +240,3 @@ class Classifier:
         bias = found.bias.numpy() if found.has_bias else None
         self._head = LinearHead(found.weight.numpy(), bias, has_bias=found.has_bias)
         self._found, self._report = found, report
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    """Take the network out of the wrappers of torch.compile and of data parallel training."""
-    while True:
-        inner = getattr(module, "_orig_mod", None)
-        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            inner = module.module
-        if not isinstance(inner, nn.Module):
-            return module
-        module = inner
-
-
-def _given(function: HeadFunction, batch: Any) -> Reading:
-    result = function(batch)
-    if not isinstance(result, tuple) or len(result) != 2:
-        raise HeadNotFound("head= is a function that returns (features, logits)")
-    features, logits = result
-    if features.ndim != 2 or logits.ndim != 2 or len(features) != len(logits):
-        raise HeadNotFound(
-            "head= must return features (n, d) and logits (n, C); found "
-            f"{tuple(features.shape)} and {tuple(logits.shape)}"
-        )
-    return Reading(features, logits)
-
-
-def _check_steady(first: Tensor, second: Tensor) -> None:
-    """Two passes over the same rows, the second among more rows, agree up to rounding."""
-    finite = torch.isfinite(first).all(1) & torch.isfinite(second).all(1)
-    a, b = first[finite].double(), second[finite].double()
-    if not len(a):
-        return
-    allowed = float(torch.finfo(first.dtype).eps) ** 0.5 * float(a.abs().max())
-    if float((a - b).abs().max()) > allowed:
-        raise HeadNotFound(
-            f"the logits of the same rows differ by {float((a - b).abs().max()):.3g} between two "
-            "passes: the model draws random numbers in eval mode, or a row's logits depend on the "
-            "rows beside it (batch norm without running statistics). Make the model a fixed "
-            "function of each row"
-        )
-
-
-def _shapes(batch: Any) -> str:
-    if isinstance(batch, Mapping):
-        return ", ".join(f"{n} {tuple(v.shape)}" for n, v in batch.items() if hasattr(v, "shape"))
-    if isinstance(batch, tuple | list):
-        return ", ".join(str(tuple(v.shape)) for v in batch if hasattr(v, "shape"))
-    return f"{tuple(batch.shape)} of {batch.dtype}"

@@ -137,7 +137,7 @@ def render(inspection: Inspection, tensors: int = 12) -> str:
         f"  safety     {i.safety}",
         f"  sha256     {i.sha256}",
         f"  tensors    {len(i.tensors)} with {i.parameters:,} numbers",
-        *(f"             {_line(*t)}" for t in _ends(i.tensors, tensors)),
+        *(f"             {line}" for line in _ends([_line(*t) for t in i.tensors], tensors)),
         f"  looks like {i.guess}",
         f"  model      {i.model or 'not named in the file'}",
     ]
@@ -160,11 +160,11 @@ def _line(name: str, shape: tuple[int, ...], dtype: str) -> str:
     return f"{name} {'x'.join(map(str, shape)) or 'scalar'} {dtype}"
 
 
-def _ends(items: tuple[Any, ...], count: int) -> list[Any]:
-    if len(items) <= count:
-        return list(items)
-    gap = (f"... {len(items) - count} more ...", (), "")
-    return [*items[: count // 2], gap, *items[len(items) - (count - count // 2) :]]
+def _ends(lines: list[str], count: int) -> list[str]:
+    if len(lines) <= count:
+        return lines
+    gap = f"... {len(lines) - count} more ..."
+    return [*lines[: count // 2], gap, *lines[len(lines) - (count - count // 2) :]]
 
 
 def _model_name(model: Any, checkpoint: Checkpoint) -> str | None:

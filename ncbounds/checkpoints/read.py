@@ -202,12 +202,17 @@ def _load_safetensors(path: Path) -> dict[str, Any]:
 
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys(), key=_natural)}
             return {"tensors": tensors, "metadata": dict(file.metadata() or {})}
     except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
         raise CheckpointUnreadable(
             f"{path} is no complete safetensors file ({error}); copy or save it again"
         ) from None
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Sort key by which layer 2 stands before layer 10; the format keeps no order of its own."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.split(".")]
 
 
 def _check_foreign(path: Path, head: bytes) -> None:

@@ -5,6 +5,7 @@ from .binomial_log import binomial_upper_log, stratified_upper_log
 from .gaussian import gaussian_loss, gaussian_loss_fast
 from .kl import kl_interval, kl_lower, kl_upper, ln_xi
 from .noncentral_t import noncentral_t_d_lower, noncentral_t_upper
+from .oracle import mean_binomial_upper
 from .pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
 from .rademacher import head_rademacher_slack, transport_slack, transport_slack_of_halves
 from .rounding import down, probability_up, up
@@ -12,9 +13,9 @@ from .tails import cantelli, saw_one_sided, star_factor, unimodal
 from .two_moment import (
     TwoMomentBound,
     centred_ellipsoid_bound,
-    etf_two_moment,
     two_moment_bound,
 )
+from .two_moment_frame import etf_two_moment
 
 __all__ = [
     "TwoMomentBound",
@@ -35,6 +36,7 @@ __all__ = [
     "kl_lower",
     "kl_upper",
     "ln_xi",
+    "mean_binomial_upper",
     "noncentral_t_d_lower",
     "noncentral_t_upper",
     "optimal_sigma",

@@ -129,7 +129,9 @@ def _shift(q: FloatArray, q1: FloatArray, c: FloatArray) -> FloatArray:
 
 def _start(q: FloatArray, q1: FloatArray, c: FloatArray) -> FloatArray:
     """Smallest of three upper bounds on the root: entropy, Bernstein and Gaussian form."""
-    bound = (c + special.entr(q)) / q1
+    # -q ln q, from 1 - q where q is near 1 (or rounds to it).
+    entropy = np.where(q < 0.5, special.entr(q), -q * np.log1p(-np.minimum(q1, 0.5)))
+    bound = (c + entropy) / q1
     for move in (
         c + np.sqrt(c * c + 2.0 * q * c),
         np.where(q >= 0.5, np.sqrt(2.0 * q * q1 * c), np.inf),

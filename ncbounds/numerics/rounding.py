@@ -30,8 +30,10 @@ def up(x: ArrayLike, ulps: int = 1) -> Any:
     """
     value = np.asarray(x, dtype=np.float64)
     finite = np.isfinite(value)
-    step = ulps * np.spacing(np.abs(np.where(finite, value, 1.0)))
-    moved = np.where(finite, np.where(finite, value, 0.0) + step, value)
+    # The spacing is constant up to the largest float, where asking for it overflows.
+    size = np.minimum(np.abs(np.where(finite, value, 1.0)), 1.5e308)
+    with np.errstate(over="ignore"):
+        moved = np.where(finite, np.where(finite, value, 0.0) + ulps * np.spacing(size), value)
     return float(moved) if moved.ndim == 0 else moved
 
 

@@ -23,7 +23,9 @@ def number(x: float, digits: int = 3, *, up: bool = False) -> str:
         return f"{mantissa}e{int(power)}"
     places = digits if size < 1 else max(digits - 1 - exponent, 0)
     figure = Decimal(x).quantize(Decimal(1).scaleb(-places), rounding)
-    return f"{figure:f}".replace("0.", ".", 1) if size < 1 else f"{figure:f}"
+    if abs(figure) >= 1 > size:  # rounded up to 1: one decimal less, as for numbers from 1 on
+        figure = figure.quantize(Decimal(1).scaleb(1 - digits))
+    return f"{figure:f}".replace("0.", ".", 1) if abs(figure) < 1 else f"{figure:f}"
 
 
 def significant(x: float, digits: int = 2) -> str:

@@ -36,6 +36,8 @@ COLUMNS = (
     "test_high",
     "reasons",
     "seconds",
+    "oracle",
+    "ratio",
 )
 #: Columns of the tables made for reading.
 READING = ("checkpoint", "bound", "params", "kind", "target", "role", "n", "value", "test error")
@@ -280,6 +282,9 @@ def _record(r: Row) -> dict[str, Any]:
         "test_high": r.test.high if r.test else np.nan,
         "reasons": "; ".join(reasons),
         "seconds": r.seconds,
+        # mean exact binomial bound from n fresh points at the measured error
+        "oracle": r.details.get("oracle", np.nan),
+        "ratio": r.value / r.details["oracle"] if "oracle" in r.details else np.nan,  # type: ignore[union-attr]
     }
 
 

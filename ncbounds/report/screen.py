@@ -9,7 +9,7 @@ from ncbounds.report.report import Report, Row, interval, legend
 from ncbounds.results import MARK, BoundResult
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,20 @@ class Column:
         return ""
 
 
-#: Columns in the order of the families. "fit" columns are plug-ins: the training sample.
+#: Columns in the order of the families; those titled "fit" are plug-ins on the training sample.
 SCREEN = (
-    Column("held out", "count", "binomial", digits=3),
+    Column("", "held out", "binomial", digits=3),
     Column("margin", "Gauss", "gaussian_head"),
-    Column("margin", "train", "gaussian_head", on_fit=True),
+    Column("margin", "fit", "gaussian_head", on_fit=True),
     Column("collapse", "subspace", "collapsed_head", own_error=True),
-    Column("collapse", "5-shot train", "ncm_few_shot", True, {"m": 5}, own_error=True),
-    Column("distribution", "2 mom.", "two_moment_tight"),
-    Column("distribution", "min-m.", "min_margin_cantelli"),
+    Column("collapse", "5-shot fit", "ncm_few_shot", True, {"m": 5}, own_error=True),
+    Column("distribution", "2-mom", "two_moment_tight"),
+    Column("distribution", "min-m", "min_margin_cantelli"),
     Column("distribution", "Gauss", "gaussian_tolerance"),
 )
+
+
+_STYLES = {MARK["certificate"]: "green", MARK["plug-in"]: "dim"}
 
 
 def blocks(report: Report) -> dict[str, list[str]]:
@@ -78,7 +81,7 @@ def lines(report: Report) -> list[tuple[str, list[list[str]]]]:
 
 def header() -> list[str]:
     """Titles of the columns of :func:`lines`."""
-    return ["checkpoint", "n", "NC1", "test error", *(c.title for c in SCREEN)]
+    return ["checkpoint", "n", "NC1", "test error [95 %]", *(c.title for c in SCREEN)]
 
 
 def used(report: Report) -> list[int]:
@@ -89,41 +92,65 @@ def used(report: Report) -> list[int]:
     return [i for i, c in enumerate(SCREEN) if any(c.cell(rows) for rows in by_name.values())]
 
 
-def table(report: Report) -> "Table":
-    """Compact table for a terminal of 120 columns."""
-    from rich import box
-    from rich.table import Table
+def table(report: Report) -> "Text":
+    """Compact table for a terminal of 120 columns, with the families' names over their columns."""
+    from rich.text import Text
 
-    shown = used(report)
-    out = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    titles = header()
-    for i, title in enumerate(titles):
-        if i >= 4 and i - 4 not in shown:
-            continue
-        family = SCREEN[i - 4].family if i >= 4 else ("measured" if i == 3 else "")
-        first = i >= 4 and (i == 4 or SCREEN[i - 5].family != family)
-        top = family if i == 3 or first else ""
-        out.add_column(
-            f"[dim]{top}[/]\n{title}", justify="left" if i == 0 else "right", no_wrap=True
-        )
-    for block, rows in lines(report):
+    columns = [0, 1, 2, 3, *(4 + i for i in used(report))]
+    body = [(block, [[row[i] for i in columns] for row in rows]) for block, rows in lines(report)]
+    titles = [header()[i] for i in columns]
+    everything = [titles, *(row for _, rows in body for row in rows)]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(columns))]
+    families = ["", "", "", "measured", *(SCREEN[i - 4].family for i in columns[4:])]
+    out = Text(no_wrap=True)
+    out.append(_families(families, widths) + "\n", "dim")
+    out.append(_joined(titles, widths) + "\n", "bold")
+    out.append("─" * (sum(widths) + len(widths) - 1) + "\n", "dim")
+    for block, rows in body:
         if block:
-            out.add_row(f"[bold]{block}[/]")
-        for cells in rows:
-            kept = cells[:4] + [cells[4 + i] for i in shown]
-            out.add_row(*[_styled(c) for c in kept])
-        out.add_section()
+            out.append(f"{block}\n", "bold")
+        for row in rows:
+            out.append(f"{row[0]:<{widths[0]}}")
+            for cell, width in zip(row[1:], widths[1:], strict=True):
+                out.append(f" {cell:>{width}}", _STYLES.get(cell[:1]))
+            out.append("\n")
     return out
 
 
+def _joined(cells: list[str], widths: list[int]) -> str:
+    pairs = list(zip(cells, widths, strict=True))
+    return " ".join([f"{pairs[0][0]:<{pairs[0][1]}}", *(f"{c:>{w}}" for c, w in pairs[1:])])
+
+
+def _families(families: list[str], widths: list[int]) -> str:
+    """Each family's name, right-aligned over the run of its columns."""
+    text, start = "", 0
+    while start < len(families):
+        end = start
+        while end < len(families) and families[end] == families[start]:
+            end += 1
+        width = sum(widths[start:end]) + end - start - 1
+        text += f"{families[start]:>{width}} "
+        start = end
+    return text.rstrip()
+
+
 def caption(report: Report) -> str:
-    """What stands under the table."""
+    """What stands under the table: the marks, the columns, what delta was spent."""
     each = {r.delta for r in report.rows if r.delta == r.delta}
-    spent = f"delta {min(each):.3g} each" if each else ""
+    spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
     if report.simultaneous:
-        spent = f"all rows together; {spent}"
-    about = "n, NC1: training sample; in brackets: measured error of the row's own target"
-    return f"{legend()}\n{spent}; {about}"
+        spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
+    titles = [f"{SCREEN[i].title} {SCREEN[i].bound}" for i in used(report)]
+    return "\n".join(
+        [
+            legend(),
+            f"{spent}n, NC1 and 'fit' columns: training sample. "
+            "In brackets: measured error of the row's own target.",
+            f"Columns: {', '.join(titles)}.",
+            "`ncbounds explain ID` explains one of them.",
+        ]
+    )
 
 
 def _line(report: Report, name: str, rows: list[Row]) -> list[str]:
@@ -140,11 +167,3 @@ def _nc1(facts: Mapping[str, Any]) -> str:
             value = metric["value"]
             return significant(float(value)) if value is not None else ""
     return ""
-
-
-def _styled(cell: str) -> str:
-    if cell.startswith(MARK["certificate"]):
-        return f"[green]{cell}[/]"
-    if cell.startswith(MARK["plug-in"]):
-        return f"[dim]{cell}[/]"
-    return cell

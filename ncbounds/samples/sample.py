@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import InvalidSample, RoleError
 from ncbounds.linear_head import Floats, Ints, LinearHead, margins
-from ncbounds.samples.roles import SAMPLINGS, Role, Sampling, check_role
+from ncbounds.samples.roles import ROLES, SAMPLINGS, Role, Sampling, check_role
 
 if TYPE_CHECKING:
     from ncbounds.samples.moments import ClassMoments
@@ -54,7 +54,10 @@ class Sample:
     input_hashes: NDArray[np.uint64] | None
     module_disagreements: int | None
     classes: int
-    _logits: dict[int, tuple[LinearHead, Floats]] = field(default_factory=dict, repr=False)
+    # init=False: a copy by dataclasses.replace, with other features, starts without old logits
+    _logits: dict[int, tuple[LinearHead, Floats]] = field(
+        default_factory=dict, repr=False, init=False
+    )
 
     @classmethod
     def from_arrays(
@@ -175,20 +178,30 @@ class Sample:
         """Return the same sample, with labels counted over at least ``classes`` classes."""
         if classes <= self.classes:
             return self
-        return replace(self, classes=classes, _logits={})
+        return replace(self, classes=classes)
 
     def take(self, index: Ints, role: str | None = None) -> "Sample":
-        """Rows ``index`` as a sample of their own, with a weaker role if one is given."""
+        """Rows ``index`` as a sample of their own, with a weaker role if one is given.
+
+        How the rows were chosen is not known here, so the part's ``sampling`` is ``"unknown"``;
+        :func:`split` makes parts that are draws of the same law.
+
+        Raises
+        ------
+        RoleError
+            If ``role`` is stronger than the sample's own.
+        """
+        _check_weaker(self.role, role)
         return replace(
             self,
             features=self.features[index],
             labels=self.labels[index],
             role=self.role if role is None else check_role(role),
+            sampling="unknown",
             rows=None if self.rows is None else self.rows[index],
             groups=None if self.groups is None else self.groups[index],
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],
             module_disagreements=None,
-            _logits={},
         )
 
 
@@ -219,20 +232,33 @@ def split(sample: Sample, parts: "dict[str, float]", *, seed: int) -> dict[str, 
     """
     if min(parts.values(), default=0.0) <= 0 or sum(parts.values()) > 1 + 1e-12:
         raise InvalidSample(f"shares are positive and sum to at most 1, found {parts}")
-    allowed = {"fit": {"fit"}, "head": {"fit", "head"}, "unlabelled": {"unlabelled"}}
     for role in parts:
-        if check_role(role) not in allowed.get(sample.role, {*parts}):
-            raise RoleError(
-                f"a {sample.role} sample cannot become {role}: only data that nothing was fitted "
-                "on can; declare role='holdout' if that is what it is"
-            )
+        _check_weaker(sample.role, role)
     order = np.random.default_rng(seed).permutation(sample.n)
     ends = np.floor(np.cumsum(list(parts.values())) * sample.n + 1e-9).astype(int)
     starts = [0, *ends[:-1]]
     return {
-        role: sample.take(np.sort(order[a:b]), role)
+        role: replace(sample.take(np.sort(order[a:b]), role), sampling=sample.sampling)
         for role, a, b in zip(parts, starts, ends, strict=True)
     }
+
+
+#: Roles that part of a sample may have; fresh points may become anything, the test sample nothing.
+_PARTS: dict[Role, frozenset[str]] = {
+    "fit": frozenset({"fit"}),
+    "head": frozenset({"fit", "head"}),
+    "holdout": frozenset(ROLES),
+    "unlabelled": frozenset({"unlabelled"}),
+    "test": frozenset({"test"}),
+}
+
+
+def _check_weaker(own: Role, wanted: str | None) -> None:
+    if wanted is not None and check_role(wanted) not in _PARTS[own]:
+        raise RoleError(
+            f"a {own} sample cannot become {wanted}, only {' or '.join(sorted(_PARTS[own]))}: only "
+            "data that nothing was fitted on can; declare role='holdout' if that is what it is"
+        )
 
 
 def _labels(labels: object | None, n: int, role: Role) -> Ints:

@@ -14,12 +14,13 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import StoreError
+from ncbounds.samples.growing_array import GrowingArray, sync
 
 STORE_VERSION = 1
 FEATURES, LABELS, HASHES, META = "features.npy", "labels.npy", "input_hash.npy", "meta.json"
@@ -110,7 +111,7 @@ class StoreWriter:
         _remove_abandoned(self._store)
         self._folder = self._store / f"{_prefix()}{uuid.uuid4().hex[:8]}"
         self._folder.mkdir()
-        self._features: _GrowingArray | None = None
+        self._features: GrowingArray | None = None
 
     def __enter__(self) -> "StoreWriter":
         """Return the writer."""
@@ -125,7 +126,7 @@ class StoreWriter:
     def append(self, features: NDArray[Any]) -> None:
         """Append rows of shape (n, d)."""
         if self._features is None:
-            self._features = _GrowingArray(self._folder / FEATURES, features)
+            self._features = GrowingArray(self._folder / FEATURES, features)
         self._features.append(features)
 
     def commit(
@@ -142,12 +143,12 @@ class StoreWriter:
         for name, array in ((LABELS, labels), (HASHES, hashes)):
             with open(self._folder / name, "wb") as stream:
                 np.save(stream, array)
-                _sync(stream)
+                sync(stream)
         names = (FEATURES, LABELS, HASHES)
         sizes = {name: (self._folder / name).stat().st_size for name in names}
         with open(self._folder / META, "wb") as stream:
             stream.write(json.dumps({**meta, "sizes": sizes}, sort_keys=True).encode())
-            _sync(stream)
+            sync(stream)
         _sync_folder(self._folder)
         target = self._store / key
         if target.is_dir() and not (target / META).is_file():
@@ -160,48 +161,6 @@ class StoreWriter:
         _sync_folder(self._store)
 
 
-class _GrowingArray:
-    """An ``.npy`` file whose number of rows is known only at the end."""
-
-    def __init__(self, path: Path, first: NDArray[Any]) -> None:
-        self._stream = open(path, "wb")  # noqa: SIM115
-        self._dtype, self._shape = first.dtype, first.shape[1:]
-        self._rows = 0
-        self._write_header()
-        self._start = self._stream.tell()
-
-    def append(self, rows: NDArray[Any]) -> None:
-        if rows.dtype != self._dtype or rows.shape[1:] != self._shape:
-            raise StoreError(
-                f"features changed from {self._shape} of {self._dtype} to {rows.shape[1:]} of "
-                f"{rows.dtype} between two batches"
-            )
-        self._stream.write(np.ascontiguousarray(rows).data)
-        self._rows += len(rows)
-
-    def finish(self) -> None:
-        self._stream.seek(0)
-        self._write_header()
-        if self._stream.tell() != self._start:
-            raise StoreError("the header of an .npy file changed its length")
-        _sync(self._stream)
-        self.close()
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def _write_header(self) -> None:
-        # NumPy leaves room for the first axis to grow, so that the length never changes.
-        np.lib.format.write_array_header_1_0(
-            self._stream,
-            {
-                "descr": np.lib.format.dtype_to_descr(self._dtype),
-                "fortran_order": False,
-                "shape": (self._rows, *self._shape),
-            },
-        )
-
-
 def _open(path: Path) -> NDArray[Any]:
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
@@ -209,11 +168,6 @@ def _open(path: Path) -> NDArray[Any]:
 
 def _damaged(folder: Path, what: str) -> str:
     return f"the store folder {folder} is damaged: {what}; delete it and run again"
-
-
-def _sync(stream: BinaryIO) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -80,7 +80,12 @@ def with_sample(evidence: Evidence, role: Role, **changes: Any) -> Evidence:
     """Return the evidence with fields of one sample replaced."""
     sample = evidence.sample(role)
     assert sample is not None
-    return replace(evidence, **{FIELD[role]: remade(sample, **changes)})
+    return changed(evidence, {FIELD[role]: remade(sample, **changes)})
+
+
+def changed(evidence: Evidence, fields: Mapping[str, Any]) -> Evidence:
+    """Return the evidence with some fields replaced."""
+    return replace(evidence, **fields)
 
 
 def remade(sample: Sample, **changes: Any) -> Sample:
@@ -111,12 +116,8 @@ def mapped(
         FIELD[role]: remade(s, features=features(s.features), labels=labels(s.labels))
         for role, s in evidence.samples().items()
     }
-    return replace(
-        evidence,
-        head=evidence.head if head is None else head,
-        priors=evidence.priors if priors is None else priors,
-        **samples,
-    )
+    given = {"head": head, "priors": priors}
+    return changed(evidence, {**samples, **{k: v for k, v in given.items() if v is not None}})
 
 
 def differs(a: float, b: float, tolerance: float = 1e-9) -> bool:

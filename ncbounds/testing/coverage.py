@@ -70,6 +70,7 @@ def coverage(
     sampling: str = "iid",
     n: int | None = None,
     seed: int = 0,
+    on_fit: bool = True,
 ) -> list[Tally]:
     """Evaluate bounds on fresh draws of a world and count values below the true error.
 
@@ -84,6 +85,8 @@ def coverage(
     n : int, optional
         Points per sample, by default the world's.
     seed : int
+    on_fit : bool
+        Also evaluate rows on the ``fit`` sample, with a head that was fitted on it.
 
     Returns
     -------
@@ -101,49 +104,42 @@ def coverage(
         for b in chosen:
             if r >= many[b.id]:
                 continue
-            for evidence, on_fit in ((drawn.evidence, False), (drawn.training, True)):
-                for role, params in b.planned(evidence):
-                    if (role == "fit") is not on_fit:
-                        continue
-                    key = (b.id, (role, tuple(sorted(params.items()))))
-                    _count(tallies, key, b, evidence, role, params, delta, world, truth, sampling)
-    return list(tallies.values())
+            own = [(drawn.evidence, *row) for row in b.planned(drawn.evidence) if row[0] != "fit"]
+            if on_fit:
+                own += [(drawn.training, *row) for row in b.planned(drawn.training)]
+            for evidence, role, params in own:
+                key = (b.id, (role, tuple(sorted(params.items()))))
+                if key not in tallies:
+                    tallies[key] = Tally(b.id, params, role, "", world.name, sampling, delta)
+                _count(tallies[key], b, evidence, truth)
+    return [t for t in tallies.values() if t.kind != "measure"]
 
 
-def _count(
-    tallies: dict[tuple[str, Key], Tally],
-    key: tuple[str, Key],
-    b: Bound,
-    evidence: Evidence,
-    role: Any,
-    params: Mapping[str, Any],
-    delta: float,
-    world: World,
-    truths: "_Truths",
-    sampling: str,
-) -> None:
+def _count(tally: Tally, b: Bound, evidence: Evidence, truths: "_Truths") -> None:
     try:
-        row = b(evidence, delta, role=role, **params)
+        row = b(evidence, tally.delta, role=tally.role, **tally.params)  # type: ignore[arg-type]
     except NcboundsError:
-        row = None
-    if row is not None and not isinstance(row, BoundResult):
+        tally.undefined += 1
         return
-    kind = "undefined" if row is None else row.kind
-    if kind == "conditional" and b.id not in world.holds:
-        kind = "plug-in"
-    tally = tallies.setdefault(
-        key, Tally(b.id, params, role, kind, world.name, sampling, delta)
-    )
-    if row is not None and tally.kind != "plug-in":
-        tally.kind = kind
-    truth = None if row is None or np.isnan(row.value) else truths(row, evidence)
-    if row is None or truth is None:
+    if not isinstance(row, BoundResult):
+        tally.kind = row.kind
+        return
+    tally.kind = _kind_here(row.kind, tally.kind, b, truths.world)
+    truth = None if np.isnan(row.value) else truths(row, evidence)
+    if truth is None:
         tally.undefined += 1
         return
     tally.draws += 1
     tally.violations += row.value < truth.error - SURELY * truth.se
     tally.value += (min(row.value, 1.0) - tally.value) / tally.draws
     tally.error += (truth.error - tally.error) / tally.draws
+
+
+def _kind_here(kind: str, so_far: str, b: Bound, world: World) -> str:
+    """Kind of all draws together: one plug-in among them, or a false assumption, makes it one."""
+    if so_far == "plug-in" or (kind == "conditional" and b.id not in world.holds):
+        return "plug-in"
+    return kind
 
 
 class _Truths:

@@ -4,7 +4,7 @@ Every law draws features given a *component* (the clean class) and computes the 
 head's largest logit, without a tie, is class j for a point of component t.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -18,6 +18,9 @@ from ncbounds.linear_head import Floats, Ints, LinearHead
 #: Points of the fixed large sample where no closed form exists, and their seed.
 LARGE = 100_000
 LARGE_SEED = 977
+
+Sampler = Callable[[int, Generator], Floats]
+Cdf = Callable[[float], float]
 
 
 class Law(Protocol):
@@ -116,13 +119,13 @@ class Elliptic:
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """One continuous feature: per component a sampler ``(size, rng)`` and its distribution function.
+    """One continuous feature: per component a sampler ``(size, rng)`` and its cdf.
 
     A linear head cuts the line into intervals, so every probability is exact.
     """
 
-    samplers: tuple[Callable[[int, Generator], Floats], ...]
-    cdfs: tuple[Callable[[float], float], ...]
+    samplers: tuple[Sampler, ...]
+    cdfs: tuple[Cdf, ...]
 
     @property
     def components(self) -> int:
@@ -194,38 +197,43 @@ class Atoms:
         return self.probabilities @ hit, 0.0
 
 
-def normal_line(means: Floats, sd: float | Floats) -> Line:
+def normal_line(means: Floats, sd: float) -> Line:
     """Gaussian components on a line."""
-    spread = np.broadcast_to(np.asarray(sd, dtype=np.float64), (len(means),))
-    pairs = list(zip([float(m) for m in means], [float(s) for s in spread], strict=True))
-    return Line(
-        tuple(lambda k, rng, m=m, s=s: m + s * rng.standard_normal(k) for m, s in pairs),
-        tuple(lambda x, m=m, s=s: float(ndtr((x - m) / s)) for m, s in pairs),
-    )
+
+    def component(m: float) -> tuple[Sampler, Cdf]:
+        return lambda k, rng: m + sd * rng.standard_normal(k), lambda x: float(ndtr((x - m) / sd))
+
+    return _line(component(float(m)) for m in means)
 
 
 def student_line(means: Floats, scale: float, freedom: float = 3.0) -> Line:
     """Student t components on a line."""
-    places = [float(m) for m in means]
-    return Line(
-        tuple(lambda k, rng, m=m: m + scale * rng.standard_t(freedom, k) for m in places),
-        tuple(lambda x, m=m: float(stdtr(freedom, (x - m) / scale)) for m in places),
-    )
+
+    def component(m: float) -> tuple[Sampler, Cdf]:
+        return (
+            lambda k, rng: m + scale * rng.standard_t(freedom, k),
+            lambda x: float(stdtr(freedom, (x - m) / scale)),
+        )
+
+    return _line(component(float(m)) for m in means)
 
 
 def exponential_line(starts: Floats, signs: Floats) -> Line:
     """Components ``start + sign * Exp(1)``: one-sided and skewed."""
-    pairs = [(float(a), float(s)) for a, s in zip(starts, signs, strict=True)]
 
-    def cdf(x: float, a: float, s: float) -> float:
-        past = max(0.0, s * (x - a))
-        inside = -float(np.expm1(-past))
-        return inside if s > 0 else 1.0 - inside
+    def component(start: float, sign: float) -> tuple[Sampler, Cdf]:
+        def cdf(x: float) -> float:
+            inside = -float(np.expm1(-max(0.0, sign * (x - start))))
+            return inside if sign > 0 else 1.0 - inside
 
-    return Line(
-        tuple(lambda k, rng, a=a, s=s: a + s * rng.exponential(size=k) for a, s in pairs),
-        tuple(lambda x, a=a, s=s: cdf(x, a, s) for a, s in pairs),
-    )
+        return lambda k, rng: start + sign * rng.exponential(size=k), cdf
+
+    return _line(component(float(a), float(s)) for a, s in zip(starts, signs, strict=True))
+
+
+def _line(components: Iterable[tuple[Sampler, Cdf]]) -> Line:
+    samplers, cdfs = zip(*components, strict=True)
+    return Line(samplers, cdfs)
 
 
 def two_bumps_line(gap: float) -> Line:

@@ -2,4 +2,4 @@
 
 
 class ContractViolation(AssertionError):
-    """A bound breaks its contract; the message says which line is missing or wrong, and a remedy."""
+    """A bound breaks its contract; the message says which line is missing or wrong."""

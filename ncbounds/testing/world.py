@@ -96,6 +96,11 @@ class World:
         law: Floats = (1.0 - z) * self.priors + z / self.classes
         return law
 
+    @property
+    def samplings(self) -> tuple[str, ...]:
+        """How samples can be drawn."""
+        return ("iid", "stratified")
+
     def sample(
         self, role: str, rng: Generator, n: int | None = None, *, sampling: str = "iid"
     ) -> Sample:
@@ -156,9 +161,7 @@ class World:
         if right.shape[1] < c:
             right = np.pad(right, ((0, 0), (0, c - right.shape[1])))
         # the clean class given the noisy label
-        joint = self.priors[:, None] * (
-            (1 - self.label_noise) * np.eye(c) + self.label_noise / c
-        )
+        joint = self.priors[:, None] * ((1 - self.label_noise) * np.eye(c) + self.label_noise / c)
         return 1.0 - (joint * right[:, :c]).sum(axis=0) / joint.sum(axis=0), se
 
     def error(self, head: LinearHead, weights: Floats | None = None) -> Truth:
@@ -253,11 +256,16 @@ class Population(World):
     """
 
     seen: int = 4
-    unseen: int = 60
-    per_class: int = 12
+    unseen: int = 20
+    per_class: int = 8
     spread: float = 2.0
     ways: int = 5
     shots: int = 5
+
+    @property
+    def samplings(self) -> tuple[str, ...]:
+        """Class counts are fixed by design."""
+        return ("stratified",)
 
     def draw(
         self,

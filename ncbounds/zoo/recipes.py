@@ -89,6 +89,7 @@ _LAYOUTS = {
 }
 _NOISE = {0: "fashion14", 10: "fashion14-z10", 50: "fashion14-z50", 100: "fashion14-z100"}
 _DECAY = {"0": 0.0, "5e-4": 5e-4, "5e-3": 5e-3}
+_SHORT = {"bn_cnn": "bncnn", "res_bn_cnn": "rescnn"}
 _SUFFIX = {"ridge": "", "ncm": "-ncm", "logistic": "-lr"}
 
 
@@ -164,7 +165,7 @@ def _conv() -> list[Whole]:
     ]
     recipes += [
         _whole(
-            f"{model.replace('_', '')}8-wd{wd}",
+            f"{_SHORT[model]}8-wd{wd}",
             model,
             {"channels": 8},
             group={"block": "conv", "model": model, "weight_decay": _DECAY[wd]},
@@ -193,7 +194,7 @@ _HEADS = (
     ("mlp128x2-n4k-z0", 4000, "ridge"),
     ("mlp128x2-n1k-z100", 4000, "ridge"),
     ("cnn8-z0", 2000, "logistic"),
-    ("resbncnn8-wd5e-4", 4000, "ncm"),
+    ("rescnn8-wd5e-4", 4000, "ncm"),
     ("bn128x4-wd0", 4000, "ridge"),
 )
 

@@ -22,32 +22,43 @@ from ncbounds.samples.extract import extract
 BATCH = 128
 
 
-def measure(rows: int = 1024, repeats: int = 3) -> tuple[float, float]:
-    """Return the best seconds of the bare pass and of the extraction."""
+def measure(rows: int = 512, repeats: int = 4) -> dict[str, tuple[float, float]]:
+    """Return the best seconds of the bare pass and of the extraction, by clock."""
     torch.manual_seed(0)
     generator = np.random.default_rng(0)
     x = generator.standard_normal((rows, 3, 32, 32)).astype(np.float32)
     y = generator.integers(0, 10, rows)
     classifier = Classifier(ResNet18(width=64, classes=10))
     classifier.verify(torch.from_numpy(x[:BATCH]))
-    bare, whole = [], []
-    for _ in range(repeats):
-        start = time.perf_counter()
+
+    def bare() -> None:
         with torch.no_grad():
             for i in range(0, rows, BATCH):
                 classifier.module(torch.from_numpy(x[i : i + BATCH]))
-        bare.append(time.perf_counter() - start)
+
+    def whole() -> None:
         with tempfile.TemporaryDirectory() as store:
-            start = time.perf_counter()
             extract(classifier, (x, y), "fit", store, batch_size=BATCH)
-            whole.append(time.perf_counter() - start)
-    return min(bare), min(whole)
+
+    seconds: dict[str, list[tuple[float, float]]] = {"bare": [], "whole": []}
+    for _ in range(repeats):
+        for name, work in (("bare", bare), ("whole", whole)):
+            start = time.process_time(), time.perf_counter()
+            work()
+            seconds[name].append((time.process_time() - start[0], time.perf_counter() - start[1]))
+    return {
+        clock: (min(s[i] for s in seconds["bare"]), min(s[i] for s in seconds["whole"]))
+        for i, clock in enumerate(("CPU", "wall"))
+    }
 
 
 def main() -> None:
-    """Print seconds and the ratio."""
-    bare, whole = measure()
-    print(f"forward {bare:.2f} s, extraction {whole:.2f} s, ratio {whole / bare:.3f} (wanted 1.1)")
+    """Print seconds and ratios; CPU time is what counts on a shared machine."""
+    for clock, (bare, whole) in measure().items():
+        print(
+            f"{clock:4} forward {bare:.2f} s, extraction {whole:.2f} s, "
+            f"ratio {whole / bare:.3f} (wanted at most 1.1)"
+        )
 
 
 if __name__ == "__main__":

@@ -96,7 +96,8 @@ def test_without_the_term_the_law_is_missed_half_the_time():
 def test_decreasing_in_n_and_delta():
     p = np.array([0.2, 0.3, 0.9])
     values = [
-        class_weighted(p, m * np.array([1, 2, 3]), 6 * m, 0.05, False)[0] for m in (1, 10, 100, 1000)
+        class_weighted(p, m * np.array([1, 2, 3]), 6 * m, 0.05, False)[0]
+        for m in (1, 10, 100, 1000)
     ]
     assert values == sorted(values, reverse=True)
     counts = np.array([10, 20, 30])

@@ -41,7 +41,7 @@ def explicit(r, kappa):
 
 
 def test_scales_are_the_thirteen_powers_of_four():
-    assert KAPPAS == tuple(4.0**j for j in range(-6, 7))
+    assert tuple(4.0**j for j in range(-6, 7)) == KAPPAS
 
 
 @settings(max_examples=40, deadline=None)
@@ -104,7 +104,7 @@ def test_projectors_are_orthogonal_projections_of_their_rank(classes, d, constan
             assert basis.shape == (r.dim, p.rank)
             expected = np.square(psi @ basis).sum(axis=1)
             error = np.abs(found - expected) / np.square(psi).sum(axis=1)
-            assert error.max() < 1e-13
+            assert error.max() < 1e-11  # of the singular vectors that it is compared with
 
 
 def test_row_projector_is_a_projector_whatever_the_bias():
@@ -153,7 +153,7 @@ def test_without_constant_a_zero_ray_is_an_error_and_there_is_one_scale():
 
 
 def test_constant_is_dropped_only_by_design_and_without_a_centre():
-    f, y, w, b = world(8)
+    f, y, w, _ = world(8)
     fit = Sample.from_arrays(f + 1, y, role="fit")
     plain, bare = LinearHead(w), LinearHead(w, has_bias=False)
     assert rays(view(f, y, plain)).constant  # a bias that happens to be zero is not known a priori
@@ -183,7 +183,9 @@ def test_fit_rows_that_are_not_finite_are_left_out_of_the_centre():
 
 def test_scale_of_the_fit_sample_by_hand():
     f, y, w, b = world(10, d=2)
-    fit = Sample.from_arrays(np.array([[3.0, 0.0], [0.0, 4.0], [np.nan, 1.0]]), [0, 1, 1], role="fit")
+    fit = Sample.from_arrays(
+        np.array([[3.0, 0.0], [0.0, 4.0], [np.nan, 1.0]]), [0, 1, 1], role="fit"
+    )
     head = LinearHead(w, b)
     r = rays(view(f, y, head, fit=fit))
     np.testing.assert_allclose(r.centre, [1.5, 2.0])

@@ -304,13 +304,14 @@ def test_nc4_matches_plain_distances():
     assert nc4(x, head, means).value == expected
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_vci_of_dependent_features_far_from_zero(seed):
-    # Three columns repeat the others up to rounding at an offset: directions of noise alone.
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("copies", [1, 3])
+def test_vci_of_dependent_features_far_from_zero(seed, copies):
+    # Some columns repeat the others up to rounding at an offset: directions of noise alone.
     rng = np.random.default_rng(seed)
     x, y = random_world(seed, d=4, classes=6)
-    extra = x @ rng.standard_normal((4, 3))
+    extra = x @ rng.standard_normal((4, copies))
     near = vci(class_moments(x, y, 6)).value
     far = vci(class_moments(np.concatenate([x, extra], axis=1) + 1e8, y, 6)).value
-    # rank(Sigma_B) counts as min(5, 7) here and as 4 there.
+    # min(C - 1, d) is 5 here and 4 there.
     assert 5 * (1 - far) == pytest.approx(4 * (1 - near), rel=1e-6)

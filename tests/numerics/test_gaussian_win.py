@@ -119,7 +119,9 @@ def test_blocks_do_not_matter():
     rng = np.random.default_rng(1)
     t = rng.normal(4, 3, (5000, 9))
     whole = gaussian_loss(t)
-    np.testing.assert_allclose(whole[::77], [gaussian_loss(r[None])[0] for r in t[::77]], rtol=1e-13)
+    np.testing.assert_allclose(
+        whole[::77], [gaussian_loss(r[None])[0] for r in t[::77]], rtol=1e-13
+    )
     order = rng.permutation(5000)
     np.testing.assert_allclose(gaussian_loss(t[order]), whole[order], rtol=1e-13)
 
@@ -173,9 +175,7 @@ def test_interpolation_error_is_below_its_allowance():
             offset = float(x * plan.per_unit - low)
             weights = stencil(np.array(offset), plan.points)
             nodes = [(low + m - plan.points // 2 + 1) / plan.per_unit for m in range(plan.points)]
-            value = mp.fsum(
-                mp.mpf(float(w)) * mp.log(mp.ncdf(g)) for w, g in zip(weights, nodes)
-            )
+            value = mp.fsum(mp.mpf(float(w)) * mp.log(mp.ncdf(g)) for w, g in zip(weights, nodes))
             truth = mp.log(mp.ncdf(x))
             assert abs(value - truth) < 1e-15 + 1e-15 * abs(truth)
 

@@ -185,7 +185,9 @@ def test_few_shot_moments_by_enumeration(golden):
         a, b = np.array(inputs["atoms_i"], float), np.array(inputs["atoms_j"], float)
         wa, wb = np.array(inputs["w_i"], float), np.array(inputs["w_j"], float)
         values, probabilities = [], []
-        for x, s, t, u in itertools.product(range(len(a)), range(len(a)), range(len(a)), range(len(b))):
+        for x, s, t, u in itertools.product(
+            range(len(a)), range(len(a)), range(len(a)), range(len(b))
+        ):
             centre = 0.5 * (a[s] + a[t])
             values.append(np.sum((a[x] - b[u]) ** 2) - np.sum((a[x] - centre) ** 2))
             probabilities.append(wa[x] * wa[s] * wa[t] * wb[u])

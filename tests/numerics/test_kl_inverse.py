@@ -51,7 +51,7 @@ def test_upper_is_outward_and_tight(q, c):
 def test_lower_is_outward_and_tight(q, c):
     p = kl_lower(q, c)
     assert p <= q
-    if 0 < p:
+    if p > 0:
         assert kl(q, p) >= mp.mpf(c)
     inner = p + (q - p) * 1e-9 + 1.5e-15 * q
     if 0 < inner < q:
@@ -112,7 +112,10 @@ def test_xi_is_the_exact_moment():
     n = 12
     for p in (0.1, 0.5, 0.83):
         total = sum(
-            mp.binomial(n, k) * mp.mpf(p) ** k * (1 - mp.mpf(p)) ** (n - k) * mp.exp(n * kl(k / n, p))
+            mp.binomial(n, k)
+            * mp.mpf(p) ** k
+            * (1 - mp.mpf(p)) ** (n - k)
+            * mp.exp(n * kl(k / n, p))
             for k in range(n + 1)
         )
         assert float(mp.log(total)) == pytest.approx(ln_xi(n), rel=1e-11)

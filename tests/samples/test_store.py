@@ -180,10 +180,8 @@ def test_interrupted_at_each_step(
     else:
         calls = {"features.npy": 0, "labels.npy": 1, "meta.json": 3}[stop]
         count = iter(range(10))
-        real = module._sync
-        monkeypatch.setattr(
-            module, "_sync", lambda s: broken() if next(count) == calls else real(s)
-        )
+        real = os.fsync
+        monkeypatch.setattr(os, "fsync", lambda f: broken() if next(count) == calls else real(f))
     with pytest.raises(OSError, match="no space"):
         write(tmp_path)
     monkeypatch.undo()

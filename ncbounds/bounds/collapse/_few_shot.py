@@ -107,7 +107,7 @@ def cantelli(mean: Floats, variance: Floats) -> Floats:
 
 
 def gap_in_deviations(mean: Floats, variance: Floats) -> Floats:
-    """``mean / sqrt(variance)``, infinite without spread (``-inf`` for mean <= 0); nan stays nan."""
+    """``mean / sqrt(variance)``; without spread ``inf``, or ``-inf`` for mean <= 0; nan stays."""
     deviation = np.sqrt(np.maximum(variance, 0.0))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = np.where(deviation > 0, mean / deviation, np.where(mean > 0, np.inf, -np.inf))

@@ -20,7 +20,7 @@ RANK_TOLERANCE = 1e-8
     target="restricted-head",
     requires=("head", "fit"),
     also_fit=False,
-    references=("seeger2002", "langford2002", "papyan2020"),
+    references=("maurer2004", "langford2002", "papyan2020"),
     decreasing_in=("delta",),
     invariant_to=("relabelling", "translation", "head scale", "common row"),
 )
@@ -50,8 +50,8 @@ def collapsed_head(view: View, delta: float) -> Outcome:
     Assumptions: none beyond the draw; the two samples are disjoint. If class counts were fixed by
     design, the bounded error is weighted by the sample's class frequencies.
 
-    Source: PAC-Bayes in the kl form of Seeger 2002 [1]_ and the Gaussian posterior around a linear
-    classifier of Langford and Shawe-Taylor 2002 [2]_ ; that the features of a trained classifier
+    Source: the PAC-Bayes-kl inequality of Maurer 2004, Theorem 5 [1]_ , and Gaussian noise on
+    margins as in Langford and Shawe-Taylor 2002 [2]_ ; that the features of a trained classifier
     gather in this subspace is Papyan, Han and Donoho 2020 [3]_ . The form with threshold, free
     noise scale and projector is our own; its proof stands with ``gaussian_head``.
 

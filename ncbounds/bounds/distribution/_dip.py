@@ -30,7 +30,7 @@ def dip(values: Floats) -> float:
         return 0.0
     low, high, doubled = 0, len(points) - 1, 1.0
     while high > low:
-        x, lower, upper = (a[low : high + 1] for a in (points, below, above))
+        x, lower, upper = points[low : high + 1], below[low : high + 1], above[low : high + 1]
         left, right = _hull(x, lower), _hull(x, -upper)
         minorant = np.interp(x, x[left], lower[left])
         majorant = np.interp(x, x[right], upper[right])

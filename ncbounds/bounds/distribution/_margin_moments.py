@@ -59,7 +59,8 @@ class MarginMoments:
         It has none with fewer than two points, with a non-finite logit (the point is an error of
         unbounded size), without an output of the head, or if its squares overflow.
         """
-        return np.isfinite(self.variances).all(axis=1) & np.isfinite(self.means).all(axis=1)
+        finite: Bools = np.isfinite(self.variances) & np.isfinite(self.means)
+        return np.asarray(finite.all(axis=1))
 
     @cached_property
     def _first_two(self) -> tuple[Floats, Floats, Floats, Floats]:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,9 +82,7 @@ def reduce(features: Floats, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
     z = (features - centre) @ basis
     scale = np.sqrt(np.mean(z**2))
     basis, z = basis / scale, z / scale
-    return Reduced(
-        centre, basis, (means - centre) @ basis, np.stack([_factor(z[r]) for r in rows])
-    )
+    return Reduced(centre, basis, (means - centre) @ basis, np.stack([_factor(z[r]) for r in rows]))
 
 
 def minimax(reduced: Reduced, start: tuple[Floats, Floats] | None) -> tuple[Floats, Floats] | None:
@@ -112,7 +111,9 @@ def minimax(reduced: Reduced, start: tuple[Floats, Floats] | None) -> tuple[Floa
 
 def _program(reduced: Reduced) -> Solve:
     """Compile once: maximise the slack of ``gap >= kappa * spread`` over all pairs of classes."""
-    import cvxpy as cp
+    import cvxpy
+
+    cp: Any = cvxpy
 
     classes, dim = reduced.means.shape
     weight, bias, slack = cp.Variable((classes, dim)), cp.Variable(classes), cp.Variable()

@@ -96,7 +96,7 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
 def _pairs(moments: MarginMoments, delta: float) -> Floats:
     """Upper limits of the Gaussian tail of every pair, shape (classes, k)."""
     upper = np.ones(moments.means.shape)
-    for c in np.flatnonzero(moments.usable):
+    for c in np.flatnonzero(moments.usable).tolist():
         sd = np.sqrt(moments.variances[c])
         real = sd > ROUNDING * np.abs(moments.margins(c)).max(axis=0)
         limits = noncentral_t_upper(moments.means[c], sd, moments.counts[c], delta)

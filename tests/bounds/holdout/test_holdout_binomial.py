@@ -122,9 +122,7 @@ def test_stratified_coverage_by_enumeration(counts, delta):
     values, plain = [], []
     for k in range(n + 1):
         split = [min(k, counts[0]), k - min(k, counts[0])]
-        values.append(
-            binomial(evidence(split, counts, sampling="stratified"), delta=delta).value
-        )
+        values.append(binomial(evidence(split, counts, sampling="stratified"), delta=delta).value)
         plain.append(binomial(evidence(split, counts), delta=delta).value)
     worst = worst_plain = 0.0
     grid = [*np.linspace(0, 1, 41), *np.linspace(0.9, 1, 41)]

@@ -19,9 +19,7 @@ def evidence(k, n, sampling="iid"):
     """One class on the line, k of n points on the wrong side."""
     f = np.r_[np.full(k, -1.0), np.ones(n - k)][:, None]
     y = np.r_[np.ones(n, dtype=int)]
-    return Evidence(
-        head=SIGN, holdout=Sample.from_arrays(f, y, role="holdout", sampling=sampling)
-    )
+    return Evidence(head=SIGN, holdout=Sample.from_arrays(f, y, role="holdout", sampling=sampling))
 
 
 def exact_kl_upper(k, n, delta):

@@ -1,0 +1,61 @@
+"""An ``.npy`` file that grows batch by batch."""
+
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.errors import StoreError
+
+
+def sync(stream: BinaryIO) -> None:
+    """Wait until what was written has reached the disk."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+class GrowingArray:
+    """An ``.npy`` file whose number of rows is known only at the end."""
+
+    def __init__(self, path: Path, first: NDArray[Any]) -> None:
+        self._stream = open(path, "wb")  # noqa: SIM115
+        self._dtype, self._shape = first.dtype, first.shape[1:]
+        self._rows = 0
+        self._write_header()
+        self._start = self._stream.tell()
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Write rows of the same type and width as the first."""
+        if rows.dtype != self._dtype or rows.shape[1:] != self._shape:
+            raise StoreError(
+                f"features changed from {self._shape} of {self._dtype} to {rows.shape[1:]} of "
+                f"{rows.dtype} between two batches"
+            )
+        self._stream.write(np.ascontiguousarray(rows).data)
+        self._rows += len(rows)
+
+    def finish(self) -> None:
+        """Write the number of rows and wait until all is on disk."""
+        self._stream.seek(0)
+        self._write_header()
+        if self._stream.tell() != self._start:
+            raise StoreError("the header of an .npy file changed its length")
+        sync(self._stream)
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _write_header(self) -> None:
+        # NumPy leaves room for the first axis to grow, so that the length never changes.
+        np.lib.format.write_array_header_1_0(
+            self._stream,
+            {
+                "descr": np.lib.format.dtype_to_descr(self._dtype),
+                "fortran_order": False,
+                "shape": (self._rows, *self._shape),
+            },
+        )
