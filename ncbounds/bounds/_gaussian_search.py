@@ -14,7 +14,7 @@ from ncbounds.linear_head import Floats, Ints
 from ncbounds.numerics import gaussian_loss_fast, kl_upper, ln_xi
 
 #: Rows that the first search and the final polish look at.
-COARSE_ROWS, FINE_ROWS = 96, 640
+COARSE_ROWS, FINE_ROWS = 64, 480
 #: Numbers per evaluated batch of gaps.
 BATCH = 2_000_000
 #: Smallest noise that is tried; below it rounding of the projected lengths would show.

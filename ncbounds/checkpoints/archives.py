@@ -90,7 +90,8 @@ def refusal(path: Path, names: set[str]) -> str:
 
 
 def _short(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("Check the documentation")]
     return (lines[-1] if lines else type(error).__name__)[:200]
 
 

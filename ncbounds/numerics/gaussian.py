@@ -104,7 +104,6 @@ def _blocks(gaps: FloatArray, plan: Grid) -> FloatArray:
 def _evaluate(gaps: FloatArray, plan: Grid) -> FloatArray:
     """Loss of each row by one histogram of the rivals and one matrix product."""
     n, cells = len(gaps), len(plan.table)
-    lost = gaps.min(axis=1) <= T_LOW
     position = (np.clip(gaps, T_LOW, T_HIGH) - T_LOW) * plan.per_unit
     cell = position.astype(np.intp)
     weights = stencil(position - cell, plan.points)
@@ -113,5 +112,4 @@ def _evaluate(gaps: FloatArray, plan: Grid) -> FloatArray:
     counts = np.bincount(index.ravel(), weights=weights.ravel(), minlength=n * cells)
     logs = counts.reshape(n, cells) @ plan.table
     loss = -np.expm1(np.minimum(logs, 0.0)) @ plan.weights
-    loss[lost] = 1.0
     return np.asarray(loss)

@@ -42,7 +42,7 @@ STRIPS = (
 REACH = 9.0
 TRUNCATION = 2.3e-19
 # Rivals are clamped to this range: above, lowering t only raises the loss; a row with a rival
-# below has a loss of at least Phi(13 / sqrt 2) = 1 - 2e-20, which is returned as 1.
+# below keeps a loss of at least Phi(13 / sqrt 2) = 1 - 2e-20, which the inflation lifts to 1.
 T_LOW, T_HIGH = -13.0, 14.0
 
 
@@ -99,7 +99,8 @@ def _ln_error(rivals: int, step: float, a: float, sup: float) -> float:
     growth = rivals * math.log(sup)
     ln_mass = 0.5 * a * a + growth + math.log1p(math.exp(-growth))
     decay = 2.0 * math.pi * a / step
-    return math.log(2.0) + ln_mass - decay - math.log1p(-math.exp(-decay)) + 1e-9
+    tail = math.log1p(-math.exp(-decay))
+    return math.log(2.0) + ln_mass - decay - tail + 1e-9  # rounding: upwards
 
 
 def _step(rivals: int, target: float) -> float:

@@ -1,0 +1,1 @@
+"""Samples: roles, extraction, streamed statistics."""

@@ -139,7 +139,9 @@ def _expect(bound: Bound, evidence: Evidence, kind: str, what: str, delta: float
     if row.kind != kind:
         raise ContractViolation(f"{bound.id}: is a {row.kind} {what}, and should be a {kind}")
     if kind == "plug-in" and not row.reasons:
-        raise ContractViolation(f"{bound.id}: is a plug-in {what} without a reason")
+        raise ContractViolation(
+            f"{bound.id}: is a plug-in {what} without a reason; say why in assumptions=(...)"
+        )
     if kind == "measure" and (hasattr(row, "value") or not isinstance(row, MeasureResult)):
         raise ContractViolation(f"{bound.id}: a measure must not have a value")
 

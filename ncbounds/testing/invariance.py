@@ -86,7 +86,7 @@ def transformed(name: str, evidence: Evidence) -> Evidence:
     rng = np.random.default_rng(5)
     classes, dim = w.shape
     if name == "relabelling":
-        order = np.roll(rng.permutation(classes), 1)
+        order = np.roll(np.arange(classes), 1)  # moves every class
         place = np.empty(classes, dtype=np.int64)
         place[order] = np.arange(classes)
 

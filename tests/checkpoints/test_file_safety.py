@@ -85,6 +85,31 @@ def test_plain_pickle_of_any_protocol(tmp_path: Path, protocol: int) -> None:
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_torch_refuses_where_the_audit_would_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, legacy: bool
+) -> None:
+    """Two locks: without the audit the restricted unpickler still runs nothing."""
+    import ncbounds.checkpoints.archives as archives
+
+    monkeypatch.setattr(archives, "_check_zip", lambda path: None)
+    monkeypatch.setattr(archives, "_check_legacy", lambda path: None)
+    marker, file = tmp_path / "marker", tmp_path / "c.pt"
+    torch.save(contents(marker)["optimizer"], file, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(CheckpointRefused, match="posix"):
+        load_checkpoint(file)
+    assert not marker.exists()
+
+
+def test_legacy_sizes_are_checked_before_memory_is_set_aside(tmp_path: Path) -> None:
+    file = tmp_path / "c.pt"
+    torch.save({"w": torch.zeros(7)}, file, _use_new_zipfile_serialization=False)
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b"K\x07", b"J\xff\xff\xff\x0f"))
+    with pytest.raises(CheckpointUnreadable, match=r"declare 1073741828 bytes, the file has 36"):
+        load_checkpoint(file)
+
+
 def storage_payload(marker: Path) -> bytes:
     """A data.pkl whose tensor storage is described by a call."""
     call = f"cposix\nsystem\n(X{_text(f'touch {marker}')}tR".encode("latin1")

@@ -173,6 +173,16 @@ def test_a_head_that_is_chosen_by_the_input() -> None:
         verify(how).features_and_logits(torch.full((3, 5), 99.0))
 
 
+def test_a_mean_that_takes_other_features_later() -> None:
+    def how(m: Net, x: Tensor) -> Tensor:
+        other = feature(m, x if x.mean() < 50 else -x)
+        out: Tensor = (m.head(feature(m, x)) + m.second(other)) / 2
+        return out
+
+    with pytest.raises(HeadNotFound, match="not used in the same way"):
+        verify(how).features_and_logits(torch.full((3, 5), 99.0))
+
+
 def test_named_head_is_checked_like_any_other() -> None:
     def how(m: Net, x: Tensor) -> Tensor:
         out: Tensor = m.head(feature(m, x))

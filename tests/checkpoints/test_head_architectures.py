@@ -325,6 +325,42 @@ def test_names_outside_the_library(tmp_path: Path, changes: dict[str, Any]) -> N
         load_checkpoint(folder(tmp_path, **changes)).build()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("classifier.bias"), r"the model needs classifier\.bias"),
+        (lambda t: t.update(extra=torch.ones(2)), "the file has extra too many"),
+        (
+            lambda t: t.update({"classifier.weight": torch.ones(7, 16)}),
+            r"shapes differ: classifier\.weight: file \(7, 16\), model \(5, 16\)",
+        ),
+        (
+            lambda t: t.update({"classifier.weight": torch.full((5, 16), float("nan"))}),
+            r"NaN or infinite values in classifier\.weight \(80 of 80\)",
+        ),
+    ],
+)
+def test_tensors_fit_the_configuration_or_nothing_is_built(
+    tmp_path: Path, change: Any, message: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = folder(tmp_path)
+    tensors = load_file(path / "model.safetensors")
+    change(tensors)
+    save_file(tensors, path / "model.safetensors")
+    with pytest.raises(CheckpointMismatch, match=message):
+        load_checkpoint(path).build()
+
+
+def test_settings_that_fetch_code_are_dropped_at_any_depth() -> None:
+    from ncbounds.checkpoints.transformers_folder import cleaned
+
+    fetching = {"auto_map": {}, "_attn_implementation": "x/y", "use_pretrained_backbone": True}
+    config = {**fetching, "hidden_size": 4, "parts": [{**fetching, "depth": 2}]}
+    assert cleaned(config) == {"hidden_size": 4, "parts": [{"depth": 2}]}
+
+
 def test_sizes_in_a_configuration_are_checked_first(tmp_path: Path) -> None:
     path = folder(tmp_path, hidden_size=2**16, intermediate_size=2**20)
     with pytest.raises(CheckpointMismatch, match="the model would need"):

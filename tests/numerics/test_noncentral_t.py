@@ -29,7 +29,7 @@ def exact_tail(n: int, t: float, shift: float) -> mp.mpf:
         points = {low + (high - low) * i / 24 for i in range(25)}
         if big != 0:
             points |= {x for x in ((move + i) / big for i in range(-8, 9, 2)) if low < x < high}
-        return mp.quad(integrand, sorted(points), maxdegree=4)
+        return mp.quad(integrand, sorted(points), method="gauss-legendre", maxdegree=4)
 
 
 def golden_arguments(inputs):

@@ -100,6 +100,7 @@ def test_valid_and_ordered_however_few_iterations(k, seed, scale, steps):
     long = two_moment_bound(mean, cov)
     assert cantelli(d).max() * (1 - 1e-12) <= long.value <= min(1, cantelli(d).sum()) * (1 + 1e-12)
     assert short.value >= long.lower
+    assert short.value <= min(1, cantelli(d).sum()) * (1 + 1e-12)
     assert short.lower <= long.value
     assert long.value <= k / d.min() ** 2 * (1 + 1e-12)
     assert short.iterations <= steps

@@ -5,7 +5,7 @@ import numpy as np
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.distribution._diagnostics import unimodality
 from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
-from ncbounds.bounds.distribution._tight import GAP, progress, steps
+from ncbounds.bounds.distribution._tight import effort, progress
 from ncbounds.numerics import centred_ellipsoid_bound, star_factor, up
 
 
@@ -64,11 +64,11 @@ def star_unimodal(view: View, delta: float) -> Outcome:
     """
     moments = margin_moments(view.sample, view.head)
     factor = star_factor(min(moments.rivals, view.head.dim))
-    most = steps(moments.classes)
+    tol, most = effort(moments.classes)
     per_class = np.ones(moments.classes)
     for c in progress(np.flatnonzero((moments.distances > 0).all(axis=1)).tolist()):
         centred = centred_ellipsoid_bound(
-            moments.means[c], moments.covariance(c), tol=GAP, max_iter=most
+            moments.means[c], moments.covariance(c), tol=tol, max_iter=most
         )
         per_class[c] = min(1.0, up(factor * centred.value))
     return averaged(view, per_class, factor=factor, diagnostics=unimodality(moments))

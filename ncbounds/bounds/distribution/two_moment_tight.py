@@ -14,7 +14,9 @@ from ncbounds.bounds.distribution._tight import tight
     references=("vandenberghe2007", "bertsimas2005"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
 )
-def two_moment_tight(view: View, delta: float) -> Outcome:
+def two_moment_tight(
+    view: View, delta: float, gap: float | None = None, iterations: int | None = None
+) -> Outcome:
     r"""Bound each class error by the worst law with the mean and covariance of its margins.
 
     With :math:`\bar m` and S the mean and covariance of the vector of margins :math:`s_c - s_j`,
@@ -53,14 +55,15 @@ def two_moment_tight(view: View, delta: float) -> Outcome:
     where :math:`m_j \le 0` iff :math:`Q_{jj} \le a_j^2`. Any feasible (a, Q), after scaling Q, is a
     valid bound: a fixed point finds a good one, an exact repair certifies it, and a law with these
     moments gives the lower value in ``details``. The iteration stops at a relative gap of 1e-6 or
-    after 500 steps, for C > 200 after two. The smallest of this, the union of Cantelli bounds and
-    the Mahalanobis ball is reported per class.
+    after 500 steps; for C > 20 at 1e-3 or after 20 steps, for C > 200 after two. ``gap=1e-3``
+    iterates up to 500 times towards that gap whatever C is. The smallest of this, the union of
+    Cantelli bounds and the Mahalanobis ball is reported per class.
     """
     moments = margin_moments(view.sample, view.head)
-    value, lower, iterations = tight(moments, view.head.dim)
+    value, lower, steps = tight(moments, view.head.dim, gap, iterations)
     return averaged(
         view,
         value,
         lower=float(moments.counts @ lower / view.sample.n),
-        **{"lower per class": lower, "iterations": iterations},
+        **{"lower per class": lower, "iterations": steps},
     )

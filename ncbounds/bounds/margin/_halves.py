@@ -43,5 +43,7 @@ def half_distance(one: Floats, two: Floats) -> float:
 def paired_distance(one: Floats, two: Floats) -> float:
     """Mean Euclidean distance of row i of ``one`` to row i of ``two``, rounded up."""
     lengths = np.linalg.norm(one - two, axis=1)
+    if not lengths.any():
+        return 0.0
     # each length is a sum of p squares
     return float(up(math.fsum(lengths) / len(lengths) * (1.0 + 2.0 * EPS * one.shape[1]), 4))

@@ -1,4 +1,4 @@
-"""Gaussian rows: golden values, slow form, exact coverage, the failures that the docstring shows."""
+"""Gaussian rows: golden values, slow form, exact coverage, the failures in the docstring."""
 
 import json
 from pathlib import Path
@@ -46,9 +46,7 @@ def test_equals_a_slow_form(sampling):
     for m in slow_moments(ev):
         limits = [slow_limit(m[:, j], share / (classes * (classes - 1))) for j in range(3)]
         per_class.append(min(1.0, sum(limits)))
-    weighted = sum(
-        len(m) / n * p for m, p in zip(slow_moments(ev), per_class, strict=True)
-    )
+    weighted = sum(len(m) / n * p for m, p in zip(slow_moments(ev), per_class, strict=True))
     tau = 0.5 * (np.sqrt(3 / n) + np.sqrt(2 * np.log(10 / delta) / n))
     result = gaussian_tolerance(ev, delta)
     frequencies = 0.0 if sampling == "stratified" else tau * max(per_class)
@@ -61,9 +59,7 @@ def test_equals_a_slow_form(sampling):
 def test_labels_that_the_law_can_produce_share_delta():
     ev = random_world(4, classes=3, n=200)
     sample = ev.holdout
-    wider = evidence(
-        sample.features, sample.labels, ev.head.weight, ev.head.bias, classes=5
-    )
+    wider = evidence(sample.features, sample.labels, ev.head.weight, ev.head.bias, classes=5)
     narrow, wide = gaussian_tolerance(ev), gaussian_tolerance(wider)
     assert wide.value > narrow.value
     # a class that was not drawn may be all errors: the frequency term counts it fully
@@ -72,10 +68,11 @@ def test_labels_that_the_law_can_produce_share_delta():
 
 
 def test_no_spread_says_nothing(rng):
-    assert gaussian_tolerance(binary([3.0] * 50, sampling="stratified")).value == 1.0
-    # spread by rounding alone: means of 0.1 are not exact
+    one = gaussian_tolerance(binary([3.0] * 50, sampling="stratified")).value
+    assert 1.0 <= one < 1.0 + 1e-12
+    # spread by rounding alone
     wobble = 3.0 + 1e-15 * rng.integers(-2, 3, 50)
-    assert gaussian_tolerance(binary(wobble, sampling="stratified")).value == 1.0
+    assert gaussian_tolerance(binary(wobble, sampling="stratified")).value == one
     small = 3.0 + 1e-9 * rng.normal(size=50)
     assert gaussian_tolerance(binary(small, sampling="stratified")).value < 1e-100
 
@@ -106,7 +103,7 @@ def rate_is(hits, draws, probability, level=1e-6):
 
 def test_each_pair_fails_exactly_as_often_as_it_may():
     # the heart of the statement is exact, so that one point or one degree of freedom shows
-    draws, n, d, delta = 4000, 12, 1.0, 0.4
+    draws, n, d, delta = 2400, 12, 1.0, 0.4
     rng = np.random.default_rng(8)
     below = 0
     for _ in range(draws // 2):

@@ -99,11 +99,20 @@ def test_never_below_the_error_of_the_sample_itself():
         assert two_moment_tight(ev).value >= wrong
 
 
-def test_many_classes_stop_early_and_stay_valid(monkeypatch):
+def test_effort_falls_with_the_number_of_classes():
+    assert _tight.effort(10) == (1e-6, 500)
+    assert _tight.effort(20) == (1e-6, 500)
+    assert _tight.effort(21) == _tight.effort(200) == (1e-3, 20)
+    assert _tight.effort(201) == (1e-3, 2)
+    assert _tight.effort(201, gap=1e-3) == (1e-3, 500)
+    assert _tight.effort(1000, iterations=7) == (1e-3, 7)
+
+
+def test_stopping_early_stays_valid():
     ev = random_world(5, classes=6, dim=8, n=300)
     full = two_moment_tight(ev)
-    monkeypatch.setattr(_tight, "MANY_CLASSES", 5)
-    early = two_moment_tight(ev)
+    early = two_moment_tight(ev, gap=1e-6, iterations=2)
+    assert early.params == {"gap": 1e-6, "iterations": 2}
     assert early.details["iterations"].max() == 2
     assert full.value <= early.value <= 1.2 * full.value
 

@@ -87,7 +87,8 @@ def test_an_architecture_without_bias_pays_one_scale():
     w = np.eye(3, 6)
     rows = [
         gaussian_head(
-            Evidence(head=LinearHead(w, has_bias=bias), head_sample=sample(f, y, "head")), delta=0.05
+            Evidence(head=LinearHead(w, has_bias=bias), head_sample=sample(f, y, "head")),
+            delta=0.05,
         )
         for bias in (True, False)
     ]

@@ -5,6 +5,7 @@ import pytest
 
 from ncbounds.bounds import get
 from ncbounds.bounds.margin.margin_quantiles import quantile
+from ncbounds.bounds.margin.normalized_margin import boundary_distances
 from ncbounds.evidence import Evidence
 from ncbounds.linear_head import LinearHead
 from ncbounds.results import MeasureResult
@@ -96,8 +97,6 @@ def test_distance_is_where_the_prediction_changes():
     """Moving a feature by its distance towards the rival makes a tie."""
     f, y, head = blobs(1)
     e = evidence(f, y, head)
-    from ncbounds.bounds.margin.normalized_margin import boundary_distances
-
     view = normalized_margin._view(e, e.holdout)
     distances = boundary_distances(view)
     s = head.logits(f)

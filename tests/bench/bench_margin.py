@@ -1,0 +1,70 @@
+"""Seconds of the margin bounds; run as a script, prints a table.
+
+``gaussian_head`` has limits at full size. At the size of the shipped checkpoints every bound of the
+family is timed, since the demo evaluates them hundreds of times.
+"""
+
+import sys
+
+import numpy as np
+
+from ncbounds.bounds import margin
+from ncbounds.bounds.margin import gaussian_head
+from ncbounds.evidence import Evidence
+from ncbounds.linear_head import LinearHead
+from ncbounds.samples.sample import Sample
+
+#: n, C, d, limit in seconds (the logits are made before the clock starts).
+CASES = ((60_000, 10, 512, 10.0), (50_000, 1000, 512, 60.0))
+SMALL = ((4000, 10, 128), (4000, 10, 512))
+SMALL_LIMIT = {"gaussian_head": 0.3}
+OTHER_LIMIT = 0.1
+
+
+def evidence(n: int, classes: int, d: int, noise: float = 0.5) -> Evidence:
+    """Float32 features around class means, a head that points to them, and a fit sample."""
+    rng = np.random.default_rng(0)
+    means = rng.standard_normal((classes, d))
+    means /= np.linalg.norm(means, axis=1)[:, None]
+
+    def sample(role: str, size: int) -> Sample:
+        y = rng.integers(classes, size=size)
+        f = means[y] + noise * rng.standard_normal((size, d)) / np.sqrt(d)
+        return Sample.from_arrays(f.astype(np.float32), y, role=role, sampling="iid")
+
+    head = LinearHead(means, 0.05 * rng.standard_normal(classes))
+    found = Evidence(head=head, head_sample=sample("head", n), fit=sample("fit", 4000))
+    for s in found.samples().values():
+        s.logits(head)
+    return found
+
+
+def report(
+    name: str, n: int, classes: int, d: int, seconds: float, limit: float, value: float
+) -> bool:
+    """Print one line and return whether it was too slow."""
+    print(f"{name:24} {n:6} {classes:5} {d:4} {seconds:8.3f} {limit:6.1f}  {value:.4f}")
+    return seconds > limit
+
+
+def main() -> int:
+    """Print the table; the exit status is the number of limits exceeded."""
+    slow = 0
+    print(f"{'bound':24} {'n':>6} {'C':>5} {'d':>4} {'seconds':>8} {'limit':>6}  value")
+    for n, classes, d, limit in CASES:
+        row = gaussian_head(evidence(n, classes, d), delta=0.05)
+        slow += report(row.bound, n, classes, d, row.seconds, limit, row.value)
+    for n, classes, d in SMALL:
+        e = evidence(n, classes, d)
+        for bound in margin.BOUNDS:
+            for role in ("head", "fit"):
+                row = min((bound(e, role=role) for _ in range(3)), key=lambda r: r.seconds)
+                limit = SMALL_LIMIT.get(bound.id, OTHER_LIMIT)
+                number = row.value if hasattr(row, "value") else row.measure
+                name = f"{bound.id} ({role})"
+                slow += report(name, n, classes, d, row.seconds, limit, number)
+    return slow
+
+
+if __name__ == "__main__":
+    sys.exit(main())

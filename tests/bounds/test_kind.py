@@ -1,0 +1,264 @@
+"""What a row is worth, rule by rule: each case fails without its rule."""
+
+import numpy as np
+import pytest
+
+from ncbounds.bounds import Outcome, bound, get
+from ncbounds.bounds._bound import Bound
+from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
+from ncbounds.evidence import FIELD, Evidence
+from ncbounds.linear_head import LinearHead
+from ncbounds.results import MeasureResult
+from ncbounds.samples.sample import Sample
+
+HEAD = LinearHead(np.eye(2))
+SEEN = []
+
+
+def echo(view, delta, **params):
+    """Echo what it is given."""
+    SEEN.append(view)
+    return Outcome(value=delta, n=view.sample.n, reasons=("own reason",))
+
+
+def made(kind="certificate", role="holdout", **more):
+    metadata = {"family": "test", "kind": kind, "role": role, "target": "saved", **more}
+    return Bound(id="echo", title="", function=echo, **metadata)
+
+
+def sample(role, n=6, **more):
+    f = np.arange(2.0 * n).reshape(n, 2) % 5
+    return Sample.from_arrays(f, np.arange(n) % 2, role=role, **{"sampling": "iid", **more})
+
+
+def evidence(*samples, **more):
+    return Evidence(head=HEAD, **{FIELD[s.role]: s for s in samples}, **more)
+
+
+def kind(b, e, delta=0.05, **call):
+    return b(e, delta, **call).kind
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "expected"),
+    [
+        ("holdout", "holdout", "certificate"),
+        ("holdout", "head", "plug-in"),
+        ("holdout", "fit", "plug-in"),
+        ("holdout", "unlabelled", "plug-in"),
+        ("head", "holdout", "certificate"),
+        ("head", "head", "certificate"),
+        ("head", "fit", "plug-in"),
+        ("head", "unlabelled", "plug-in"),
+        ("fit", "fit", "certificate"),
+        ("fit", "head", "certificate"),
+        ("fit", "holdout", "certificate"),
+        ("fit", "unlabelled", "plug-in"),
+    ],
+)
+def test_role(wanted, given, expected):
+    row = made(role=wanted)(evidence(sample(given)), role=given)
+    assert row.kind == expected
+    assert row.role == given
+    assert (f"needs role {wanted}" in " ".join(row.reasons)) is (expected == "plug-in")
+
+
+def test_conditional_stays_conditional_and_says_its_assumption():
+    b = made("conditional", assumptions=("margins are Gaussian",))
+    row = b(evidence(sample("holdout")))
+    assert row.kind == "conditional"
+    assert row.reasons == ("margins are Gaussian", "own reason")
+    assert kind(b, evidence(sample("holdout", sampling="unknown"))) == "plug-in"
+
+
+def test_plug_in_and_measure_never_change():
+    for k in ("plug-in", "measure"):
+        for more in ({}, {"sampling": "unknown"}, {"selected_among": None}):
+            row = made(k, "any")(evidence(sample("holdout", **more)))
+            assert row.kind == k
+            assert np.isnan(row.delta)
+    row = made("measure", "any")(evidence(sample("holdout")))
+    assert isinstance(row, MeasureResult)
+    assert not hasattr(row, "value")
+
+
+def test_sampling_must_be_declared():
+    e = evidence(Sample.from_arrays(np.eye(2), [0, 1], role="holdout"))
+    row = made()(e)
+    assert row.kind == "plug-in"
+    assert "how the holdout sample was drawn is not declared" in row.reasons[0]
+
+
+def test_candidates_divide_delta():
+    row = made()(evidence(sample("holdout", selected_among=5)), 0.05)
+    assert row.kind == "certificate"
+    assert row.value == 0.05 / 5
+    assert row.delta == 0.05
+    assert "delta divided by 5 candidates" in row.reasons
+
+
+def test_unknown_candidates():
+    row = made()(evidence(sample("holdout", selected_among=None)))
+    assert row.kind == "plug-in"
+    assert "how many candidates" in row.reasons[0]
+
+
+def test_candidates_multiply_over_the_samples_that_are_read():
+    e = evidence(sample("holdout", selected_among=5), sample("unlabelled", selected_among=2))
+    assert made(requires=("head", "unlabelled"))(e, 0.05).value == 0.05 / 10
+    assert made(optional=("unlabelled",))(e, 0.05).value == 0.05 / 10
+    assert made()(e, 0.05).value == 0.05 / 5
+
+
+@pytest.mark.parametrize("where", ["requires", "optional"])
+@pytest.mark.parametrize("flaw", [{"sampling": "unknown"}, {"selected_among": None}])
+def test_unlabelled_sample_must_be_as_good(where, flaw):
+    b = made(**{where: ("unlabelled",)})
+    assert kind(b, evidence(sample("holdout"), sample("unlabelled"))) == "certificate"
+    assert kind(b, evidence(sample("holdout"), sample("unlabelled", **flaw))) == "plug-in"
+    assert kind(made(), evidence(sample("holdout"), sample("unlabelled", **flaw))) == "certificate"
+
+
+def test_stratified_edge_rule():
+    e = evidence(sample("holdout", sampling="stratified"))
+    assert kind(made(), e, 0.25) == "certificate"
+    assert kind(made(), e, 0.2501) == "plug-in"
+    assert kind(made(), evidence(sample("holdout")), 0.5) == "certificate"
+
+
+def test_stratified_needs_every_class():
+    f, y = np.eye(2), [0, 0]
+    e = evidence(Sample.from_arrays(f, y, role="holdout", sampling="stratified"))
+    row = made()(e)
+    assert row.kind == "plug-in"
+    assert "class 1 has no point" in row.reasons[0]
+    assert kind(made(), evidence(Sample.from_arrays(f, y, role="holdout", sampling="iid"))) == (
+        "certificate"
+    )
+
+
+def test_rows_that_share_groups():
+    b = made()
+    alone = sample("holdout", groups=np.arange(6))
+    assert kind(b, evidence(alone)) == "certificate"
+    row = b(evidence(sample("holdout", groups=[0, 0, 1, 2, 3, 4])))
+    assert row.kind == "plug-in"
+    assert "share groups" in row.reasons[0]
+
+
+@pytest.mark.parametrize("other", ["fit", "head"])
+def test_groups_across_roles(other):
+    held = sample("holdout", groups=np.arange(6))
+    e = evidence(held, sample(other, groups=np.arange(5, 11)))
+    row = made()(e)
+    assert row.kind == "plug-in"
+    assert f"1 groups have rows in {other} and in holdout" in row.reasons
+    apart = evidence(held, sample(other, groups=np.arange(6, 12)))
+    assert kind(made(), apart) == "certificate"
+
+
+@pytest.mark.parametrize("role", ["holdout", "head"])
+def test_groups_between_the_sample_and_the_unlabelled_points(role):
+    b = made(role="head", requires=("unlabelled",))
+    pool = sample("unlabelled", groups=np.arange(5, 11))
+    row = b(evidence(sample(role, groups=np.arange(6)), pool))
+    assert row.kind == "plug-in"
+    assert sum("groups have rows in" in r for r in row.reasons) == 1
+    assert kind(b, evidence(sample(role, groups=np.arange(20, 26)), pool)) == "certificate"
+
+
+def test_a_row_that_occurs_twice():
+    row = made()(evidence(sample("holdout", rows=[0, 1, 2, 3, 4, 4])))
+    assert row.kind == "plug-in"
+    assert "1 rows of the holdout sample occur more than once" in row.reasons
+
+
+def test_fit_cannot_be_sample_and_prior_knowledge():
+    b = made(role="head", requires=("head", "fit"))
+    e = evidence(sample("fit"), sample("head"))
+    assert kind(b, e) == "certificate"
+    row = b(e, role="fit")
+    assert row.kind == "plug-in"
+    assert "the fit sample cannot be both the bound's sample and its prior knowledge" in row.reasons
+    assert SEEN[-1].fit is None
+
+
+def test_parts_that_were_not_declared_are_hidden():
+    e = evidence(
+        sample("fit"), sample("holdout"), sample("unlabelled"), procedure=max, priors="balanced",
+        network=object(),
+    )  # fmt: skip
+    made()(e)
+    view = SEEN[-1]
+    for part in ("fit", "unlabelled", "procedure", "priors", "network"):
+        assert getattr(view, part) is None
+    made(optional=("fit", "unlabelled", "procedure", "priors", "network"))(e)
+    view = SEEN[-1]
+    assert view.fit is e.fit
+    assert view.unlabelled is e.unlabelled
+    assert view.priors.tolist() == [0.5, 0.5]
+    assert not hasattr(view, "test")
+
+
+@pytest.mark.parametrize(
+    ("role", "present", "expected"),
+    [
+        ("holdout", ("holdout", "head", "fit"), ["holdout", "fit"]),
+        ("head", ("holdout", "head", "fit"), ["head", "fit"]),
+        ("head", ("holdout", "fit"), ["holdout", "fit"]),
+        ("any", ("holdout", "head"), ["holdout"]),
+        ("any", ("head",), ["head"]),
+        ("holdout", ("head",), []),
+        ("holdout", ("test",), []),
+        ("fit", ("fit",), ["fit"]),
+    ],
+)
+def test_planned_rows(role, present, expected):
+    b = made("plug-in" if role == "any" else "certificate", role)
+    assert [r for r, _ in b.planned(evidence(*map(sample, present)))] == expected
+
+
+def test_each_variant_is_a_row():
+    b = made(variants=({"m": 1}, {"m": 5}), also_fit=False)
+    e = evidence(sample("holdout"), sample("fit"))
+    assert b.planned(e) == [("holdout", {"m": 1}), ("holdout", {"m": 5})]
+    assert b(e).params == {"m": 1}
+    assert b(e, m=5).params == {"m": 5}
+
+
+def test_the_test_sample_is_never_read():
+    e = evidence(sample("test"), sample("holdout"))
+    with pytest.raises(RoleError, match="no bound may read the test sample"):
+        made()(e, role="test")
+    with pytest.raises(MissingEvidence, match=r"Evidence\(holdout="):
+        made()(evidence(sample("test")))
+
+
+def test_calls_that_make_no_sense():
+    with pytest.raises(RoleError, match="did you mean 'holdout'"):
+        made()(evidence(sample("holdout")), role="holdot")
+    for delta in (0.0, 1.0, -0.1, np.nan):
+        with pytest.raises(InvalidSample, match="probability in"):
+            made()(evidence(sample("holdout")), delta)
+    with pytest.raises(InvalidSample, match="empty"):
+        made()(evidence(Sample.from_arrays(np.empty((0, 2)), [], role="holdout")))
+    with pytest.raises(MissingEvidence, match=r"Evidence\(fit=...\)"):
+        made(requires=("fit",))(evidence(sample("holdout")))
+
+
+def test_bound_typed_at_a_prompt_can_be_evaluated():
+    space = {"bound": bound, "Outcome": Outcome}
+    exec(
+        "@bound(family='mine', kind='plug-in', role='any', target='saved')\n"
+        "def typed(view, delta):\n    'Half.'\n    return Outcome(value=0.5, n=1)\n",
+        space,
+    )
+    assert space["typed"](evidence(sample("holdout"))).value == 0.5
+
+
+def test_a_selected_part_of_a_sample_is_no_certificate():
+    """Keeping the points that the head gets right is a selection, whatever the role says."""
+    whole = sample("holdout")
+    right = whole.take(np.flatnonzero(whole.margins(HEAD) > 0))
+    assert kind(get("binomial"), evidence(whole)) == "certificate"
+    assert kind(get("binomial"), evidence(right)) == "plug-in"
