@@ -15,6 +15,7 @@ _WHERE = {
     "LinearHead": "ncbounds.linear_head",
     "Report": "ncbounds.report",
     "Sample": "ncbounds.samples.sample",
+    "certify_head": "ncbounds.certify",
     "evaluate": "ncbounds.evaluation",
     "extract": "ncbounds.samples.extract",
     "load_checkpoint": "ncbounds.checkpoints.read",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ncbounds import geometry as geometry
     from ncbounds import numerics as numerics
     from ncbounds import zoo as zoo
+    from ncbounds.certify import certify_head as certify_head
     from ncbounds.checkpoints.build import Classifier as Classifier
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.evaluation import evaluate as evaluate

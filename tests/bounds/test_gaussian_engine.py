@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ncbounds.bounds import _gaussian_engine
 from ncbounds.bounds import _gaussian_search as gs
 from ncbounds.bounds._gaussian_engine import (
     THETAS,
@@ -191,6 +192,47 @@ def test_loss_is_rounded_up_against_mpmath():
         exact = total / 3
     assert gibbs_loss(r, q) >= exact
     assert gibbs_loss(r, q) == pytest.approx(float(exact), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["all", "rows and constant", "rows"])
+def test_gaps_are_rounded_down_before_the_loss(name, monkeypatch):
+    """Exact gaps in 60 digits, for a small noise where digits are lost."""
+    f, y, w, b = collapsed(14, n=8, d=6, classes=3)
+    r = made(f, y, w, b)
+    kappa, theta, mu, sigma = 0.25, 0.7, 30.0, 0.02
+    seen = []
+    monkeypatch.setattr(_gaussian_engine, "gaussian_loss", lambda t: seen.append(t) or t[:, 0])
+    gibbs_loss(r, Posterior(named(r, name), kappa, theta, mu, sigma))
+    with mpmath.workdps(60):
+        weight = mpmath.matrix(w.tolist())
+        v = mpmath.matrix(3, 7)
+        for c in range(3):
+            for i in range(6):
+                v[c, i] = weight[c, i] - sum(weight[j, i] for j in range(3)) / 3
+            v[c, 6] = (mpmath.mpf(b[c]) - sum(map(mpmath.mpf, b.tolist())) / 3) / kappa
+        size = mpmath.sqrt(sum(x * x for x in v))
+        span = [v[c, :] for c in range(2)]
+        if name == "rows and constant":
+            span.append(mpmath.matrix([[0] * 6 + [1]]))
+        basis = []
+        for row in span:
+            for e in basis:
+                row = row - (row * e.T)[0] * e
+            basis.append(row / mpmath.norm(row))
+        for i in range(8):
+            psi = mpmath.matrix([[*f[i].tolist(), kappa]])
+            r2 = mpmath.fdot(psi, psi)
+            inside = sum((psi * e.T)[0] ** 2 for e in basis) if name != "all" else r2
+            noise = mpmath.sqrt(mpmath.mpf(sigma) ** 2 * inside + r2 - inside)
+            s = [(v[c, :] * psi.T)[0] for c in range(3)]
+            exact = sorted(
+                (mpmath.mpf(sigma) * mu * (s[y[i]] - s[j]) / size - theta * mpmath.sqrt(r2)) / noise
+                for j in range(3)
+                if j != y[i]
+            )
+            for found, t in zip(np.sort(seen[0][i]), exact, strict=True):
+                assert found < t
+                assert found == pytest.approx(float(t), abs=1e-6)
 
 
 @settings(max_examples=60, deadline=None)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,25 +10,26 @@ from ncbounds.bounds.distribution._margin_moments import MarginMoments
 from ncbounds.linear_head import Floats, Ints
 from ncbounds.numerics import two_moment_bound
 
-#: Classes at most, relative gap between upper and lower value at which to stop, iterations at
-#: most; beyond all of them :data:`MANY`. A bound is valid wherever it stops.
-EFFORT = ((20, 1e-6, 500), (200, 1e-3, 20))
-MANY = (1e-3, 2)
+
+class Effort(NamedTuple):
+    """When to stop: at a relative gap between upper and lower value, or after so many steps."""
+
+    gap: float
+    iterations: int
 
 
-def effort(
-    classes: int, gap: float | None = None, iterations: int | None = None
-) -> tuple[float, int]:
-    """Relative gap at which to stop, and iterations at most, for each of so many classes.
+#: For at most so many classes; a bound is valid wherever it stops.
+FULL = Effort(1e-6, 500)
+EFFORT = ((20, FULL), (200, Effort(1e-3, 20)))
+LEAST = Effort(1e-3, 2)
 
-    What is given wins; with a gap alone the iterations are those of few classes.
-    """
-    usual = next((tuple(rest) for most, *rest in EFFORT if classes <= most), MANY)
-    patience = usual[1] if gap is None else EFFORT[0][2]
-    return (
-        usual[0] if gap is None else gap,
-        int(patience if iterations is None else iterations),
-    )
+
+def effort(classes: int, gap: float | None = None, iterations: int | None = None) -> Effort:
+    """When to stop with so many classes; what is given wins, a gap alone takes all steps."""
+    usual = next((chosen for most, chosen in EFFORT if classes <= most), LEAST)
+    if gap is not None:
+        usual = Effort(gap, FULL.iterations)
+    return usual if iterations is None else usual._replace(iterations=iterations)
 
 
 def tight(
@@ -45,11 +47,15 @@ def tight(
     """
     upper, lower = np.ones(moments.classes), np.ones(moments.classes)
     steps = np.zeros(moments.classes, dtype=np.int64)
-    tol, most = effort(moments.classes, gap, iterations)
+    stop = effort(moments.classes, gap, iterations)
     for c in progress(np.flatnonzero((moments.distances > 0).all(axis=1)).tolist()):
         rank = min(moments.rivals, dim, int(moments.counts[c]) - 1)
         found = two_moment_bound(
-            moments.means[c], moments.covariance(c), tol=tol, max_iter=most, rank=rank
+            moments.means[c],
+            moments.covariance(c),
+            tol=stop.gap,
+            max_iter=stop.iterations,
+            rank=rank,
         )
         upper[c], lower[c], steps[c] = found.value, found.lower, found.iterations
     return upper, lower, steps

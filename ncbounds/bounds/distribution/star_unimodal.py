@@ -64,11 +64,11 @@ def star_unimodal(view: View, delta: float) -> Outcome:
     """
     moments = margin_moments(view.sample, view.head)
     factor = star_factor(min(moments.rivals, view.head.dim))
-    tol, most = effort(moments.classes)
+    stop = effort(moments.classes)
     per_class = np.ones(moments.classes)
     for c in progress(np.flatnonzero((moments.distances > 0).all(axis=1)).tolist()):
         centred = centred_ellipsoid_bound(
-            moments.means[c], moments.covariance(c), tol=tol, max_iter=most
+            moments.means[c], moments.covariance(c), tol=stop.gap, max_iter=stop.iterations
         )
         per_class[c] = min(1.0, up(factor * centred.value))
     return averaged(view, per_class, factor=factor, diagnostics=unimodality(moments))

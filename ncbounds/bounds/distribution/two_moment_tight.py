@@ -1,5 +1,7 @@
 """The largest class error that any law with the margins' means and covariances can have."""
 
+import numpy as np
+
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
 from ncbounds.bounds.distribution._tight import tight
@@ -61,9 +63,10 @@ def two_moment_tight(
     """
     moments = margin_moments(view.sample, view.head)
     value, lower, steps = tight(moments, view.head.dim, gap, iterations)
+    gaps = np.divide(value - lower, value, out=np.zeros_like(value), where=value > 0)
     return averaged(
         view,
         value,
         lower=float(moments.counts @ lower / view.sample.n),
-        **{"lower per class": lower, "iterations": steps},
+        **{"lower per class": lower, "gap per class": gaps, "iterations": steps},
     )

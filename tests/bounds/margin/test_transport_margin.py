@@ -236,6 +236,18 @@ def test_unusable_rows_have_ramp_one_and_lie_at_zero():
     assert np.isfinite(transport_margin(evidence, delta=0.05).value)
 
 
+def test_zero_rays_without_a_constant_are_errors():
+    f, y, w = blobs(14, n=4000, noise=0.0)
+    bare = LinearHead(w, has_bias=False)
+    values = []
+    for broken in (0, 40):
+        x = f.copy()
+        x[:broken] = 0.0
+        evidence = Evidence(head=bare, head_sample=head_sample(x, y))
+        values.append(transport_margin(evidence, delta=0.05).value)
+    assert values[0] + 0.01 <= values[1] < 1
+
+
 def test_a_head_of_zeros_has_value_one():
     f, y, _ = blobs(10)
     evidence = Evidence(head=LinearHead(np.zeros((3, 4))), head_sample=head_sample(f, y))
