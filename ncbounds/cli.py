@@ -146,8 +146,10 @@ def certify_head(
             found = load_npz(path, names)
             return tuple(found[name] for name in names)
 
+        features, labels = arrays(data, "features", "labels")
         found = certify(
-            *arrays(data, "features", "labels"),
+            features,
+            labels,
             estimator,
             None if unlabelled is None else arrays(unlabelled, "features")[0],
             delta=delta,

@@ -61,6 +61,10 @@ class UnknownName(NcboundsError):
     """A bound, model or task of that name does not exist."""
 
 
+class NotCovered(NcboundsError):
+    """A layer, or the way layers are joined, is outside what the norm bounds are proved for."""
+
+
 class MissingExtra(NcboundsError):
     """An optional dependency is needed for this and is not installed."""
 

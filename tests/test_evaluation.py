@@ -87,6 +87,16 @@ def test_bounds_never_see_the_test_sample(evidence):
     assert evaluate(other, ["binomial"]).rows[0].test is None
 
 
+def test_planning_does_not_see_the_test_sample_either(evidence):
+    class Spy(Bound):
+        def planned(self, seen):
+            assert seen.test is None
+            return []
+
+    spy = Spy(**vars(get("binomial")))
+    assert bound_rows(spy, evidence, 0.05) == []
+
+
 def test_each_row_is_measured_on_its_own_target(evidence):
     turned = LinearHead(-evidence.head.weight, -evidence.head.bias)
 
@@ -152,9 +162,8 @@ def test_names_survive_writing(name):
 
 
 def test_vacuous():
-    common = dict(
-        bound="b", family="f", kind="plug-in", target="saved", role="fit", n=1, delta=np.nan
-    )
+    common = {"bound": "b", "family": "f", "kind": "plug-in", "target": "saved", "role": "fit"}
+    common |= {"n": 1, "delta": np.nan}
     assert [BoundResult(value=v, **common).vacuous for v in (0.99, 1.0, 7.0, np.nan)] == [
         False, True, True, True,
     ]  # fmt: skip

@@ -106,7 +106,7 @@ def best_posterior(rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS)
     found = gs.search(_subsample(rays, order, gs.COARSE_ROWS, kinds), cost, scale)
     fine = _subsample(rays, order, gs.FINE_ROWS, kinds)
     found = found[np.argsort(gs.estimate(found, fine, cost), kind="stable")][:1]
-    best = gs.improve(found, fine, cost, step=0.05, stop=0.01, everything=False)[0]
+    best = gs.improve(found, fine, cost, step=0.1, stop=0.01, everything=False)[0]
     return Posterior(
         projector=kinds[int(best[gs.PROJECTOR])],
         kappa=rays.kappas[int(best[gs.SCALE])],
@@ -150,6 +150,7 @@ def evaluate(
             "gibbs loss": loss,
             "divergence": divergence,
             "factor": factor,
+            "choices": choices,
         },
     )
 

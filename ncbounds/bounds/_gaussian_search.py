@@ -14,7 +14,7 @@ from ncbounds.linear_head import Floats, Ints
 from ncbounds.numerics import gaussian_loss_fast, kl_upper, ln_xi
 
 #: Rows that the first search and the final polish look at.
-COARSE_ROWS, FINE_ROWS = 64, 480
+COARSE_ROWS, FINE_ROWS = 64, 320
 #: Numbers per evaluated batch of gaps.
 BATCH = 2_000_000
 #: Smallest noise that is tried; below it rounding of the projected lengths would show.
@@ -142,7 +142,7 @@ def _estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
 def search(sub: Subsample, cost: Prices, scale: int) -> Floats:
     """Best candidate of each projector, shape (projectors, 5), from a coarse start."""
     best = np.array([_start(sub, cost, pi, scale) for pi in range(len(cost.whole))])
-    return improve(best, sub, cost, step=0.4, stop=0.05, everything=True)
+    return improve(best, sub, cost, step=0.8, stop=0.1, everything=True)
 
 
 def improve(

@@ -125,6 +125,30 @@ class Report:
             raise NcboundsError("no certificate about the saved classifier in this report")
         return min(found, key=lambda r: r.value)
 
+    def whatif(self, *, n: int | None = None, delta: float | None = None) -> "Report":
+        """Return rows as they would be with ``n`` points or another ``delta``.
+
+        Only rows whose value follows from n, delta and reported terms; measured terms (an error
+        rate, a Gibbs loss at the reported posterior) are kept as they are, so a new row is a
+        plug-in and says so. At its own n and delta a row has its own value. Rows that rest on
+        quantities that another sample would change are left out; ``failures`` says why.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of points that the row's confidence term divides by, the row's ``n``; for a row
+            that counts held-out points, as many points for the same head.
+        delta : float in (0, 1), optional
+
+        Raises
+        ------
+        InvalidSample
+            If n or delta is impossible.
+        """
+        from ncbounds.report.whatif import whatif
+
+        return whatif(self, n=n, delta=delta)
+
     def to_frame(self) -> "pd.DataFrame":
         """Return a frame with :data:`COLUMNS`; a failed checkpoint is one row with its reason."""
         import pandas as pd

@@ -1,12 +1,12 @@
 """A world: a law of labelled features, a way to get a head, and the head's true error."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from scipy.special import ndtri
 
 from ncbounds.bounds._bound import Outcome
 from ncbounds.evidence import Evidence
@@ -14,7 +14,7 @@ from ncbounds.heads import Procedure, ncm, ncm_of_means, ridge
 from ncbounds.linear_head import Floats, Ints, LinearHead
 from ncbounds.results import BoundResult
 from ncbounds.samples.sample import Sample
-from ncbounds.testing.laws import Law
+from ncbounds.testing.laws import Law, normal_line
 
 #: Draws of the shots from which the few-shot error is averaged.
 SHOT_DRAWS = 600
@@ -312,15 +312,8 @@ class Population(World):
         return Truth(float(loss.mean()), se)
 
 
-def fixed_threshold(error: float, sd: float = 1.0) -> Callable[[], tuple[Law, LinearHead]]:
+def fixed_threshold(error: float) -> tuple[Law, LinearHead]:
     """Two Gaussians on a line and a fixed head whose error is ``error`` in both classes."""
-    from scipy.special import ndtri
-
-    from ncbounds.testing.laws import normal_line
-
-    def make() -> tuple[Law, LinearHead]:
-        shift = -float(ndtri(error)) * sd
-        law = normal_line(np.array([-shift, shift]), sd)
-        return law, LinearHead(np.array([[-1.0], [1.0]]), np.zeros(2))
-
-    return make
+    shift = -float(ndtri(error))
+    law = normal_line(np.array([-shift, shift]), 1.0)
+    return law, LinearHead(np.array([[-1.0], [1.0]]), np.zeros(2))

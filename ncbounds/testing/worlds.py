@@ -243,7 +243,7 @@ def _binomial() -> list[World]:
     n = 60
     found = []
     for k in (0, 3, 30, n - 1):
-        law, head = fixed_threshold(float(binomial_upper(k, n, TIGHT_DELTA)) * (1 + 1e-9))()
+        law, head = fixed_threshold(float(binomial_upper(k, n, TIGHT_DELTA)) * (1 + 1e-9))
         found.append(
             World(name=f"jump_at_{k}", law=law, priors=even(2), head=head, n=n, holds=GAUSSIAN)
         )

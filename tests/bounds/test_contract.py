@@ -31,7 +31,8 @@ def test_family_lists_its_files(family):
     for name in files:
         assert name in listed, (
             f"{family}/{name}.py is not in the catalogue: in ncbounds/bounds/{family}/__init__.py "
-            f"write\n    from ncbounds.bounds.{family}.{name} import {name}\nand put {name} in BOUNDS"
+            f"write\n    from ncbounds.bounds.{family}.{name} import {name}\n"
+            f"and put {name} in BOUNDS"
         )
     for name in listed:
         assert name in files, f"BOUNDS of {family} has {name}, but there is no {family}/{name}.py"
@@ -83,11 +84,8 @@ def test_no_bare_epsilon(package):
 
 
 def test_bare_epsilons_are_found():
-    found = list(
-        bare_epsilons(
-            "x = a / (b + 1e-8)\ny = c + eps\nz = 1.0 + 1e-12\nd += 1e-9\ne = f + 1e-9  # rounding: up"
-        )
-    )
+    lines = ["x = a / (b + 1e-8)", "y = c + eps", "z = 1.0 + 1e-12", "d += 1e-9"]
+    found = list(bare_epsilons("\n".join([*lines, "e = f + 1e-9  # rounding: up"])))
     assert sorted(found) == [1, 2, 4]
 
 

@@ -135,7 +135,5 @@ def write(tallies, path):
             else:
                 note = "no value, or no true error is computed for this target and world"
             numbers = [f"{x:.4g}" for x in (rate, low, high, t.tail, t.value, t.error)]
-            out.writerow(
-                [t.bound, dict(t.params), t.role, t.kind, t.world, t.sampling, t.delta]
-                + [t.draws, t.violations, *numbers, t.undefined, note]
-            )
+            which = (t.bound, dict(t.params), t.role, t.kind, t.world, t.sampling, t.delta)
+            out.writerow([*which, t.draws, t.violations, *numbers, t.undefined, note])

@@ -11,16 +11,16 @@ from ncbounds.numerics import kl_upper
 from ncbounds.testing import ContractViolation, check_bound, worlds
 
 NUMBERS = itertools.count()
-GOOD = dict(
-    family="mine",
-    kind="certificate",
-    role="holdout",
-    target="saved",
-    requires=("head",),
-    references=("hoeffding1963",),
-    decreasing_in=("n", "delta"),
-    invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
-)
+GOOD = {
+    "family": "mine",
+    "kind": "certificate",
+    "role": "holdout",
+    "target": "saved",
+    "requires": ("head",),
+    "references": ("hoeffding1963",),
+    "decreasing_in": ("n", "delta"),
+    "invariant_to": ("relabelling", "rotation", "translation", "feature scale", "head scale"),
+}
 TEXT = r"""Bound the error by the Chernoff bound on held-out points.
 
 With probability at least :math:`1-\delta`

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from ncbounds.bounds._parts import two_parts
+from ncbounds.bounds.collapse._anchor import stacked
 from ncbounds.bounds.collapse.anchored_head import SEED, anchored_head
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence import Evidence
@@ -156,6 +157,14 @@ def test_a_class_absent_from_the_first_part_gets_the_mean_row():
     # labels that the head has no output for are errors
     y[rest[:5]] = 7
     assert anchored_head(evidence(f, y, head=ncm(*blobs(gap=6.0), 3))).value > row.value
+
+
+def test_homogeneous_rows_of_absent_classes():
+    head = LinearHead(np.array([[1.0, 0], [3, 2], [50, 60]]), np.array([4.0, 0, -99]))
+    v = stacked(head, np.array([1.0, 1]), 2.0, np.array([0, 1]))
+    # rows (1, 0, 5/2) and (3, 2, 5/2); the third is their mean, so centring leaves it 0
+    assert v == pytest.approx(np.array([[-1.0, -1, 0], [1, 1, 0], [0, 0, 0]]))
+    assert stacked(head, np.zeros(2), 1.0).sum(axis=0) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_the_first_part_alone_fixes_the_constants():

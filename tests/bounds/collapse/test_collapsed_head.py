@@ -66,6 +66,13 @@ def test_rank_is_at_most_c_minus_one_and_d(classes, d, rank):
     assert (means - q) @ u @ u.T == pytest.approx(means - q, abs=1e-9)
 
 
+def test_rounding_at_a_large_offset_adds_no_direction():
+    rng = np.random.default_rng(0)
+    y = np.arange(4).repeat(5)
+    f = rng.normal(size=(4, 30))[y] + 0.1 * rng.normal(size=(20, 30)) + 1e10
+    assert class_mean_subspace(Sample.from_arrays(f, y, role="fit"))[1].shape == (30, 3)
+
+
 def test_restricted_head_is_the_head_at_the_projected_point():
     rng = np.random.default_rng(1)
     head = LinearHead(rng.normal(size=(4, 6)), rng.normal(size=4))

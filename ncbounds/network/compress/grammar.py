@@ -1,0 +1,129 @@
+"""The grammar of architectures: what a code word may describe, and how likely it holds each.
+
+Probabilities are a matter of taste fixed beforehand: few layers, 3x3 kernels, equal neighbouring
+widths. Nothing is tuned to a data set; every network of the grammar can be described.
+"""
+
+from dataclasses import dataclass, field
+
+from .basis import KERNELS, frequencies
+from .coder import Channel, choice, weighted
+
+WIDTHS = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48)
+SHRINKS = ("none", "stride", "pool")
+LINKS = ("plain", "residual", "twice")
+ACTIVATIONS = ("relu", "abs")
+REDUCTIONS = (1, 2, 4)
+GRIDS = (1, 2, 3, 4)
+NORMS = ("layer", "channel")
+DEPTH = 8
+MAX_CODES = 1 << 15
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One convolution with zero padding, its parameter-free norm, bias, activation and pooling.
+
+    Attributes
+    ----------
+    width : int
+        Output channels.
+    kernel, cut : int
+        Side, and the largest sum of two frequencies among its patterns.
+    shrink : str
+        ``"none"``, ``"stride"`` (2, in the convolution) or ``"pool"`` (2x2 maxima afterwards).
+    link : str
+        ``"plain"``, ``"residual"`` (the input is added before the activation) or ``"twice"`` (the
+        same layer is applied again); the latter two only where the shapes allow it.
+    activation : str
+        ``"relu"`` or ``"abs"``.
+    """
+
+    width: int
+    kernel: int = 3
+    cut: int = 2
+    shrink: str = "none"
+    link: str = "plain"
+    activation: str = "relu"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A chain of layers between a reduced image and a head.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+    reduction : int
+        Side of the blocks of pixels that are averaged first.
+    norm : str
+        Mean and mean absolute value are removed per image (``"layer"``) or per image and channel.
+    centred : bool
+        Whether the mean is removed at all.
+    grid : int
+        The last layer is averaged over ``grid`` x ``grid`` cells.
+    frame : bool
+        No head: the last layer has one channel per class, and its averages are the logits. Up to
+        a shift that is the simplex frame of collapsed class means.
+    """
+
+    layers: tuple[Layer, ...] = field(default=())
+    reduction: int = 2
+    norm: str = "layer"
+    centred: bool = True
+    grid: int = 1
+    frame: bool = False
+
+    def shapes(self, channels: int, classes: int) -> list[tuple[int, int, int]]:
+        """Shape (outputs, inputs, modes) of each layer's codes, the head's last (1 mode)."""
+        found, inputs = [], channels
+        for layer in self.layers:
+            found.append((layer.width, inputs, len(frequencies(layer.kernel, layer.cut))))
+            inputs = layer.width
+        if not self.frame:
+            found.append((classes, inputs * self.grid**2, 1))
+        return found
+
+
+def code_architecture(
+    channel: Channel, given: Architecture, channels: int, classes: int
+) -> Architecture:
+    """Pass an architecture through ``channel``."""
+    reduction = choice(channel, REDUCTIONS.index(given.reduction), len(REDUCTIONS))
+    norm = choice(channel, NORMS.index(given.norm), 2)
+    centred = choice(channel, int(given.centred), 2)
+    frame = choice(channel, int(given.frame), 2)
+    grid = 0 if frame else choice(channel, GRIDS.index(given.grid), len(GRIDS))
+    depth = 1 + choice(channel, len(given.layers) - 1, DEPTH)
+    layers: list[Layer] = []
+    for index in range(depth):
+        asked = given.layers[index] if index < len(given.layers) else Layer(WIDTHS[0])
+        width = classes if frame and index == depth - 1 else None
+        previous = layers[-1].width if layers else channels
+        layers.append(_code_layer(channel, asked, previous, width, first=index == 0))
+    return Architecture(
+        tuple(layers), REDUCTIONS[reduction], NORMS[norm], bool(centred), GRIDS[grid], bool(frame)
+    )
+
+
+def _code_layer(
+    channel: Channel, asked: Layer, previous: int, width: int | None, *, first: bool
+) -> Layer:
+    likely = (1, 4, 3) if first else (1, 6, 1)
+    kernel = KERNELS[weighted(channel, KERNELS.index(asked.kernel), likely)]
+    cut = 0 if kernel == 1 else 1 + choice(channel, asked.cut - 1, 2 * (kernel - 1))
+    if width is None:
+        width = _code_width(channel, asked.width, previous)
+    shrink = SHRINKS[weighted(channel, SHRINKS.index(asked.shrink), (2, 1, 1))]
+    link = 0
+    if width == previous and shrink != "stride":
+        link = weighted(channel, LINKS.index(asked.link), (2, 1, 1))
+    activation = weighted(channel, ACTIVATIONS.index(asked.activation), (3, 1))
+    return Layer(width, kernel, cut, shrink, LINKS[link], ACTIVATIONS[activation])
+
+
+def _code_width(channel: Channel, asked: int, previous: int) -> int:
+    if previous in WIDTHS and weighted(channel, int(asked != previous), (1, 2)) == 0:
+        return previous
+    # a decoder has no width to ask for: the index it passes is ignored
+    return WIDTHS[choice(channel, WIDTHS.index(asked), len(WIDTHS))]

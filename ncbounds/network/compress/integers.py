@@ -1,0 +1,175 @@
+"""What a network computes: whole numbers in float64, the same on every machine.
+
+Products and sums of integers below 2^53 are exact in any order, so the number of threads and the
+linear algebra library do not matter; divisions, products and roundings are single operations of one
+element each, which IEEE 754 fixes. No tolerance is needed: equal logits are ties, and ties errors.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.errors import DataError
+
+from .basis import patterns
+from .grammar import Architecture, Layer
+
+if TYPE_CHECKING:
+    from .codeword import Network
+
+Values = NDArray[np.float64]
+
+#: Activation of mean absolute value 1.
+UNIT = 1024
+#: Activations are cut off here, which bounds every sum beforehand.
+CEILING = float(1 << 15)
+BIAS = UNIT // 4
+HEAD_SCALE = 16
+HEAD_BIAS = HEAD_SCALE * BIAS
+_EXACT = float(1 << 53)
+_CHUNK = 512
+
+
+def logits(network: "Network", images: NDArray[np.uint8]) -> Values:
+    """Integer logits (n, classes) of 8-bit images (n, height, width) or (n, channels, h, w).
+
+    Raises
+    ------
+    DataError
+        If the images have another type or shape than the network's.
+    """
+    x = as_images(images)
+    if x.shape[1:] != network.shape:
+        raise DataError(f"the network reads images of shape {network.shape}, found {x.shape[1:]}")
+    parts = [_logits(network, x[i : i + _CHUNK]) for i in range(0, len(x), _CHUNK)]
+    return np.concatenate(parts) if parts else np.zeros((0, network.classes))
+
+
+def predictions(network: "Network", images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Predicted class of each image, -1 where the two largest logits are equal."""
+    s = logits(network, images)
+    top = np.partition(s, -2, axis=1)[:, -2:]
+    return np.where(top[:, 1] > top[:, 0], s.argmax(axis=1), -1).astype(np.int64)
+
+
+def as_images(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Images as (n, channels, height, width).
+
+    Raises
+    ------
+    DataError
+        If they are not 8-bit images.
+    """
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise DataError(
+            f"found an array of {images.dtype} and shape {images.shape}; compressed networks read "
+            "uint8 images of shape (n, height, width) or (n, channels, height, width)"
+        )
+    return images[:, None] if images.ndim == 3 else images
+
+
+def kernel(layer: Layer, codes: NDArray[np.int64]) -> Values:
+    """Integer kernel (outputs, inputs, side, side) of a layer."""
+    basis = patterns(layer.kernel, layer.cut)
+    full: Values = np.einsum("oim,mab->oiab", codes.astype(np.float64), basis)
+    return full
+
+
+def _logits(network: "Network", images: NDArray[np.uint8]) -> Values:
+    a = network.architecture
+    x = _reduce(images, a.reduction)
+    for layer, codes, biases in zip(a.layers, network.codes, network.biases, strict=False):
+        x = _layer(a, layer, kernel(layer, codes), biases, x)
+    cells = _cells(x, a.grid)
+    if a.frame:
+        return np.ascontiguousarray(cells.T)
+    head = network.codes[-1][:, :, 0].astype(np.float64)
+    _check(HEAD_SCALE * CEILING, head)
+    s = (head @ cells).T + HEAD_BIAS * network.biases[-1].astype(np.float64)
+    return np.ascontiguousarray(s)
+
+
+def _reduce(images: NDArray[np.uint8], side: int) -> Values:
+    """Block sums (channels, n, height, width), scaled to four times the mean pixel."""
+    n, c, h, w = images.shape
+    if h < side or w < side:
+        raise DataError(f"images of {h}x{w} pixels have no {side}x{side} blocks")
+    rows, columns = h // side, w // side
+    blocks = images[:, :, : rows * side, : columns * side].astype(np.float64)
+    sums = blocks.reshape(n, c, rows, side, columns, side).sum(axis=(3, 5))
+    return np.ascontiguousarray(np.rint(sums * (4.0 / side**2)).transpose(1, 0, 2, 3))
+
+
+def _layer(
+    a: Architecture, layer: Layer, weight: Values, biases: NDArray[np.int64], x: Values
+) -> Values:
+    shift = (BIAS * biases.astype(np.float64))[:, None, None, None]
+    for _ in range(2 if layer.link == "twice" else 1):
+        z = _norm(_convolve(x, weight, 2 if layer.shrink == "stride" else 1), a) + shift
+        if layer.link == "residual":
+            z = z + x
+        z = np.abs(z) if layer.activation == "abs" else np.maximum(z, 0.0)
+        x = np.minimum(z, CEILING)
+    return _pool(x) if layer.shrink == "pool" else x
+
+
+def _convolve(x: Values, weight: Values, stride: int) -> Values:
+    """Exact convolution of (inputs, n, h, w) with zero padding by half the kernel."""
+    outputs, inputs, side, _ = weight.shape
+    # sums over all positions, centred, must stay exact as well
+    _check(CEILING * (2.0 * outputs * x.shape[2] * x.shape[3]), weight.reshape(outputs, -1))
+    pad = side // 2
+    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    rows, columns = -(-x.shape[2] // stride), -(-x.shape[3] // stride)
+    out = np.zeros((outputs, x.shape[1] * rows * columns))
+    for i in range(side):
+        for j in range(side):
+            part = padded[:, :, i : i + x.shape[2] : stride, j : j + x.shape[3] : stride]
+            out += weight[:, :, i, j] @ part.reshape(inputs, -1)
+    return out.reshape(outputs, x.shape[1], rows, columns)
+
+
+def _norm(z: Values, a: Architecture) -> Values:
+    axes = (0, 2, 3) if a.norm == "layer" else (2, 3)
+    count = float(np.prod([z.shape[axis] for axis in axes]))
+    if a.centred:
+        z = z - np.rint(z.sum(axis=axes, keepdims=True) / count)
+    size = np.abs(z).sum(axis=axes, keepdims=True)
+    factor = np.where(size > 0, (UNIT * count) / np.maximum(size, 1.0), 0.0)
+    clipped: Values = np.clip(np.rint(z * factor), -CEILING, CEILING)
+    return clipped
+
+
+def _pool(x: Values) -> Values:
+    c, n, h, w = x.shape
+    if h < 2 or w < 2:
+        return x
+    even = x[:, :, : h // 2 * 2, : w // 2 * 2]
+    pooled: Values = even.reshape(c, n, h // 2, 2, w // 2, 2).max(axis=(3, 5))
+    return pooled
+
+
+def _cells(x: Values, grid: int) -> Values:
+    """Averages over grid x grid cells, in 1/HEAD_SCALE: (channels * grid^2, n)."""
+    c, n, h, w = x.shape
+    out = np.zeros((c, grid, grid, n))
+    for i, (top, bottom) in enumerate(cell_ends(h, grid)):
+        for j, (left, right) in enumerate(cell_ends(w, grid)):
+            part = x[:, :, top:bottom, left:right]
+            area = float(max(1, part.shape[2] * part.shape[3]))
+            out[:, i, j] = np.rint(part.sum(axis=(2, 3)) * HEAD_SCALE / area)
+    return out.reshape(c * grid * grid, n)
+
+
+def cell_ends(side: int, grid: int) -> list[tuple[int, int]]:
+    """First row and end of each of ``grid`` cells that share ``side`` rows."""
+    return [(i * side // grid, (i + 1) * side // grid) for i in range(grid)]
+
+
+def _check(ceiling: float, rows: Values) -> None:
+    """Refuse weights with which a sum might leave the range of exact integers."""
+    from .codeword import CodeWordError
+
+    if ceiling * float(np.abs(rows).sum(axis=1).max(initial=0.0)) + CEILING * HEAD_BIAS >= _EXACT:
+        raise CodeWordError("the weights are too large for exact sums")
