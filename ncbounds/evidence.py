@@ -11,6 +11,9 @@ from ncbounds.linear_head import Floats, LinearHead
 from ncbounds.samples.roles import Role
 from ncbounds.samples.sample import Sample
 
+#: Share of distinct points from which on equal points in two roles are taken for the same rows.
+MOSTLY_DISTINCT = 0.95
+
 #: Field of :class:`Evidence` that holds the sample of a role.
 FIELD: dict[Role, str] = {
     "fit": "fit",
@@ -99,7 +102,7 @@ class Evidence:
                 raise InvalidSample(f"priors is 'balanced' or an array, found {self.priors!r}")
             return np.full(classes, 1.0 / classes)
         p = np.asarray(self.priors, dtype=np.float64)
-        if p.shape != (classes,) or (p < 0).any() or abs(p.sum() - 1.0) > 1e-9:
+        if p.shape != (classes,) or not (p >= 0).all() or abs(p.sum() - 1.0) > 1e-9:
             raise InvalidSample(f"priors need {classes} probabilities that sum to 1, found {p}")
         return p
 
@@ -128,6 +131,7 @@ class Evidence:
 def _check_rows(samples: dict[Role, Sample]) -> None:
     for (one, a), (other, b) in combinations(samples.items(), 2):
         if a.rows is None or b.rows is None:
+            _check_arrays(one, a, other, b)
             continue
         both = np.intersect1d(a.rows, b.rows)
         if len(both):
@@ -135,3 +139,20 @@ def _check_rows(samples: dict[Role, Sample]) -> None:
                 f"{len(both)} rows have two roles, {one!r} and {other!r} (row {both[0]} is one); "
                 "give every row one role, e.g. fit = '0:4000', holdout = '4000:8000'"
             )
+
+
+def _check_arrays(one: str, a: Sample, other: str, b: Sample) -> None:
+    """Without row ids, notice that most points of one role stand in another as well.
+
+    A law with few distinct features repeats them by chance; so a sample whose points repeat within
+    itself is left alone.
+    """
+    first, second = a.distinct_points, b.distinct_points
+    if min(len(first) / max(a.n, 1), len(second) / max(b.n, 1)) < MOSTLY_DISTINCT:
+        return
+    both = len(np.intersect1d(first, second, assume_unique=True))
+    if both > 0.5 * min(len(first), len(second)):
+        raise OverlapError(
+            f"{both} points have two roles, {one!r} and {other!r}: their features are equal; "
+            "split the data, or pass rows= ids if these are different rows"
+        )

@@ -75,6 +75,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     import torch
 
     from ncbounds.checkpoints.read import load_checkpoint
+    from ncbounds.network import summarise
     from ncbounds.samples.extract import extract
 
     torch.set_num_threads(1)  # cores are shared out over checkpoints
@@ -82,6 +83,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     classifier = checkpoint.build(entry.model, args=dict(entry.args))
     arrays = task_arrays(task)
     samples: dict[Role, Sample] = {}
+    network = None
     for role, text in entry.roles.items():
         rows = row_ids(text, len(arrays.labels), f"{entry.name} roles.{role}")
         samples[role] = extract(
@@ -95,6 +97,8 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             rows=rows,
             groups=None if arrays.groups is None else arrays.groups[rows],
         )
+        if role == "fit":
+            network = summarise(classifier.module, classifier.head, arrays.inputs[rows])
     return Evidence(
         head=classifier.head,
         fit=samples.get("fit"),
@@ -102,6 +106,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         holdout=samples.get("holdout"),
         unlabelled=samples.get("unlabelled"),
         test=samples.get("test"),
+        network=network,
         priors=_priors(task, classifier.head.classes),
         checkpoint=entry.name,
         provenance={

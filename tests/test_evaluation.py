@@ -1,6 +1,7 @@
 """Selecting bounds, dividing delta, and rows beside the measured error of their own target."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -93,7 +94,8 @@ def test_planning_does_not_see_the_test_sample_either(evidence):
             assert seen.test is None
             return []
 
-    spy = Spy(**vars(get("binomial")))
+    b = get("binomial")
+    spy = Spy(**{f.name: getattr(b, f.name) for f in fields(b)})
     assert bound_rows(spy, evidence, 0.05) == []
 
 

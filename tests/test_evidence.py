@@ -73,7 +73,7 @@ def test_priors():
     assert np.allclose(Evidence(head=HEAD, priors="balanced").class_priors(), 1 / 3)
     given = Evidence(head=HEAD, priors=[0.5, 0.25, 0.25]).class_priors()
     assert given.tolist() == [0.5, 0.25, 0.25]
-    for bad in ("equal", [0.5, 0.5], [0.5, 0.6, -0.1], [0.2, 0.2, 0.2]):
+    for bad in ("equal", [0.5, 0.5], [0.5, 0.6, -0.1], [np.nan] * 3, [0.2, 0.2, 0.2]):
         with pytest.raises(InvalidSample, match="priors"):
             Evidence(head=HEAD, priors=bad).class_priors()
 
@@ -82,3 +82,22 @@ def test_without_test():
     e = Evidence(head=HEAD, test=sample("test"), fit=sample("fit"))
     assert e.without_test().test is None
     assert list(e.without_test().samples()) == ["fit"]
+
+
+def test_the_same_array_in_two_roles_is_noticed_without_row_ids():
+    f = np.random.default_rng(0).normal(size=(40, 2))
+    y = np.arange(40) % 3
+
+    def made(role, points, **more):
+        return Sample.from_arrays(points, y[: len(points)], role=role, **more)
+
+    with pytest.raises(OverlapError, match="40 points have two roles"):
+        Evidence(head=HEAD, fit=made("fit", f), holdout=made("holdout", f[::-1]))
+    with pytest.raises(OverlapError, match="20 points have two roles"):
+        Evidence(head=HEAD, fit=made("fit", f), unlabelled=made("unlabelled", f[20:]))
+    Evidence(head=HEAD, fit=made("fit", f[:20]), holdout=made("holdout", f[20:]))
+    # rows that are declared to differ, and laws with few points, may repeat points
+    other = {"rows": np.arange(40, 80)}
+    Evidence(head=HEAD, fit=made("fit", f, rows=np.arange(40)), holdout=made("holdout", f, **other))
+    few = np.tile(np.eye(2), (20, 1))
+    Evidence(head=HEAD, fit=made("fit", few), holdout=made("holdout", few))

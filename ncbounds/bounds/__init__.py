@@ -10,10 +10,11 @@ __all__ = ["Bound", "Outcome", "View", "bound", "catalogue", "get"]
 
 @cache
 def catalogue() -> tuple[Bound, ...]:
-    """Return all bounds: holdout, margin, collapse, distribution, in the order of tables."""
-    from ncbounds.bounds import collapse, distribution, holdout, margin
+    """Return all bounds, family by family, in the order of tables."""
+    from ncbounds.bounds import collapse, distribution, holdout, margin, network
 
-    return (*holdout.BOUNDS, *margin.BOUNDS, *collapse.BOUNDS, *distribution.BOUNDS)
+    families = (holdout, margin, collapse, distribution, network)
+    return tuple(b for family in families for b in family.BOUNDS)
 
 
 def get(name: str) -> Bound:

@@ -20,7 +20,7 @@ from ncbounds.samples.roles import Role, check_role
 from ncbounds.samples.sample import Sample
 
 #: Parts of the evidence beside the bound's own sample; each is a field of Evidence.
-Part = Literal["head", "fit", "unlabelled", "procedure", "priors", "network"]
+Part = Literal["head", "fit", "head_sample", "unlabelled", "procedure", "priors", "network"]
 RoleWanted = Role | Literal["any"]
 
 #: Where a row is evaluated: the sample of the role that is asked for, else the next stronger one.
@@ -42,7 +42,7 @@ class View:
     sample : Sample
         The sample that the row's probability is over.
     head : LinearHead
-    fit, unlabelled : Sample or None
+    fit, head_sample, unlabelled : Sample or None
     procedure, network : object or None
     priors : array of shape (C,) or None
     stratified : bool
@@ -53,6 +53,7 @@ class View:
     sample: Sample
     head: LinearHead
     fit: Sample | None
+    head_sample: Sample | None
     unlabelled: Sample | None
     procedure: Any
     network: Any
@@ -255,6 +256,7 @@ class Bound:
             sample=sample,
             head=evidence.head,
             fit=fit,
+            head_sample=evidence.head_sample if "head_sample" in seen else None,
             unlabelled=evidence.unlabelled if "unlabelled" in seen else None,
             procedure=evidence.procedure if "procedure" in seen else None,
             network=evidence.network if "network" in seen else None,

@@ -99,14 +99,13 @@ def best_posterior(rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS)
         thetas=thetas,
         delta=delta,
     )
-    scale = gs.start_scale(rays)
-    keep = np.flatnonzero(rays.usable)
+    keep, scale = np.flatnonzero(rays.usable), int(np.argmin(cost.typical))
     closest = rays.closest(keep) / rays.lengths(rays.kappas[scale])[keep]
     order = keep[np.argsort(closest, kind="stable")]
-    found = gs.search(_subsample(rays, order, gs.COARSE_ROWS, kinds), cost, scale)
+    found = gs.search(_subsample(rays, order, gs.COARSE_ROWS, kinds), cost)
     fine = _subsample(rays, order, gs.FINE_ROWS, kinds)
     found = found[np.argsort(gs.estimate(found, fine, cost), kind="stable")][:1]
-    best = gs.improve(found, fine, cost, step=0.1, stop=0.01, everything=False)[0]
+    best = gs.improve(found, fine, cost, step=0.05, stop=0.01, everything=False)[0]
     return Posterior(
         projector=kinds[int(best[gs.PROJECTOR])],
         kappa=rays.kappas[int(best[gs.SCALE])],

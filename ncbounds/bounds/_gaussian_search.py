@@ -55,7 +55,8 @@ class Prices:
 
     Attributes
     ----------
-    sizes, kappas : array of shape (scales,)
+    sizes, kappas, typical : array of shape (scales,)
+        ``||V||``, the scale, and ``||V||`` times the root mean square of ``||psi||``.
     ranks : array of shape (projectors,)
     whole : boolean array of shape (projectors,)
         Which projector is the identity.
@@ -67,6 +68,7 @@ class Prices:
 
     sizes: Floats
     kappas: Floats
+    typical: Floats
     ranks: Floats
     whole: np.ndarray
     thetas: Floats
@@ -80,9 +82,12 @@ def prices(
 ) -> Prices:
     """Collect the prices of every candidate for ``rays``."""
     choices = len(thetas) * len(rays.kappas)
+    sizes, kappas = np.array([rays.size(k) for k in rays.kappas]), np.array(rays.kappas)
+    length = np.mean(rays.squares[rays.usable])
     return Prices(
-        sizes=np.array([rays.size(k) for k in rays.kappas]),
-        kappas=np.array(rays.kappas),
+        sizes=sizes,
+        kappas=kappas,
+        typical=sizes * np.sqrt(length + np.square(kappas)),
         ranks=ranks,
         whole=whole,
         thetas=np.array(thetas),
@@ -99,16 +104,6 @@ def spread(order: Ints, m: int) -> tuple[Ints, Floats]:
     edges = np.square(np.linspace(0.0, 1.0, m + 1))
     middle = 0.5 * (edges[1:] + edges[:-1]) * len(order)
     return order[middle.astype(np.int64)], np.diff(edges)
-
-
-def start_scale(rays: Rays) -> int:
-    """Index of the kappa nearest to the one that makes ``||V|| ||psi||`` smallest."""
-    if not rays.constant:
-        return 0
-    length = float(np.sqrt(np.mean(rays.squares[rays.usable])))
-    across, bias = float(np.linalg.norm(rays.weight)), float(np.linalg.norm(rays.bias))
-    best = np.sqrt(max(bias * length, 1e-300) / max(across, 1e-300))
-    return int(np.argmin(np.abs(np.log(np.array(rays.kappas)) - np.log(max(best, 1e-300)))))
 
 
 def estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
@@ -139,10 +134,10 @@ def _estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
     return np.asarray(kl_upper(np.clip(gibbs, 0, 1), np.minimum(budget, 700.0)) / factor)
 
 
-def search(sub: Subsample, cost: Prices, scale: int) -> Floats:
+def search(sub: Subsample, cost: Prices) -> Floats:
     """Best candidate of each projector, shape (projectors, 5), from a coarse start."""
-    best = np.array([_start(sub, cost, pi, scale) for pi in range(len(cost.whole))])
-    return improve(best, sub, cost, step=0.8, stop=0.1, everything=True)
+    best = np.array([_start(sub, cost, pi) for pi in range(len(cost.whole))])
+    return improve(best, sub, cost, step=0.4, stop=0.02, everything=True)
 
 
 def improve(
@@ -168,8 +163,9 @@ def improve(
     return best[np.argsort(values, kind="stable")]
 
 
-def _start(sub: Subsample, cost: Prices, pi: int, scale: int) -> Floats:
-    """Best point of a small grid in mu, sigma and the threshold."""
+def _start(sub: Subsample, cost: Prices, pi: int) -> Floats:
+    """Best point of a small grid in mu, sigma and the threshold, at the scale of small norms."""
+    scale = int(np.argmin(cost.typical))
     thresholds = np.unique(np.linspace(0, len(cost.thetas) - 1, 4).astype(int))
     grid = np.array(
         [
@@ -184,12 +180,36 @@ def _start(sub: Subsample, cost: Prices, pi: int, scale: int) -> Floats:
 
 def _neighbours(point: Floats, step: float, cost: Prices, everything: bool) -> Floats:
     """Candidates around ``point``, within the grids."""
-    moves = [(0, 0, 0, a * step, b * step) for a, b in _STENCIL]
+    found = point + np.array([(0, 0, 0, a * step, b * step) for a, b in _STENCIL])
     if everything:
-        moves += [(0, 0, a, b * step, 0) for a in (-1, 1) for b in (-1, 0, 1)]
-        moves += [(0, a, 0, 0, 0) for a in (-1, 1)]
-    found = point + np.array(moves, dtype=np.float64)
+        found = np.concatenate(
+            [found, _other_threshold(point, step, cost), _other_scale(point, cost)]
+        )
     found[:, LOG_SIGMA] = np.clip(found[:, LOG_SIGMA], np.log(LEAST_SIGMA), 0.0)
-    inside = (found[:, SCALE] >= 0) & (found[:, SCALE] < len(cost.kappas))
-    inside &= (found[:, THRESHOLD] >= 0) & (found[:, THRESHOLD] < len(cost.thetas))
-    return found[inside]
+    return found
+
+
+def _other_threshold(point: Floats, step: float, cost: Prices) -> Floats:
+    """Neighbouring thresholds, with sigma as it is or in proportion to the threshold.
+
+    Where the projector reaches, the loss depends on theta/sigma only.
+    """
+    here, out = int(point[THRESHOLD]), []
+    for there in (here - 1, here + 1):
+        if 0 <= there < len(cost.thetas):
+            old, new = cost.thetas[here], cost.thetas[there]
+            ratio = float(np.log(new / old)) if old > 0 and new > 0 else 0.0
+            for move in ((0.0, 0.0), (0.0, ratio), (-step, ratio), (step, ratio)):
+                out.append(point + np.array([0, 0, there - here, *move]))
+    return np.array(out).reshape(-1, 5)
+
+
+def _other_scale(point: Floats, cost: Prices) -> Floats:
+    """Neighbouring scales, with mu as it is or such that typical gaps stay as they are."""
+    here, out = int(point[SCALE]), []
+    for there in (here - 1, here + 1):
+        if 0 <= there < len(cost.kappas):
+            ratio = float(np.log(cost.typical[there] / cost.typical[here]))
+            for move in (0.0, ratio):
+                out.append(point + np.array([0, there - here, 0, move, 0]))
+    return np.array(out).reshape(-1, 5)

@@ -76,10 +76,19 @@ def _draw(sample: Sample, evidence: Evidence) -> list[str]:
         )
     others: tuple[Role, ...] = ("fit", "head")
     for other in others:
-        shared = evidence.shared_groups(sample.role, other) if other != sample.role else 0
-        if shared:
-            reasons.append(f"{shared} groups have rows in {other} and in {sample.role}")
+        if other != sample.role:
+            reasons += _grouped_apart(sample, other, evidence)
     return reasons
+
+
+def _grouped_apart(sample: Sample, other: Role, evidence: Evidence) -> list[str]:
+    """Whether units that share rows are known not to have rows on both sides."""
+    used = evidence.sample(other)
+    if used is not None and (sample.groups is None) != (used.groups is None):
+        silent = sample.role if sample.groups is None else other
+        return [f"groups are declared, but not for {silent}"]
+    shared = evidence.shared_groups(sample.role, other)
+    return [f"{shared} groups have rows in {other} and in {sample.role}"] if shared else []
 
 
 def _apart(sample: Sample, others: list[Sample], evidence: Evidence) -> list[str]:

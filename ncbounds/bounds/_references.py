@@ -87,4 +87,12 @@ REFERENCES: dict[str, str] = {
     "lanckriet2002": "G. R. G. Lanckriet, L. El Ghaoui, C. Bhattacharyya and M. I. Jordan. A "
     "robust minimax approach to classification. Journal of Machine Learning Research 3:555-582, "
     "2002.",
+    "bartlett2017": "P. L. Bartlett, D. J. Foster and M. Telgarsky. Spectrally-normalized margin "
+    "bounds for neural networks. NeurIPS 2017. arXiv:1706.08498.",
+    "golowich2018": "N. Golowich, A. Rakhlin and O. Shamir. Size-independent sample complexity of "
+    "neural networks. COLT 2018. arXiv:1712.06541.",
+    "graf2022": "F. Graf, S. Zeng, B. Rieck, M. Niethammer and R. Kwitt. On measuring excess "
+    "capacity in neural networks. NeurIPS 2022.",
+    "neyshabur2015": "B. Neyshabur, R. Tomioka and N. Srebro. Norm-based capacity control in "
+    "neural networks. COLT 2015. arXiv:1503.00036.",
 }

@@ -3,7 +3,8 @@
 Importing this package does not import torch; :func:`summarise` does.
 """
 
-from ncbounds.network.chain import AffineLayer, Network
+from ncbounds.network.affine import AffineLayer
+from ncbounds.network.chain import Network
 from ncbounds.network.summary import summarise
 
 __all__ = ["AffineLayer", "Network", "summarise"]

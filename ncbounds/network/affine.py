@@ -109,7 +109,8 @@ class AffineLayer:
     def __call__(self, u: Images) -> Images:
         """Affine map of a batch (n, C_in, h, w), without the steps, in the batch's precision."""
         n, (c_out, h, w), g = len(u), self.out_shape, self.groups
-        weight = self.weight.astype(u.dtype, copy=False)
+        weight: Images = self.weight.astype(u.dtype, copy=False)
+        out: Images
         if self.single and g == 1:
             out = (u[:, :, 0, 0] @ weight[:, :, 0, 0].T)[:, :, None, None]
         else:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import Floats
+from ncbounds.linear_head import Floats, Ints
 from ncbounds.network.affine import AffineLayer
 from ncbounds.network.norms import operator_norm
 from ncbounds.network.steps import Images, Step
@@ -118,10 +118,17 @@ class Network:
             batch = step(batch)
         return batch
 
+    def first_inputs(self, rows: Ints) -> Images:
+        """Inputs u_0 of some rows, in float32."""
+        return self.start(as_images(self.inputs[rows].astype(np.float32)))
+
     def logits(self, batch: Images, layers: tuple[AffineLayer, ...] | None = None) -> Images:
         """Logits (n, C) of a batch, with other weights if ``layers`` are given."""
-        u = self.start(as_images(batch))
-        for layer in self.layers if layers is None else layers:
+        return self.logits_from(self.start(as_images(batch)), layers or self.layers)
+
+    def logits_from(self, u: Images, layers: tuple[AffineLayer, ...]) -> Images:
+        """Logits (n, C) of inputs u_0."""
+        for layer in layers:
             u = after(layer, u)
         return u.reshape(len(u), -1)
 

@@ -91,7 +91,8 @@ def _walk(graph: fx.GraphModule, shapes: dict[fx.Node, tuple[int, ...]]) -> list
     inputs = [n for n in graph.graph.nodes if n.op == "placeholder"]
     if len(inputs) != 1:
         raise NotCovered(f"the network takes {len(inputs)} inputs; a chain takes one tensor")
-    current, links = inputs[0], []
+    current = inputs[0]
+    links: list[Link] = []
     for node in graph.graph.nodes:
         if node.op == "placeholder" or _is_about_shapes(node, shapes):
             continue

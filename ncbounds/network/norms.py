@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from ncbounds.linear_head import Floats
 from ncbounds.network.affine import AffineLayer
@@ -96,9 +97,17 @@ def kernel_21_norm(kernel: Floats) -> float:
     return float(np.sqrt((kernel**2).sum(axis=1)).sum()) * INFLATION
 
 
-def augmented_matrix(layer: AffineLayer, last: bool) -> Floats:
-    """``[[A, b], [0, 1]]`` of a layer on one position, or ``[A, b]`` for the last one."""
-    a = dense_matrix(layer)
-    b = np.zeros(len(a)) if layer.bias is None else layer.bias
-    top = np.column_stack([a, b])
+def augmented_matrix(weight: Floats, bias: Floats | None, groups: int, last: bool) -> Floats:
+    """``[[A, b], [0, 1]]`` of a map of one position, or ``[A, b]`` for the last one.
+
+    ``weight`` has shape (C_out, C_in / groups, 1, 1).
+    """
+    blocks = np.split(weight[:, :, 0, 0], groups)
+    a = linalg.block_diag(*blocks) if groups > 1 else blocks[0]
+    top = np.column_stack([a, np.zeros(len(a)) if bias is None else bias])
     return top if last else np.vstack([top, np.r_[np.zeros(a.shape[1]), 1.0]])
+
+
+def matrix_norm(matrix: Floats) -> float:
+    """Upper bound of the operator norm of a matrix."""
+    return _largest_singular_value(matrix) * INFLATION

@@ -90,7 +90,8 @@ class MaxPool:
             for i in range(self.kernel[0])
             for j in range(self.kernel[1])
         ]
-        return np.maximum.reduce(taps)
+        largest: Images = np.maximum.reduce(taps)
+        return largest
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,8 @@ class Sample:
     module_disagreements : int or None
         Rows where the module's own argmax differs from that of the float64 head.
     classes : int
-        Number of classes that labels are counted over.
+        Number of classes that labels are counted over. It has to cover every label that the law
+        can produce, drawn or not: rows that add up or compare class bounds count over it.
     """
 
     features: NDArray[Any]
@@ -148,6 +149,14 @@ class Sample:
         f = np.asarray(self.features, dtype=np.float64)
         norms: Floats = np.sqrt(np.einsum("ij,ij->i", f, f))
         return norms
+
+    @cached_property
+    def distinct_points(self) -> NDArray[np.uint64]:
+        """Sorted 64-bit hashes of the distinct feature rows."""
+        bits = np.ascontiguousarray(self.features, dtype=np.float64).view(np.uint64)
+        odd = np.random.default_rng(0).integers(1, 2**63, bits.shape[1], dtype=np.uint64)
+        odd |= np.uint64(1)
+        return np.unique(((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1, dtype=np.uint64))
 
     @cached_property
     def moments(self) -> "ClassMoments":

@@ -380,7 +380,7 @@ def test_search_is_near_the_best_of_a_dense_grid(noise, constant):
         shares=np.array([[projected(r, p, k, index, z) for k in r.kappas] for p in kinds]),
         lost=0.0,
     )
-    middle = gs.start_scale(r)
+    middle = int(np.argmin(cost.typical))
     near = [k for k in range(middle - 1, middle + 2) if 0 <= k < len(r.kappas)]
     grid = np.array(
         [

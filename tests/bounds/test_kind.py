@@ -262,3 +262,13 @@ def test_a_selected_part_of_a_sample_is_no_certificate():
     right = whole.take(np.flatnonzero(whole.margins(HEAD) > 0))
     assert kind(get("binomial"), evidence(whole)) == "certificate"
     assert kind(get("binomial"), evidence(right)) == "plug-in"
+
+
+@pytest.mark.parametrize("silent", ["fit", "holdout"])
+def test_groups_that_are_declared_on_one_side_only(silent):
+    groups = {"groups": np.arange(6)}
+    held = sample("holdout", **({} if silent == "holdout" else groups))
+    trained = sample("fit", **({} if silent == "fit" else groups))
+    row = made()(evidence(held, trained))
+    assert row.kind == "plug-in"
+    assert f"groups are declared, but not for {silent}" in row.reasons

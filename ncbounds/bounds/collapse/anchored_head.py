@@ -148,6 +148,9 @@ def _gibbs(view: View, b: Sample, fixed: Anchor, along: float) -> Floats:
     keep = np.flatnonzero(rays.usable)
     length = rays.lengths(fixed.kappa)[keep]
     loss = np.ones(b.n)
-    gaps = rays.gaps(keep) * (along / (fixed.noise * length))[:, None]
-    loss[keep] = gaussian_loss(gaps - fixed.theta)
+    t = rays.gaps(keep) * (along / (fixed.noise * length))[:, None] - fixed.theta
+    # lowered by what products of length d + 1 may have lost; the loss decreases in t
+    lost_digits = 8.0 * np.finfo(np.float64).eps * (rays.dim + rays.classes)
+    t -= lost_digits * (np.abs(t) + along * rays.size(fixed.kappa) / fixed.noise + fixed.theta)
+    loss[keep] = gaussian_loss(t)
     return loss

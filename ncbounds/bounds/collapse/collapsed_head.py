@@ -83,13 +83,10 @@ def collapsed_head(view: View, delta: float) -> Outcome:
             weights=weights,
         )
     with np.errstate(invalid="ignore", over="ignore"):
-        rays = Rays.of(
-            project(sample.features, q, basis),
-            sample.labels,
-            restricted.logits(sample.features),
-            head.weight @ basis,
-            head.bias + head.weight @ q,
-        )
+        # logits from the projected points: at a large offset more accurate than from the features
+        points = project(sample.features, q, basis)
+        weight, bias = head.weight @ basis, head.bias + head.weight @ q
+        rays = Rays.of(points, sample.labels, points @ weight.T + bias, weight, bias)
     found = gaussian_head_value(rays, delta)
     return Outcome(
         value=found.value,

@@ -21,6 +21,7 @@ SEED = 75
     role="holdout",
     target="unseen-classes",
     requires=("fit",),
+    optional=("head_sample",),
     also_fit=False,
     variants=({"k": WAYS, "m": SHOTS},),
     assumptions=("the classes are independent draws from a population of classes",),
@@ -31,7 +32,7 @@ SEED = 75
 def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> Outcome:
     r"""Bound the k-way m-shot error of nearest class mean on classes from the same population.
 
-    Of the held-out classes, l have at least m + 1 points and no point in the ``fit`` sample. A
+    Of the held-out classes, l have at least m + 1 points and no point in the ``fit`` or ``head`` sample. A
     replicate permutes them and cuts them into :math:`\lfloor l/k \rfloor` disjoint groups; a
     group's loss is the average over its k classes of the share of non-shot points that are not
     strictly nearest to their own class's mean of m shots among the k means. With :math:`\bar U` the
@@ -70,8 +71,10 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
             value=np.nan, n=0, reasons=("the fit sample itself holds no unseen classes",)
         )
     seen = np.zeros(len(sample.counts), dtype=bool)
-    known = view.fit.counts[: len(seen)]
-    seen[: len(known)] = known > 0
+    for used in (view.fit, view.head_sample):
+        if used is not None:
+            known = used.counts[: len(seen)]
+            seen[: len(known)] |= known > 0
     new = np.flatnonzero(~seen & (sample.counts > 0))
     usable = new[sample.counts[new] >= m + 1]
     groups = len(usable) // k
@@ -94,7 +97,7 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
         value=value,
         n=groups,
         terms={"empirical": mean, "confidence": value - mean},
-        reasons=(f"{len(usable)} classes that are not in the fit sample",),
+        reasons=(f"{len(usable)} classes that are in neither fit nor head",),
         details=details,
     )
 

@@ -39,8 +39,8 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
     .. math::
         R \le \sum_c \frac{n_c}{n} p_c + \tau \max_c p_c, \qquad
         \delta_p = \frac{0.9\,\delta}{C (C - 1)},
-        \qquad \tau = \frac12 \Big[\sqrt{\tfrac{C-1}{n}}
-        + \sqrt{\tfrac{2 \ln(10/\delta)}{n}}\Big] .
+        \qquad \tau = \min\Big(1, \frac12 \Big[\sqrt{\tfrac{C-1}{n}}
+        + \sqrt{\tfrac{2 \ln(10/\delta)}{n}}\Big]\Big) .
 
     Shapes: logits (n, C), labels (n,); per class a mean and a variance of each of the C - 1
     margins.

@@ -48,8 +48,10 @@ def minimax_head(view: View, delta: float) -> Outcome:
     Source: Lanckriet et al. 2002 [1]_ for two classes; recheck by the two-moment bound [2]_ .
 
     When vacuous: with few points per class the fitted moments are too good; with many classes as
-    ``two_moment_tight``. It is undefined if a class has fewer than two points or a non-finite
-    feature, or if no linear head separates the class means. It takes seconds, not milliseconds.
+    ``two_moment_tight``. It looks at the worst pair of classes and not at the average, so where
+    classes overlap its value can exceed that of the saved head. It is undefined if a class has
+    fewer than two points or a non-finite feature, or if no linear head separates the class means.
+    It takes seconds, not milliseconds.
 
     Notes
     -----

@@ -42,7 +42,7 @@ class Encoder:
         """
         length = max(0, (self._scale.bit_length() - self._width.bit_length() - 1) // 8)
         while True:
-            cells = 256**length
+            cells = 1 << 8 * length
             cell = -(-self._low * cells // self._scale)
             if (cell + 1) * self._scale <= (self._low + self._width) * cells:
                 return cell.to_bytes(length, "big")

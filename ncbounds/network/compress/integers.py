@@ -28,7 +28,7 @@ BIAS = UNIT // 4
 HEAD_SCALE = 16
 HEAD_BIAS = HEAD_SCALE * BIAS
 _EXACT = float(1 << 53)
-_CHUNK = 512
+_CHUNK = 32
 
 
 def logits(network: "Network", images: NDArray[np.uint8]) -> Values:
@@ -122,11 +122,13 @@ def _convolve(x: Values, weight: Values, stride: int) -> Values:
     pad = side // 2
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     rows, columns = -(-x.shape[2] // stride), -(-x.shape[3] // stride)
-    out = np.zeros((outputs, x.shape[1] * rows * columns))
+    columns_of = np.empty((inputs, side, side, x.shape[1], rows, columns))
     for i in range(side):
         for j in range(side):
-            part = padded[:, :, i : i + x.shape[2] : stride, j : j + x.shape[3] : stride]
-            out += weight[:, :, i, j] @ part.reshape(inputs, -1)
+            columns_of[:, i, j] = padded[
+                :, :, i : i + x.shape[2] : stride, j : j + x.shape[3] : stride
+            ]
+    out = weight.reshape(outputs, -1) @ columns_of.reshape(inputs * side * side, -1)
     return out.reshape(outputs, x.shape[1], rows, columns)
 
 

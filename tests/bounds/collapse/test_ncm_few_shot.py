@@ -152,7 +152,7 @@ def test_plug_in_moments_are_those_of_the_empirical_law(m):
 
 
 def test_corrected_variance_is_unbiased_for_a_skewed_law():
-    """6,000 samples of five points: the mean of estimates within 5 standard errors."""
+    """3,000 samples of five points: the mean of estimates within 5 standard errors."""
     from ncbounds.geometry.unbiased import corrected
     from ncbounds.samples.fewshot_moments import pairwise_moments
     from ncbounds.samples.moments import class_moments
@@ -162,7 +162,7 @@ def test_corrected_variance_is_unbiased_for_a_skewed_law():
     truth = exact(laws)
     y = np.repeat([0, 1], 5)
     found = []
-    for _ in range(6000):
+    for _ in range(3000):
         f = np.concatenate([draw(law, 5, rng) for law in laws])
         p = corrected(pairwise_moments(f, y, class_moments(f, y, 2)))
         found.append([gap_variance(p, 5)[0, 1], gap_variance(p, 5)[1, 0], gap_mean(p, 5)[0, 1]])

@@ -62,6 +62,10 @@ def test_labels_that_the_law_can_produce_share_delta():
     wider = evidence(sample.features, sample.labels, ev.head.weight, ev.head.bias, classes=5)
     narrow, wide = gaussian_tolerance(ev), gaussian_tolerance(wider)
     assert wide.value > narrow.value
+    pair = 0.9 * 0.05 / (5 * 4)
+    for c, m in enumerate(slow_moments(ev)):
+        expected = sum(slow_limit(m[:, j], pair) for j in range(2))
+        assert wide.details["per class"][c] == pytest.approx(min(1.0, expected), rel=1e-6)
     # a class that was not drawn may be all errors: the frequency term counts it fully
     assert wide.terms["class frequencies"] > 0.05
     np.testing.assert_array_equal(wide.details["per class"][3:], 1.0)

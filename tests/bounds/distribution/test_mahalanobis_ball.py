@@ -25,6 +25,10 @@ def test_rank_is_limited_by_rivals_dimension_and_points(dim, n, rank, rng):
     np.testing.assert_allclose(mahalanobis_ball(ev).details["per class"], expected, rtol=1e-9)
 
 
+def test_a_class_counts_as_one_at_most(rng):
+    assert mahalanobis_ball(simplex(rng, 9, 2)).value == 1.0
+
+
 def test_any_rival_ahead_makes_the_class_one():
     good = np.array([[5.0, 5.0], [5.1, 5.2], [4.9, 5.1]])
     bad = good - np.array([9.0, 0.0])

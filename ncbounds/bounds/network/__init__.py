@@ -1,0 +1,26 @@
+"""Bounds of the network family: the whole network, from its training sample."""
+
+from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.network.distance_to_initialisation import distance_to_initialisation
+from ncbounds.bounds.network.excess_capacity_conv import excess_capacity_conv
+from ncbounds.bounds.network.frobenius_peeling import frobenius_peeling
+from ncbounds.bounds.network.frobenius_product import frobenius_product
+from ncbounds.bounds.network.pac_bayes_flatness import pac_bayes_flatness
+from ncbounds.bounds.network.parameter_cover import parameter_cover
+from ncbounds.bounds.network.path_norm import path_norm
+from ncbounds.bounds.network.spectral_complexity import spectral_complexity
+from ncbounds.bounds.network.spectral_margin import spectral_margin
+from ncbounds.bounds.network.spectral_product import spectral_product
+
+BOUNDS: tuple[Bound, ...] = (
+    parameter_cover,
+    excess_capacity_conv,
+    spectral_margin,
+    frobenius_peeling,
+    spectral_product,
+    spectral_complexity,
+    frobenius_product,
+    path_norm,
+    distance_to_initialisation,
+    pac_bayes_flatness,
+)

@@ -1,0 +1,24 @@
+"""The margin that measures of the family divide by."""
+
+import numpy as np
+
+from ncbounds.bounds._bound import Outcome, View
+from ncbounds.bounds.network._read import undefined
+
+#: Share of training points whose margin may be smaller.
+SHARE = 0.1
+
+
+def margin_of(view: View) -> float:
+    """Tenth percentile of the margins, with its sign; an error's margin is not made positive."""
+    return float(np.quantile(view.margins, SHARE, method="lower"))
+
+
+def per_margin(view: View, size: float, details: dict[str, object]) -> Outcome:
+    """Return ``size / margin``; undefined where the margin is not positive."""
+    gamma = margin_of(view)
+    if not gamma > 0:
+        return undefined(view, f"the tenth percentile of the margins is {gamma:.3g}, not positive")
+    if not np.isfinite(size):
+        return undefined(view, "a norm is not finite")
+    return Outcome(value=size / gamma, n=view.sample.n, details={**details, "margin": gamma})

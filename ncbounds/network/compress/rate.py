@@ -1,0 +1,88 @@
+"""Code length as a smooth function of the latents, for the search only."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .codeword import Network
+from .student import Student
+from .weights import BLEND, LARGEST
+
+
+def tensor_costs(codes: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+    """Bits of a 0 and of a non-zero (without sign and size) at every place of one tensor.
+
+    ``sizes`` is not read for biases; the blend is that of the code, with the final counts.
+    """
+    nonzero = (codes != 0).double()
+    count, total = nonzero.numel(), float(nonzero.sum())
+    own = (total + 0.5) / (count + 1)
+    if codes.ndim < 3:
+        likely = torch.full_like(nonzero, own)
+    else:
+        near = torch.zeros_like(nonzero)
+        far = 0.0
+        for axis in range(3):
+            others = tuple(i for i in range(3) if i != axis)
+            near = near + nonzero.sum(dim=others, keepdim=True)
+            far += count / codes.shape[axis]
+        likely = (BLEND * own + near) / (BLEND + far)
+    likely = likely.clamp(1e-3, 1 - 1e-3)
+    return -torch.log2(1 - likely), -torch.log2(likely)
+
+
+def size_costs(codes: list[Tensor]) -> list[float]:
+    """Bits of sign and size of a code of absolute value 1, 2, ... under the current counts."""
+    sizes = torch.cat([c.flatten().abs() for c in codes])
+    sizes = sizes[sizes > 0]
+    costs, paid = [], 1.0
+    for size in range(1, LARGEST + 1):
+        at_least = float((sizes >= size).sum()) if size <= 3 else float((sizes >= 3).sum())
+        above = float((sizes > size).sum()) if size < 3 else float((sizes > 3).sum())
+        p = (above + 0.5) / (at_least + 1)
+        costs.append(paid - math.log2(1 - p))
+        paid -= math.log2(p)
+    return costs
+
+
+class Rate:
+    """Penalty in bits, linear between neighbouring integers; refresh it now and then."""
+
+    def __init__(self, student: Student) -> None:
+        self.refresh(student)
+
+    def refresh(self, student: Student) -> None:
+        """Take the counts of the student's present codes."""
+        codes = student.codes()
+        self.sizes = torch.tensor(size_costs(codes), dtype=torch.float32)
+        self.costs = [tuple(c.float() for c in tensor_costs(code, self.sizes)) for code in codes]
+
+    def bits(self, student: Student) -> Tensor:
+        """Interpolated bits of all latents, with gradient."""
+        total = torch.zeros(())
+        for p, (zero, one), kept in zip(
+            student.all_latents(), self.costs, student.kept, strict=True
+        ):
+            size = p.abs()
+            first = zero + (one + self.sizes[0] - zero) * size
+            beyond = self.sizes[0] + (self.sizes[1] - self.sizes[0]) * (size - 1) + one
+            total = total + (torch.where(size < 1, first, beyond) * kept).sum()
+        return total
+
+
+    def places(self, student: Student) -> list[tuple[Tensor, Tensor]]:
+        """Beside each latent: bits of the present codes, and bits that a 0 would save."""
+        found = []
+        for code, (zero, one) in zip(student.codes(), self.costs, strict=True):
+            size = code.abs().long()
+            full = one + self.sizes[(size - 1).clamp_min(0)]
+            length = torch.where(size > 0, full, zero)
+            found.append((length, torch.where(size > 0, full - zero, 0.0)))
+        return found
+
+
+def nonzeros(network: Network) -> int:
+    """Number of codes that are not 0."""
+    return int(sum(np.count_nonzero(c) for c in (*network.codes, *network.biases)))

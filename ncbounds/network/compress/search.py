@@ -1,0 +1,378 @@
+"""The search for a short code word: distil, quantise, prune along a path, cool, keep the best.
+
+Nothing here proves anything; the certificate is computed from the bytes that are found. The plan is
+a list of stages, each a number of epochs, so that an interrupted search goes on where it stood.
+"""
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from .certificate import certify, occam_upper
+from .codeword import encode
+from .grammar import Architecture
+from .integers import as_images
+from .rate import Rate, nonzeros
+from .student import Student, prepare, student_logits
+
+#: Steps between two refreshes of the penalty's counts.
+_REFRESH = 10
+#: Running means of flips and codes: weight of the newest step.
+_NEWEST = 0.02
+TEMPERATURE = 2.0
+#: Weight of one bit beside the loss, while a stage has a target.
+PENALTY = 2e-5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training.
+
+    Attributes
+    ----------
+    name : str
+    epochs : int
+    rates : (float, float)
+        Learning rate at its two ends (cosine between them).
+    rounding : bool
+    target : float or None
+        Bits to come down to: the codes that matter least are set to 0 along the way, under a
+        penalty; they may come back. None: no penalty.
+    fix : bool
+        Keep the present zeros and let nothing else become 0 by penalty.
+    freeze : (float, float) or None
+        Share of steps with a flip above which a code is held at its running mode, at both ends.
+    bounded : float
+        Weight of a bounded loss near the end, between 0 and 1.
+    """
+
+    name: str
+    epochs: int
+    rates: tuple[float, float]
+    rounding: bool = True
+    target: float | None = None
+    fix: bool = False
+    freeze: tuple[float, float] | None = None
+    bounded: float = 0.0
+
+
+@dataclass
+class Point:
+    """One place on the curve of bits, errors and bounds."""
+
+    stage: str
+    epoch: int
+    bits: int
+    errors: int
+    bound: float
+    nonzeros: int
+    seconds: float
+
+
+@dataclass
+class State:
+    """Where a search stands; saved after every epoch."""
+
+    stage: int = 0
+    epoch: int = 0
+    start: float = 0.0
+    seconds: float = 0.0
+    best: float = math.inf
+    curve: list[Point] = field(default_factory=list)
+
+
+def plan(epochs: int, targets: tuple[float, ...]) -> list[Stage]:
+    """Stages of a search of about ``epochs`` epochs that visits ``targets`` bits, in order.
+
+    Half of the epochs go to the first target, the rest in equal parts to the others.
+    """
+    share = [epochs * (0.5 if i == 0 else 0.5 / max(1, len(targets) - 1)) for i in range(9)]
+    stages = [Stage("real", max(1, round(0.12 * share[0])), (1e-2, 1e-2), rounding=False)]
+    for i, bits in enumerate(targets):
+        parts = (0.48, 0.4) if i == 0 else (0.4, 0.6)
+        down, cool = (max(1, round(part * share[i])) for part in parts)
+        stages.append(Stage(f"down {bits:.0f}", down, (1e-2, 5e-3), target=bits))
+        stages.append(
+            Stage(
+                f"cool {bits:.0f}", cool, (5e-3, 1e-4), fix=True, freeze=(0.2, 0.01), bounded=0.5
+            )
+        )
+    return stages
+
+
+class Search:
+    """A search in a folder; :meth:`run` returns when the plan is done or it is interrupted.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    images, labels : uint8 array (n, height, width) or (n, channels, h, w), integer array (n,)
+        The training sample.
+    teacher : float array (n, classes)
+        The saved network's logits on it.
+    folder : Path
+        ``network.ncz``, ``certificate.json``, ``curve.csv`` and the state go here.
+    stages : list of Stage
+    seed, batch : int
+    delta : float
+    report : callable
+        Given a line of progress now and then.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        images: NDArray[np.uint8],
+        labels: NDArray[Any],
+        teacher: NDArray[Any],
+        folder: Path,
+        stages: list[Stage],
+        *,
+        seed: int = 0,
+        batch: int = 128,
+        delta: float = 0.05,
+        report: Callable[[str], None] = print,
+    ) -> None:
+        self.images, self.folder, self.stages = as_images(images), folder, stages
+        self.labels = torch.from_numpy(np.asarray(labels, dtype=np.int64))
+        self.inputs = prepare(self.images, architecture)
+        self.classes = teacher.shape[1]
+        self.soft = functional.softmax(torch.from_numpy(teacher).float() / TEMPERATURE, dim=1)
+        self.student = Student(architecture, self.images.shape[1:], self.classes, seed)
+        self.batch, self.delta, self.seed, self.report = batch, delta, seed, report
+        self.state = State()
+        self._optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-2, betas=(0.9, 0.99))
+        self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
+        self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
+        self._asked_to_stop = False
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self, seconds: float = math.inf) -> State:
+        """Train until the plan is done, ``seconds`` have passed, or an interrupt arrives."""
+        self._resume()
+        end = time.monotonic() + seconds
+        before = signal.signal(signal.SIGINT, self._stop)
+        try:
+            while self.state.stage < len(self.stages):
+                if self._asked_to_stop or time.monotonic() > end:
+                    break
+                self._epoch()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return self.state
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._asked_to_stop = True
+        self.report("stopping after this epoch; the best code word is kept")
+
+    def _epoch(self) -> None:
+        began = time.process_time()
+        stage, state = self.stages[self.state.stage], self.state
+        if state.epoch == 0:
+            self._enter(stage)
+        self.student.rounding = stage.rounding
+        self.student.train()
+        generator = torch.Generator().manual_seed(
+            self.seed + 1009 * state.epoch + 99991 * state.stage
+        )
+        batches = torch.split(
+            torch.randperm(len(self.inputs), generator=generator), self.batch
+        )
+        self._rate = Rate(self.student)
+        for i, rows in enumerate(batches):
+            done = (state.epoch + i / len(batches)) / stage.epochs
+            self._step(stage, rows, done, refresh=i % _REFRESH == 0)
+        state.epoch += 1
+        if stage.rounding:
+            self._evaluate(stage, began)
+        else:
+            state.seconds += time.process_time() - began
+            self.report(f"{stage.name} {state.epoch}/{stage.epochs}  {state.seconds:.0f} s")
+        if state.epoch >= stage.epochs:
+            state.stage, state.epoch = state.stage + 1, 0
+        self._save()
+
+    def _enter(self, stage: Stage) -> None:
+        """Prepare masks and latents for a stage."""
+        student = self.student
+        first = self.state.stage == 0 or not self.stages[self.state.stage - 1].rounding
+        if stage.rounding and first:
+            with torch.no_grad():
+                for p in student.latents:
+                    p.mul_(0.9 / p.pow(2).mean().sqrt().clamp_min(1e-6))
+        codes = student.codes()
+        for i, p in enumerate(student.all_latents()):
+            student.frozen[i] = torch.full_like(p.data, torch.nan)
+            student.kept[i] = (codes[i] != 0).float() if stage.fix else torch.ones_like(p.data)
+            self._flips[i].zero_()
+            self._means[i].copy_(codes[i])
+        self._last = codes
+        self._optimizer.state.clear()
+        if stage.target is not None:
+            places = Rate(student).places(student)
+            self.state.start = sum(float(length.sum()) for length, _ in places)
+
+    def _step(self, stage: Stage, rows: Tensor, done: float, *, refresh: bool) -> None:
+        student = self.student
+        low, high = stage.rates[1], stage.rates[0]
+        self._optimizer.param_groups[0]["lr"] = (
+            low + (high - low) * (1 + math.cos(math.pi * done)) / 2
+        )
+        logits = student(self.inputs[rows])
+        bounded = stage.bounded * max(0.0, 2 * done - 1)
+        loss = distillation(logits, self.soft[rows], self.labels[rows], bounded)
+        if stage.target is not None:
+            if refresh:
+                self._rate.refresh(student)
+            loss = loss + PENALTY * self._rate.bits(student)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        if stage.target is not None and refresh:
+            self._trim(stage, done)
+        if stage.rounding:
+            self._watch(stage, done)
+
+    @torch.no_grad()
+    def _trim(self, stage: Stage, done: float) -> None:
+        """Set the least important codes to 0 while the length is above a line to the target.
+
+        Importance is the squared latent times the mean squared gradient (the diagonal of the
+        Fisher information), per bit that a 0 would save.
+        """
+        assert stage.target is not None
+        start = self.state.start
+        wanted = stage.target + (start - stage.target) * max(0.0, 1 - done / 0.8) ** 2
+        places = self._rate.places(self.student)
+        excess = sum(float(length.sum()) for length, _ in places) - wanted
+        if excess <= 0:
+            return
+        scores, saved = [], []
+        for p, (_, save) in zip(self.student.all_latents(), places, strict=True):
+            moment = self._optimizer.state[p]["exp_avg_sq"]
+            score = p.pow(2) * moment / save.clamp_min(0.5)
+            scores.append(torch.where(p.abs() >= 0.5, score, torch.inf).flatten())
+            saved.append(save.flatten())
+        order = torch.cat(scores).argsort()
+        total = torch.cat(saved)[order].cumsum(0)
+        cut = order[: int((total < excess).sum()) + 1]
+        chosen = torch.zeros(len(order), dtype=torch.bool)
+        chosen[cut] = True
+        parts = torch.split(chosen, [len(score) for score in scores])
+        for p, part in zip(self.student.all_latents(), parts, strict=True):
+            p[part.view_as(p)] *= 0.25
+
+    @torch.no_grad()
+    def _watch(self, stage: Stage, done: float) -> None:
+        """Follow codes that flip, and hold those that oscillate."""
+        student, codes = self.student, self.student.codes()
+        for i, code in enumerate(codes):
+            self._flips[i].lerp_((code != self._last[i]).float(), _NEWEST)
+            self._means[i].lerp_(code, _NEWEST)
+        self._last = codes
+        if stage.freeze is None:
+            return
+        limit = stage.freeze[1] + (stage.freeze[0] - stage.freeze[1]) * (1 - done) ** 2
+        for i, flips in enumerate(self._flips):
+            held = torch.isnan(student.frozen[i]) & (flips > limit)
+            student.frozen[i] = torch.where(held, self._means[i].round(), student.frozen[i])
+
+    def _evaluate(self, stage: Stage, began: float) -> None:
+        """Count errors as the torch form sees them; count exactly what looks better."""
+        state, network = self.state, self.student.network()
+        found = student_logits(self.student, self.inputs).argmax(1)
+        errors = int((found != self.labels).sum())
+        data = encode(network)
+        bound = occam_upper(errors, len(self.labels), 8 * len(data), self.delta)
+        state.seconds += time.process_time() - began
+        point = Point(
+            stage.name, state.epoch, 8 * len(data), errors, bound, nonzeros(network), state.seconds
+        )
+        state.curve.append(point)
+        if bound < state.best:
+            self._keep(data)
+        self.report(
+            f"{stage.name} {state.epoch}/{stage.epochs}  {point.bits} bits  "
+            f"{errors / len(self.labels):.4f} errors  bound {bound:.4f}  best {state.best:.4f}  "
+            f"{state.seconds:.0f} s"
+        )
+
+    def _keep(self, data: bytes) -> None:
+        """Put a code word on disk if its exact certificate is better."""
+        found = certify(
+            data, self.images, self.labels.numpy(), classes=self.classes, delta=self.delta
+        )
+        if found.value < self.state.best:
+            self.state.best = found.value
+            part = self.folder / "network.ncz.part"
+            part.write_bytes(data)
+            part.replace(self.folder / "network.ncz")
+            found.save(self.folder / "certificate.json")
+
+    def _save(self) -> None:
+        student = self.student
+        stored = {
+            "state": {**asdict(self.state), "curve": [asdict(p) for p in self.state.curve]},
+            "weights": student.state_dict(),
+            "kept": student.kept,
+            "frozen": student.frozen,
+            "flips": self._flips,
+            "means": self._means,
+            "optimizer": self._optimizer.state_dict(),
+            "stages": json.dumps([asdict(stage) for stage in self.stages]),
+        }
+        part = self.folder / "search.pt.part"
+        torch.save(stored, part)
+        part.replace(self.folder / "search.pt")
+        write_curve(self.folder / "curve.csv", self.state.curve)
+
+    def _resume(self) -> None:
+        path = self.folder / "search.pt"
+        if not path.exists():
+            return
+        stored = torch.load(path, weights_only=True)
+        if stored["stages"] != json.dumps([asdict(stage) for stage in self.stages]):
+            return  # another plan: its best code word is replaced only by a better one
+        curve = [Point(**point) for point in stored["state"].pop("curve")]
+        self.state = State(**stored["state"], curve=curve)
+        self.student.load_state_dict(stored["weights"])
+        self.student.kept, self.student.frozen = stored["kept"], stored["frozen"]
+        self._flips, self._means = stored["flips"], stored["means"]
+        self._optimizer.load_state_dict(stored["optimizer"])
+        self._last = self.student.codes()
+
+
+def distillation(logits: Tensor, soft: Tensor, labels: Tensor, bounded: float) -> Tensor:
+    """Mean of cross-entropy with labels and with a softened teacher, or a bounded loss."""
+    hard = functional.cross_entropy(logits, labels)
+    log_soft = functional.log_softmax(logits / TEMPERATURE, dim=1)
+    teach = -(soft * log_soft).sum(1).mean() * TEMPERATURE
+    loss = 0.5 * hard + 0.25 * teach
+    if bounded:
+        right = functional.softmax(logits, dim=1).gather(1, labels[:, None])
+        loss = (1 - bounded) * loss + bounded * 3.0 * (1 - right).mean()
+    return loss
+
+
+def write_curve(path: Path, curve: list[Point]) -> None:
+    """Write the curve as csv."""
+    names = list(Point.__annotations__)
+    lines = [",".join(names)]
+    for point in curve:
+        row = asdict(point)
+        lines.append(
+            ",".join(f"{row[k]:.6g}" if isinstance(row[k], float) else str(row[k]) for k in names)
+        )
+    path.write_text("\n".join(lines) + "\n")

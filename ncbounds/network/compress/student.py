@@ -1,0 +1,158 @@
+"""The network of a code word as a torch module with real latents behind its integer codes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .basis import patterns
+from .codeword import Network
+from .grammar import Architecture, Layer
+from .integers import BIAS, CEILING, UNIT, cell_ends
+from .weights import LARGEST
+
+_TINY = 1e-6
+
+
+class Student(nn.Module):
+    """Latents u whose rounded values are the codes; gradients pass the rounding unchanged.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    shape : (channels, height, width)
+    classes : int
+    seed : int
+
+    Attributes
+    ----------
+    latents, biases : nn.ParameterList
+        Shapes (outputs, inputs, modes) and (outputs,).
+    kept : list of Tensor
+        Beside each latent (kernels, then biases): 1 where the code may differ from 0.
+    frozen : list of Tensor
+        Beside each latent: nan, or the code that it is held at.
+    rounding : bool
+        Off while the latents are trained as real numbers.
+    """
+
+    def __init__(
+        self, architecture: Architecture, shape: tuple[int, int, int], classes: int, seed: int = 0
+    ) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.architecture, self.shape, self.classes = architecture, shape, classes
+        sizes = architecture.shapes(shape[0], classes)
+        self.latents = nn.ParameterList(
+            nn.Parameter(0.8 * torch.randn(size, generator=generator)) for size in sizes
+        )
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(size[0])) for size in sizes)
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.kept = [torch.ones_like(p.data) for p in self.all_latents()]
+        self.frozen = [torch.full_like(p.data, torch.nan) for p in self.all_latents()]
+        self.rounding = True
+        self._bases = [
+            torch.from_numpy(patterns(layer.kernel, layer.cut) / 4096.0).float()
+            for layer in architecture.layers
+        ]
+
+    def all_latents(self) -> Iterator[nn.Parameter]:
+        """Kernels, head, then biases."""
+        yield from self.latents
+        yield from self.biases
+
+    def codes(self) -> list[Tensor]:
+        """Integer codes beside each latent, as float tensors without gradient."""
+        return [
+            code_of(p.data, kept, frozen)
+            for p, kept, frozen in zip(self.all_latents(), self.kept, self.frozen, strict=True)
+        ]
+
+    def network(self) -> Network:
+        """What would be encoded now."""
+        codes = [c.numpy().astype(np.int64) for c in self.codes()]
+        half = len(self.latents)
+        return Network(
+            self.architecture, tuple(codes[:half]), tuple(codes[half:]), self.shape, self.classes
+        )
+
+    def load(self, network: Network) -> None:
+        """Set the latents to the codes of ``network`` (of the same architecture)."""
+        for p, codes in zip(self.all_latents(), (*network.codes, *network.biases), strict=True):
+            p.data.copy_(torch.from_numpy(codes.astype(np.float32)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (n, classes) of prepared images (see :func:`prepare`)."""
+        weights = [
+            self._weight(p, kept, frozen)
+            for p, kept, frozen in zip(self.all_latents(), self.kept, self.frozen, strict=True)
+        ]
+        half = len(self.latents)
+        a = self.architecture
+        for i, layer in enumerate(a.layers):
+            full = torch.einsum("oim,mab->oiab", weights[i], self._bases[i])
+            x = self._layer(layer, full, weights[half + i], x)
+        cells = _cells(x, a.grid)
+        if a.frame:
+            return cells * torch.exp(self.log_scale)
+        shift = weights[-1] * (BIAS / UNIT)
+        return (cells @ weights[half - 1][:, :, 0].T + shift) * torch.exp(self.log_scale)
+
+    def _weight(self, p: nn.Parameter, kept: Tensor, frozen: Tensor) -> Tensor:
+        if not self.rounding:
+            return p
+        return p * kept + (code_of(p.data, kept, frozen) - p.data * kept)
+
+    def _layer(self, layer: Layer, full: Tensor, biases: Tensor, x: Tensor) -> Tensor:
+        shift = (biases * (BIAS / UNIT))[:, None, None]
+        stride = 2 if layer.shrink == "stride" else 1
+        for _ in range(2 if layer.link == "twice" else 1):
+            z = _norm(
+                functional.conv2d(x, full, stride=stride, padding=layer.kernel // 2),
+                self.architecture,
+            )
+            z = z + shift
+            if layer.link == "residual":
+                z = z + x
+            z = z.abs() if layer.activation == "abs" else functional.relu(z)
+            x = z.clamp(max=CEILING / UNIT)
+        if layer.shrink == "pool" and min(x.shape[2:]) > 1:
+            x = functional.max_pool2d(x, 2)
+        return x
+
+
+def code_of(latent: Tensor, kept: Tensor, frozen: Tensor) -> Tensor:
+    """Integer codes of latents: rounded, 0 where not kept, held where frozen."""
+    rounded = torch.round(latent).clamp(-LARGEST, LARGEST) * kept
+    return torch.where(torch.isnan(frozen), rounded, frozen)
+
+
+def prepare(images: NDArray[np.uint8], architecture: Architecture) -> Tensor:
+    """Block means of images (n, channels, h, w) in the scale of the network's input."""
+    x = torch.from_numpy(images)
+    side = architecture.reduction
+    parts = [functional.avg_pool2d(part.float(), side) for part in torch.split(x, 8192)]
+    return torch.cat(parts) * (4.0 / UNIT)
+
+
+@torch.no_grad()
+def student_logits(student: Student, inputs: Tensor, batch: int = 1000) -> Tensor:
+    """Logits of all inputs, as the codes stand."""
+    student.eval()
+    return torch.cat([student(part) for part in torch.split(inputs, batch)])
+
+
+def _norm(z: Tensor, a: Architecture) -> Tensor:
+    axes = (1, 2, 3) if a.norm == "layer" else (2, 3)
+    if a.centred:
+        z = z - z.mean(dim=axes, keepdim=True)
+    return z / z.abs().mean(dim=axes, keepdim=True).clamp_min(_TINY)
+
+
+def _cells(x: Tensor, grid: int) -> Tensor:
+    rows, columns = cell_ends(x.shape[2], grid), cell_ends(x.shape[3], grid)
+    parts = [x[:, :, a:b, c:d].mean(dim=(2, 3)) for a, b in rows for c, d in columns]
+    return torch.stack(parts, dim=2).flatten(1)
