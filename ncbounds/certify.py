@@ -165,7 +165,7 @@ def held_out_worth(value: float, error: float, delta: float) -> float:
         if mean_binomial_upper(error, middle, delta) > value:
             low = middle
         else:
-            high = middle + 1
+            high = middle
     return float(high)
 
 

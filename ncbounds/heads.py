@@ -9,14 +9,15 @@ All of them leave out rows with a non-finite feature, and a class without a poin
 predicted (see :func:`never_predicted`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.errors import InvalidSample
+from ncbounds.errors import InvalidSample, ManifestError, UnknownName, suggest
 from ncbounds.linear_head import Floats, Ints, LinearHead
 
 #: Default L2 penalty of :func:`ridge` and :func:`logistic`, on scaled features.
@@ -131,6 +132,30 @@ def logistic(
 
 #: Procedures by name.
 PROCEDURES: dict[str, Procedure] = {"ncm": ncm, "ridge": ridge, "logistic": logistic}
+
+
+def named_procedure(settings: Mapping[str, Any]) -> Procedure:
+    """Procedure of a manifest's ``{name = "ridge", penalty = 0.01}``.
+
+    Raises
+    ------
+    UnknownName
+        If there is no procedure of that name.
+    ManifestError
+        If it does not take these settings.
+    """
+    rest = dict(settings)
+    name = rest.pop("name", None)
+    if name not in PROCEDURES:
+        raise UnknownName(f"no procedure {name!r}; {suggest(str(name), list(PROCEDURES))}")
+    found = PROCEDURES[name]
+    known = [p for p in signature(found).parameters if p not in ("features", "labels", "classes")]
+    for key, value in rest.items():
+        if key not in known:
+            raise ManifestError(f"procedure {name} takes {known or 'no settings'}, found {key!r}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+            raise ManifestError(f"procedure {name}: {key} needs a number >= 0, found {value!r}")
+    return partial(found, **rest) if rest else found
 
 
 def never_predicted(weight: Floats, bias: Floats, present: Ints, classes: int) -> LinearHead:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ncbounds.datasets import load_npz, noisy_labels, standardise
 from ncbounds.errors import DataError
 from ncbounds.evidence import Evidence
+from ncbounds.heads import named_procedure
 from ncbounds.linear_head import Ints
 from ncbounds.manifest import Entry, Task, row_ids
 from ncbounds.samples.roles import Role
@@ -107,6 +108,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         unlabelled=samples.get("unlabelled"),
         test=samples.get("test"),
         network=network,
+        procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=_priors(task, classifier.head.classes),
         checkpoint=entry.name,
         provenance={

@@ -37,7 +37,9 @@ class Entry:
     """One checkpoint: its file, task, architecture and which rows had which role.
 
     ``roles`` maps a role to row ranges such as ``"0:4000"`` or ``"0:500,900:1000"``;
-    ``selected_among`` maps a role to the number of candidates compared on it (1 if absent).
+    ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
+    ``procedure`` names how the head was fitted, with settings fixed before the head sample, e.g.
+    ``{name = "ridge", penalty = 0.01}``.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Entry:
     roles: Mapping[Role, str] = field(default_factory=dict)
     group: Mapping[str, Any] = field(default_factory=dict)
     selected_among: Mapping[Role, int] = field(default_factory=dict)
+    procedure: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
     for key, kind in {"file": str, "task": str, "model": str, "protocol": str}.items():
         if key in raw:
             _typed(raw[key], kind, f"{where} {key}")
-    for key in ("roles", "args", "group", "selected_among"):
+    for key in ("roles", "args", "group", "selected_among", "procedure"):
         _typed(raw.get(key, {}), dict, f"{where} {key}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")

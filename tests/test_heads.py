@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncbounds.errors import InvalidSample
-from ncbounds.heads import PROCEDURES, logistic, ncm, procedure_name, ridge
+from ncbounds.errors import InvalidSample, ManifestError, UnknownName
+from ncbounds.heads import PROCEDURES, logistic, named_procedure, ncm, procedure_name, ridge
 
 ALL = [ncm, ridge, logistic]
 
@@ -127,3 +127,18 @@ def test_collapsed_and_constant_features_do_no_harm(fit):
 def test_names():
     assert [procedure_name(p) for p in PROCEDURES.values()] == ["ncm", "ridge", "logistic"]
     assert procedure_name(partial(ridge, penalty=0.5)) == "ridge(penalty=0.5)"
+
+
+def test_procedures_by_name():
+    fit = named_procedure({"name": "ridge", "penalty": 0.01})
+    assert procedure_name(fit) == "ridge(penalty=0.01)"
+    assert named_procedure({"name": "ncm"}) is ncm
+    for settings, error, says in [
+        ({"name": "rigde"}, UnknownName, "did you mean 'ridge'"),
+        ({}, UnknownName, "no procedure None"),
+        ({"name": "ncm", "penalty": 1}, ManifestError, "takes no settings"),
+        ({"name": "ridge", "penalty": "x"}, ManifestError, "needs a number"),
+        ({"name": "ridge", "penalty": -1}, ManifestError, "needs a number"),
+    ]:
+        with pytest.raises(error, match=says):
+            named_procedure(settings)

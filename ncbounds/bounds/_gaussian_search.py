@@ -199,8 +199,9 @@ def _other_threshold(point: Floats, step: float, cost: Prices) -> Floats:
         if 0 <= there < len(cost.thetas):
             old, new = cost.thetas[here], cost.thetas[there]
             ratio = float(np.log(new / old)) if old > 0 and new > 0 else 0.0
-            for move in ((0.0, 0.0), (0.0, ratio), (-step, ratio), (step, ratio)):
-                out.append(point + np.array([0, 0, there - here, *move]))
+            for a in (-step, 0.0, step):
+                for b in (0.0, ratio):
+                    out.append(point + np.array([0, 0, there - here, a, b]))
     return np.array(out).reshape(-1, 5)
 
 

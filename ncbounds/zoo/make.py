@@ -4,14 +4,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ncbounds.errors import ManifestError
+from ncbounds.heads import named_procedure
 from ncbounds.zoo.layouts import LAYOUTS, read, write
 from ncbounds.zoo.manifest import backbone_of, file_name, roles
 from ncbounds.zoo.recipes import TASKS, Refit, Whole
-from ncbounds.zoo.refit import ESTIMATORS
 from ncbounds.zoo.train import (
     MOMENTUM,
     RATE,
@@ -88,12 +87,12 @@ def _make_refit(recipe: Refit, data: Path, folder: Path) -> dict[str, Any]:
     task = TASKS[backbone.task]
     inputs, labels = task_tensors(data, task)
     head = slice(*map(int, roles(recipe)["head"].split(":")))
-    fitted = ESTIMATORS[recipe.estimator](
+    fitted = named_procedure(recipe.procedure)(
         features(model, inputs[head]), labels[head].numpy(), CLASSES
     )
     state = model.state_dict()
-    for name, values in zip(("head.weight", "head.bias"), fitted):
-        state[name] = torch.from_numpy(np.ascontiguousarray(values))
+    state["head.weight"] = torch.from_numpy(fitted.weight.copy())
+    state["head.bias"] = torch.from_numpy(fitted.bias.copy())
     written, layout = folder / file_name(recipe), LAYOUTS[recipe.layout]
     write(state, written, layout, {"epoch": 0})
     stored = load_model(backbone, read(written, layout))

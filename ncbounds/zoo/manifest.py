@@ -73,6 +73,8 @@ def manifest(data: str) -> str:
             "roles": roles(recipe),
             "group": recipe.group,
         }
+        if isinstance(recipe, Refit):
+            entries["procedure"] = recipe.procedure
         tables.append(_table(f"checkpoints.{_string(recipe.name)}", entries))
     return "\n".join(tables)
 

@@ -65,6 +65,12 @@ class Refit:
     layout: str = "safetensors"
 
     @property
+    def procedure(self) -> dict[str, Setting]:
+        """How the head is fitted, as a manifest says it."""
+        name: dict[str, Setting] = {"name": self.estimator}
+        return name if self.estimator == "ncm" else name | {"penalty": PENALTY}
+
+    @property
     def group(self) -> dict[str, Setting]:
         """Block of the table, and what varies in it."""
         return {
@@ -74,6 +80,9 @@ class Refit:
             "n": self.n,
         }
 
+
+PENALTY = 0.01
+"""L2 penalty of refitted ridge and logistic heads, fixed a priori."""
 
 _LAYOUTS = {
     "mlp128x2-n500-z0": "state_dict",

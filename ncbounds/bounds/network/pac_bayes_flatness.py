@@ -8,7 +8,7 @@ import numpy as np
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import Floats, Ints
+from ncbounds.linear_head import Ints
 from ncbounds.network.affine import AffineLayer
 from ncbounds.network.chain import Network
 from ncbounds.network.steps import Images
@@ -70,7 +70,7 @@ def pac_bayes_flatness(view: View, delta: float) -> Outcome:
         needed = (clean - DROP) * DRAWS
         total = 0.0
         for done, e in enumerate(noise, 1):
-            total += _accuracy(network, u, labels, _moved(network, sigma, e))
+            total += _accuracy(network, u, labels, _moved(network, np.float32(sigma), e))
             if total >= needed or total + DRAWS - done < needed:  # the rest cannot change it
                 break
         return total >= needed
@@ -90,21 +90,24 @@ def _accuracy(network: Network, u: Images, labels: Ints, layers: tuple[AffineLay
     return float((logits.argmax(axis=1) == labels).mean())
 
 
-def _noise(network: Network, rng: np.random.Generator) -> list[tuple[Floats, Floats]]:
+def _noise(network: Network, rng: np.random.Generator) -> list[tuple[Images, Images]]:
     return [
-        (rng.standard_normal(layer.weight.shape), rng.standard_normal(len(layer.weight)))
+        (
+            rng.standard_normal(layer.weight.shape, dtype=np.float32),
+            rng.standard_normal(len(layer.weight), dtype=np.float32),
+        )
         for layer in network.layers
     ]
 
 
 def _moved(
-    network: Network, sigma: float, noise: list[tuple[Floats, Floats]]
+    network: Network, sigma: float, noise: list[tuple[Images, Images]]
 ) -> tuple[AffineLayer, ...]:
     return tuple(
         replace(
             layer,
-            weight=layer.weight + sigma * e,
-            bias=None if layer.bias is None else layer.bias + sigma * f,
+            weight=layer.weight.astype(np.float32) + sigma * e,
+            bias=None if layer.bias is None else layer.bias.astype(np.float32) + sigma * f,
         )
         for layer, (e, f) in zip(network.layers, noise, strict=True)
     )

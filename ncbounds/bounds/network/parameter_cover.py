@@ -1,7 +1,6 @@
 """A cover of all weights of a small network: the training sample's own guarantee."""
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -77,18 +76,12 @@ def cover(network: Network, h: list[GridPoint], s: list[GridPoint], a: list[Grid
 
 class _Row(NamedTuple):
     value: float
-    relaxed: float
     gamma: float
     bad: float
     nats: float
     pay: float
     per_layer: Floats
     h: list[GridPoint]
-
-    @property
-    def order(self) -> tuple[float, float]:
-        """Smaller is better; where values round to 1, by Pinsker's bound."""
-        return (self.value, self.relaxed)
 
 
 @bound(
@@ -165,11 +158,8 @@ def parameter_cover(view: View, delta: float) -> Outcome:
     s = all_rounded_up(network.operator_norms[1:])
     a = [rounded_up(_length(w, b)) for w, b in network.offsets()]
     n = view.sample.n
-    best = min(
-        (row for h in _lengths(network) for row in _rows(view, network, h, s, a, delta)),
-        key=lambda row: row.order,
-        default=None,
-    )
+    found = [_best(view, network, h, s, a, delta) for h in _lengths(network)]
+    best = min((row for row in found if row), key=lambda row: row.value, default=None)
     if best is None:
         return undefined(view, "no margin on the grid is positive and small enough to be used")
     wrong = float(view.wrong.mean())
@@ -213,31 +203,39 @@ def _lengths(network: Network) -> list[list[GridPoint]]:
     return found
 
 
-def _rows(
+def _best(
     view: View,
     network: Network,
     h: list[GridPoint],
     s: list[GridPoint],
     a: list[GridPoint],
     delta: float,
-) -> Iterator[_Row]:
-    """Values at all usable margins."""
+) -> _Row | None:
+    """Smallest value over all usable margins."""
     n, margins = view.sample.n, view.margins
     limits = np.array([p.value for p in h])[:, None] / INFLATION
-    long = ~(network.activation_norms <= limits).all(axis=0)  # a nan is long
-    finite = margins[np.isfinite(margins)]
+    short = (network.activation_norms <= limits).all(axis=0)  # a nan is not
+    good = np.sort(margins[short & np.isfinite(margins)])
     made = cover(network, h, s, a)
-    fixed = total_price([*h, *s, *a])
-    for k in margin_indices(float(finite.max(initial=0.0))):
-        gamma = grid_value(k)
-        if gamma > made.largest_margin:
-            continue
-        bad = float((long | ~(margins > gamma)).sum()) / n
-        sizes = made.log_size(gamma)
-        nats, pay = float(up(sizes.sum(), 64)), fixed + price(k)
-        budget = float(up((nats + pay + math.log(1.0 / delta)) / n, 8))
-        per_weight = sizes / made.parameters
-        relaxed = bad + math.sqrt(budget / 2.0)
-        yield _Row(
-            float(kl_upper(bad, budget)), relaxed, gamma, bad, nats, pay, per_weight, h
-        )
+    indices = [
+        k
+        for k in margin_indices(float(good.max(initial=0.0)))
+        if grid_value(k) <= made.largest_margin
+    ]
+    if not indices:
+        return None
+    gammas = np.array([grid_value(k) for k in indices])
+    pay = total_price([*h, *s, *a]) + np.array([price(k) for k in indices])
+    sizes = np.stack([made.log_size(gamma) for gamma in gammas])
+    nats = np.asarray(up(sizes.sum(axis=1), 64))
+    bad = (n - len(good) + np.searchsorted(good, gammas, side="right")) / n
+    budget = np.asarray(up((nats + pay + math.log(1.0 / delta)) / n, 8))
+    values = np.asarray(kl_upper(bad, budget))
+    # where values round to 1, the smallest by Pinsker's bound is shown
+    i = int(np.lexsort((bad + np.sqrt(budget), values))[0])
+    per_weight = sizes[i] / made.parameters
+    return _Row(
+        *map(float, (values[i], gammas[i], bad[i], nats[i], pay[i])),
+        per_layer=per_weight,
+        h=h,
+    )
