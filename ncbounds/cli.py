@@ -29,6 +29,8 @@ DataSpec = Annotated[
     str | None, typer.Option(help="FILE.py:FUNCTION that returns {role: (inputs, labels)}")
 ]
 
+IMAGES = "folder of Fashion-MNIST idx files, npz of 8-bit images, or FILE.py:FUNCTION"
+
 
 @app.command()
 def evaluate(
@@ -221,6 +223,64 @@ def report(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
         written = write_report(found, run)
         _show(found)
         typer.echo(f"written to {run}: {', '.join(written)}")
+
+
+@app.command()
+def compress(
+    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint file or folder")],
+    data: Annotated[str, typer.Option(help=IMAGES)],
+    out: Annotated[Path, typer.Option(help="folder for network.ncz and its certificate")],
+    budget: Annotated[str, typer.Option(help="time to search, such as 90s, 30m or 2h")] = "30m",
+    unlabelled: Annotated[
+        str | None, typer.Option(help="images without labels, of role unlabelled; as --data")
+    ] = None,
+    model: Spec = None,
+    args: Annotated[str, typer.Option(help="JSON arguments of a registered model")] = "{}",
+    rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
+    seed: Annotated[int, typer.Option(help="of the search")] = 0,
+    delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
+) -> None:
+    """Describe a classifier by a few hundred bytes, and certify it from its training sample."""
+    import json
+
+    with _user_errors():
+        from ncbounds.network.compress.checkpoint import compress_checkpoint
+        from ncbounds.network.compress.command import seconds_of, sentence
+        from ncbounds.network.compress.tasks import task_images
+
+        samples = {"fit": task_images(data, rows).get("fit")}
+        if unlabelled is not None:
+            samples["unlabelled"] = task_images(unlabelled).get("unlabelled")
+        found = compress_checkpoint(
+            checkpoint,
+            {role: images for role, images in samples.items() if images is not None},
+            out,
+            seconds=seconds_of(budget),
+            model=_model(model),
+            args=json.loads(args),
+            seed=seed,
+            delta=delta,
+            report=typer.echo,
+        )
+        typer.echo(sentence(found))
+
+
+@app.command()
+def verify(
+    codeword: Annotated[Path, typer.Argument(help="a code word, network.ncz")],
+    data: Annotated[str, typer.Option(help=IMAGES)],
+    rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
+    delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
+) -> None:
+    """Decode a code word, recount its errors and certify it; a file beside it is not trusted."""
+    with _user_errors():
+        from ncbounds.network.compress.command import recount, sentence
+        from ncbounds.network.compress.tasks import task_images
+
+        found, lines = recount(codeword, task_images(data, rows), delta)
+        typer.echo(sentence(found))
+        for line in lines:
+            typer.echo(line)
 
 
 def main() -> None:

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from ncbounds.bounds import _gaussian_search as gs
+from ncbounds.bounds._gaussian_estimate import LOG_MU, LOG_SIGMA, PROJECTOR, SCALE, THRESHOLD
 from ncbounds.bounds._gaussian_projectors import Projector, projected, projectors
+from ncbounds.bounds._gaussian_search import best_candidate
 from ncbounds.bounds._homogeneous import Rays
-from ncbounds.linear_head import Ints
 from ncbounds.numerics import down, gaussian_kl, gaussian_loss, kl_upper, ln_xi, up
 
 #: Thresholds in units of the prior noise; ln 13 is their price.
@@ -92,26 +92,13 @@ def gaussian_head_value(
 def best_posterior(rays: Rays, delta: float, thetas: tuple[float, ...] = THETAS) -> Posterior:
     """Search over projectors, scales, thresholds, mu and sigma on a subsample."""
     kinds = projectors(rays)
-    cost = gs.prices(
-        rays,
-        ranks=np.array([p.rank for p in kinds], dtype=np.float64),
-        whole=np.array([p.name == "all" for p in kinds]),
-        thetas=thetas,
-        delta=delta,
-    )
-    keep, scale = np.flatnonzero(rays.usable), int(np.argmin(cost.typical))
-    closest = rays.closest(keep) / rays.lengths(rays.kappas[scale])[keep]
-    order = keep[np.argsort(closest, kind="stable")]
-    found = gs.search(_subsample(rays, order, gs.COARSE_ROWS, kinds), cost)
-    fine = _subsample(rays, order, gs.FINE_ROWS, kinds)
-    found = found[np.argsort(gs.estimate(found, fine, cost), kind="stable")][:1]
-    best = gs.improve(found, fine, cost, step=0.05, stop=0.01, everything=False)[0]
+    best = best_candidate(rays, kinds, thetas, delta)
     return Posterior(
-        projector=kinds[int(best[gs.PROJECTOR])],
-        kappa=rays.kappas[int(best[gs.SCALE])],
-        theta=thetas[int(best[gs.THRESHOLD])],
-        mu=float(np.exp(best[gs.LOG_MU])),
-        sigma=float(np.exp(best[gs.LOG_SIGMA])),
+        projector=kinds[int(best[PROJECTOR])],
+        kappa=rays.kappas[int(best[SCALE])],
+        theta=thetas[int(best[THRESHOLD])],
+        mu=float(np.exp(best[LOG_MU])),
+        sigma=float(np.exp(best[LOG_SIGMA])),
     )
 
 
@@ -179,16 +166,3 @@ def gibbs_loss(rays: Rays, q: Posterior) -> float:
         t -= lost_digits * (np.abs(t) / q.sigma**2 + q.mu + q.theta / q.sigma)
         losses.extend(gaussian_loss(t).tolist())
     return min(1.0, float(up(math.fsum(losses) / rays.n, 2)))
-
-
-def _subsample(rays: Rays, order: Ints, m: int, kinds: list[Projector]) -> gs.Subsample:
-    index, weights = gs.spread(order, m)
-    z = rays.coordinates(index)
-    shares = [[projected(rays, p, k, index, z) for k in rays.kappas] for p in kinds]
-    return gs.Subsample(
-        weights=weights,
-        gaps=rays.gaps(index),
-        squares=rays.squares[index],
-        shares=np.array(shares),
-        lost=1.0 - len(order) / rays.n,
-    )

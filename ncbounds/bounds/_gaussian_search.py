@@ -4,134 +4,42 @@ The certificate holds for every posterior at once, so whatever is found here is 
 reported point is evaluated on all rows, by :mod:`ncbounds.bounds._gaussian_engine`.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy import special
 
+from ncbounds.bounds._gaussian_estimate import (
+    LOG_SIGMA,
+    SCALE,
+    THRESHOLD,
+    Prices,
+    Subsample,
+    estimate,
+    prices,
+    subsample,
+)
+from ncbounds.bounds._gaussian_projectors import Projector
 from ncbounds.bounds._homogeneous import Rays
-from ncbounds.linear_head import Floats, Ints
-from ncbounds.numerics import gaussian_loss_fast, kl_upper, ln_xi
+from ncbounds.linear_head import Floats
 
 #: Rows that the first search and the final polish look at.
 COARSE_ROWS, FINE_ROWS = 64, 320
-#: Numbers per evaluated batch of gaps.
-BATCH = 2_000_000
 #: Smallest noise that is tried; below it rounding of the projected lengths would show.
 LEAST_SIGMA = 1e-3
 ROUNDS = 40
-
-#: Columns of a candidate: projector, scale, threshold (indices), log mu, log sigma.
-PROJECTOR, SCALE, THRESHOLD, LOG_MU, LOG_SIGMA = range(5)
 _STENCIL = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if (a, b) != (0, 0)]
 
 
-@dataclass(frozen=True, eq=False)
-class Subsample:
-    """Rows with weights that add up to 1, the ones with small margins drawn more densely.
-
-    Attributes
-    ----------
-    weights : array of shape (m,)
-    gaps : array of shape (m, C-1)
-    squares : array of shape (m,)
-        ``||f - q||^2``.
-    shares : array of shape (projectors, scales, m)
-        ``||Pi psi||^2``.
-    lost : float
-        Weight of the rows whose loss is 1 whatever the posterior.
-    """
-
-    weights: Floats
-    gaps: Floats
-    squares: Floats
-    shares: Floats
-    lost: float
-
-
-@dataclass(frozen=True, eq=False)
-class Prices:
-    """What a candidate costs besides its loss.
-
-    Attributes
-    ----------
-    sizes, kappas, typical : array of shape (scales,)
-        ``||V||``, the scale, and ``||V||`` times the root mean square of ``||psi||``.
-    ranks : array of shape (projectors,)
-    whole : boolean array of shape (projectors,)
-        Which projector is the identity.
-    thetas : array of shape (thresholds,)
-    fixed : float
-        ``ln(|Theta| |K| xi(n) / delta)``.
-    n, classes : int
-    """
-
-    sizes: Floats
-    kappas: Floats
-    typical: Floats
-    ranks: Floats
-    whole: np.ndarray
-    thetas: Floats
-    fixed: float
-    n: int
-    classes: int
-
-
-def prices(
-    rays: Rays, ranks: Floats, whole: np.ndarray, thetas: tuple[float, ...], delta: float
-) -> Prices:
-    """Collect the prices of every candidate for ``rays``."""
-    choices = len(thetas) * len(rays.kappas)
-    sizes, kappas = np.array([rays.size(k) for k in rays.kappas]), np.array(rays.kappas)
-    length = np.mean(rays.squares[rays.usable])
-    return Prices(
-        sizes=sizes,
-        kappas=kappas,
-        typical=sizes * np.sqrt(length + np.square(kappas)),
-        ranks=ranks,
-        whole=whole,
-        thetas=np.array(thetas),
-        fixed=float(np.log(choices / delta)) + ln_xi(rays.n),
-        n=rays.n,
-        classes=rays.classes,
-    )
-
-
-def spread(order: Ints, m: int) -> tuple[Ints, Floats]:
-    """Pick m of ``order`` at the squares of an even grid; weights are the shares they stand for."""
-    if len(order) <= m:
-        return order, np.full(len(order), 1.0 / max(len(order), 1))
-    edges = np.square(np.linspace(0.0, 1.0, m + 1))
-    middle = 0.5 * (edges[1:] + edges[:-1]) * len(order)
-    return order[middle.astype(np.int64)], np.diff(edges)
-
-
-def estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
-    """Value of candidates of shape (c, 5) on the subsample, about 1e-7; shape (c,)."""
-    out = np.empty(len(points))
-    step = max(1, BATCH // max(1, sub.gaps.size))
-    for i in range(0, len(points), step):
-        out[i : i + step] = _estimate(points[i : i + step], sub, cost)
-    return out
-
-
-def _estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
-    pi, scale, threshold = points[:, :3].astype(np.int64).T
-    mu, sigma = np.exp(points[:, LOG_MU:]).T
-    theta, kappa = cost.thetas[threshold], cost.kappas[scale]
-    squares = sub.squares + np.square(kappa)[:, None]
-    v = np.sqrt(squares - (1.0 - np.square(sigma))[:, None] * sub.shares[pi, scale])
-    slope = (sigma * mu / cost.sizes[scale])[:, None] / v
-    shift = theta[:, None] * np.sqrt(squares) / v
-    with np.errstate(over="ignore"):
-        t = slope[..., None] * sub.gaps - shift[..., None]
-    loss = gaussian_loss_fast(t.reshape(-1, t.shape[2])).reshape(len(points), -1)
-    gibbs = sub.lost + (1.0 - sub.lost) * (loss @ sub.weights)
-    rank = (cost.classes - 1) * cost.ranks[pi]
-    divergence = rank * (sigma**2 - 1 - 2 * np.log(sigma)) / 2 + np.square(sigma * mu) / 2
-    budget = (divergence + cost.fixed) / cost.n
-    factor = special.ndtr(theta / np.sqrt(2.0) / np.where(cost.whole[pi], sigma, 1.0))
-    return np.asarray(kl_upper(np.clip(gibbs, 0, 1), np.minimum(budget, 700.0)) / factor)
+def best_candidate(
+    rays: Rays, kinds: list[Projector], thetas: tuple[float, ...], delta: float
+) -> Floats:
+    """Best candidate found, shape (5,): indices of projector, scale, threshold; log mu, sigma."""
+    cost = prices(rays, kinds, thetas, delta)
+    keep, scale = np.flatnonzero(rays.usable), int(np.argmin(cost.typical))
+    closest = rays.closest(keep) / rays.lengths(rays.kappas[scale])[keep]
+    order = keep[np.argsort(closest, kind="stable")]
+    found = search(subsample(rays, order, COARSE_ROWS, kinds), cost)
+    fine = subsample(rays, order, FINE_ROWS, kinds)
+    found = found[np.argsort(estimate(found, fine, cost), kind="stable")][:1]
+    return np.asarray(improve(found, fine, cost, step=0.05, stop=0.01, everything=False)[0])
 
 
 def search(sub: Subsample, cost: Prices) -> Floats:
@@ -186,7 +94,7 @@ def _neighbours(point: Floats, step: float, cost: Prices, everything: bool) -> F
             [found, _other_threshold(point, step, cost), _other_scale(point, cost)]
         )
     found[:, LOG_SIGMA] = np.clip(found[:, LOG_SIGMA], np.log(LEAST_SIGMA), 0.0)
-    return found
+    return np.asarray(found)
 
 
 def _other_threshold(point: Floats, step: float, cost: Prices) -> Floats:

@@ -95,4 +95,9 @@ REFERENCES: dict[str, str] = {
     "capacity in neural networks. NeurIPS 2022.",
     "neyshabur2015": "B. Neyshabur, R. Tomioka and N. Srebro. Norm-based capacity control in "
     "neural networks. COLT 2015. arXiv:1503.00036.",
+    "blumer1987": "A. Blumer, A. Ehrenfeucht, D. Haussler and M. K. Warmuth. Occam's razor. "
+    "Information Processing Letters 24(6):377-380, 1987.",
+    "lotfi2022": "S. Lotfi, M. Finzi, S. Kapoor, A. Potapczynski, M. Goldblum and A. G. Wilson. "
+    "PAC-Bayes compression bounds so tight that they can explain generalization. NeurIPS 2022. "
+    "arXiv:2211.13609.",
 }

@@ -11,6 +11,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem
 .ncb table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
 .ncb th, .ncb td { padding: .2rem .6rem; text-align: right; white-space: nowrap; }
 .ncb th:first-child, .ncb td:first-child { text-align: left; }
+.ncb .legend, .ncb thead th { white-space: pre-line; }
+.ncb small { color: var(--soft); font-weight: 400; }
 .ncb thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; }
 .ncb .block td { border-top: 1px solid var(--line); font-weight: 600; padding-top: .6rem; }
 .ncb .certificate { color: var(--good); } .ncb .plug-in, .ncb .measure { color: var(--soft); }
@@ -23,9 +25,10 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem
 _FRAGMENT = """
 <div class="ncb">
 <style>{{ style }}</style>
-<p>{{ legend }}</p>
+<p class="legend">{{ legend }}</p>
 <div class="wide"><table>
-<thead><tr>{% for h in header %}<th>{{ h }}</th>{% endfor %}</tr></thead>
+<thead><tr>{% for family, title, hint in header %}<th title="{{ hint }}"><small>{{ family }}</small>
+{{ title }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for block, rows in blocks %}
 {% if block %}<tr class="block"><td colspan="{{ header|length }}">{{ block }}</td></tr>{% endif %}
@@ -59,20 +62,26 @@ _PAGE = """<!doctype html>
 
 def fragment(report: "Report") -> str:
     """Return the report as a piece of HTML, for notebooks and :func:`render`."""
-    from ncbounds.report.screen import caption, header, lines, used
+    from ncbounds.report.screen import SCREEN, caption, header, lines, used
 
     shown = [0, 1, 2, 3, *(4 + i for i in used(report))]
     blocks = [(block, [[row[i] for i in shown] for row in rows]) for block, rows in lines(report)]
     text: str = _template(_FRAGMENT).render(
         style=_STYLE,
         legend=caption(report),
-        header=[header()[i] for i in shown],
+        header=[(_family(i), header()[i], SCREEN[i - 4].bound if i >= 4 else "") for i in shown],
         blocks=blocks,
         failures=report.failures,
         details=_details(report),
         kind=_kind_of,
     )
     return text
+
+
+def _family(column: int) -> str:
+    from ncbounds.report.screen import SCREEN
+
+    return SCREEN[column - 4].family if column >= 4 else ""
 
 
 def render(report: "Report", title: str = "ncbounds report") -> str:

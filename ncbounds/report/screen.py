@@ -141,14 +141,15 @@ def caption(report: Report) -> str:
     spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
     if report.simultaneous:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
-    titles = [f"{SCREEN[i].title} {SCREEN[i].bound}" for i in used(report)]
+    titles = [f"{SCREEN[i].title}: {SCREEN[i].bound}" for i in used(report)]
+    half = (len(titles) + 1) // 2
     return "\n".join(
         [
             legend(),
-            f"{spent}n, NC1 and 'fit' columns: training sample. "
-            "In brackets: measured error of the row's own target.",
-            f"Columns: {', '.join(titles)}.",
-            "`ncbounds explain ID` explains one of them.",
+            f"{spent}n, NC1 and 'fit' columns: training sample.",
+            "In brackets: measured error of the row's own target. `ncbounds explain ID` explains:",
+            f"  {', '.join(titles[:half])},",
+            f"  {', '.join(titles[half:])}",
         ]
     )
 

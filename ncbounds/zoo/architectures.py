@@ -111,6 +111,32 @@ def bn_cnn(
     )
 
 
+def tiny_cnn(
+    *, channels: int = 6, batch_norm: bool = False, side: int = 28, classes: int = 10
+) -> FeatureClassifier:
+    """Network of a few hundred weights: one 3x3 convolution and a depthwise one on a halved image.
+
+    A single-channel ``side`` x ``side`` image is averaged over 2x2 blocks; a max pool of 2 stands
+    between the convolutions, and one of 3 behind them. At ``side = 28`` the features are
+    ``4 * channels`` numbers.
+    """
+    c = channels
+    last = side // 2 // 2 // 3
+    depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c, bias=not batch_norm)
+    layers = [
+        nn.AvgPool2d(2),
+        *_conv(1, c, batch_norm=batch_norm),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        depthwise,
+        *([nn.BatchNorm2d(c)] if batch_norm else []),
+        nn.ReLU(),
+        nn.MaxPool2d(3),
+        nn.Flatten(),
+    ]
+    return FeatureClassifier(nn.Sequential(*layers), c * last * last, classes)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with batch norm beside a shortcut (a 1x1 convolution where it must)."""
 
@@ -159,6 +185,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "cnn": cnn,
     "bn_cnn": bn_cnn,
     "res_bn_cnn": res_bn_cnn,
+    "tiny_cnn": tiny_cnn,
 }
 
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncbounds.bounds import _gaussian_engine
-from ncbounds.bounds import _gaussian_search as gs
 from ncbounds.bounds._gaussian_engine import (
     THETAS,
     Posterior,
@@ -19,6 +18,7 @@ from ncbounds.bounds._gaussian_engine import (
     gaussian_head_value,
     gibbs_loss,
 )
+from ncbounds.bounds._gaussian_estimate import Subsample, estimate, prices, spread
 from ncbounds.bounds._gaussian_projectors import Projector, projected, projectors
 from ncbounds.bounds._homogeneous import Rays
 from ncbounds.numerics import gaussian_loss, kl_upper, ln_xi
@@ -364,16 +364,10 @@ def test_search_is_near_the_best_of_a_dense_grid(noise, constant):
     r = made(f, y, w, b, constant=constant)
     found = gaussian_head_value(r, 0.05)
     kinds = projectors(r)
-    cost = gs.prices(
-        r,
-        ranks=np.array([float(p.rank) for p in kinds]),
-        whole=np.array([p.name == "all" for p in kinds]),
-        thetas=THETAS,
-        delta=0.05,
-    )
+    cost = prices(r, kinds, THETAS, 0.05)
     index = np.arange(0, 800, 10)
     z = r.coordinates(index)
-    sub = gs.Subsample(
+    sub = Subsample(
         weights=np.full(len(index), 1 / len(index)),
         gaps=r.gaps(index),
         squares=r.squares[index],
@@ -392,7 +386,7 @@ def test_search_is_near_the_best_of_a_dense_grid(noise, constant):
             for s in np.log(np.geomspace(0.1, 1, 8))
         ]
     )
-    best = grid[np.argsort(gs.estimate(grid, sub, cost))[:20]]
+    best = grid[np.argsort(estimate(grid, sub, cost))[:20]]
     values = [
         evaluate(
             r,
@@ -420,12 +414,12 @@ def test_row_space_pays_off_on_collapsed_features_in_many_dimensions():
 
 def test_spread_has_the_right_mean():
     order = np.arange(10_000)
-    index, weights = gs.spread(order, 300)
+    index, weights = spread(order, 300)
     assert weights.sum() == pytest.approx(1)
     assert (np.diff(index) >= 0).all()
     x = np.exp(-order / 700.0)
     assert x[index] @ weights == pytest.approx(x.mean(), rel=0.01)
-    few, even = gs.spread(order[:7], 300)
+    few, even = spread(order[:7], 300)
     assert list(few) == list(range(7))
     assert even.sum() == pytest.approx(1)
 

@@ -1,5 +1,7 @@
 """The homogeneous form of a head: same margins, honest projectors, nothing dropped."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,8 +28,8 @@ def made(f, y, w, b, **kw):
 
 def view(f, y, head, *, fit=None, classes=None):
     sample = Sample.from_arrays(f, y, role="head", sampling="iid", classes=classes)
-    parts = {"unlabelled": None, "procedure": None, "network": None, "priors": None}
-    return View(sample=sample, head=head, fit=fit, stratified=False, **parts)
+    given = {"sample": sample, "head": head, "fit": fit, "stratified": False}
+    return View(**{part.name: given.get(part.name) for part in fields(View)})
 
 
 def explicit(r, kappa):

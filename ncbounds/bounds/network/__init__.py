@@ -1,6 +1,7 @@
 """Bounds of the network family: the whole network, from its training sample."""
 
 from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.network.compressed_network import compressed_network
 from ncbounds.bounds.network.distance_to_initialisation import distance_to_initialisation
 from ncbounds.bounds.network.excess_capacity_conv import excess_capacity_conv
 from ncbounds.bounds.network.frobenius_peeling import frobenius_peeling
@@ -11,8 +12,11 @@ from ncbounds.bounds.network.path_norm import path_norm
 from ncbounds.bounds.network.spectral_complexity import spectral_complexity
 from ncbounds.bounds.network.spectral_margin import spectral_margin
 from ncbounds.bounds.network.spectral_product import spectral_product
+from ncbounds.bounds.network.unlabelled_network import unlabelled_network
 
 BOUNDS: tuple[Bound, ...] = (
+    compressed_network,
+    unlabelled_network,
     parameter_cover,
     excess_capacity_conv,
     spectral_margin,

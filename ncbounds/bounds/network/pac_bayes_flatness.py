@@ -70,7 +70,7 @@ def pac_bayes_flatness(view: View, delta: float) -> Outcome:
         needed = (clean - DROP) * DRAWS
         total = 0.0
         for done, e in enumerate(noise, 1):
-            total += _accuracy(network, u, labels, _moved(network, np.float32(sigma), e))
+            total += _accuracy(network, u, labels, _moved(network, sigma, e))
             if total >= needed or total + DRAWS - done < needed:  # the rest cannot change it
                 break
         return total >= needed

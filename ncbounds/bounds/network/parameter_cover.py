@@ -233,9 +233,5 @@ def _best(
     values = np.asarray(kl_upper(bad, budget))
     # where values round to 1, the smallest by Pinsker's bound is shown
     i = int(np.lexsort((bad + np.sqrt(budget), values))[0])
-    per_weight = sizes[i] / made.parameters
-    return _Row(
-        *map(float, (values[i], gammas[i], bad[i], nats[i], pay[i])),
-        per_layer=per_weight,
-        h=h,
-    )
+    value, gamma, rate, size, price_paid = (float(x[i]) for x in (values, gammas, bad, nats, pay))
+    return _Row(value, gamma, rate, size, price_paid, sizes[i] / made.parameters, h)

@@ -71,7 +71,6 @@ class Rate:
             total = total + (torch.where(size < 1, first, beyond) * kept).sum()
         return total
 
-
     def places(self, student: Student) -> list[tuple[Tensor, Tensor]]:
         """Beside each latent: bits of the present codes, and bits that a 0 would save."""
         found = []

@@ -4,6 +4,8 @@ Nothing here proves anything; the certificate is computed from the bytes that ar
 a list of stages, each a number of epochs, so that an interrupted search goes on where it stood.
 """
 
+import copy
+import io
 import json
 import math
 import signal
@@ -32,6 +34,8 @@ _REFRESH = 10
 #: Running means of flips and codes: weight of the newest step.
 _NEWEST = 0.02
 TEMPERATURE = 2.0
+#: How much smaller a bound must be to be counted exactly before its stage ends.
+WORTH_A_COUNT = 0.002
 #: Weight of one bit beside the loss, while a stage has a target.
 PENALTY = 2e-5
 
@@ -76,6 +80,7 @@ class Point:
     epoch: int
     bits: int
     errors: int
+    differences: int
     bound: float
     nonzeros: int
     seconds: float
@@ -90,6 +95,7 @@ class State:
     start: float = 0.0
     seconds: float = 0.0
     best: float = math.inf
+    best_saved: float = math.inf
     curve: list[Point] = field(default_factory=list)
 
 
@@ -105,9 +111,7 @@ def plan(epochs: int, targets: tuple[float, ...]) -> list[Stage]:
         down, cool = (max(1, round(part * share[i])) for part in parts)
         stages.append(Stage(f"down {bits:.0f}", down, (1e-2, 5e-3), target=bits))
         stages.append(
-            Stage(
-                f"cool {bits:.0f}", cool, (5e-3, 1e-4), fix=True, freeze=(0.2, 0.01), bounded=0.5
-            )
+            Stage(f"cool {bits:.0f}", cool, (5e-3, 1e-4), fix=True, freeze=(0.2, 0.01), bounded=0.5)
         )
     return stages
 
@@ -123,10 +127,14 @@ class Search:
     teacher : float array (n, classes)
         The saved network's logits on it.
     folder : Path
-        ``network.ncz``, ``certificate.json``, ``curve.csv`` and the state go here.
+        ``network.ncz`` (the smallest bound for the decoded network) with ``certificate.json``,
+        ``saved.ncz`` (the smallest sum of that bound and the difference from the teacher on the
+        training sample), ``curve.csv`` and the state go here.
     stages : list of Stage
     seed, batch : int
     delta : float
+    likeness : float
+        Between 0, where labels and teacher both count, and 1, where only the teacher does.
     report : callable
         Given a line of progress now and then.
     """
@@ -143,6 +151,7 @@ class Search:
         seed: int = 0,
         batch: int = 128,
         delta: float = 0.05,
+        likeness: float = 0.0,
         report: Callable[[str], None] = print,
     ) -> None:
         self.images, self.folder, self.stages = as_images(images), folder, stages
@@ -151,7 +160,9 @@ class Search:
         self.classes = teacher.shape[1]
         self.soft = functional.softmax(torch.from_numpy(teacher).float() / TEMPERATURE, dim=1)
         self.student = Student(architecture, self.images.shape[1:], self.classes, seed)
+        self.decided = torch.from_numpy(teacher.argmax(1).astype(np.int64))
         self.batch, self.delta, self.seed, self.report = batch, delta, seed, report
+        self.likeness = likeness
         self.state = State()
         self._optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-2, betas=(0.9, 0.99))
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
@@ -173,6 +184,16 @@ class Search:
             signal.signal(signal.SIGINT, before)
         return self.state
 
+    def trial(self, steps: int) -> None:
+        """Take a few steps of training on a copy, to see how long they take."""
+        before = copy.deepcopy(self.student.state_dict())
+        stage = Stage("trial", 1, (0.0, 0.0), target=0.0)
+        self._rate = Rate(self.student)
+        for i in range(steps):
+            rows = torch.arange(i * self.batch, (i + 1) * self.batch) % len(self.inputs)
+            self._forward_backward(stage, rows, 0.0)
+        self.student.load_state_dict(before)
+
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._asked_to_stop = True
         self.report("stopping after this epoch; the best code word is kept")
@@ -187,9 +208,7 @@ class Search:
         generator = torch.Generator().manual_seed(
             self.seed + 1009 * state.epoch + 99991 * state.stage
         )
-        batches = torch.split(
-            torch.randperm(len(self.inputs), generator=generator), self.batch
-        )
+        batches = torch.split(torch.randperm(len(self.inputs), generator=generator), self.batch)
         self._rate = Rate(self.student)
         for i, rows in enumerate(batches):
             done = (state.epoch + i / len(batches)) / stage.epochs
@@ -225,25 +244,31 @@ class Search:
             self.state.start = sum(float(length.sum()) for length, _ in places)
 
     def _step(self, stage: Stage, rows: Tensor, done: float, *, refresh: bool) -> None:
-        student = self.student
         low, high = stage.rates[1], stage.rates[0]
         self._optimizer.param_groups[0]["lr"] = (
             low + (high - low) * (1 + math.cos(math.pi * done)) / 2
         )
+        self._forward_backward(stage, rows, done, refresh=refresh)
+        self._optimizer.step()
+        if stage.target is not None and refresh:
+            self._trim(stage, done)
+        if stage.rounding:
+            self._watch(stage, done)
+
+    def _forward_backward(
+        self, stage: Stage, rows: Tensor, done: float, *, refresh: bool = False
+    ) -> None:
+        student = self.student
         logits = student(self.inputs[rows])
+        targets = (self.decided if self.likeness > 0.5 else self.labels)[rows]
         bounded = stage.bounded * max(0.0, 2 * done - 1)
-        loss = distillation(logits, self.soft[rows], self.labels[rows], bounded)
+        loss = distillation(logits, self.soft[rows], targets, bounded, self.likeness)
         if stage.target is not None:
             if refresh:
                 self._rate.refresh(student)
             loss = loss + PENALTY * self._rate.bits(student)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
-        if stage.target is not None and refresh:
-            self._trim(stage, done)
-        if stage.rounding:
-            self._watch(stage, done)
 
     @torch.no_grad()
     def _trim(self, stage: Stage, done: float) -> None:
@@ -291,22 +316,35 @@ class Search:
 
     def _evaluate(self, stage: Stage, began: float) -> None:
         """Count errors as the torch form sees them; count exactly what looks better."""
-        state, network = self.state, self.student.network()
+        state, network, n = self.state, self.student.network(), len(self.labels)
         found = student_logits(self.student, self.inputs).argmax(1)
         errors = int((found != self.labels).sum())
+        differences = int((found != self.decided).sum())
         data = encode(network)
-        bound = occam_upper(errors, len(self.labels), 8 * len(data), self.delta)
-        state.seconds += time.process_time() - began
-        point = Point(
-            stage.name, state.epoch, 8 * len(data), errors, bound, nonzeros(network), state.seconds
-        )
-        state.curve.append(point)
-        if bound < state.best:
+        bound = occam_upper(errors, n, 8 * len(data), self.delta)
+        last = self._asked_to_stop or state.epoch >= stage.epochs
+        if bound < state.best - (0.0 if last else WORTH_A_COUNT):
             self._keep(data)
+        if bound + differences / n < state.best_saved:
+            state.best_saved = bound + differences / n
+            _replace(self.folder / "saved.ncz", data)
+        state.seconds += time.process_time() - began
+        state.curve.append(
+            Point(
+                stage.name,
+                state.epoch,
+                8 * len(data),
+                errors,
+                differences,
+                bound,
+                nonzeros(network),
+                state.seconds,
+            )
+        )
         self.report(
-            f"{stage.name} {state.epoch}/{stage.epochs}  {point.bits} bits  "
-            f"{errors / len(self.labels):.4f} errors  bound {bound:.4f}  best {state.best:.4f}  "
-            f"{state.seconds:.0f} s"
+            f"{stage.name} {state.epoch}/{stage.epochs}  {8 * len(data)} bits  "
+            f"{errors / n:.4f} errors  {differences / n:.4f} differ  bound {bound:.4f}  "
+            f"best {state.best:.4f}  {state.seconds:.0f} s"
         )
 
     def _keep(self, data: bytes) -> None:
@@ -316,9 +354,7 @@ class Search:
         )
         if found.value < self.state.best:
             self.state.best = found.value
-            part = self.folder / "network.ncz.part"
-            part.write_bytes(data)
-            part.replace(self.folder / "network.ncz")
+            _replace(self.folder / "network.ncz", data)
             found.save(self.folder / "certificate.json")
 
     def _save(self) -> None:
@@ -333,9 +369,11 @@ class Search:
             "optimizer": self._optimizer.state_dict(),
             "stages": json.dumps([asdict(stage) for stage in self.stages]),
         }
-        part = self.folder / "search.pt.part"
-        torch.save(stored, part)
-        part.replace(self.folder / "search.pt")
+        buffer = io.BytesIO()
+        torch.save(stored, buffer)
+        _replace(self.folder / "search.pt", buffer.getvalue())
+        facts = {"n": len(self.labels), "delta": self.delta, "seed": self.seed}
+        (self.folder / "search.json").write_text(json.dumps(facts) + "\n")
         write_curve(self.folder / "curve.csv", self.state.curve)
 
     def _resume(self) -> None:
@@ -354,12 +392,21 @@ class Search:
         self._last = self.student.codes()
 
 
-def distillation(logits: Tensor, soft: Tensor, labels: Tensor, bounded: float) -> Tensor:
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file so that an interrupt leaves the old one or the new one."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def distillation(
+    logits: Tensor, soft: Tensor, labels: Tensor, bounded: float, likeness: float
+) -> Tensor:
     """Mean of cross-entropy with labels and with a softened teacher, or a bounded loss."""
     hard = functional.cross_entropy(logits, labels)
     log_soft = functional.log_softmax(logits / TEMPERATURE, dim=1)
     teach = -(soft * log_soft).sum(1).mean() * TEMPERATURE
-    loss = 0.5 * hard + 0.25 * teach
+    loss = (1 - likeness) * (0.5 * hard + 0.25 * teach) + likeness * teach
     if bounded:
         right = functional.softmax(logits, dim=1).gather(1, labels[:, None])
         loss = (1 - bounded) * loss + bounded * 3.0 * (1 - right).mean()

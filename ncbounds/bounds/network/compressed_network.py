@@ -1,0 +1,78 @@
+"""The error of a network that a few hundred bytes describe, from its training sample alone."""
+
+import math
+
+import numpy as np
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.network._code_word import code_word_of, predicted
+from ncbounds.bounds.network._read import class_weights, undefined
+from ncbounds.errors import NotCovered
+from ncbounds.numerics import binomial_upper_log, stratified_upper_log
+
+
+@bound(
+    family="network",
+    kind="certificate",
+    role="fit",
+    target="compressed",
+    requires=("head", "network"),
+    references=("clopper1934", "hoeffding1956", "langford2005", "blumer1987", "lotfi2022"),
+    decreasing_in=("delta",),
+)
+def compressed_network(view: View, delta: float) -> Outcome:
+    r"""Invert the binomial tail of the training errors of a network that l bits describe.
+
+    A code word of l bits, of a prefix-free code fixed before the data, decodes to a network with k
+    errors on the n training points. With probability at least :math:`1-\delta`
+
+    .. math::
+        R(\text{decoded}) \le \max\{p : P(\mathrm{Bin}(n, p) \le k) \ge \delta\, 2^{-l}\} .
+
+    Shapes: predictions of the decoded network (n,), labels (n,).
+
+    Role: ``fit``: the network may be trained, pruned and chosen on this very sample. All its rows
+    count, once each, without augmentation.
+
+    Assumptions: the code (grammar, alphabet, probabilities, decoder) does not depend on the sample.
+    How the code word was found, from which checkpoint and with how many attempts, is free. If class
+    counts were fixed by design, the error weighted by the sample's class frequencies is bounded.
+
+    Source: Occam's bound of Blumer et al. 1987 [4]_ with the exact tail, Langford 2005, Corollary
+    4.2 [3]_ ; the tails are Clopper and Pearson 1934 [1]_ and Hoeffding 1956 [2]_ . Codes for
+    trained networks: Lotfi et al. 2022 [5]_ .
+
+    When vacuous: at l far above n; useful if a short description keeps most of the accuracy.
+
+    Notes
+    -----
+    By Kraft's inequality the shares :math:`\delta 2^{-l}` of all code words sum to at most
+    :math:`\delta`, and each decoded network is fixed before the sample. The value speaks about the
+    decoded network in its integer arithmetic, where ties are errors; not about the saved one.
+    l is the length of the stored byte string, padding and check byte included.
+    """
+    try:
+        word = code_word_of(view)
+        found = predicted(word, view.sample.role, view.sample.n)
+    except NotCovered as error:
+        return undefined(view, error)
+    sample, n = view.sample, view.sample.n
+    k = int((found != sample.labels).sum())
+    value = occam(k, n, word.bits, delta, stratified=view.stratified)
+    return Outcome(
+        value=value,
+        n=n,
+        terms={"empirical": k / n, "complexity": value - k / n},
+        details={"errors": k, "bits": word.bits, "sha256": word.sha256},
+        weights=class_weights(view),
+    )
+
+
+def occam(k: int, n: int, bits: int, delta: float, *, stratified: bool) -> float:
+    """Binomial inversion at ``delta * 2^-bits``, rounded up."""
+    ln_delta = float(np.nextafter(math.log(delta) - bits * math.log(2.0), -np.inf))
+    # above 1/4 a stratified row is a plug-in anyway
+    exact = (
+        stratified_upper_log if stratified and ln_delta <= math.log(0.25) else binomial_upper_log
+    )
+    return exact(k, n, ln_delta)

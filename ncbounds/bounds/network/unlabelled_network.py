@@ -1,0 +1,89 @@
+"""The saved network through its compressed form, with unlabelled points for the difference."""
+
+import numpy as np
+
+from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.collapse.unlabelled_head import _decided, _other_law
+from ncbounds.bounds.network._code_word import code_word_of, predicted
+from ncbounds.bounds.network._read import class_weights, undefined
+from ncbounds.bounds.network.compressed_network import occam
+from ncbounds.errors import NotCovered
+from ncbounds.numerics import binomial_upper, down, stratified_upper, up
+
+
+@bound(
+    family="network",
+    kind="certificate",
+    role="fit",
+    target="saved",
+    requires=("head", "network", "unlabelled"),
+    also_fit=False,
+    references=("clopper1934", "hoeffding1956", "kaariainen2005", "blumer1987"),
+    decreasing_in=("delta",),
+)
+def unlabelled_network(view: View, delta: float) -> Outcome:
+    r"""Add a bound on the error of the decoded network and one on its difference from the saved.
+
+    The code word has l bits and its network k errors on the n training points; saved and decoded
+    network differ on :math:`k_1` of m unlabelled points. With probability at least :math:`1-\delta`
+
+    .. math::
+        R \le \mathrm{BinInv}\big(k, n, \tfrac{\delta}{2} 2^{-l}\big)
+        + \mathrm{BinInv}\big(k_1, m, \tfrac{\delta}{2T}\big) ,
+
+    where T is the number of decoded networks that were to be tried on the unlabelled points, a list
+    complete before these are read. A point that either network cannot decide is a difference.
+
+    Shapes: labels and predictions (n,); unlabelled features (m, d) and predictions (m,).
+
+    Role: ``fit`` for the first count; ``unlabelled``, which neither network was trained on or
+    chosen by, for the second. Distilling on these points is not allowed.
+
+    Assumptions: those of ``compressed_network``; the unlabelled points are drawn from the same law
+    of the inputs, in the class proportions of the sample if its counts were fixed by design.
+
+    Source: the decomposition is Kääriäinen 2005 [3]_ , the first term Blumer et al. 1987 [4]_ ; the
+    tails are Clopper and Pearson 1934 [1]_ and Hoeffding 1956 [2]_ .
+
+    When vacuous: if a short description costs much accuracy: what the two errors have in common is
+    counted twice.
+
+    Notes
+    -----
+    If the saved network errs, the decoded one errs or the two differ. Given the training sample
+    both are fixed and the unlabelled points are fresh. From predictions alone the sum cannot be
+    improved, not even class by class of the decoded prediction, while error and difference do not
+    fill a class: all differences may lie where the decoded network is right.
+    """
+    pool, sample = view.unlabelled, view.sample
+    assert pool is not None
+    try:
+        word = code_word_of(view)
+        own = predicted(word, sample.role, sample.n)
+        other = predicted(word, "unlabelled", pool.n)
+    except NotCovered as missing:
+        return undefined(view, missing)
+    if (mismatch := _other_law(sample, pool, view.stratified)) is not None:
+        return undefined(view, mismatch)
+    k = int((own != sample.labels).sum())
+    logits = pool.logits(view.head)
+    same = (np.argmax(logits, axis=1) == other) & _decided(logits)
+    k1 = int((~same).sum())
+    half = down(delta / 2)
+    upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
+    error = occam(k, sample.n, word.bits, float(half), stratified=view.stratified)
+    difference = float(upper(k1, pool.n, float(down(half / word.tried))))
+    return Outcome(
+        value=float(up(error + difference)),
+        n=sample.n,
+        terms={"error of the decoded network": error, "difference": difference},
+        details={
+            "errors": k,
+            "bits": word.bits,
+            "differences": k1,
+            "unlabelled": pool.n,
+            "tried": word.tried,
+        },
+        reasons=(f"reads {pool.n} unlabelled points",),
+        weights=class_weights(view),
+    )
