@@ -87,12 +87,15 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     network = None
     for role, text in entry.roles.items():
         rows = row_ids(text, len(arrays.labels), f"{entry.name} roles.{role}")
+        if role in entry.classes:
+            rows = rows[np.isin(arrays.labels[rows], entry.classes[role])]
         samples[role] = extract(
             classifier,
             (arrays.inputs[rows], arrays.labels[rows]),
             role,
             store=store,
-            sampling=task.sampling,
+            # rows picked by class follow another law than the task's
+            sampling="unknown" if role in entry.classes else task.sampling,
             selected_among=entry.selected_among.get(role, 1),
             label_noise=task.label_noise,
             rows=rows,

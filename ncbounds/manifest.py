@@ -38,7 +38,8 @@ class Entry:
 
     ``roles`` maps a role to row ranges such as ``"0:4000"`` or ``"0:500,900:1000"``;
     ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
-    ``procedure`` names how the head was fitted, with settings fixed before the head sample, e.g.
+    ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
+    head was fitted, with settings fixed before the head sample, e.g.
     ``{name = "ridge", penalty = 0.01}``.
     """
 
@@ -52,6 +53,7 @@ class Entry:
     group: Mapping[str, Any] = field(default_factory=dict)
     selected_among: Mapping[Role, int] = field(default_factory=dict)
     procedure: Mapping[str, Any] = field(default_factory=dict)
+    classes: Mapping[Role, list[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
     for key, kind in {"file": str, "task": str, "model": str, "protocol": str}.items():
         if key in raw:
             _typed(raw[key], kind, f"{where} {key}")
-    for key in ("roles", "args", "group", "selected_among", "procedure"):
+    for key in ("roles", "args", "group", "selected_among", "procedure", "classes"):
         _typed(raw.get(key, {}), dict, f"{where} {key}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
@@ -178,4 +180,11 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         if role not in ROLES:
             raise ManifestError(f"{where}: unknown role {role!r}; {suggest(role, [*ROLES])}")
         _typed(rows, str, f"{where} roles.{role}")
+    for role, kept in raw.get("classes", {}).items():
+        if role != "fit":
+            raise ManifestError(
+                f"{where} classes.{role}: only fit may keep some classes; a sample that a bound "
+                "reads must follow the law that it speaks about"
+            )
+        _typed(kept, list, f"{where} classes.{role}")
     return Entry(**{**raw, "name": name, "file": (path.parent / raw["file"]).resolve()})

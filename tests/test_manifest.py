@@ -89,3 +89,10 @@ def test_a_folders_hash_depends_on_names_and_bytes(tmp_path):
     second = file_hash(one)
     (one / "a").write_bytes(b"2")
     assert len({first, second, file_hash(one)}) == 3
+
+
+def test_only_fit_may_keep_some_classes(tmp_path):
+    text = GOOD.replace("group =", "classes = {fit = [0, 1]}\ngroup =")
+    assert load_manifest(write(tmp_path, text)).checkpoints["a"].classes == {"fit": [0, 1]}
+    with pytest.raises(ManifestError, match="must follow the law"):
+        load_manifest(write(tmp_path, text.replace("{fit = [0", "{test = [0")))

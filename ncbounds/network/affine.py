@@ -82,7 +82,8 @@ class AffineLayer:
     @property
     def single(self) -> bool:
         """Whether it is a matrix acting on one position."""
-        return self.in_shape[1:] == (1, 1) and self.weight.shape[2:] == (1, 1)
+        one = self.in_shape[1:] == self.weight.shape[2:] == (1, 1)
+        return one and self.padding == ((0, 0), (0, 0))
 
     @cached_property
     def reads(self) -> int:

@@ -112,7 +112,7 @@ def bn_cnn(
 
 
 def tiny_cnn(
-    *, channels: int = 6, batch_norm: bool = False, side: int = 28, classes: int = 10
+    *, channels: int = 6, batch_norm: bool = False, side: int = 14, classes: int = 10
 ) -> FeatureClassifier:
     """Network of a few hundred weights: one 3x3 convolution and a depthwise one on a halved image.
 

@@ -49,6 +49,7 @@ def make(recipe: Whole | Refit, data: Path, folder: Path) -> dict[str, Any]:
 def _make_whole(recipe: Whole, data: Path, folder: Path) -> dict[str, Any]:
     task = TASKS[recipe.task]
     inputs, labels = (tensor[: recipe.n] for tensor in task_tensors(data, task))
+    inputs, labels = inputs[labels < recipe.classes], labels[labels < recipe.classes]
     trained = train(recipe, inputs, labels)
     model = trained.averaged or trained.model
     facts = {
@@ -69,7 +70,7 @@ def _make_whole(recipe: Whole, data: Path, folder: Path) -> dict[str, Any]:
         path.unlink()
         raise TrainingFailed(f"{recipe.name}: training accuracy {reached} after {trained.epochs}")
     return {
-        "n": recipe.n,
+        "n": len(labels),
         "head_rows": 0,
         "noise": task.label_noise,
         "epochs": trained.epochs,

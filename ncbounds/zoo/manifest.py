@@ -73,6 +73,8 @@ def manifest(data: str) -> str:
             "roles": roles(recipe),
             "group": recipe.group,
         }
+        if backbone.classes < 10:
+            entries["classes"] = {"fit": list(range(backbone.classes))}
         if isinstance(recipe, Refit):
             entries["procedure"] = recipe.procedure
         tables.append(_table(f"checkpoints.{_string(recipe.name)}", entries))
@@ -87,6 +89,8 @@ def _value(value: Any) -> str:
     """TOML of the few types that a manifest holds."""
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key} = {_value(v)}" for key, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_value(v) for v in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
     return _string(value) if isinstance(value, str) else repr(value)

@@ -1,4 +1,4 @@
-"""What is in the zoo: 48 networks trained on ``fit`` and 12 of them with a refitted head.
+"""What is in the zoo: 49 networks trained on ``fit`` and 12 of them with a refitted head.
 
 All settings are fixed here, before any held-out or test image is looked at. Training stops by
 training accuracy or by a fixed number of epochs, never by an error on other rows.
@@ -40,6 +40,8 @@ class Whole:
         The block of the table that the checkpoint belongs to and what varies in it.
     layout : str
         How it is stored, a key of :data:`ncbounds.zoo.layouts.LAYOUTS`.
+    classes : int
+        Rows of later classes are left out.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Whole:
     epochs: int | None = None
     seed: int = 0
     layout: str = "safetensors"
+    classes: int = 10
 
 
 @dataclass(frozen=True)
@@ -187,8 +190,20 @@ def _conv() -> list[Whole]:
     return recipes
 
 
-WHOLE: tuple[Whole, ...] = (*_size_noise(), *_width_depth_seeds(), *_collapse(), *_conv())
-"""The 48 networks trained on ``fit``."""
+SIX = _whole(
+    "bn128x4-six",
+    "bn_mlp",
+    {"width": 128, "depth": 4, "classes": 6},
+    group={"block": "six classes", "classes": 6},
+    n=4000,
+    weight_decay=5e-3,
+    epochs=200,
+    classes=6,
+)
+"""A network that has seen classes 0 to 5 only: its features meet four new classes."""
+
+WHOLE: tuple[Whole, ...] = (*_size_noise(), *_width_depth_seeds(), *_collapse(), *_conv(), SIX)
+"""The 48 networks trained on ``fit``, and the one trained on six classes of it."""
 
 _HEADS = (
     # six collapsed backbones

@@ -27,7 +27,7 @@ from ncbounds.zoo.fashion14 import FASHION_MNIST_FOLDER
 from ncbounds.zoo.fashion28 import FASHION28_ROLES, fashion28
 
 NAME = "tiny6"
-MODEL, ARGS = "tiny_cnn", {"channels": 6}
+MODEL, ARGS = "tiny_cnn", {"channels": 6, "side": 28}
 CANDIDATES = 100
 SEED = 0
 BATCH = 256

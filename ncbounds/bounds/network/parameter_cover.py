@@ -197,7 +197,7 @@ def _lengths(network: Network) -> list[list[GridPoint]]:
     norms = np.where(np.isfinite(network.activation_norms), network.activation_norms, 0.0)
     found = []
     for q in QUANTILES:
-        h = all_rounded_up(np.quantile(norms, q, axis=1, method="higher"))
+        h = all_rounded_up(INFLATION**2 * np.quantile(norms, q, axis=1, method="higher"))
         if h not in found:
             found.append(h)
     return found

@@ -1,0 +1,98 @@
+"""The two rows through a code word: by hand, in simulation, and without one."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ncbounds.bounds.network.compressed_network import compressed_network
+from ncbounds.bounds.network.unlabelled_network import unlabelled_network
+from ncbounds.evidence import Evidence
+from ncbounds.linear_head import LinearHead
+from ncbounds.network.compress.certificate import occam_upper
+from ncbounds.network.compress.counted import Compressed
+from ncbounds.numerics import binomial_upper
+from ncbounds.samples.sample import Sample
+
+RNG = np.random.default_rng(3)
+N, M = 400, 300
+HEAD = LinearHead(np.eye(3), np.zeros(3))
+
+
+def evidence(*, sampling="iid", wrong=40, differ=30, bits=48, tried=1, **roles):
+    y = RNG.permutation(np.arange(N) % 3)
+    fit = Sample.from_arrays(np.eye(3)[y], y, role="fit", sampling=sampling)
+    pool_y = np.arange(M) % 3
+    pool = Sample.from_arrays(np.eye(3)[pool_y], None, role="unlabelled", sampling="iid")
+    own, other = y.copy(), pool_y.copy()
+    own[:wrong] = (own[:wrong] + 1) % 3
+    other[:differ] = -1
+    word = Compressed(bits, {"fit": own, "unlabelled": other, **roles}, tried)
+    return Evidence(head=HEAD, fit=fit, unlabelled=pool, network=SimpleNamespace(compressed=word))
+
+
+def test_values_by_hand():
+    row = compressed_network(evidence(), delta=0.05)
+    assert row.kind == "certificate"
+    assert row.target == "compressed"
+    assert row.value == pytest.approx(occam_upper(40, N, 48, 0.05), rel=1e-12)
+    assert row.details["errors"] == 40
+    assert row.terms["empirical"] == 0.1
+    both = unlabelled_network(evidence(tried=3), delta=0.05)
+    assert both.kind == "certificate"
+    assert both.target == "saved"
+    expected = occam_upper(40, N, 48, 0.025) + float(binomial_upper(30, M, 0.025 / 3))
+    assert both.value == pytest.approx(expected, rel=1e-9)
+    assert both.value >= expected
+
+
+def test_undecided_saved_logits_are_differences():
+    e = evidence(differ=0)
+    tie = Evidence(
+        head=LinearHead(np.zeros((3, 3)), np.zeros(3)),
+        fit=e.fit,
+        unlabelled=e.unlabelled,
+        network=e.network,
+    )
+    assert unlabelled_network(tie).details["differences"] == M
+
+
+def test_stratified_and_undeclared_draws():
+    assert compressed_network(evidence(sampling="stratified")).kind == "certificate"
+    assert compressed_network(evidence(sampling="unknown")).kind == "plug-in"
+    assert np.isnan(unlabelled_network(evidence(sampling="stratified")).value)
+
+
+def test_without_a_code_word_there_is_a_reason():
+    e = evidence()
+    bare = Evidence(head=HEAD, fit=e.fit, unlabelled=e.unlabelled, network=SimpleNamespace())
+    for row in (compressed_network(bare), unlabelled_network(bare)):
+        assert np.isnan(row.value)
+        assert "ncbounds compress" in row.reasons[-1]
+    other_rows = compressed_network(evidence(fit=np.zeros(N - 1, dtype=int)))
+    assert np.isnan(other_rows.value)
+    assert str(N - 1) in other_rows.reasons[-1]
+
+
+def test_coverage_of_the_best_of_all_words():
+    """All 2^l words of l bits, fixed classifiers of known error: the best is chosen on S."""
+    bits, n, draws, delta = 8, 60, 400, 0.25
+    rng = np.random.default_rng(11)
+    failures = 0
+    for _ in range(draws):
+        # every word errs independently with probability .3: the most tempting case
+        errors = rng.binomial(n, 0.3, size=2**bits)
+        k = int(errors.min())
+        labels = np.zeros(n, dtype=int)
+        predicted = (np.arange(n) < k).astype(int)
+        sample = Sample.from_arrays(np.zeros((n, 2)), labels, role="fit", sampling="iid", classes=2)
+        e = Evidence(
+            head=LinearHead(np.eye(2), np.zeros(2)),
+            fit=sample,
+            network=SimpleNamespace(compressed=Compressed(bits, {"fit": predicted})),
+        )
+        failures += compressed_network(e, delta=delta).value < 0.3
+    assert failures <= delta * draws + 5 * math.sqrt(delta * draws)
+    # it is not vacuous: the choice itself uses up a good part of delta
+    assert failures > 0.1 * delta * draws

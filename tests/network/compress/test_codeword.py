@@ -1,0 +1,110 @@
+"""Code words: back and forth, in any company, and refused when they are damaged."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ncbounds.network.compress import (
+    Architecture,
+    CodeWordError,
+    Layer,
+    Network,
+    codeword,
+    decode,
+    decode_prefix,
+    encode,
+)
+
+SHAPE = (1, 12, 12)
+
+
+def random_network(seed, layers=None, **options):
+    rng = np.random.default_rng(seed)
+    layers = layers or (
+        Layer(4, 5, 3, "stride"),
+        Layer(6, 3, 2, "pool", "plain", "abs"),
+        Layer(6, 3, 4, "none", "residual"),
+        Layer(6, 1, 0, "none", "twice"),
+    )
+    a = Architecture(layers, **{"reduction": 1, **options})
+    shapes = a.shapes(1, 5)
+    codes = [(rng.random(s) < 0.3) * rng.integers(-3, 4, s) for s in shapes]
+    biases = [(rng.random(s[0]) < 0.4) * rng.integers(-2, 3, s[0]) for s in shapes]
+    return Network(a, tuple(codes), tuple(biases), SHAPE, 5)
+
+
+def same(one, other):
+    return one.architecture == other.architecture and all(
+        np.array_equal(a, b)
+        for a, b in zip((*one.codes, *one.biases), (*other.codes, *other.biases), strict=True)
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_round_trip_and_whatever_follows(seed):
+    network = random_network(seed, grid=1 + seed % 3, norm=("layer", "channel")[seed % 2])
+    data = encode(network)
+    assert same(decode(data, SHAPE, 5), network)
+    noise = np.random.default_rng(seed).bytes(40)
+    for tail in (b"\0" * 40, b"\xff" * 40, noise, data):
+        found, used = decode_prefix(data + tail, SHAPE, 5)
+        assert used == len(data)
+        assert same(found, network)
+
+
+def test_a_frame_needs_no_head():
+    layers = (Layer(4), Layer(5))
+    framed = random_network(0, layers, frame=True)
+    assert len(framed.codes) == 2
+    assert same(decode(encode(framed), SHAPE, 5), framed)
+
+
+def test_every_flipped_bit_is_an_error():
+    data = encode(random_network(1, (Layer(3), Layer(4, 3, 2, "pool"))))
+    for place in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[place // 8] ^= 1 << place % 8
+        with pytest.raises(CodeWordError):
+            decode(bytes(damaged), SHAPE, 5)
+
+
+def test_every_truncation_and_any_rest_is_an_error():
+    data = encode(random_network(2, (Layer(3), Layer(4, 3, 2, "pool"))))
+    for length in range(len(data)):
+        with pytest.raises(CodeWordError):
+            decode(data[:length], SHAPE, 5)
+    with pytest.raises(CodeWordError, match="ends after"):
+        decode(data + b"\0", SHAPE, 5)
+    with pytest.raises(CodeWordError):
+        decode(b"", SHAPE, 5)
+
+
+def test_another_version_costs_its_bits_and_is_refused(monkeypatch):
+    network = random_network(3, (Layer(3),))
+    lengths = []
+    for version in (0, 1, 1000):
+        monkeypatch.setattr(codeword, "CODEC_VERSION", version)
+        lengths.append(8 * len(encode(network)))
+        if version:
+            newer = encode(network)
+    assert abs(lengths[2] - lengths[0] - math.log2(1001 * 1002 / 2)) <= 8
+    monkeypatch.setattr(codeword, "CODEC_VERSION", 0)
+    with pytest.raises(CodeWordError, match="version"):
+        decode(newer, SHAPE, 5)
+
+
+def test_zeros_are_cheap_and_large_architectures_are_refused():
+    a = Architecture(tuple(Layer(24) for _ in range(3)), reduction=1)
+    shapes = a.shapes(1, 10)
+    empty = Network(
+        a,
+        tuple(np.zeros(s, int) for s in shapes),
+        tuple(np.zeros(s[0], int) for s in shapes),
+        SHAPE,
+        10,
+    )
+    assert len(encode(empty)) < 24
+    huge = Architecture(tuple(Layer(48, 5, 8) for _ in range(3)), reduction=1)
+    with pytest.raises(CodeWordError, match="more than"):
+        encode(Network(huge, (), (), SHAPE, 10))

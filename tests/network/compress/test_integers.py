@@ -1,0 +1,136 @@
+"""What a code word computes: exact, and the same wherever it runs."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from test_codeword import SHAPE, random_network
+
+from ncbounds.errors import DataError
+from ncbounds.network.compress import CodeWordError, Layer, encode, logits, predictions
+from ncbounds.network.compress.basis import COSINES, frequencies, patterns
+from ncbounds.network.compress.integers import (
+    BIAS,
+    CEILING,
+    HEAD_BIAS,
+    HEAD_SCALE,
+    UNIT,
+    _check,
+    kernel,
+)
+from ncbounds.network.compress.student import Student, prepare, student_logits
+
+IMAGES = np.random.default_rng(5).integers(0, 256, (40, 12, 12), dtype=np.uint8)
+
+CHILD = """
+import hashlib, sys
+import numpy as np
+from ncbounds.network.compress import decode, logits
+network = decode(bytes.fromhex(sys.argv[1]), (1, 12, 12), 5)
+images = np.random.default_rng(5).integers(0, 256, (40, 12, 12), dtype=np.uint8)
+print(hashlib.sha256(logits(network, images).tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_same_logits_in_a_fresh_process_on_other_threads(threads):
+    network = random_network(0)
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, encode(network).hex()],
+        env={**os.environ, **dict.fromkeys(names, threads)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own = hashlib.sha256(logits(network, IMAGES).tobytes()).hexdigest()
+    assert child.stdout.strip() == own
+
+
+def test_rows_do_not_depend_on_their_batch():
+    network = random_network(1)
+    alone = np.concatenate([logits(network, IMAGES[i : i + 1]) for i in range(len(IMAGES))])
+    assert np.array_equal(alone, logits(network, IMAGES))
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_against_python_integers(centred):
+    """One layer and head on one image, with Python's integers and one rounding at a time."""
+    network = random_network(2, (Layer(3, 3, 4, "stride"),), centred=centred)
+    image = IMAGES[0].astype(int)
+    weight = kernel(network.architecture.layers[0], network.codes[0]).astype(int)
+    padded = np.pad(4 * image, 1)
+    z = [
+        [
+            int((weight[o, 0] * padded[2 * i : 2 * i + 3, 2 * j : 2 * j + 3]).sum())
+            for i in range(6)
+            for j in range(6)
+        ]
+        for o in range(3)
+    ]
+    flat = [v for row in z for v in row]
+    mean = round(Fraction(sum(flat), len(flat))) if centred else 0
+    size = sum(abs(v - mean) for v in flat)
+    factor = float(UNIT * len(flat)) / float(size)
+    x = [
+        [
+            min(max(round((v - mean) * factor) + BIAS * int(network.biases[0][o]), 0), CEILING)
+            for v in row
+        ]
+        for o, row in enumerate(z)
+    ]
+    cells = [round(Fraction(int(sum(row)) * HEAD_SCALE, len(row))) for row in x]
+    head = network.codes[1][:, :, 0]
+    expected = [
+        sum(int(head[c, o]) * cells[o] for o in range(3)) + HEAD_BIAS * int(network.biases[1][c])
+        for c in range(5)
+    ]
+    assert logits(network, IMAGES[:1])[0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"norm": "channel"}, {"centred": False}, {"grid": 2}, {"reduction": 2}]
+)
+def test_the_torch_form_is_close(options):
+    network = random_network(3, **options)
+    student = Student(network.architecture, SHAPE, 5)
+    student.load(network)
+    exact = logits(network, IMAGES) / (HEAD_SCALE * UNIT)
+    near = student_logits(student, prepare(IMAGES[:, None], network.architecture)).numpy()
+    assert np.abs(near - exact).max() < 0.01 * np.abs(exact).max()
+
+
+def test_ties_are_undecided():
+    network = random_network(4, (Layer(3),))
+    network.codes[-1][:] = 0
+    network.biases[-1][:] = [1, 1, 0, 0, -1]
+    assert (predictions(network, IMAGES) == -1).all()
+    network.biases[-1][0] = 2
+    assert (predictions(network, IMAGES) == 0).all()
+
+
+def test_other_images_are_refused():
+    network = random_network(0)
+    with pytest.raises(DataError, match="uint8"):
+        logits(network, IMAGES.astype(np.float32))
+    with pytest.raises(DataError, match="shape"):
+        logits(network, IMAGES[:, :10])
+
+
+def test_sums_that_might_not_be_exact_are_refused():
+    _check(2.0**20, np.full((1, 10), 2.0**12))
+    with pytest.raises(CodeWordError, match="too large"):
+        _check(2.0**40, np.full((1, 10), 2.0**12))
+
+
+@pytest.mark.parametrize("side", [1, 3, 5])
+def test_patterns_are_nearly_orthogonal(side):
+    basis = patterns(side, 2 * (side - 1)).reshape(-1, side * side) / 4096
+    assert len(basis) == side * side
+    assert np.abs(basis @ basis.T - np.eye(side * side)).max() < 0.06
+    assert frequencies(side, 0) == [(0, 0)]
+    assert all(sum(row) == 0 for row in COSINES[side][1:])

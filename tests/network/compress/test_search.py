@@ -1,0 +1,119 @@
+"""The search: seeded, resumable, and never a word on disk that its certificate does not match."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from ncbounds.network.compress import Architecture, Layer, certify, encode
+from ncbounds.network.compress.certificate import occam_upper
+from ncbounds.network.compress.rate import Rate, size_costs, tensor_costs
+from ncbounds.network.compress.search import Search, Stage
+from ncbounds.network.compress.student import Student
+
+SMALL = Architecture((Layer(6, 3, 4), Layer(8, 3, 2, "pool")), reduction=1)
+STAGES = [
+    Stage("real", 1, (1e-2, 1e-2), rounding=False),
+    Stage("down", 2, (1e-2, 5e-3), target=900.0),
+    Stage("cool", 2, (5e-3, 1e-3), fix=True, freeze=(0.2, 0.05), bounded=0.5),
+]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    torch.set_num_threads(1)
+    data = load_digits()
+    images = np.minimum(16 * data.images, 255).astype(np.uint8)
+    return images, data.target, 8.0 * np.eye(10)[data.target]
+
+
+def search(digits, folder, **options):
+    images, labels, teacher = digits
+    return Search(
+        SMALL,
+        images,
+        labels,
+        teacher,
+        folder,
+        STAGES,
+        batch=64,
+        report=lambda text: None,
+        **options,
+    )
+
+
+def test_word_on_disk_is_what_its_certificate_says(digits, tmp_path):
+    state = search(digits, tmp_path).run()
+    data = (tmp_path / "network.ncz").read_bytes()
+    found = certify(data, digits[0], digits[1], classes=10)
+    stated = json.loads((tmp_path / "certificate.json").read_text())
+    assert stated["value"] == found.value == state.best
+    assert state.best < 0.95
+    assert (tmp_path / "saved.ncz").exists()
+    lines = (tmp_path / "curve.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(state.curve) == 5
+    bits = [point.bits for point in state.curve]
+    assert bits[1] < bits[0] or bits[1] < 1000
+    for point in state.curve:
+        assert point.bound == occam_upper(point.errors, len(digits[1]), point.bits, 0.05)
+
+
+def test_interrupted_search_goes_on_to_the_same_end(digits, tmp_path):
+    whole = search(digits, tmp_path / "whole").run()
+    part = search(digits, tmp_path / "part")
+    part.run(seconds=0.0)
+    while part.state.stage < 1:
+        part._epoch()
+    for _ in range(2):
+        again = search(digits, tmp_path / "part")
+        again._resume()
+        again._epoch()
+    end = search(digits, tmp_path / "part").run()
+    assert [(p.bits, p.errors) for p in end.curve] == [(p.bits, p.errors) for p in whole.curve]
+    assert (tmp_path / "part/network.ncz").read_bytes() == (
+        tmp_path / "whole/network.ncz"
+    ).read_bytes()
+
+
+def test_seed_decides(digits, tmp_path):
+    found = [search(digits, tmp_path / str(i), seed=i).run().curve[-1] for i in (0, 1)]
+    assert (found[0].bits, found[0].errors) != (found[1].bits, found[1].errors)
+
+
+def test_penalty_counts_what_the_coder_writes():
+    student = Student(Architecture((Layer(12, 5, 4), Layer(16), Layer(16)), 1), (1, 14, 14), 10)
+    rate = Rate(student)
+    places = sum(float(length.sum()) for length, _ in rate.places(student))
+    real = 8 * len(encode(student.network()))
+    # the coder also pays for learning the counts and for the architecture
+    assert places < real < 1.08 * places + 100
+    with torch.no_grad():
+        for p, code in zip(student.all_latents(), student.codes(), strict=True):
+            p.copy_(code)
+    assert float(rate.bits(student).detach()) <= places * 1.02
+
+
+def test_costs_by_hand():
+    codes = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    zero, one = tensor_costs(codes, torch.zeros(15))
+    assert float(one[0]) == pytest.approx(-np.log2(1.5 / 5))
+    assert float(zero[0]) == pytest.approx(-np.log2(3.5 / 5))
+    sizes = size_costs([torch.tensor([1.0, -1.0, 2.0, 0.0])])
+    assert sizes[0] == pytest.approx(1 - np.log2(1 - 1.5 / 4))
+    assert sizes[1] == pytest.approx(1 - np.log2(1.5 / 4) - np.log2(1 - 0.5 / 2))
+
+
+def test_held_codes_and_fixed_zeros_stay(digits, tmp_path):
+    found = search(digits, tmp_path)
+    found.run()
+    student = found.student
+    assert any((kept == 0).any() for kept in student.kept)
+    with torch.no_grad():
+        for p in student.all_latents():
+            p.fill_(3.0)
+    for code, kept, frozen in zip(student.codes(), student.kept, student.frozen, strict=True):
+        held = ~torch.isnan(frozen)
+        assert (code[(kept == 0) & ~held] == 0).all()
+        assert (code[held] == frozen[held]).all()
