@@ -133,7 +133,7 @@ def test_procedures_by_name():
     fit = named_procedure({"name": "ridge", "penalty": 0.01})
     assert procedure_name(fit) == "ridge(penalty=0.01)"
     assert named_procedure({"name": "ncm"}) is ncm
-    for settings, error, says in [
+    for named, error, says in [
         ({"name": "rigde"}, UnknownName, "did you mean 'ridge'"),
         ({}, UnknownName, "no procedure None"),
         ({"name": "ncm", "penalty": 1}, ManifestError, "takes no settings"),
@@ -141,4 +141,4 @@ def test_procedures_by_name():
         ({"name": "ridge", "penalty": -1}, ManifestError, "needs a number"),
     ]:
         with pytest.raises(error, match=says):
-            named_procedure(settings)
+            named_procedure(named)

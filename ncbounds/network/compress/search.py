@@ -109,7 +109,7 @@ def plan(epochs: int, targets: tuple[float, ...]) -> list[Stage]:
     for i, bits in enumerate(targets):
         parts = (0.48, 0.4) if i == 0 else (0.4, 0.6)
         down, cool = (max(1, round(part * share[i])) for part in parts)
-        stages.append(Stage(f"down {bits:.0f}", down, (1e-2, 5e-3), target=bits))
+        stages.append(Stage(f"down {bits:.0f}", down, (4e-3, 2e-3), target=bits))
         stages.append(
             Stage(f"cool {bits:.0f}", cool, (5e-3, 1e-4), fix=True, freeze=(0.2, 0.01), bounded=0.5)
         )

@@ -61,7 +61,7 @@ def test_a_frame_needs_no_head():
 
 
 def test_every_flipped_bit_is_an_error():
-    data = encode(random_network(1, (Layer(3), Layer(4, 3, 2, "pool"))))
+    data = encode(random_network(1, (Layer(3), Layer(2, 3, 1, "pool"))))
     for place in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[place // 8] ^= 1 << place % 8
@@ -70,7 +70,7 @@ def test_every_flipped_bit_is_an_error():
 
 
 def test_every_truncation_and_any_rest_is_an_error():
-    data = encode(random_network(2, (Layer(3), Layer(4, 3, 2, "pool"))))
+    data = encode(random_network(2, (Layer(3), Layer(2, 3, 1, "pool"))))
     for length in range(len(data)):
         with pytest.raises(CodeWordError):
             decode(data[:length], SHAPE, 5)
