@@ -83,7 +83,7 @@ def margins(logits: Floats, labels: Ints) -> Floats:
     own = logits[rows, safe]
     rivals = logits.copy()
     rivals[rows, safe] = -np.inf
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         result: Floats = own - rivals.max(axis=1)
     result[~known | ~np.isfinite(logits).all(axis=1)] = -np.inf
     return result

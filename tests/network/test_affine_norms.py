@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ncbounds.network.affine import AffineLayer
 from ncbounds.network.norms import (
     augmented_matrix,
@@ -19,9 +20,7 @@ from ncbounds.network.norms import (
 def layer(weight, bias=None, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1, side=(6, 5)):
     c_in = weight.shape[1] * groups
     pads = tuple((p, p) for p in padding)
-    return AffineLayer(
-        "layer", weight, bias, stride, pads, dilation, groups, (c_in, *side)
-    )
+    return AffineLayer("layer", weight, bias, stride, pads, dilation, groups, (c_in, *side))
 
 
 @st.composite
@@ -32,9 +31,7 @@ def layers(draw):
     d = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     s = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)))
     p = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
-    side = tuple(
-        max(draw(st.integers(1, 7)), 1 + d[a] * (k[a] - 1) - 2 * p[a]) for a in (0, 1)
-    )
+    side = tuple(max(draw(st.integers(1, 7)), 1 + d[a] * (k[a] - 1) - 2 * p[a]) for a in (0, 1))
     out, into = groups * draw(st.integers(1, 3)), draw(st.integers(1, 3))
     weight = rng.standard_normal((out, into, *k))
     return layer(weight, rng.standard_normal(out), s, p, d, groups, side)
@@ -92,9 +89,7 @@ def test_reads_bound_the_effect_of_any_kernel(one):
                     if 0 <= y < slow.shape[0] and 0 <= x < slow.shape[1]:
                         slow[y, x] += 1
     assert one.reads == slow.max()
-    formula = np.prod(
-        [-(-k // min(t, k)) for k, t in zip((kh, kw), one.stride, strict=True)]
-    )
+    formula = np.prod([-(-k // min(t, k)) for k, t in zip((kh, kw), one.stride, strict=True)])
     if one.dilation == (1, 1):
         assert one.reads <= formula
 

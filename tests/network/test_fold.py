@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ncbounds.errors import NotCovered
 from ncbounds.linear_head import LinearHead
 from ncbounds.network import summarise
-from ncbounds.network.steps import AveragePool, MaxPool
+from ncbounds.network.steps import AveragePool, MaxPool, adaptive_averages, window_averages
 from ncbounds.zoo.architectures import build_model
 
 
@@ -255,16 +255,9 @@ def test_training_mode_is_left_as_it_was():
 def test_pools_do_not_expand_distances():
     rng = np.random.default_rng(3)
     pools = [
-        AveragePool(*[make(size) for size in (7, 6)])
-        for make in (
-            lambda n: __import__("ncbounds.network.steps", fromlist=["x"]).window_averages(
-                n, 3, 1, 1
-            ),
-            lambda n: __import__("ncbounds.network.steps", fromlist=["x"]).window_averages(
-                n, 2, 2, 0
-            ),
-            lambda n: __import__("ncbounds.network.steps", fromlist=["x"]).adaptive_averages(n, 4),
-        )
+        AveragePool(window_averages(7, 3, 1, 1), window_averages(6, 3, 1, 1)),
+        AveragePool(window_averages(7, 2, 2, 0), window_averages(6, 2, 2, 0)),
+        AveragePool(adaptive_averages(7, 4), adaptive_averages(6, 4)),
     ]
     for pool in [*pools, MaxPool((2, 3), (2, 3), (1, 1))]:
         u, v = rng.standard_normal((2, 500, 2, 7, 6))
@@ -283,12 +276,14 @@ def test_network_survives_pickle():
 
 
 def test_importing_the_package_leaves_torch_alone():
-    code = "import sys, ncbounds.network, ncbounds.bounds.network; assert 'torch' not in sys.modules"
+    code = (
+        "import sys, ncbounds.network, ncbounds.bounds.network; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_error_type():
+    network, *_ = read(nn.Sequential(nn.Linear(4, 3)), (4,))
+    refused, *_ = read(REFUSED["residual"][0](), (4,))
     with pytest.raises(NotCovered, match="initialisation"):
-        network, *_ = read(nn.Sequential(nn.Linear(4, 3)), (4,))
-        refused, *_ = read(REFUSED["residual"][0](), (4,))
         network.with_reference(refused)

@@ -13,7 +13,7 @@ from ncbounds.numerics.rademacher import transport_slack_of_halves
 #: Unit rays lie in a ball of diameter 2.
 DIAMETER = 2.0
 #: Pairs per class that are compared when a scale is chosen.
-GLANCE = 32
+GLANCE = 16
 
 EPS = float(np.finfo(np.float64).eps)
 

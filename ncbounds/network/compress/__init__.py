@@ -7,7 +7,8 @@ computes) and :mod:`.certificate` (bytes and recounted errors). The search (:mod
 """
 
 from .certificate import Certificate, certify, count_errors, verify
-from .codeword import CODEC_VERSION, CodeWordError, Network, decode, decode_prefix, encode
+from .coder import CodeWordError
+from .codeword import CODEC_VERSION, Network, decode, decode_prefix, encode
 from .grammar import Architecture, Layer
 from .integers import logits, predictions
 

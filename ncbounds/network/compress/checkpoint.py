@@ -22,24 +22,24 @@ from .integers import predictions
 from .search import Search, Stage, plan
 from .tasks import Images
 
-#: Bits that a search visits, per image of the training sample, and the epochs that make sense.
-TARGETS = (1 / 20, 1 / 25, 1 / 32)
-EPOCHS = (12, 400)
+#: Bits that a search visits, per root of the number of images, and the epochs that make sense.
+TARGETS = (12.0, 9.6, 8.0)
+EPOCHS = (12, 2000)
 _TRIAL_STEPS = 20
 
 
 def architecture_for(shape: tuple[int, int, int]) -> Architecture:
     """A small chain for images of this size: a strided stem from 20 pixels on."""
-    large = min(shape[1:]) >= 20
-    return Architecture(
-        layers=(
-            Layer(8, 5, 3, "stride") if large else Layer(8, 3, 3),
-            Layer(12, 3, 2, "pool"),
-            Layer(16, 3, 2),
-            Layer(16, 3, 2, "none", "residual"),
-        ),
-        reduction=1,
+    if min(shape[1:]) < 20:
+        small = (Layer(6, 5, 3, "stride"), Layer(8, 3, 2), Layer(8, 3, 2, "none", "residual"))
+        return Architecture(small, reduction=1)
+    layers = (
+        Layer(8, 5, 3, "stride"),
+        Layer(12, 3, 2, "pool"),
+        Layer(16, 3, 2),
+        Layer(16, 3, 2, "none", "residual"),
     )
+    return Architecture(layers, reduction=1)
 
 
 def compress_checkpoint(
@@ -120,7 +120,8 @@ def stages_for(search: Search, folder: Path, seconds: float, n: int) -> list[Sta
         search.trial(_TRIAL_STEPS)
         epoch = (time.monotonic() - began) / _TRIAL_STEPS * (n / search.batch) * 1.15
         epochs = int(np.clip(0.9 * seconds / epoch, *EPOCHS))
-        stored.write_text(json.dumps({"epochs": epochs, "targets": [n * t for t in TARGETS]}))
+        targets = [t * float(np.sqrt(n)) for t in TARGETS]
+        stored.write_text(json.dumps({"epochs": epochs, "targets": targets}))
     found = json.loads(stored.read_text())
     return plan(found["epochs"], tuple(found["targets"]))
 

@@ -4,7 +4,17 @@ Encoder and decoder share one interface, so that a message is described once: ev
 the value to be written (ignored by the decoder) and returns the value that was written or read.
 """
 
+import math
 from typing import Protocol
+
+from ncbounds.errors import NcboundsError
+
+#: Bits by which a message may seem too long for its bytes before reading stops.
+_SLACK = 64
+
+
+class CodeWordError(NcboundsError):
+    """The bytes are not a code word: truncated, damaged, or of another version."""
 
 
 class Channel(Protocol):
@@ -50,15 +60,25 @@ class Encoder:
 
 
 class Decoder:
-    """Follows the interval that contains the number 0.data."""
+    """Follows the interval that contains the number 0.data.
+
+    Once that interval is far smaller than the bytes could name, they are not a whole code word.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._shift = 8 * len(data)
         self._offset = int.from_bytes(data, "big")  # (0.data * scale - low) * 2^shift
         self._width = 1
+        self._left = float(self._shift + _SLACK)
 
     def bit(self, value: int, ones: int, total: int) -> int:
-        """Read one bit; ``value`` is ignored."""
+        """Read one bit; ``value`` is ignored.
+
+        Raises
+        ------
+        CodeWordError
+            If the message read so far needs more bytes.
+        """
         split = self._width * ones
         self._offset *= total
         read = self._offset < split << self._shift
@@ -67,6 +87,9 @@ class Decoder:
         else:
             self._offset -= split << self._shift
             self._width = self._width * total - split
+        self._left += math.log2(ones if read else total - ones) - math.log2(total)
+        if self._left < 0:
+            raise CodeWordError("truncated or damaged: the bytes end before the network does")
         return int(read)
 
 

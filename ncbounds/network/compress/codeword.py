@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ncbounds.errors import NcboundsError
-
-from .coder import Channel, Decoder, Encoder, check_byte
+from .coder import Channel, CodeWordError, Decoder, Encoder, check_byte
 from .grammar import MAX_CODES, Architecture, Layer, code_architecture
 from .weights import Adaptive, Codes, Shared, code_biases, code_tensor
 
@@ -22,10 +20,6 @@ at the data of a claim.
 
 _LONGEST = 1 << 16
 _FILES = ("coder", "basis", "grammar", "weights", "codeword", "integers")
-
-
-class CodeWordError(NcboundsError):
-    """The bytes are not a code word: truncated, damaged, or of another version."""
 
 
 @dataclass(frozen=True, eq=False)

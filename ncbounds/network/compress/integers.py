@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError
 
 from .basis import patterns
+from .coder import CodeWordError
 from .grammar import Architecture, Layer
 
 if TYPE_CHECKING:
@@ -171,7 +172,5 @@ def cell_ends(side: int, grid: int) -> list[tuple[int, int]]:
 
 def _check(ceiling: float, rows: Values) -> None:
     """Refuse weights with which a sum might leave the range of exact integers."""
-    from .codeword import CodeWordError
-
     if ceiling * float(np.abs(rows).sum(axis=1).max(initial=0.0)) + CEILING * HEAD_BIAS >= _EXACT:
         raise CodeWordError("the weights are too large for exact sums")

@@ -111,7 +111,7 @@ def plan(epochs: int, targets: tuple[float, ...]) -> list[Stage]:
         down, cool = (max(1, round(part * share[i])) for part in parts)
         stages.append(Stage(f"down {bits:.0f}", down, (4e-3, 2e-3), target=bits))
         stages.append(
-            Stage(f"cool {bits:.0f}", cool, (5e-3, 1e-4), fix=True, freeze=(0.2, 0.01), bounded=0.5)
+            Stage(f"cool {bits:.0f}", cool, (2e-3, 2e-4), fix=True, freeze=(0.3, 0.04), bounded=0.5)
         )
     return stages
 

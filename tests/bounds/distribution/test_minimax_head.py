@@ -171,6 +171,14 @@ def test_collapsed_classes_have_no_error():
     assert minimax_head(evidence(f, np.repeat([0, 1, 2], 10), np.eye(3))).value == 0.0
 
 
+def test_ridge_of_a_class_without_spread():
+    np.testing.assert_allclose(_minimax._factor(np.zeros((5, 3))), _minimax.RIDGE * np.eye(3))
+    z = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0], [0.0, -2.0]])
+    cov = np.diag([2.0, 8.0]) / 3 + _minimax.RIDGE * 5 / 3 * np.eye(2)
+    factor = _minimax._factor(z)
+    np.testing.assert_allclose(factor @ factor.T, cov)
+
+
 def test_repeats_exactly():
     ev = random_world(8, classes=4, dim=6, n=150)
     assert minimax_head(ev).value == minimax_head(ev).value

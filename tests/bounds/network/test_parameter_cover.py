@@ -42,7 +42,14 @@ def small_network(rng, n=400, scale=0.5, bias=True):
     pool = AveragePool(window_averages(6, 2, 2, 0), window_averages(6, 2, 2, 0))
     relu = Activation("relu")
     layers = (
-        conv("a", scale * rng.standard_normal((2, 1, 3, 3)), b(2), (6, 6), padding=1, steps=(relu, pool)),
+        conv(
+            "a",
+            scale * rng.standard_normal((2, 1, 3, 3)),
+            b(2),
+            (6, 6),
+            padding=1,
+            steps=(relu, pool),
+        ),
         conv(
             "b",
             scale * rng.standard_normal((2, 1, 2, 2)),
@@ -210,7 +217,11 @@ def test_perturbation_lemma_by_simulation():
             step *= radius / np.linalg.norm(step)
             dk, db = step[: layer.weight.size], step[layer.weight.size :]
             moved.append(
-                replace(layer, weight=layer.weight + dk.reshape(layer.weight.shape), bias=layer.bias + db)
+                replace(
+                    layer,
+                    weight=layer.weight + dk.reshape(layer.weight.shape),
+                    bias=layer.bias + db,
+                )
             )
         other = replace(network, layers=tuple(moved))
         if any(o > p.value for o, p in zip(other.operator_norms[1:], s, strict=True)):
@@ -282,10 +293,13 @@ def test_falls_with_delta_and_rises_with_candidates_and_long_layers():
 
 def test_reference_is_used():
     network = small_network(np.random.default_rng(3), n=1500)
-    near = replace(network, reference=tuple(
-        replace(layer, weight=0.99 * layer.weight, bias=0.99 * layer.bias)
-        for layer in network.layers
-    ))
+    near = replace(
+        network,
+        reference=tuple(
+            replace(layer, weight=0.99 * layer.weight, bias=0.99 * layer.bias)
+            for layer in network.layers
+        ),
+    )
     row, plain = parameter_cover(evidence(near)), parameter_cover(evidence(network))
     assert row.value < plain.value
     assert row.details["reference"] == "initialisation"
