@@ -90,6 +90,7 @@ def evaluate(
         written = write_report(report, folder)
         _show(report)
         typer.echo(f"written to {folder}: {', '.join(written)}")
+        typer.echo(_stored(folder))
 
 
 @app.command()
@@ -170,7 +171,7 @@ def list_bounds(
     family: Annotated[str | None, typer.Option(help="only this family")] = None,
     kind: Annotated[str | None, typer.Option(help="only this best kind")] = None,
 ) -> None:
-    """List the catalogue: id, best kind, sample that it reads, whose error, statement."""
+    """List the catalogue: best kind, id, sample that it reads, whose error, statement."""
     from rich import box
     from rich.table import Table
 
@@ -187,13 +188,16 @@ def list_bounds(
         if not shown:
             families = sorted({b.family for b in catalogue()})
             raise NcboundsError(f"no such bounds; families: {', '.join(families)}; {legend()}")
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
-        for title in ("bound", "family", "at best", "sample", "about", "statement"):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=legend(), caption_justify="left")
+        for title in ("bound", "sample", "about", "statement"):
             table.add_column(title, no_wrap=title != "statement")
-        for b in shown:
-            best = f"{MARK[b.kind]} {b.kind}"
-            role = "any but test" if b.role == "any" else b.role
-            table.add_row(b.id, b.family, best, role, b.target, b.title)
+        for name in dict.fromkeys(b.family for b in shown):
+            table.add_section()
+            table.add_row(f"[bold]{name}[/]")
+            for b in shown:
+                if b.family == name:
+                    role = "any but test" if b.role == "any" else b.role
+                    table.add_row(f"{MARK[b.kind]} {b.id}", role, b.target, b.title)
         _console().print(table)
 
 
@@ -344,6 +348,13 @@ def _show(report: "Report") -> None:
         console.print(caption(report), markup=False, highlight=False, style="dim")
     for failure in report.failures:
         console.print(f"not evaluated: {failure.checkpoint}: {failure.reason}", markup=False)
+
+
+def _stored(folder: Path) -> str:
+    from ncbounds.samples.store import store_size
+
+    size = store_size(folder / "store") / 2**20
+    return f"features kept in {folder / 'store'}: {size:.0f} MiB (delete it when you are done)"
 
 
 def _model(spec: str | None) -> Any:
