@@ -10,7 +10,7 @@ from ncbounds.results import MARK
 
 def as_text(b: Bound) -> str:
     """Return statement, formula, role, assumptions and references as plain text."""
-    needs = ", ".join(b.requires) + (
+    needs = (", ".join(b.requires) or "its sample only") + (
         f" (uses if present: {', '.join(b.optional)})" if b.optional else ""
     )
     facts = [
@@ -25,21 +25,29 @@ def as_text(b: Bound) -> str:
     lines = [f"{b.id}", "=" * len(b.id), ""]
     lines += [f"{name:>13}  {text}" for name, text in facts]
     lines += [f"{'assumes':>13}  {text}" for text in b.assumptions]
-    lines += ["", inspect.getdoc(b.function) or "", "", "References", "----------"]
+    lines += ["", _readable(inspect.getdoc(b.function) or ""), "", "References", "----------"]
     lines += [f"[{i}] {REFERENCES[key]}" for i, key in enumerate(b.references, 1)]
     return "\n".join(lines)
 
 
 def as_latex(b: Bound) -> str:
-    """Return the displayed formulas of the docstring as LaTeX ``equation*`` environments."""
+    """Return the displayed formulas of the docstring as LaTeX environments."""
     doc = (inspect.getdoc(b.function) or "") + "\n"
     blocks = re.findall(r"\.\. math::[ ]*\n\n?((?:[ ]+.*\n|\n)+)", doc)
-    return "\n\n".join(
-        "\\begin{equation*}\n"
-        + "\n".join(f"  {line.strip()}" for line in block.strip().splitlines())
-        + "\n\\end{equation*}"
-        for block in blocks
-    )
+    return "\n\n".join(_displayed(block) for block in blocks)
+
+
+def _displayed(block: str) -> str:
+    name = "align*" if "&" in block else "equation*"
+    body = "\n".join(f"  {line.strip()}" for line in block.strip().splitlines())
+    return f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
+
+
+def _readable(doc: str) -> str:
+    """Docstring without the markup that only a documentation builder needs."""
+    doc = re.sub(r":math:`([^`]*)`", r"\1", doc)
+    doc = re.sub(r"(\[\d+\])_ ?", r"\1", doc)
+    return doc.replace("``", "")
 
 
 def as_bibtex(b: Bound) -> str:
