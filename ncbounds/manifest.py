@@ -13,13 +13,18 @@ import numpy as np
 from ncbounds.errors import ManifestError, suggest
 from ncbounds.linear_head import Ints
 from ncbounds.samples.roles import ROLES, SAMPLINGS, Role, Sampling
+from ncbounds.zoo.fashion14 import installed_folder
+
+#: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
+FASHION_MNIST = "fashion-mnist"
 
 
 @dataclass(frozen=True)
 class Task:
     """Data and its declarations, shared by checkpoints.
 
-    ``data`` is an ``.npz`` file or a folder of idx files; ``label_noise`` the probability with
+    ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
+    these are installed; ``label_noise`` the probability with
     which a label is redrawn uniformly, with seed ``noise_seed``; ``priors`` the law's class
     probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn.
     """
@@ -160,7 +165,10 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         raise ManifestError(
             f"{where} sampling: one of {', '.join(SAMPLINGS)}, found {raw['sampling']!r}"
         )
-    return Task(**{**raw, "name": name, "data": (path.parent / raw["data"]).resolve()})
+    data = path.parent / raw["data"]
+    if raw["data"] == FASHION_MNIST and not data.exists():
+        data = installed_folder()
+    return Task(**{**raw, "name": name, "data": data.resolve()})
 
 
 def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:

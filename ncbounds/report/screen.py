@@ -52,6 +52,7 @@ SCREEN = (
     Column("distribution", "2-mom", "two_moment_tight"),
     Column("distribution", "min-m", "min_margin_cantelli"),
     Column("distribution", "Gauss", "gaussian_tolerance"),
+    Column("network", "cover", "parameter_cover", on_fit=True),
 )
 
 
@@ -143,13 +144,13 @@ def caption(report: Report) -> str:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
     titles = [f"{SCREEN[i].title}: {SCREEN[i].bound}" for i in used(report)]
     half = (len(titles) + 1) // 2
+    named = [", ".join(part) for part in (titles[:half], titles[half:]) if part]
     return "\n".join(
         [
             legend(),
             f"{spent}n, NC1 and 'fit' columns: training sample.",
             "In brackets: measured error of the row's own target. `ncbounds explain ID` explains:",
-            f"  {', '.join(titles[:half])},",
-            f"  {', '.join(titles[half:])}",
+            *(f"  {part}" for part in named),
         ]
     )
 

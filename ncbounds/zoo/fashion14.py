@@ -64,7 +64,7 @@ def fashion_mnist(
     DataError
         If a file is missing or is not what it should be.
     """
-    root = Path(folder or os.environ.get(FASHION_MNIST_ENV) or FASHION_MNIST_FOLDER)
+    root = Path(folder or installed_folder())
     images = np.concatenate([_idx(root, f"{part}-images-idx3-ubyte") for part in ("train", "t10k")])
     labels = np.concatenate([_idx(root, f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")])
     if images.shape != (70_000, 28, 28) or labels.shape != (70_000,):
@@ -74,6 +74,11 @@ def fashion_mnist(
         )
     rows = np.random.RandomState(POOL_SEED).permutation(len(images))
     return images[rows], labels[rows], rows.astype(np.int32)
+
+
+def installed_folder() -> Path:
+    """Folder of the idx files: the environment variable's, else the Debian package's."""
+    return Path(os.environ.get(FASHION_MNIST_ENV) or FASHION_MNIST_FOLDER)
 
 
 def _idx(root: Path, name: str) -> NDArray[Any]:

@@ -23,7 +23,6 @@ from torch.nn import functional
 
 from ncbounds.datasets import standardise
 from ncbounds.zoo.architectures import FeatureClassifier, build_model
-from ncbounds.zoo.fashion14 import FASHION_MNIST_FOLDER
 from ncbounds.zoo.fashion28 import FASHION28_ROLES, fashion28
 
 NAME = "tiny6"
@@ -167,7 +166,7 @@ def manifest() -> str:
     return f"""# Written by `python -m ncbounds.zoo.small28`; data: the idx files of Fashion-MNIST.
 
 [tasks.fashion28]
-data = "{FASHION_MNIST_FOLDER}"
+data = "fashion-mnist"
 label_noise = 0.0
 noise_seed = 0
 priors = "balanced"

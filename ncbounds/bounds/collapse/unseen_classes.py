@@ -33,11 +33,11 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
     r"""Bound the k-way m-shot error of nearest class mean on classes from the same population.
 
     Of the held-out classes, l have at least m + 1 points and no point in the ``fit`` or ``head``
-    sample. A replicate permutes them and cuts them into :math:`\lfloor l/k \rfloor` disjoint groups; a
-    group's loss is the average over its k classes of the share of non-shot points that are not
-    strictly nearest to their own class's mean of m shots among the k means. With :math:`\bar U` the
-    mean over groups and a fixed number of seeded replicates, with probability at least
-    :math:`1-\delta`
+    sample. A replicate permutes them and cuts them into :math:`\lfloor l/k \rfloor` disjoint
+    groups; a group's loss is the average over its k classes of the share of non-shot points that
+    are not strictly nearest to their own class's mean of m shots among the k means. With
+    :math:`\bar U` the mean over groups and a fixed number of seeded replicates, with probability
+    at least :math:`1-\delta`
 
     .. math::
         \mathrm{err} \le \max\{p \ge \bar U :

@@ -36,8 +36,10 @@ _NEWEST = 0.02
 TEMPERATURE = 2.0
 #: How much smaller a bound must be to be counted exactly before its stage ends.
 WORTH_A_COUNT = 0.002
-#: Weight of one bit beside the loss, while a stage has a target.
-PENALTY = 2e-5
+#: Weight of one bit beside the loss on the way to the first target.
+PENALTY = 1e-4
+#: Part of a stage in which it is cut down to its target.
+CUT_FROM, CUT_TO = 0.6, 0.95
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,11 @@ class Stage:
     rates : (float, float)
         Learning rate at its two ends (cosine between them).
     rounding : bool
+    penalty : float
+        Weight of one bit beside the loss.
     target : float or None
-        Bits to come down to: the codes that matter least are set to 0 along the way, under a
-        penalty; they may come back. None: no penalty.
+        Bits to come down to: what the penalty leaves above is cut towards the end of the stage,
+        the codes that matter least first; they may come back.
     fix : bool
         Keep the present zeros and let nothing else become 0 by penalty.
     freeze : (float, float) or None
@@ -66,6 +70,7 @@ class Stage:
     epochs: int
     rates: tuple[float, float]
     rounding: bool = True
+    penalty: float = 0.0
     target: float | None = None
     fix: bool = False
     freeze: tuple[float, float] | None = None
@@ -92,7 +97,6 @@ class State:
 
     stage: int = 0
     epoch: int = 0
-    start: float = 0.0
     seconds: float = 0.0
     best: float = math.inf
     best_saved: float = math.inf
@@ -109,9 +113,10 @@ def plan(epochs: int, targets: tuple[float, ...]) -> list[Stage]:
     for i, bits in enumerate(targets):
         parts = (0.48, 0.4) if i == 0 else (0.4, 0.6)
         down, cool = (max(1, round(part * share[i])) for part in parts)
-        stages.append(Stage(f"down {bits:.0f}", down, (4e-3, 2e-3), target=bits))
+        weight = PENALTY * 1.5**i
+        stages.append(Stage(f"down {bits:.0f}", down, (1e-2, 2e-3), penalty=weight, target=bits))
         stages.append(
-            Stage(f"cool {bits:.0f}", cool, (2e-3, 2e-4), fix=True, freeze=(0.3, 0.04), bounded=0.5)
+            Stage(f"cool {bits:.0f}", cool, (4e-3, 2e-4), fix=True, freeze=(0.3, 0.04), bounded=0.5)
         )
     return stages
 
@@ -167,7 +172,7 @@ class Search:
         self._optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-2, betas=(0.9, 0.99))
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
-        self._asked_to_stop = False
+        self._asked_to_stop, self._cut_at = False, 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seconds: float = math.inf) -> State:
@@ -187,7 +192,7 @@ class Search:
     def trial(self, steps: int) -> None:
         """Take a few steps of training on a copy, to see how long they take."""
         before = copy.deepcopy(self.student.state_dict())
-        stage = Stage("trial", 1, (0.0, 0.0), target=0.0)
+        stage = Stage("trial", 1, (0.0, 0.0), penalty=1e-9)
         self._rate = Rate(self.student)
         for i in range(steps):
             rows = torch.arange(i * self.batch, (i + 1) * self.batch) % len(self.inputs)
@@ -210,6 +215,8 @@ class Search:
         )
         batches = torch.split(torch.randperm(len(self.inputs), generator=generator), self.batch)
         self._rate = Rate(self.student)
+        # one refresh before this epoch's first, also after an interruption
+        self._cut_at = (state.epoch - _REFRESH / len(batches)) / stage.epochs
         for i, rows in enumerate(batches):
             done = (state.epoch + i / len(batches)) / stage.epochs
             self._step(stage, rows, done, refresh=i % _REFRESH == 0)
@@ -230,7 +237,7 @@ class Search:
         if stage.rounding and first:
             with torch.no_grad():
                 for p in student.latents:
-                    p.mul_(0.9 / p.pow(2).mean().sqrt().clamp_min(1e-6))
+                    p.mul_(1.0 / p.pow(2).mean().sqrt().clamp_min(1e-6))
         codes = student.codes()
         for i, p in enumerate(student.all_latents()):
             student.frozen[i] = torch.full_like(p.data, torch.nan)
@@ -239,9 +246,6 @@ class Search:
             self._means[i].copy_(codes[i])
         self._last = codes
         self._optimizer.state.clear()
-        if stage.target is not None:
-            places = Rate(student).places(student)
-            self.state.start = sum(float(length.sum()) for length, _ in places)
 
     def _step(self, stage: Stage, rows: Tensor, done: float, *, refresh: bool) -> None:
         low, high = stage.rates[1], stage.rates[0]
@@ -263,10 +267,10 @@ class Search:
         targets = (self.decided if self.likeness > 0.5 else self.labels)[rows]
         bounded = stage.bounded * max(0.0, 2 * done - 1)
         loss = distillation(logits, self.soft[rows], targets, bounded, self.likeness)
-        if stage.target is not None:
+        if stage.penalty:
             if refresh:
                 self._rate.refresh(student)
-            loss = loss + PENALTY * self._rate.bits(student)
+            loss = loss + stage.penalty * self._rate.bits(student)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
 
@@ -278,10 +282,15 @@ class Search:
         Fisher information), per bit that a 0 would save.
         """
         assert stage.target is not None
-        start = self.state.start
-        wanted = stage.target + (start - stage.target) * max(0.0, 1 - done / 0.8) ** 2
+        if done < CUT_FROM:
+            return
         places = self._rate.places(self.student)
-        excess = sum(float(length.sum()) for length, _ in places) - wanted
+        length = sum(float(length.sum()) for length, _ in places)
+        # close the gap in equal steps until just before the end of the stage
+        left = max(1.0, (CUT_TO - done) / (done - self._cut_at)) if done > self._cut_at else 1e9
+        self._cut_at = done
+        wanted = length - max(0.0, length - stage.target) / left
+        excess = length - wanted
         if excess <= 0:
             return
         scores, saved = [], []
