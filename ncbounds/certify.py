@@ -64,8 +64,9 @@ def certify_head(
         ``(features, labels, classes) -> LinearHead``, or a classifier with a linear decision
         function (pipelines and searches included). It must be fixed before the sample: its kind
         and settings may have been chosen on other data, or by itself inside the part that it is
-        fitted on (``GridSearchCV``), never by looking at these labels. Settings that were tuned on
-        these labels make all values plug-ins, and nothing here can notice it.
+        fitted on (``GridSearchCV``), never by looking at these labels. A function has to be pure:
+        what it keeps between calls (a cache, a warm start) has seen all labels. Settings that were
+        tuned on these labels make all values plug-ins, and nothing here can notice it.
     unlabelled : array-like of shape (m, d) or Sample, optional
         Features of fresh points of the same law.
     delta : float in (0, 1)
@@ -103,11 +104,14 @@ def certify_head(
     sample = _sample(features, labels, "head", sampling, classes)
     given = None if head is None else _given_head(head, sample)
     sample = sample.with_classes(given.classes if given else 0)
+    if sample.classes < 2:
+        raise InvalidSample("all labels are 0; a classifier needs two classes (or pass classes=)")
     full = given or procedure(sample.features, sample.labels, sample.classes)
     pool = None if unlabelled is None else _sample(unlabelled, None, "unlabelled", sampling)
     probe = None if test is None else _test_sample(test, sampling)
     evidence = Evidence(head=full, head_sample=sample, unlabelled=pool, procedure=procedure)
-    beside = Evidence(head=full, test=probe)  # checks that dimensions fit
+    Evidence(head=full, head_sample=sample, test=probe)  # dimensions fit, no point has two roles
+    beside = Evidence(head=full, test=probe)
     if sample.n < 10:
         raise InvalidSample(f"certifying a head needs at least 10 labelled points, got {sample.n}")
 

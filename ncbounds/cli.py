@@ -75,6 +75,12 @@ def evaluate(
             else:
                 from ncbounds.sweeps import select_files, sweep
 
+                if model is not None or sampling != "unknown":
+                    raise NcboundsError(
+                        "--model and --sampling go with --data file.py:function; "
+                        "a zoo.toml names models and sampling itself"
+                    )
+
                 book, only = select_files(paths, manifest)
                 report = sweep(
                     book,
@@ -91,6 +97,8 @@ def evaluate(
         _show(report)
         typer.echo(f"written to {folder}: {', '.join(written)}")
         typer.echo(_stored(folder))
+        if not report.rows:
+            raise typer.Exit(1)
 
 
 @app.command()
@@ -187,7 +195,9 @@ def list_bounds(
         ]
         if not shown:
             families = sorted({b.family for b in catalogue()})
-            raise NcboundsError(f"no such bounds; families: {', '.join(families)}; {legend()}")
+            raise NcboundsError(
+                f"no such bounds; families: {', '.join(families)}; kinds: {', '.join(MARK)}"
+            )
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=legend(), caption_justify="left")
         for title in ("bound", "sample", "about", "statement"):
             table.add_column(title, no_wrap=title != "statement")
@@ -346,8 +356,10 @@ def _show(report: "Report") -> None:
     if report.rows:
         console.print(table(report))
         console.print(caption(report), markup=False, highlight=False, style="dim")
+    present = {r.checkpoint for r in report.rows}
     for failure in report.failures:
-        console.print(f"not evaluated: {failure.checkpoint}: {failure.reason}", markup=False)
+        what = "evaluated in part" if failure.checkpoint in present else "not evaluated"
+        console.print(f"{what}: {failure.checkpoint}: {failure.reason}", markup=False)
 
 
 def _stored(folder: Path) -> str:

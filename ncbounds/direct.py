@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ncbounds.datasets import user_function
-from ncbounds.errors import DataError, NcboundsError
-from ncbounds.evaluation import bound_rows, planned_rows, select
+from ncbounds.errors import DataError, InvalidSample, NcboundsError
+from ncbounds.evaluation import bound_rows, check_delta, nothing_found, planned_rows, select
 from ncbounds.evidence import FIELD, Evidence
 from ncbounds.loading import facts_of
 from ncbounds.report import Failure, Report
-from ncbounds.samples.roles import check_role
+from ncbounds.samples.roles import SAMPLINGS, check_role
 
 
 def evaluate_files(
@@ -34,8 +34,16 @@ def evaluate_files(
     Raises
     ------
     DataError
-        If the data function does not return such a mapping.
+        If the data function does not return such a mapping, or a checkpoint does not exist.
+    InvalidSample
+        If delta or the sampling is none.
     """
+    check_delta(delta)
+    if sampling not in SAMPLINGS:
+        raise InvalidSample(f"--sampling is one of {', '.join(SAMPLINGS)}, found {sampling!r}")
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path} does not exist")
     samples = user_function(data)()
     if not isinstance(samples, Mapping) or not samples:
         raise DataError(
@@ -53,7 +61,10 @@ def evaluate_files(
         progress(done, len(paths), path.name)
         try:
             evidence = _evidence(path, builder, samples, sampling, out / "store")
-            rows += [row for b in chosen for row in bound_rows(b, evidence, each)]
+            found = [row for b in chosen for row in bound_rows(b, evidence, each)]
+            if not found:
+                raise nothing_found(chosen, evidence)
+            rows += found
             facts[evidence.checkpoint] = facts_of(evidence)
         except NcboundsError as error:
             failures.append(Failure(path.name, f"{type(error).__name__}: {error}"))

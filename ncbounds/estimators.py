@@ -44,6 +44,7 @@ class EstimatorProcedure:
         if len(present) == 1:  # no classifier can be fitted; the only class is always predicted
             return never_predicted(np.zeros((1, f.shape[1])), np.zeros(1), present, classes)
         fresh = clone(self.estimator)
+        _check_unfitted(self.estimator, fresh)
         open_seeds = {
             k: self.seed
             for k, v in fresh.get_params().items()
@@ -89,6 +90,17 @@ def procedure_of(estimator: Any, seed: int = 0) -> Procedure:
         f"estimator is a name, a scikit-learn classifier or a function (features, labels, classes) "
         f"-> LinearHead, found {type(estimator).__name__}"
     )
+
+
+def _check_unfitted(estimator: Any, fresh: Any) -> None:
+    """Refuse a part that cloning leaves fitted: it may have seen the labels that are held out."""
+    before, after = ({"": e, **e.get_params()} for e in (estimator, fresh))
+    for part, kept in before.items():
+        if kept is after[part] and hasattr(kept, "fit") and not isinstance(kept, type):
+            raise InvalidSample(
+                f"{type(kept).__name__} keeps what it was fitted on when it is cloned, so it may "
+                "know the labels that errors are counted on; pass it unfitted"
+            )
 
 
 def head_of(fitted: Any, features: NDArray[Any], classes: int) -> LinearHead:

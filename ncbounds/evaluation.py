@@ -8,7 +8,7 @@ import numpy as np
 
 from ncbounds.bounds import catalogue, get
 from ncbounds.bounds._bound import Bound, Outcome
-from ncbounds.errors import MissingEvidence, UnknownName
+from ncbounds.errors import InvalidSample, MissingEvidence, UnknownName
 from ncbounds.evidence import Evidence
 from ncbounds.numerics import mean_binomial_upper
 from ncbounds.results import BoundResult, Measured, MeasureResult
@@ -54,7 +54,8 @@ def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, 
     """
     if bounds is None:
         bounds = "default"
-    names = bounds.split(",") if isinstance(bounds, str) else list(bounds)
+    listed = bounds.split(",") if isinstance(bounds, str) else list(bounds)
+    names = [name.strip() if isinstance(name, str) else name for name in listed]
     families = {b.family for b in catalogue()}
     chosen: dict[str, Bound] = {}
     for name in names:
@@ -67,7 +68,7 @@ def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, 
         elif name in families:
             found = [b for b in catalogue() if b.family == name]
         else:
-            found = [get(name.strip())]
+            found = [get(name)]
         chosen.update({b.id: b for b in found})
     if not chosen:
         raise UnknownName("no bound was selected; see `ncbounds list`")
@@ -107,21 +108,37 @@ def evaluate(
 
     Raises
     ------
+    InvalidSample
+        If delta is no probability in (0, 1).
     MissingEvidence
         If none of the bounds finds the samples that it needs.
     """
     from ncbounds.report import Report
 
+    check_delta(delta)
     chosen = select(bounds)
     each = delta / max(planned_rows(chosen), 1) if simultaneous else delta
     rows = [row for b in chosen for row in bound_rows(b, evidence, each)]
     if not rows:
-        wanted = ", ".join(sorted({b.role for b in chosen}))
-        raise MissingEvidence(
-            f"none of {len(chosen)} bounds finds its sample: they need {wanted}, the evidence has "
-            f"{', '.join(evidence.samples()) or 'no sample'}"
-        )
+        raise nothing_found(chosen, evidence)
     return Report(rows, simultaneous=simultaneous)
+
+
+def check_delta(delta: float) -> None:
+    """Raise InvalidSample unless delta is in (0, 1)."""
+    if not 0.0 < delta < 1.0:
+        raise InvalidSample(f"delta is a probability in (0, 1), found {delta}; 0.05 is usual")
+
+
+def nothing_found(chosen: Iterable[Bound], evidence: Evidence) -> MissingEvidence:
+    """Error for bounds of which none gives a row on this evidence."""
+    bounds = list(chosen)
+    wanted = sorted({"holdout or head" if b.role == "any" else b.role for b in bounds})
+    return MissingEvidence(
+        f"none of {len(bounds)} bounds finds what it needs: they read samples of role "
+        f"{', '.join(wanted)} (`ncbounds explain ID` says what else), the evidence has "
+        f"{', '.join(evidence.samples()) or 'no sample'}"
+    )
 
 
 def bound_rows(b: Bound, evidence: Evidence, delta: float) -> list[Row]:

@@ -304,6 +304,21 @@ def test_missing_classes_are_never_predicted():
     np.testing.assert_array_equal(procedure(broken, y, 3).weight, procedure(f[5:], y[5:], 3).weight)
 
 
+def test_a_part_that_cloning_leaves_fitted_is_refused():
+    """It may have been fitted on all labels, so that held-out errors say nothing."""
+    frozen = pytest.importorskip("sklearn.frozen").FrozenEstimator
+    linear = pytest.importorskip("sklearn.linear_model")
+    pipeline = pytest.importorskip("sklearn.pipeline").make_pipeline
+    rng = np.random.default_rng(0)
+    f, y = rng.normal(size=(80, 90)), rng.integers(2, size=80)  # chance, yet separable
+    fitted = linear.RidgeClassifier(alpha=1e-6).fit(f, y)
+    for estimator in (frozen(fitted), pipeline(frozen(linear.RidgeClassifier()), fitted)):
+        with pytest.raises(InvalidSample, match="keeps what it was fitted on"):
+            nb.certify_head(f, y, estimator)
+    (row,) = nb.certify_head(f, y, fitted).rows  # a fitted classifier is cloned unfitted
+    assert row.value > 0.4
+
+
 def test_what_is_no_linear_classifier_is_refused():
     from sklearn.linear_model import LinearRegression
     from sklearn.neighbors import KNeighborsClassifier

@@ -79,6 +79,7 @@ def test_own_checkpoint_without_a_manifest(own_files):
     args = ["evaluate", own_files / "own.pt", "--data", f"{user}:data", *common]
     undeclared = invoke(*args)
     assert "✓ ." not in undeclared
+    assert "--sampling iid" in undeclared
     assert "~" in undeclared
     text = invoke(*args, "--sampling", "iid")
     assert "✓ " in text.replace("✓ certificate", "")
@@ -100,6 +101,41 @@ def test_a_bad_own_checkpoint_is_a_row(own_files):
     )
     assert "not evaluated: empty.pt" in text
     assert "own.pt" in text
+
+
+def test_an_impossible_option_is_refused_before_anything_is_written(own_files):
+    user = own_files / "user.py"
+    args = ["evaluate", own_files / "own.pt", "--model", f"{user}:model", "--out", own_files / "r"]
+    data = ["--data", f"{user}:data"]
+    assert "in (0, 1)" in invoke(*args, *data, "--delta", "2", code=2)
+    assert "one of iid" in invoke(*args, *data, "--sampling", "IID", code=2)
+    assert "go with --data" in invoke(*args, code=2)
+    missing = [own_files / "none.pt" if a == own_files / "own.pt" else a for a in args]
+    assert "does not exist" in invoke(*missing, *data, code=2)
+    assert not (own_files / "r").exists()
+
+
+def test_a_run_without_any_row_fails(own_files):
+    user = own_files / "user.py"
+    (own_files / "user.py").write_text(
+        user.read_text() + "def only_test():\n    return {'test': data()['test']}\n"
+    )
+    text = invoke(
+        *("evaluate", own_files / "own.pt", "--model", f"{user}:model"),
+        *("--data", f"{user}:only_test", "--out", own_files / "run"),
+        code=1,
+    )
+    assert "not evaluated: own.pt" in text
+    assert "the evidence has test" in " ".join(text.split())
+
+
+def test_names_of_bounds_may_have_blanks(own_files):
+    user = own_files / "user.py"
+    text = invoke(
+        *("evaluate", own_files / "own.pt", "--model", f"{user}:model", "--data", f"{user}:data"),
+        *("--bounds", "gaussian_head, holdout", "--out", own_files / "run"),
+    )
+    assert "binomial" in text
 
 
 def test_evaluate_says_what_to_pass(tmp_path):

@@ -162,10 +162,11 @@ def test_compact_table_fits_120_columns_and_shows_marks():
     assert [block for block, _ in lines(REPORT)] == ["b", ""]
 
 
-@given(st.floats(1e-12, 1e9))
-def test_a_printed_bound_is_never_below_its_value(x):
-    assert float(number(x, up=True)) >= x
-    assert float(number(x, up=True)) <= x * 1.11 + 1e-3
+@given(st.floats(1e-12, 1e9), st.integers(2, 3))
+def test_a_printed_bound_is_never_below_its_value(x, digits):
+    shown = float(number(x, digits, up=True))
+    assert shown >= min(x, 1.0)
+    assert shown <= x * 1.11 + 10.0**-digits
 
 
 @pytest.mark.parametrize(

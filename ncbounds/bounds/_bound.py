@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -158,13 +159,14 @@ class Bound:
 
     @cached_property
     def source_hash(self) -> str:
-        """Hash of the function's source, recorded with every result."""
+        """Hash of the source of the function's file and of the metadata; part of a result."""
         try:
-            source = inspect.getsource(self.function).encode()
+            source = Path(inspect.getfile(self.function)).read_bytes()
         except (OSError, TypeError):  # typed at a prompt, or compiled
             code = getattr(self.function, "__code__", None)
             source = b"" if code is None else code.co_code + repr(code.co_consts).encode()
-        return hashlib.sha256(source).hexdigest()[:16]
+        metadata = f"{self.kind} {self.role} {self.target} {self.requires} {self.variants}"
+        return hashlib.sha256(source + metadata.encode()).hexdigest()[:16]
 
     def planned(self, evidence: Evidence) -> list[tuple[Role, Mapping[str, Any]]]:
         """Rows that it gives on ``evidence``: pairs of role and parameters."""

@@ -93,13 +93,9 @@ def _grouped_apart(sample: Sample, other: Role, evidence: Evidence) -> list[str]
 
 def _apart(sample: Sample, others: list[Sample], evidence: Evidence) -> list[str]:
     """Two samples whose draws a statement needs independent of each other."""
-    shared = {s.role: evidence.shared_groups(sample.role, s.role) for s in others}
-    known = ("fit", "head")  # compared already, in _draw
-    return [
-        f"{count} groups have rows in {sample.role} and in {role}"
-        for role, count in shared.items()
-        if count and sample.role not in known
-    ]
+    if sample.role in ("fit", "head"):  # compared already, in _draw
+        return []
+    return [reason for s in others for reason in _grouped_apart(s, sample.role, evidence)]
 
 
 def _fit_apart(bound: "Bound", sample: Sample, evidence: Evidence) -> list[str]:

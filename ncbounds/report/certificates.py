@@ -185,6 +185,7 @@ class HeadCertificates:
             w = self.worth[r.bound]
             test = interval(r.test.error, r.test.low, r.test.high) if r.test else "-"
             worth = f"{w.labels:,.0f} held-out labels" if np.isfinite(w.labels) else "-"
+            worth = "below the error" if w.measured and r.value <= w.error else worth
             ratio = f"{w.ratio:.2f}" if np.isfinite(w.ratio) else "-"
             value = number(r.value, up=True)
             out.append([MARK[r.kind], value, r.bound, self.about[r.bound], test, worth, ratio])
@@ -196,6 +197,11 @@ class HeadCertificates:
         notes = [f"nearest class mean, error by number of labels: {curve} (counted on {on})"]
         if not all(w.measured for w in self.worth.values()):
             notes.append("worth: at the share of errors that the certificate itself counted")
+        if any(np.isfinite(w.ratio) for w in self.worth.values()):
+            notes.append(
+                "x oracle: times what counting on as many fresh points would certify on average, "
+                "for the head that used all labels"
+            )
         if len(self.rows) > 1 and not self.simultaneous:
             notes.append("each row holds with its own delta; the smallest of them does not")
         return [*notes, legend()]

@@ -46,7 +46,7 @@ def _displayed(block: str) -> str:
 def _readable(doc: str) -> str:
     """Docstring without the markup that only a documentation builder needs."""
     doc = re.sub(r":math:`([^`]*)`", r"\1", doc)
-    doc = re.sub(r"(\[\d+\])_ ?", r"\1", doc)
+    doc = re.sub(r"(\[\d+\])_(?: (?=[.,;:)]))?", r"\1", doc)
     return doc.replace("``", "")
 
 

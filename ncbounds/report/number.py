@@ -8,14 +8,14 @@ def number(x: float, digits: int = 3, *, up: bool = False) -> str:
     """Format an error-like number: ``.208``, ``1.30``, ``3.2e4``, ``nan``.
 
     ``digits`` decimals below 1, as many significant digits from there on (a vacuous value keeps
-    its size), powers of ten from 1000 on and where no decimal would be left. With ``up`` the
-    printed figure is never below ``x``, as a bound needs.
+    its size), powers of ten from 1000 on and where no decimal would be left. With ``up`` a figure
+    below 1 is never below ``x``, as a bound needs; from 1 on a bound says nothing either way.
     """
     if not math.isfinite(x):
         return str(x)
     if x == 0:
         return "0"
-    size, rounding = abs(x), ROUND_CEILING if up else ROUND_HALF_EVEN
+    size, rounding = abs(x), ROUND_CEILING if up and x < 1 else ROUND_HALF_EVEN
     exponent = math.floor(math.log10(size))
     if size < 10.0**-digits or size >= 1000:
         figure = Decimal(x).quantize(Decimal(1).scaleb(exponent - 1), rounding)

@@ -177,6 +177,7 @@ class Report:
         body = [" & ".join(_tex(c) for c in row) + r" \\" for row in self._reading()]
         text = "\n".join(
             [
+                r"% needs \usepackage{booktabs,longtable,amssymb}",
                 r"\begin{longtable}{llllllrrr}",
                 r"\toprule",
                 head,
@@ -217,7 +218,8 @@ class Report:
 
     def __repr__(self) -> str:
         names = {r.checkpoint for r in self.rows}
-        head = f"Report: {len(self.rows)} rows, {len(names)} checkpoints"
+        many = "checkpoint" if len(names) == 1 else "checkpoints"
+        head = f"Report: {len(self.rows)} rows, {len(names)} {many}"
         lines = [
             f"  {MARK[r.kind]} {shown_value(r):>8}  {r.bound} {shown_params(r)} "
             f"[{r.role}, {r.target}]"

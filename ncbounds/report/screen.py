@@ -51,10 +51,16 @@ SCREEN = (
     Column("collapse", "5-shot fit", "ncm_few_shot", True, {"m": 5}, own_error=True),
     Column("distribution", "2-mom", "two_moment_tight"),
     Column("distribution", "min-m", "min_margin_cantelli"),
-    Column("distribution", "Gauss", "gaussian_tolerance"),
+    Column("distribution", "G-tol", "gaussian_tolerance"),
     Column("network", "cover", "parameter_cover", on_fit=True),
 )
 
+
+#: Why there is no certificate, where nobody said how the points were drawn.
+UNDECLARED = (
+    "No certificate without a declared draw: if the points were drawn independently, say so "
+    "with --sampling iid\n(sampling = 'iid' in zoo.toml, sampling='iid' in Python)."
+)
 
 _STYLES = {MARK["certificate"]: "green", MARK["plug-in"]: "dim"}
 
@@ -142,6 +148,7 @@ def caption(report: Report) -> str:
     spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
     if report.simultaneous:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
+    undeclared = any("is not declared" in reason for r in report.rows for reason in r.reasons)
     titles = [f"{SCREEN[i].title}: {SCREEN[i].bound}" for i in used(report)]
     half = (len(titles) + 1) // 2
     named = [", ".join(part) for part in (titles[:half], titles[half:]) if part]
@@ -151,6 +158,7 @@ def caption(report: Report) -> str:
             f"{spent}n, NC1 and 'fit' columns: training sample.",
             "In brackets: measured error of the row's own target. `ncbounds explain ID` explains:",
             *(f"  {part}" for part in named),
+            *([UNDECLARED] if undeclared else []),
         ]
     )
 

@@ -135,7 +135,10 @@ def _row_digests(arrays: list[NDArray[Any]]) -> bytes:
 def _labels(labels: Any) -> NDArray[np.int64]:
     y = _array(labels)
     if y.dtype.kind not in "iub":
-        raise DataError(f"labels are class numbers, found {y.dtype} of shape {y.shape}")
+        raise DataError(
+            f"labels are integers 0, 1, ..., found {y.dtype} of shape {y.shape}; "
+            "convert class numbers with labels.long() or labels.astype('int64')"
+        )
     return y.astype(np.int64)
 
 

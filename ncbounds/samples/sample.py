@@ -278,7 +278,12 @@ def _labels(labels: object | None, n: int, role: Role) -> Ints:
     y = np.asarray(labels)
     if y.shape != (n,):
         raise InvalidSample(f"{n} rows of features need labels of shape ({n},), found {y.shape}")
-    if y.dtype.kind not in "iub" and not (y == np.floor(y)).all():
+    if y.dtype.kind not in "iubf":
+        raise InvalidSample(
+            f"labels are class numbers 0, 1, ..., found {y.dtype} such as {y.tolist()[:1]}; "
+            "number them with numpy.unique(labels, return_inverse=True)[1]"
+        )
+    if y.dtype.kind == "f" and not (y == np.floor(y)).all():
         raise InvalidSample(f"labels are class numbers 0, 1, ..., found {y[:3]}...")
     y = y.astype(np.int64)
     if role != "unlabelled" and y.min(initial=0) < 0:

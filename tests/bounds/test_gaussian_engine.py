@@ -18,7 +18,13 @@ from ncbounds.bounds._gaussian_engine import (
     gaussian_head_value,
     gibbs_loss,
 )
-from ncbounds.bounds._gaussian_estimate import Subsample, estimate, prices, spread
+from ncbounds.bounds._gaussian_estimate import (
+    Subsample,
+    estimate,
+    prices,
+    spread,
+    subsample,
+)
 from ncbounds.bounds._gaussian_projectors import Projector, projected, projectors
 from ncbounds.bounds._homogeneous import Rays
 from ncbounds.numerics import gaussian_loss, kl_upper, ln_xi
@@ -356,6 +362,30 @@ def test_decreasing_in_n_and_delta():
     r = made(f, y, w, b)
     by_delta = [gaussian_head_value(r, d).value for d in (1e-9, 1e-3, 0.3)]
     assert by_delta == sorted(by_delta, reverse=True)
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_estimate_on_all_rows_is_the_value_of_the_certificate(constant):
+    r = made(*collapsed(19, n=300, constant=constant), constant=constant)
+    kinds, index = projectors(r), np.arange(300)
+    cost = prices(r, kinds, THETAS, 0.05)
+    sub = subsample(r, index, 300, kinds)
+    rng = np.random.default_rng(0)
+    candidates = [
+        (p, rng.integers(len(r.kappas)), rng.integers(13), np.log(m), np.log(s))
+        for p in range(len(kinds))
+        for m in (4.0, 15.0, 60.0)
+        for s in (0.2, 0.6, 0.9)
+    ]
+    values = [
+        evaluate(
+            r, Posterior(kinds[p], r.kappas[k], THETAS[t], math.exp(m), math.exp(s)), 0.05
+        ).value
+        for p, k, t, m, s in candidates
+    ]
+    assert min(values) < 0.9
+    found = estimate(np.array(candidates, dtype=float), sub, cost)
+    assert found == pytest.approx(values, rel=1e-5)
 
 
 @pytest.mark.parametrize(("noise", "constant"), [(0.3, True), (0.6, False)])

@@ -167,6 +167,16 @@ def test_groups_between_the_sample_and_the_unlabelled_points(role):
     assert kind(b, evidence(sample(role, groups=np.arange(20, 26)), pool)) == "certificate"
 
 
+@pytest.mark.parametrize("role", ["holdout", "head"])
+@pytest.mark.parametrize("silent", [0, 1])
+def test_groups_that_only_the_sample_or_only_the_unlabelled_points_declare(role, silent):
+    groups = [{"groups": np.arange(6)}, {}]
+    e = evidence(sample(role, **groups[silent]), sample("unlabelled", **groups[1 - silent]))
+    row = made(role="head", requires=("unlabelled",))(e)
+    assert row.kind == "plug-in"
+    assert f"groups are declared, but not for {('unlabelled', role)[silent]}" in row.reasons
+
+
 def test_a_row_that_occurs_twice():
     row = made()(evidence(sample("holdout", rows=[0, 1, 2, 3, 4, 4])))
     assert row.kind == "plug-in"

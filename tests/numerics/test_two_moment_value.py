@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncbounds.numerics import (
+    TwoMomentBound,
     cantelli,
     centred_ellipsoid_bound,
     etf_two_moment,
@@ -266,3 +267,10 @@ def test_inputs_are_not_changed():
     two_moment_bound(mean, cov).worst_case()
     np.testing.assert_array_equal(mean, before[0])
     np.testing.assert_array_equal(cov, before[1])
+
+
+def test_gap_is_relative_to_the_value():
+    nothing = np.empty(0)
+    assert TwoMomentBound(0.5, 0.4, 1, nothing, nothing).gap == pytest.approx(0.2)
+    assert TwoMomentBound(1.0, 0.25, 1, nothing, nothing).gap == 0.75
+    assert TwoMomentBound(0.0, 0.0, 1, nothing, nothing).gap == 0.0

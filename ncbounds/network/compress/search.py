@@ -37,9 +37,11 @@ TEMPERATURE = 2.0
 #: How much smaller a bound must be to be counted exactly before its stage ends.
 WORTH_A_COUNT = 0.002
 #: Weight of one bit beside the loss on the way to the first target.
-PENALTY = 1e-4
+PENALTY = 1.5e-4
+#: Root mean square of the latents of a tensor when rounding begins.
+FINE = 2.5
 #: Part of a stage in which it is cut down to its target.
-CUT_FROM, CUT_TO = 0.6, 0.95
+CUT_FROM, CUT_TO = 0.6, 0.97
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Stage:
         Learning rate at its two ends (cosine between them).
     rounding : bool
     penalty : float
-        Weight of one bit beside the loss.
+        Weight of one bit beside the loss, reached at the middle of the stage.
     target : float or None
         Bits to come down to: what the penalty leaves above is cut towards the end of the stage,
         the codes that matter least first; they may come back.
@@ -109,14 +111,14 @@ def plan(epochs: int, targets: tuple[float, ...]) -> list[Stage]:
     Half of the epochs go to the first target, the rest in equal parts to the others.
     """
     share = [epochs * (0.5 if i == 0 else 0.5 / max(1, len(targets) - 1)) for i in range(9)]
-    stages = [Stage("real", max(1, round(0.12 * share[0])), (1e-2, 1e-2), rounding=False)]
+    stages = [Stage("real", max(1, round(0.12 * share[0])), (2e-2, 4e-3), rounding=False)]
     for i, bits in enumerate(targets):
         parts = (0.48, 0.4) if i == 0 else (0.4, 0.6)
         down, cool = (max(1, round(part * share[i])) for part in parts)
         weight = PENALTY * 1.5**i
-        stages.append(Stage(f"down {bits:.0f}", down, (1e-2, 2e-3), penalty=weight, target=bits))
+        stages.append(Stage(f"down {bits:.0f}", down, (1e-2, 3e-3), penalty=weight, target=bits))
         stages.append(
-            Stage(f"cool {bits:.0f}", cool, (4e-3, 2e-4), fix=True, freeze=(0.3, 0.04), bounded=0.5)
+            Stage(f"cool {bits:.0f}", cool, (6e-3, 3e-4), fix=True, freeze=(0.3, 0.04), bounded=0.5)
         )
     return stages
 
@@ -169,20 +171,24 @@ class Search:
         self.batch, self.delta, self.seed, self.report = batch, delta, seed, report
         self.likeness = likeness
         self.state = State()
-        self._optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-2, betas=(0.9, 0.99))
+        self._optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-2, betas=(0.95, 0.999))
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._asked_to_stop, self._cut_at = False, 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seconds: float = math.inf) -> State:
-        """Train until the plan is done, ``seconds`` have passed, or an interrupt arrives."""
+        """Train until the plan is done, an interrupt arrives, or ``seconds`` have passed.
+
+        Time alone does not end it before there is a first code word.
+        """
         self._resume()
         end = time.monotonic() + seconds
         before = signal.signal(signal.SIGINT, self._stop)
         try:
             while self.state.stage < len(self.stages):
-                if self._asked_to_stop or time.monotonic() > end:
+                late = time.monotonic() > end and math.isfinite(self.state.best)
+                if self._asked_to_stop or late:
                     break
                 self._epoch()
         finally:
@@ -237,7 +243,7 @@ class Search:
         if stage.rounding and first:
             with torch.no_grad():
                 for p in student.latents:
-                    p.mul_(1.0 / p.pow(2).mean().sqrt().clamp_min(1e-6))
+                    p.mul_(FINE / p.pow(2).mean().sqrt().clamp_min(1e-6))
         codes = student.codes()
         for i, p in enumerate(student.all_latents()):
             student.frozen[i] = torch.full_like(p.data, torch.nan)
@@ -270,7 +276,9 @@ class Search:
         if stage.penalty:
             if refresh:
                 self._rate.refresh(student)
-            loss = loss + stage.penalty * self._rate.bits(student)
+            # it grows over the first half, so that coarse codes come gradually
+            weight = stage.penalty * min(1.0, 0.1 + 2 * done)
+            loss = loss + weight * self._rate.bits(student)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
 
@@ -282,13 +290,13 @@ class Search:
         Fisher information), per bit that a 0 would save.
         """
         assert stage.target is not None
+        step, self._cut_at = done - self._cut_at, done
         if done < CUT_FROM:
             return
         places = self._rate.places(self.student)
         length = sum(float(length.sum()) for length, _ in places)
         # close the gap in equal steps until just before the end of the stage
-        left = max(1.0, (CUT_TO - done) / (done - self._cut_at)) if done > self._cut_at else 1e9
-        self._cut_at = done
+        left = max(1.0, (CUT_TO - done) / step)
         wanted = length - max(0.0, length - stage.target) / left
         excess = length - wanted
         if excess <= 0:

@@ -17,7 +17,7 @@ from ncbounds.bounds.collapse._few_shot import (
     gap_variance,
     pair_moments,
 )
-from ncbounds.bounds.collapse.ncm_few_shot import ncm_few_shot
+from ncbounds.bounds.collapse.ncm_few_shot import ncm_few_shot, worst_pair
 from ncbounds.bounds.collapse.ncm_few_shot_gaussian import ncm_few_shot_gaussian
 from ncbounds.bounds.collapse.ncm_luthra_2026 import luthra_pairs
 from ncbounds.results import result_from_dict
@@ -313,3 +313,9 @@ def test_memory_stays_below_all_class_covariances():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < classes * d * d * 8 / 4
+
+
+def test_worst_pair_is_the_largest_off_the_diagonal():
+    nan = float("nan")
+    assert worst_pair(np.array([[9.0, 0.1, nan], [0.2, 9.0, 0.4], [0.3, 0.1, nan]])) == [1, 2]
+    assert worst_pair(np.array([[0.5, nan], [nan, 0.5]])) == []

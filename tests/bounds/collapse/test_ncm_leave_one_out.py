@@ -102,6 +102,8 @@ def test_a_class_of_one_point_is_missed_and_named():
     row = ncm_leave_one_out(evidence(f, [0, 0, 1]))
     assert row.value == pytest.approx(1 / 3)
     assert any("1 classes have one point" in r for r in row.reasons)
+    pairs = ncm_leave_one_out(evidence(np.array([[0.0], [0.1], [5.0], [5.1]]), [0, 0, 1, 1]))
+    assert not any("one point" in r for r in pairs.reasons)
     alone = ncm_leave_one_out(evidence(f, [0, 0, 0]))
     assert np.isnan(alone.value)
 

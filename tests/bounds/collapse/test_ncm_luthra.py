@@ -42,6 +42,9 @@ def test_2026_counts_one_where_the_bracket_is_not_positive():
     # v_i = 10,000 and d = 1: 1 + (v_j - v_i)/(m d^2) < 0
     p = exact([two_atoms(0.0, 100.0), two_atoms(1.0, 1.0)])
     assert luthra_pairs(p, 10)[0, 1] == 1.0
+    # 1 + (1 - 16)/(15 * 1) = 0
+    zero = exact([two_atoms(0.0, 4.0), two_atoms(1.0, 1.0)])
+    assert luthra_pairs(zero, 15)[0, 1] == 1.0
 
 
 def classes(n=60, d=4, gap=6.0, seed=0):
@@ -135,3 +138,10 @@ def test_classes_that_coincide():
     assert new.value == 1.0
     for result in (old, new):
         assert any("not separated" in r for r in result.reasons)
+
+
+def test_without_spread_both_terms_are_zero():
+    y = np.arange(3).repeat(4)
+    result = ncm_luthra_2025(evidence(8.0 * np.eye(3)[y], y), m=10, moments="plug-in")
+    assert result.value == 0.0
+    assert result.terms == {"directional": 0.0, "shots": 0.0}

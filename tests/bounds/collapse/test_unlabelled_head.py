@@ -107,6 +107,22 @@ def test_stratified_samples_need_the_same_class_proportions():
         assert any("class" in r for r in other.reasons)
 
 
+def test_each_draw_takes_its_own_limit():
+    """At n - 1 errors the limit for points drawn class by class is the larger one."""
+    f, y = np.repeat(3 * np.eye(2), 20, axis=0), np.zeros(40, dtype=int)
+    procedure = lambda *a: LinearHead(np.array([[-1.0, 0.0], [1.0, 0.0]]))  # noqa: E731
+    name = "error of the partly fitted head"
+    rest = two_parts(evidence(f, y, f).head_sample, lambda n: 4 * n // 10, seed=SEED)[1]
+    f[rest], f[rest[0]] = [3.0, 0.0], [-3.0, 0.0]
+    for sampling, limit in (("iid", binomial_upper), ("stratified", stratified_upper)):
+        e = evidence(f, y, f, procedure=procedure, sampling=sampling, u_labels=y)
+        row = unlabelled_head(e, delta=0.05)
+        assert (row.details["errors"], row.n) == (23, 24)
+        assert row.terms[name] == pytest.approx(limit(23, 24, 0.04), rel=1e-14)
+    assert unlabelled_head(e, delta=0.5).terms[name] == pytest.approx(binomial_upper(23, 24, 0.4))
+    assert stratified_upper(23, 24, 0.04) > binomial_upper(23, 24, 0.04) + 1e-6
+
+
 def test_labels_of_the_pool_are_not_read():
     f, y = blobs(60)
     u, uy = blobs(60, seed=1)

@@ -135,3 +135,10 @@ def test_the_scalar_form_is_no_pairwise_form():
     ev = from_margins([m] * 3)
     assert min_margin_cantelli(ev).value == 0.0
     assert two_moment_tight(ev).value > 0.1
+
+
+def test_no_bar_where_nobody_watches(monkeypatch):
+    many = list(range(1000))
+    assert _tight.progress([0, 1]) == [0, 1]
+    monkeypatch.setattr(_tight.sys.stderr, "isatty", lambda: False, raising=False)
+    assert _tight.progress(many) is many

@@ -68,6 +68,15 @@ def test_hoeffding_by_hand(k, n):
     assert sum(row.terms.values()) == pytest.approx(row.value, rel=1e-12)
 
 
+@pytest.mark.parametrize("n", [3001, 7919, 20011, 40009])
+def test_hoeffding_is_rounded_up_where_the_errors_outweigh_the_deviation(n):
+    for k in range(n // 2, n - n // 10, n // 40):
+        row = hoeffding(evidence(k, n), delta=0.5)
+        with mpmath.workdps(40):
+            exact = mpmath.mpf(k) / n + mpmath.sqrt(mpmath.log(2) / (2 * n))
+        assert exact <= row.value <= exact * (1 + 1e-14)
+
+
 @pytest.mark.parametrize("bound", [kl_holdout, hoeffding])
 def test_coverage_by_enumeration(bound):
     n, delta = 15, 0.2

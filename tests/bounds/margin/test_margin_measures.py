@@ -37,6 +37,7 @@ def test_quantiles_by_hand_with_their_sign():
     e = evidence([[-2.0], [0.0], [1.0], [-2.0], [3.0]], [1, 1, 1, 0, 1])
     found = {p: margin_quantiles(e, percent=p).measure for p in (0, 5, 10, 25, 50)}
     assert found == pytest.approx({0: -4.0, 5: -3.2, 10: -2.4, 25: 0.0, 50: 2.0})
+    assert margin_quantiles(e).measure == found[10]
     row = margin_quantiles(e, percent=0)
     assert isinstance(row, MeasureResult)
     assert row.kind == "measure"
@@ -91,6 +92,16 @@ def test_boundary_distances_by_hand():
         assert row.measure == pytest.approx(value, rel=1e-12)
         assert row.details == pytest.approx(expected)
     assert len(normalized_margin.planned(e)) == 5
+
+
+def test_quartiles_of_many_distances():
+    f, y, head = blobs(2)
+    e = evidence(f, y, head)
+    total = np.square(f - f.mean(axis=0)).sum() / (len(f) - 1)
+    view = normalized_margin._view(e, e.holdout)
+    expected = np.percentile(boundary_distances(view) / np.sqrt(total), [25, 50, 75])
+    found = [normalized_margin(e, statistic=s).measure for s in ("Q1", "Q2", "Q3")]
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_distance_is_where_the_prediction_changes():

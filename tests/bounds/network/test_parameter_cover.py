@@ -364,3 +364,15 @@ def test_coverage_of_the_best_of_all_thresholds():
         true = 0.1 + 0.8 * abs(c - 0.1) / 2
         below += row.value < true
     assert below == 0
+
+
+def test_a_network_that_is_not_that_of_head_and_sample_has_no_row():
+    """Its norms would go with margins that are not its own."""
+    e = evidence(small_network(np.random.default_rng(5), n=50))
+    longer = LinearHead(1e6 * e.head.weight, e.head.bias, has_bias=e.head.has_bias)
+    fit = e.fit
+    turned = Sample.from_arrays(fit.features[::-1], fit.labels[::-1], role="fit", sampling="iid")
+    for other in (replace(e, head=longer), replace(e, fit=turned)):
+        row = parameter_cover(other)
+        assert np.isnan(row.value)
+        assert "other logits" in row.reasons[-1]

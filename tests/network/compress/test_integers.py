@@ -11,7 +11,14 @@ import pytest
 from test_codeword import SHAPE, random_network
 
 from ncbounds.errors import DataError
-from ncbounds.network.compress import CodeWordError, Layer, encode, logits, predictions
+from ncbounds.network.compress import (
+    CODEC_VERSION,
+    CodeWordError,
+    Layer,
+    encode,
+    logits,
+    predictions,
+)
 from ncbounds.network.compress.basis import COSINES, frequencies, patterns
 from ncbounds.network.compress.integers import (
     BIAS,
@@ -134,3 +141,12 @@ def test_patterns_are_nearly_orthogonal(side):
     assert np.abs(basis @ basis.T - np.eye(side * side)).max() < 0.06
     assert frequencies(side, 0) == [(0, 0)]
     assert all(sum(row) == 0 for row in COSINES[side][1:])
+
+
+def test_version_0_means_what_it_meant():
+    """A change of code or arithmetic is a new version, and pays for it."""
+    network = random_network(0)
+    assert CODEC_VERSION == 0
+    assert hashlib.sha256(encode(network)).hexdigest().startswith("c5cb72e7b4f7563f")
+    whole = logits(network, IMAGES).astype(np.int64)
+    assert hashlib.sha256(whole.tobytes()).hexdigest().startswith("abf712c2df694b34")
