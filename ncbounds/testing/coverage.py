@@ -10,7 +10,8 @@ from ncbounds.bounds._bound import Bound
 from ncbounds.errors import NcboundsError
 from ncbounds.evidence import Evidence
 from ncbounds.results import BoundResult
-from ncbounds.testing.world import Truth, World
+from ncbounds.samples.roles import Role
+from ncbounds.testing.world import Draw, Truth, World
 
 #: A violation counts only below the truth by this many standard errors of the truth.
 SURELY = 6.0
@@ -70,6 +71,7 @@ def coverage(
     sampling: str = "iid",
     n: int | None = None,
     seed: int = 0,
+    fresh: bool = True,
     on_fit: bool = True,
 ) -> list[Tally]:
     """Evaluate bounds on fresh draws of a world and count values below the true error.
@@ -85,6 +87,8 @@ def coverage(
     n : int, optional
         Points per sample, by default the world's.
     seed : int
+    fresh : bool
+        Evaluate rows on samples that the head's features do not depend on.
     on_fit : bool
         Also evaluate rows on the ``fit`` sample, with a head that was fitted on it.
 
@@ -104,15 +108,23 @@ def coverage(
         for b in chosen:
             if r >= many[b.id]:
                 continue
-            own = [(drawn.evidence, *row) for row in b.planned(drawn.evidence) if row[0] != "fit"]
-            if on_fit:
-                own += [(drawn.training, *row) for row in b.planned(drawn.training)]
-            for evidence, role, params in own:
+            for evidence, role, params in _rows(b, drawn, fresh, on_fit):
                 key = (b.id, (role, tuple(sorted(params.items()))))
                 if key not in tallies:
                     tallies[key] = Tally(b.id, params, role, "", world.name, sampling, delta)
                 _count(tallies[key], b, evidence, truth)
     return [t for t in tallies.values() if t.kind != "measure"]
+
+
+def _rows(
+    b: Bound, drawn: Draw, fresh: bool, on_fit: bool
+) -> list[tuple[Evidence, Role, Mapping[str, Any]]]:
+    rows: list[tuple[Evidence, Role, Mapping[str, Any]]] = []
+    if fresh:
+        rows += [(drawn.evidence, *row) for row in b.planned(drawn.evidence) if row[0] != "fit"]
+    if on_fit:
+        rows += [(drawn.training, *row) for row in b.planned(drawn.training)]
+    return rows
 
 
 def _count(tally: Tally, b: Bound, evidence: Evidence, truths: "_Truths") -> None:
