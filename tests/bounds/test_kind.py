@@ -95,6 +95,8 @@ def test_candidates_divide_delta():
     assert row.value == 0.05 / 5
     assert row.delta == 0.05
     assert "delta divided by 5 candidates" in row.reasons
+    two = made()(evidence(sample("holdout", selected_among=2)), 0.05)
+    assert "delta divided by 2 candidates" in two.reasons
 
 
 def test_unknown_candidates():

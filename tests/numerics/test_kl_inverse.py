@@ -159,3 +159,4 @@ def test_impossible_inputs(q, c):
         kl_lower(q, c)
     with pytest.raises(ValueError, match="needed"):
         kl_interval(0.5, 0)
+    assert kl_interval(0.0, 1, 0.9)[1] == pytest.approx(0.95)

@@ -218,3 +218,9 @@ def test_order_of_the_three_forms(data):
     values = [get(name)(e, delta=delta).value for name in ("binomial", "kl_holdout", "hoeffding")]
     assert values[0] <= values[1] * (1 + 1e-12)
     assert values[1] <= values[2] * (1 + 1e-12)
+
+
+def test_prescribed_probabilities_with_a_class_of_one_point():
+    row = binomial(evidence([0, 2], [1, 30], sampling="stratified", priors="balanced"), delta=0.05)
+    assert row.terms["empirical"] == pytest.approx(0.5 * 2 / 30)
+    assert row.n == 1
