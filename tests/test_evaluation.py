@@ -143,7 +143,7 @@ def test_a_failing_measure_has_no_value(evidence):
 
 def test_nothing_to_evaluate():
     e = Evidence(head=LinearHead(np.eye(2)), fit=Sample.from_arrays(np.eye(2), [0, 1], role="fit"))
-    with pytest.raises(MissingEvidence, match=r"they need head, the evidence has fit"):
+    with pytest.raises(MissingEvidence, match=r"role head .*the evidence has fit"):
         evaluate(e, ["unlabelled_head"])
 
 
