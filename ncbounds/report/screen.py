@@ -148,6 +148,7 @@ def caption(report: Report) -> str:
     spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
     if report.simultaneous:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
+    certified = any(r.kind == "certificate" for r in report.rows)
     undeclared = any("is not declared" in reason for r in report.rows for reason in r.reasons)
     titles = [f"{SCREEN[i].title}: {SCREEN[i].bound}" for i in used(report)]
     half = (len(titles) + 1) // 2
@@ -158,7 +159,7 @@ def caption(report: Report) -> str:
             f"{spent}n, NC1 and 'fit' columns: training sample.",
             "In brackets: measured error of the row's own target. `ncbounds explain ID` explains:",
             *(f"  {part}" for part in named),
-            *([UNDECLARED] if undeclared else []),
+            *([UNDECLARED] if undeclared and not certified else []),
         ]
     )
 
