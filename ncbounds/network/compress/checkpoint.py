@@ -22,8 +22,8 @@ from .integers import predictions
 from .search import Search, Stage, plan
 from .tasks import Images
 
-#: Bits that a search visits, per root of the number of images, and the epochs that make sense.
-TARGETS = (12.0, 9.6, 8.0)
+#: Weights of a bit that a search visits, times the number of images; sensible numbers of epochs.
+PENALTIES = (15.0, 24.0, 36.0, 48.0)
 EPOCHS = (12, 2000)
 _TRIAL_STEPS = 20
 
@@ -120,10 +120,10 @@ def stages_for(search: Search, folder: Path, seconds: float, n: int) -> list[Sta
         search.trial(_TRIAL_STEPS)
         epoch = (time.monotonic() - began) / _TRIAL_STEPS * (n / search.batch) * 1.15
         epochs = int(np.clip(0.9 * seconds / epoch, *EPOCHS))
-        targets = [t * float(np.sqrt(n)) for t in TARGETS]
-        stored.write_text(json.dumps({"epochs": epochs, "targets": targets}))
+        penalties = [weight / n for weight in PENALTIES]
+        stored.write_text(json.dumps({"epochs": epochs, "penalties": penalties}))
     found = json.loads(stored.read_text())
-    return plan(found["epochs"], tuple(found["targets"]))
+    return plan(found["epochs"], tuple(found["penalties"]))
 
 
 def _saved_certificate(

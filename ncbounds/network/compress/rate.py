@@ -11,10 +11,10 @@ from .student import Student
 from .weights import BLEND, LARGEST
 
 
-def tensor_costs(codes: Tensor, sizes: Tensor) -> tuple[Tensor, Tensor]:
+def tensor_costs(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Bits of a 0 and of a non-zero (without sign and size) at every place of one tensor.
 
-    ``sizes`` is not read for biases; the blend is that of the code, with the final counts.
+    The blend is that of the code, with the final counts.
     """
     nonzero = (codes != 0).double()
     count, total = nonzero.numel(), float(nonzero.sum())
@@ -57,7 +57,7 @@ class Rate:
         """Take the counts of the student's present codes."""
         codes = student.codes()
         self.sizes = torch.tensor(size_costs(codes), dtype=torch.float32)
-        self.costs = [tuple(c.float() for c in tensor_costs(code, self.sizes)) for code in codes]
+        self.costs = [tuple(c.float() for c in tensor_costs(code)) for code in codes]
 
     def bits(self, student: Student) -> Tensor:
         """Interpolated bits of all latents, with gradient."""
@@ -70,16 +70,6 @@ class Rate:
             beyond = self.sizes[0] + (self.sizes[1] - self.sizes[0]) * (size - 1) + one
             total = total + (torch.where(size < 1, first, beyond) * kept).sum()
         return total
-
-    def places(self, student: Student) -> list[tuple[Tensor, Tensor]]:
-        """Beside each latent: bits of the present codes, and bits that a 0 would save."""
-        found = []
-        for code, (zero, one) in zip(student.codes(), self.costs, strict=True):
-            size = code.abs().long()
-            full = one + self.sizes[(size - 1).clamp_min(0)]
-            length = torch.where(size > 0, full, zero)
-            found.append((length, torch.where(size > 0, full - zero, 0.0)))
-        return found
 
 
 def nonzeros(network: Network) -> int:

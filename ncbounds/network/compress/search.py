@@ -36,12 +36,10 @@ _NEWEST = 0.02
 TEMPERATURE = 2.0
 #: How much smaller a bound must be to be counted exactly before its stage ends.
 WORTH_A_COUNT = 0.002
-#: Weight of one bit beside the loss on the way to the first target.
-PENALTY = 1.5e-4
 #: Root mean square of the latents of a tensor when rounding begins.
-FINE = 2.5
-#: Part of a stage in which it is cut down to its target.
-CUT_FROM, CUT_TO = 0.6, 0.97
+FINE = 1.0
+#: Learning rate of biases, whose unit is coarse, beside that of kernels.
+BIAS_RATE = 4.0
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,8 @@ class Stage:
     rounding : bool
     penalty : float
         Weight of one bit beside the loss, reached at the middle of the stage.
-    target : float or None
-        Bits to come down to: what the penalty leaves above is cut towards the end of the stage,
-        the codes that matter least first; they may come back.
     fix : bool
-        Keep the present zeros and let nothing else become 0 by penalty.
+        Keep the present zeros of the kernels.
     freeze : (float, float) or None
         Share of steps with a flip above which a code is held at its running mode, at both ends.
     bounded : float
@@ -73,7 +68,6 @@ class Stage:
     rates: tuple[float, float]
     rounding: bool = True
     penalty: float = 0.0
-    target: float | None = None
     fix: bool = False
     freeze: tuple[float, float] | None = None
     bounded: float = 0.0
@@ -105,20 +99,21 @@ class State:
     curve: list[Point] = field(default_factory=list)
 
 
-def plan(epochs: int, targets: tuple[float, ...]) -> list[Stage]:
-    """Stages of a search of about ``epochs`` epochs that visits ``targets`` bits, in order.
+def plan(epochs: int, penalties: tuple[float, ...]) -> list[Stage]:
+    """Stages of a search of about ``epochs`` epochs along a path of penalties.
 
-    Half of the epochs go to the first target, the rest in equal parts to the others.
+    Half of the epochs go to the first penalty, the rest in equal parts to the others; after each,
+    the zeros are fixed and the codes settle without a penalty.
     """
-    share = [epochs * (0.5 if i == 0 else 0.5 / max(1, len(targets) - 1)) for i in range(9)]
-    stages = [Stage("real", max(1, round(0.12 * share[0])), (2e-2, 4e-3), rounding=False)]
-    for i, bits in enumerate(targets):
-        parts = (0.48, 0.4) if i == 0 else (0.4, 0.6)
-        down, cool = (max(1, round(part * share[i])) for part in parts)
-        weight = PENALTY * 1.5**i
-        stages.append(Stage(f"down {bits:.0f}", down, (1e-2, 3e-3), penalty=weight, target=bits))
+    stages = [Stage("real", max(1, round(0.06 * epochs)), (2e-2, 4e-3), rounding=False)]
+    later = max(1, len(penalties) - 1)
+    for i, weight in enumerate(penalties):
+        shares = (0.24, 0.2) if i == 0 else (0.17 / later, 0.33 / later)
+        down, cool = (max(1, round(share * epochs)) for share in shares)
+        rate = 8e-3 if i == 0 else 4e-3
+        stages.append(Stage(f"down {i}", down, (rate, 2e-3), penalty=weight))
         stages.append(
-            Stage(f"cool {bits:.0f}", cool, (6e-3, 3e-4), fix=True, freeze=(0.3, 0.04), bounded=0.5)
+            Stage(f"cool {i}", cool, (4e-3, 2e-4), fix=True, freeze=(0.3, 0.04), bounded=0.3)
         )
     return stages
 
@@ -171,10 +166,12 @@ class Search:
         self.batch, self.delta, self.seed, self.report = batch, delta, seed, report
         self.likeness = likeness
         self.state = State()
-        self._optimizer = torch.optim.Adam(self.student.parameters(), lr=1e-2, betas=(0.95, 0.999))
+        kernels = [*self.student.latents, self.student.log_scale]
+        groups = [{"params": kernels}, {"params": list(self.student.biases)}]
+        self._optimizer = torch.optim.Adam(groups, lr=1e-2, betas=(0.95, 0.999))
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
-        self._asked_to_stop, self._cut_at = False, 0.0
+        self._asked_to_stop = False
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seconds: float = math.inf) -> State:
@@ -221,8 +218,6 @@ class Search:
         )
         batches = torch.split(torch.randperm(len(self.inputs), generator=generator), self.batch)
         self._rate = Rate(self.student)
-        # one refresh before this epoch's first, also after an interruption
-        self._cut_at = (state.epoch - _REFRESH / len(batches)) / stage.epochs
         for i, rows in enumerate(batches):
             done = (state.epoch + i / len(batches)) / stage.epochs
             self._step(stage, rows, done, refresh=i % _REFRESH == 0)
@@ -247,7 +242,9 @@ class Search:
         codes = student.codes()
         for i, p in enumerate(student.all_latents()):
             student.frozen[i] = torch.full_like(p.data, torch.nan)
-            student.kept[i] = (codes[i] != 0).float() if stage.fix else torch.ones_like(p.data)
+            # biases are few, and cheap beside what they do: they stay free
+            fixed = stage.fix and i < len(student.latents)
+            student.kept[i] = (codes[i] != 0).float() if fixed else torch.ones_like(p.data)
             self._flips[i].zero_()
             self._means[i].copy_(codes[i])
         self._last = codes
@@ -255,13 +252,11 @@ class Search:
 
     def _step(self, stage: Stage, rows: Tensor, done: float, *, refresh: bool) -> None:
         low, high = stage.rates[1], stage.rates[0]
-        self._optimizer.param_groups[0]["lr"] = (
-            low + (high - low) * (1 + math.cos(math.pi * done)) / 2
-        )
+        rate = low + (high - low) * (1 + math.cos(math.pi * done)) / 2
+        for group, times in zip(self._optimizer.param_groups, (1.0, BIAS_RATE), strict=True):
+            group["lr"] = times * rate
         self._forward_backward(stage, rows, done, refresh=refresh)
         self._optimizer.step()
-        if stage.target is not None and refresh:
-            self._trim(stage, done)
         if stage.rounding:
             self._watch(stage, done)
 
@@ -281,40 +276,6 @@ class Search:
             loss = loss + weight * self._rate.bits(student)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-
-    @torch.no_grad()
-    def _trim(self, stage: Stage, done: float) -> None:
-        """Set the least important codes to 0 while the length is above a line to the target.
-
-        Importance is the squared latent times the mean squared gradient (the diagonal of the
-        Fisher information), per bit that a 0 would save.
-        """
-        assert stage.target is not None
-        step, self._cut_at = done - self._cut_at, done
-        if done < CUT_FROM:
-            return
-        places = self._rate.places(self.student)
-        length = sum(float(length.sum()) for length, _ in places)
-        # close the gap in equal steps until just before the end of the stage
-        left = max(1.0, (CUT_TO - done) / step)
-        wanted = length - max(0.0, length - stage.target) / left
-        excess = length - wanted
-        if excess <= 0:
-            return
-        scores, saved = [], []
-        for p, (_, save) in zip(self.student.all_latents(), places, strict=True):
-            moment = self._optimizer.state[p]["exp_avg_sq"]
-            score = p.pow(2) * moment / save.clamp_min(0.5)
-            scores.append(torch.where(p.abs() >= 0.5, score, torch.inf).flatten())
-            saved.append(save.flatten())
-        order = torch.cat(scores).argsort()
-        total = torch.cat(saved)[order].cumsum(0)
-        cut = order[: int((total < excess).sum()) + 1]
-        chosen = torch.zeros(len(order), dtype=torch.bool)
-        chosen[cut] = True
-        parts = torch.split(chosen, [len(score) for score in scores])
-        for p, part in zip(self.student.all_latents(), parts, strict=True):
-            p[part.view_as(p)] *= 0.25
 
     @torch.no_grad()
     def _watch(self, stage: Stage, done: float) -> None:

@@ -16,7 +16,7 @@ from ncbounds.network.compress.student import Student
 SMALL = Architecture((Layer(6, 3, 4), Layer(8, 3, 2, "pool")), reduction=1)
 STAGES = [
     Stage("real", 1, (1e-2, 1e-2), rounding=False),
-    Stage("down", 3, (1e-2, 5e-3), penalty=2e-5, target=900.0),
+    Stage("down", 3, (1e-2, 5e-3), penalty=3e-3),
     Stage("cool", 3, (5e-3, 1e-3), fix=True, freeze=(0.2, 0.05), bounded=0.5),
 ]
 
@@ -54,8 +54,7 @@ def test_word_on_disk_is_what_its_certificate_says(digits, tmp_path):
     assert (tmp_path / "saved.ncz").exists()
     lines = (tmp_path / "curve.csv").read_text().splitlines()
     assert len(lines) == 1 + len(state.curve) == 7
-    # codes may go to 0 on their own as well
-    assert state.curve[2].bits < 1100
+    assert state.curve[2].bits < state.curve[0].bits
     for point in state.curve:
         assert point.bound == occam_upper(point.errors, len(digits[1]), point.bits, 0.05)
 
@@ -84,20 +83,18 @@ def test_seed_decides():
 
 def test_penalty_counts_what_the_coder_writes():
     student = Student(Architecture((Layer(12, 5, 4), Layer(16), Layer(16)), 1), (1, 14, 14), 10)
-    rate = Rate(student)
-    places = sum(float(length.sum()) for length, _ in rate.places(student))
-    real = 8 * len(encode(student.network()))
-    # the coder also pays for learning the counts and for the architecture
-    assert places < real < 1.08 * places + 100
     with torch.no_grad():
         for p, code in zip(student.all_latents(), student.codes(), strict=True):
-            p.copy_(code)
-    assert float(rate.bits(student).detach()) <= places * 1.02
+            p.copy_(code.clamp(-2, 2))
+    estimate = float(Rate(student).bits(student).detach())
+    real = 8 * len(encode(student.network()))
+    # the coder also pays for learning the counts and for the architecture
+    assert estimate < real < 1.08 * estimate + 100
 
 
 def test_costs_by_hand():
     codes = torch.tensor([0.0, 0.0, 0.0, 1.0])
-    zero, one = tensor_costs(codes, torch.zeros(15))
+    zero, one = tensor_costs(codes)
     assert float(one[0]) == pytest.approx(-np.log2(1.5 / 5))
     assert float(zero[0]) == pytest.approx(-np.log2(3.5 / 5))
     sizes = size_costs([torch.tensor([1.0, -1.0, 2.0, 0.0])])
