@@ -109,17 +109,10 @@ def inspect(
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that names its model")] = None,
 ) -> None:
     """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits."""
-    import json
-
     with _user_errors():
         from ncbounds.checkpoints.inspect import inspect_checkpoint, render
 
-        try:
-            given = json.loads(args)
-        except json.JSONDecodeError as error:
-            raise NcboundsError(
-                f"--args needs JSON such as '{{\"width\": 128}}': {error}"
-            ) from None
+        given = _arguments(args)
         chosen: Any = _model(model)
         if chosen is None:
             chosen, found = _manifest_model(checkpoint, manifest)
@@ -255,8 +248,6 @@ def compress(
     delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
 ) -> None:
     """Describe a classifier by a few hundred bytes, and certify it from its training sample."""
-    import json
-
     with _user_errors():
         from ncbounds.network.compress.checkpoint import compress_checkpoint
         from ncbounds.network.compress.command import seconds_of, sentence
@@ -271,7 +262,7 @@ def compress(
             out,
             seconds=seconds_of(budget),
             model=_model(model),
-            args=json.loads(args),
+            args=_arguments(args),
             seed=seed,
             delta=delta,
             report=typer.echo,
@@ -367,6 +358,18 @@ def _stored(folder: Path) -> str:
 
     size = store_size(folder / "store") / 2**20
     return f"features kept in {folder / 'store'}: {size:.0f} MiB (delete it when you are done)"
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise NcboundsError(f"--args needs JSON such as '{{\"width\": 128}}': {error}") from None
+    if not isinstance(found, dict):
+        raise NcboundsError(f"--args needs JSON such as '{{\"width\": 128}}', found {text}")
+    return found
 
 
 def _model(spec: str | None) -> Any:

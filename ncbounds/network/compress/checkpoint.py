@@ -22,8 +22,8 @@ from .integers import predictions
 from .search import Search, Stage, plan
 from .tasks import Images
 
-#: Weights of a bit that a search visits, times the number of images; sensible numbers of epochs.
-PENALTIES = (15.0, 24.0, 36.0, 48.0)
+#: Weight of a bit times the number of images; sensible numbers of epochs.
+PENALTY = 9.0
 EPOCHS = (12, 2000)
 _TRIAL_STEPS = 20
 
@@ -35,9 +35,9 @@ def architecture_for(shape: tuple[int, int, int]) -> Architecture:
         return Architecture(small, reduction=1)
     layers = (
         Layer(8, 5, 3, "stride"),
-        Layer(12, 3, 2, "pool"),
-        Layer(16, 3, 2),
-        Layer(16, 3, 2, "none", "residual"),
+        Layer(12, 3, 4, "pool"),
+        Layer(16, 3, 4),
+        Layer(16, 3, 4, "none", "residual"),
     )
     return Architecture(layers, reduction=1)
 
@@ -120,10 +120,9 @@ def stages_for(search: Search, folder: Path, seconds: float, n: int) -> list[Sta
         search.trial(_TRIAL_STEPS)
         epoch = (time.monotonic() - began) / _TRIAL_STEPS * (n / search.batch) * 1.15
         epochs = int(np.clip(0.9 * seconds / epoch, *EPOCHS))
-        penalties = [weight / n for weight in PENALTIES]
-        stored.write_text(json.dumps({"epochs": epochs, "penalties": penalties}))
+        stored.write_text(json.dumps({"epochs": epochs, "penalty": PENALTY / n}))
     found = json.loads(stored.read_text())
-    return plan(found["epochs"], tuple(found["penalties"]))
+    return plan(found["epochs"], found["penalty"])
 
 
 def _saved_certificate(

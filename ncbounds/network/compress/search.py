@@ -38,6 +38,8 @@ TEMPERATURE = 2.0
 WORTH_A_COUNT = 0.002
 #: Root mean square of the latents of a tensor when rounding begins.
 FINE = 1.0
+#: Sizes of the stages that settle: where non-zeros are scaled to (0: not), and the largest code.
+SIZES = ((0.0, 6.0), (1.4, 3.0), (0.0, 3.0))
 #: Learning rate of biases, whose unit is coarse, beside that of kernels.
 BIAS_RATE = 4.0
 
@@ -59,6 +61,9 @@ class Stage:
         Keep the present zeros of the kernels.
     freeze : (float, float) or None
         Share of steps with a flip above which a code is held at its running mode, at both ends.
+    size, largest : float
+        Root mean square that the latents of the non-zeros of each tensor are scaled to first (the
+        norms undo it, and small codes are cheap; 0: as they are), and where they are cut off.
     bounded : float
         Weight of a bounded loss near the end, between 0 and 1.
     """
@@ -70,6 +75,8 @@ class Stage:
     penalty: float = 0.0
     fix: bool = False
     freeze: tuple[float, float] | None = None
+    size: float = 0.0
+    largest: float = 15.0
     bounded: float = 0.0
 
 
@@ -99,23 +106,23 @@ class State:
     curve: list[Point] = field(default_factory=list)
 
 
-def plan(epochs: int, penalties: tuple[float, ...]) -> list[Stage]:
-    """Stages of a search of about ``epochs`` epochs along a path of penalties.
+def plan(epochs: int, penalty: float) -> list[Stage]:
+    """Stages of a search of about ``epochs`` epochs with ``penalty`` per bit on the way down.
 
-    Half of the epochs go to the first penalty, the rest in equal parts to the others; after each,
-    the zeros are fixed and the codes settle without a penalty.
+    Afterwards the zeros of the kernels are fixed, the codes made small, and the rest settles, once
+    more for each of :data:`SIZES`.
     """
-    stages = [Stage("real", max(1, round(0.06 * epochs)), (2e-2, 4e-3), rounding=False)]
-    later = max(1, len(penalties) - 1)
-    for i, weight in enumerate(penalties):
-        shares = (0.24, 0.2) if i == 0 else (0.17 / later, 0.33 / later)
-        down, cool = (max(1, round(share * epochs)) for share in shares)
-        rate = 8e-3 if i == 0 else 4e-3
-        stages.append(Stage(f"down {i}", down, (rate, 2e-3), penalty=weight))
-        stages.append(
-            Stage(f"cool {i}", cool, (4e-3, 2e-4), fix=True, freeze=(0.3, 0.04), bounded=0.3)
-        )
-    return stages
+    real, down = max(1, round(0.08 * epochs)), max(1, round(0.26 * epochs))
+    cool = max(1, round((epochs - real - down) / len(SIZES)))
+    settled = {"rates": (5e-3, 2e-4), "fix": True, "freeze": (0.3, 0.04), "bounded": 0.3}
+    return [
+        Stage("real", real, (2e-2, 4e-3), rounding=False),
+        Stage("down", down, (1e-2, 3e-3), penalty=penalty),
+        *(
+            Stage(f"cool {i}", cool, size=size, largest=largest, **settled)  # type: ignore[arg-type]
+            for i, (size, largest) in enumerate(SIZES)
+        ),
+    ]
 
 
 class Search:
@@ -246,9 +253,26 @@ class Search:
             fixed = stage.fix and i < len(student.latents)
             student.kept[i] = (codes[i] != 0).float() if fixed else torch.ones_like(p.data)
             self._flips[i].zero_()
-            self._means[i].copy_(codes[i])
-        self._last = codes
+        if stage.size:
+            self._rescale(stage.size, codes)
+        self._last = student.codes()
+        for mean, code in zip(self._means, self._last, strict=True):
+            mean.copy_(code)
         self._optimizer.state.clear()
+
+    @torch.no_grad()
+    def _rescale(self, size: float, codes: list[Tensor]) -> None:
+        """Scale the latents of every tensor; the head's bias goes with the head."""
+        student = self.student
+        for i, p in enumerate(student.latents):
+            present = p[codes[i] != 0]
+            if len(present) == 0:
+                continue
+            factor = size / present.pow(2).mean().sqrt()
+            p.mul_(factor)
+            if i == len(student.architecture.layers):
+                student.biases[i].mul_(factor)
+                student.log_scale.sub_(torch.log(factor))
 
     def _step(self, stage: Stage, rows: Tensor, done: float, *, refresh: bool) -> None:
         low, high = stage.rates[1], stage.rates[0]
@@ -279,8 +303,11 @@ class Search:
 
     @torch.no_grad()
     def _watch(self, stage: Stage, done: float) -> None:
-        """Follow codes that flip, and hold those that oscillate."""
-        student, codes = self.student, self.student.codes()
+        """Cut off large latents, follow codes that flip, and hold those that oscillate."""
+        student = self.student
+        for p in student.latents:
+            p.clamp_(-stage.largest - 0.45, stage.largest + 0.45)
+        codes = student.codes()
         for i, code in enumerate(codes):
             self._flips[i].lerp_((code != self._last[i]).float(), _NEWEST)
             self._means[i].lerp_(code, _NEWEST)
