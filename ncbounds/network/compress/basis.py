@@ -1,4 +1,4 @@
-"""Integer cosine bases of small kernels: a kernel is an integer combination of fixed patterns."""
+"""Integer bases: cosines of small kernels, polynomials of positions over a whole map."""
 
 from functools import cache
 
@@ -26,10 +26,33 @@ def frequencies(side: int, cut: int) -> list[tuple[int, int]]:
     return sorted(pairs, key=lambda pair: (sum(pair), pair))
 
 
+def degrees(cut: int) -> list[tuple[int, int]]:
+    """Vertical and horizontal degrees (p, q) with ``p + q <= cut``, lowest sums first."""
+    return frequencies(cut + 1, cut)
+
+
 @cache
 def patterns(side: int, cut: int) -> NDArray[np.float64]:
     """Integer-valued patterns of shape (modes, side, side)."""
     rows = np.array(COSINES[side], dtype=np.float64)
     found = np.stack([np.outer(rows[p], rows[q]) for p, q in frequencies(side, cut)])
+    found.setflags(write=False)
+    return found
+
+
+@cache
+def polynomial(degree: int, side: int) -> NDArray[np.float64]:
+    """Values (side,) of the orthogonal polynomial on equally spaced points; whole numbers.
+
+    Degree 0 to 3, up to a factor the Gram polynomials; all 0 where there are too few points.
+    """
+    t = [2 * i - (side - 1) for i in range(side)]
+    rows = (
+        [1 for _ in t],
+        t,
+        [3 * v**2 - (side**2 - 1) for v in t],
+        [5 * v**3 - (3 * side**2 - 7) * v for v in t],
+    )
+    found = np.array(rows[degree], dtype=np.float64)
     found.setflags(write=False)
     return found

@@ -19,11 +19,12 @@ from .certificate import Certificate, certify
 from .codeword import decode
 from .grammar import Architecture, Layer
 from .integers import predictions
-from .search import Search, Stage, plan
+from .schedule import Stage, plan
+from .search import Search
 from .tasks import Images
 
 #: Weight of a bit times the number of images; sensible numbers of epochs.
-PENALTY = 9.0
+PENALTY = 13.0
 EPOCHS = (12, 2000)
 _TRIAL_STEPS = 20
 
@@ -31,15 +32,14 @@ _TRIAL_STEPS = 20
 def architecture_for(shape: tuple[int, int, int]) -> Architecture:
     """A small chain for images of this size: a strided stem from 20 pixels on."""
     if min(shape[1:]) < 20:
-        small = (Layer(6, 5, 3, "stride"), Layer(8, 3, 2), Layer(8, 3, 2, "none", "residual"))
-        return Architecture(small, reduction=1)
+        small = (Layer(8, 5, 3, "stride"), Layer(8, 3, 4), Layer(8, 3, 4, depthwise=True))
+        return Architecture(small, reduction=1, cut=2)
     layers = (
-        Layer(8, 5, 3, "stride"),
-        Layer(12, 3, 4, "pool"),
-        Layer(16, 3, 4),
-        Layer(16, 3, 4, "none", "residual"),
+        Layer(10, 5, 3, "stride"),
+        Layer(16, 3, 4, "pool"),
+        Layer(16, 3, 4, depthwise=True),
     )
-    return Architecture(layers, reduction=1)
+    return Architecture(layers, reduction=1, cut=2)
 
 
 def compress_checkpoint(
@@ -52,6 +52,7 @@ def compress_checkpoint(
     args: dict[str, Any] | None = None,
     seed: int = 0,
     delta: float = 0.05,
+    compiled: bool = False,
     report: Callable[[str], None] = print,
 ) -> Certificate:
     """Search for a short code word that imitates a saved classifier, and certify it.
@@ -87,6 +88,7 @@ def compress_checkpoint(
             seed=seed,
             delta=delta,
             likeness=likeness,
+            compiled=compiled,
             report=report,
         )
         search.stages = stages_for(search, folder, seconds / len(folders), len(fit.labels))

@@ -11,7 +11,7 @@ from .coder import Channel, CodeWordError, Decoder, Encoder, check_byte
 from .grammar import MAX_CODES, Architecture, Layer, code_architecture
 from .weights import Adaptive, Codes, Shared, code_biases, code_tensor
 
-CODEC_VERSION = 0
+CODEC_VERSION = 1
 """Version of the code; version v costs log2((v + 1)(v + 2)) bits of every code word.
 
 It goes up with every change of what bytes mean, in particular with one that is made after looking

@@ -6,7 +6,7 @@ widths. Nothing is tuned to a data set; every network of the grammar can be desc
 
 from dataclasses import dataclass, field
 
-from .basis import KERNELS, frequencies
+from .basis import KERNELS, degrees, frequencies
 from .coder import Channel, choice, weighted
 
 WIDTHS = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48)
@@ -14,7 +14,7 @@ SHRINKS = ("none", "stride", "pool")
 LINKS = ("plain", "residual", "twice")
 ACTIVATIONS = ("relu", "abs")
 REDUCTIONS = (1, 2, 4)
-GRIDS = (1, 2, 3, 4)
+CUTS = (0, 1, 2, 3)
 NORMS = ("layer", "channel")
 DEPTH = 8
 MAX_CODES = 1 << 15
@@ -37,6 +37,8 @@ class Layer:
         same layer is applied again); the latter two only where the shapes allow it.
     activation : str
         ``"relu"`` or ``"abs"``.
+    depthwise : bool
+        Every channel is convolved by itself, where the width stays.
     """
 
     width: int
@@ -45,6 +47,7 @@ class Layer:
     shrink: str = "none"
     link: str = "plain"
     activation: str = "relu"
+    depthwise: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,9 @@ class Architecture:
         Mean and mean absolute value are removed per image (``"layer"``) or per image and channel.
     centred : bool
         Whether the mean is removed at all.
-    grid : int
-        The last layer is averaged over ``grid`` x ``grid`` cells.
+    cut : int
+        The head reads every channel's products with the polynomials of degrees (p, q), vertical
+        and horizontal, of ``p + q <= cut``: 1, 3, 6 or 10 numbers. With 0 that is the average.
     frame : bool
         No head: the last layer has one channel per class, and its averages are the logits. Up to
         a shift that is the simplex frame of collapsed class means.
@@ -71,17 +75,18 @@ class Architecture:
     reduction: int = 2
     norm: str = "layer"
     centred: bool = True
-    grid: int = 1
+    cut: int = 0
     frame: bool = False
 
     def shapes(self, channels: int, classes: int) -> list[tuple[int, int, int]]:
-        """Shape (outputs, inputs, modes) of each layer's codes, the head's last (1 mode)."""
+        """Shape (outputs, inputs, modes) of each layer's codes, the head's last."""
         found, inputs = [], channels
         for layer in self.layers:
-            found.append((layer.width, inputs, len(frequencies(layer.kernel, layer.cut))))
+            modes = len(frequencies(layer.kernel, layer.cut))
+            found.append((layer.width, 1 if layer.depthwise else inputs, modes))
             inputs = layer.width
         if not self.frame:
-            found.append((classes, inputs * self.grid**2, 1))
+            found.append((classes, inputs, len(degrees(self.cut))))
         return found
 
 
@@ -93,7 +98,7 @@ def code_architecture(
     norm = choice(channel, NORMS.index(given.norm), 2)
     centred = choice(channel, int(given.centred), 2)
     frame = choice(channel, int(given.frame), 2)
-    grid = 0 if frame else choice(channel, GRIDS.index(given.grid), len(GRIDS))
+    cut = 0 if frame else choice(channel, CUTS.index(given.cut), len(CUTS))
     depth = 1 + choice(channel, len(given.layers) - 1, DEPTH)
     layers: list[Layer] = []
     for index in range(depth):
@@ -102,7 +107,7 @@ def code_architecture(
         previous = layers[-1].width if layers else channels
         layers.append(_code_layer(channel, asked, previous, width, first=index == 0))
     return Architecture(
-        tuple(layers), REDUCTIONS[reduction], NORMS[norm], bool(centred), GRIDS[grid], bool(frame)
+        tuple(layers), REDUCTIONS[reduction], NORMS[norm], bool(centred), CUTS[cut], bool(frame)
     )
 
 
@@ -119,7 +124,8 @@ def _code_layer(
     if width == previous and shrink != "stride":
         link = weighted(channel, LINKS.index(asked.link), (2, 1, 1))
     activation = weighted(channel, ACTIVATIONS.index(asked.activation), (3, 1))
-    return Layer(width, kernel, cut, shrink, LINKS[link], ACTIVATIONS[activation])
+    depthwise = width == previous and weighted(channel, int(asked.depthwise), (2, 1))
+    return Layer(width, kernel, cut, shrink, LINKS[link], ACTIVATIONS[activation], bool(depthwise))
 
 
 def _code_width(channel: Channel, asked: int, previous: int) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import DataError
 
-from .basis import patterns
+from .basis import degrees, patterns, polynomial
 from .coder import CodeWordError
 from .grammar import Architecture, Layer
 
@@ -28,6 +28,8 @@ CEILING = float(1 << 15)
 BIAS = UNIT // 4
 HEAD_SCALE = 16
 HEAD_BIAS = HEAD_SCALE * BIAS
+#: Largest factor of a product with polynomials.
+MOMENT_GAIN = 4.0
 _EXACT = float(1 << 53)
 _CHUNK = 32
 
@@ -82,12 +84,12 @@ def _logits(network: "Network", images: NDArray[np.uint8]) -> Values:
     x = _reduce(images, a.reduction)
     for layer, codes, biases in zip(a.layers, network.codes, network.biases, strict=False):
         x = _layer(a, layer, kernel(layer, codes), biases, x)
-    cells = _cells(x, a.grid)
+    moments = _moments(x, a.cut)
     if a.frame:
-        return np.ascontiguousarray(cells.T)
-    head = network.codes[-1][:, :, 0].astype(np.float64)
-    _check(HEAD_SCALE * CEILING, head)
-    s = (head @ cells).T + HEAD_BIAS * network.biases[-1].astype(np.float64)
+        return np.ascontiguousarray(moments.T)
+    head = network.codes[-1].reshape(network.classes, -1).astype(np.float64)
+    _check(MOMENT_GAIN * HEAD_SCALE * CEILING, head)
+    s = (head @ moments).T + HEAD_BIAS * network.biases[-1].astype(np.float64)
     return np.ascontiguousarray(s)
 
 
@@ -107,7 +109,7 @@ def _layer(
 ) -> Values:
     shift = (BIAS * biases.astype(np.float64))[:, None, None, None]
     for _ in range(2 if layer.link == "twice" else 1):
-        z = _norm(_convolve(x, weight, 2 if layer.shrink == "stride" else 1), a) + shift
+        z = _norm(_convolve(x, weight, layer), a) + shift
         if layer.link == "residual":
             z = z + x
         z = np.abs(z) if layer.activation == "abs" else np.maximum(z, 0.0)
@@ -115,22 +117,24 @@ def _layer(
     return _pool(x) if layer.shrink == "pool" else x
 
 
-def _convolve(x: Values, weight: Values, stride: int) -> Values:
+def _convolve(x: Values, weight: Values, layer: Layer) -> Values:
     """Exact convolution of (inputs, n, h, w) with zero padding by half the kernel."""
-    outputs, inputs, side, _ = weight.shape
+    outputs, _, side, _ = weight.shape
+    inputs, n, height, width = x.shape
     # sums over all positions, centred, must stay exact as well
-    _check(CEILING * (2.0 * outputs * x.shape[2] * x.shape[3]), weight.reshape(outputs, -1))
-    pad = side // 2
+    _check(CEILING * (2.0 * outputs * height * width), weight.reshape(outputs, -1))
+    stride, pad = 2 if layer.shrink == "stride" else 1, side // 2
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    rows, columns = -(-x.shape[2] // stride), -(-x.shape[3] // stride)
-    columns_of = np.empty((inputs, side, side, x.shape[1], rows, columns))
+    patches = np.empty((inputs, side, side, n, -(-height // stride), -(-width // stride)))
     for i in range(side):
         for j in range(side):
-            columns_of[:, i, j] = padded[
-                :, :, i : i + x.shape[2] : stride, j : j + x.shape[3] : stride
-            ]
-    out = weight.reshape(outputs, -1) @ columns_of.reshape(inputs * side * side, -1)
-    return out.reshape(outputs, x.shape[1], rows, columns)
+            patches[:, i, j] = padded[:, :, i : i + height : stride, j : j + width : stride]
+    rows = patches.reshape(inputs, side * side, -1)
+    if layer.depthwise:
+        out = weight.reshape(outputs, 1, -1) @ rows
+    else:
+        out = weight.reshape(outputs, -1) @ rows.reshape(inputs * side * side, -1)
+    return out.reshape(outputs, *patches.shape[3:])
 
 
 def _norm(z: Values, a: Architecture) -> Values:
@@ -153,21 +157,31 @@ def _pool(x: Values) -> Values:
     return pooled
 
 
-def _cells(x: Values, grid: int) -> Values:
-    """Averages over grid x grid cells, in 1/HEAD_SCALE: (channels * grid^2, n)."""
+def _moments(x: Values, cut: int) -> Values:
+    """Mean products with polynomials, in 1/HEAD_SCALE: (channels * polynomials, n)."""
     c, n, h, w = x.shape
-    out = np.zeros((c, grid, grid, n))
-    for i, (top, bottom) in enumerate(cell_ends(h, grid)):
-        for j, (left, right) in enumerate(cell_ends(w, grid)):
-            part = x[:, :, top:bottom, left:right]
-            area = float(max(1, part.shape[2] * part.shape[3]))
-            out[:, i, j] = np.rint(part.sum(axis=(2, 3)) * HEAD_SCALE / area)
-    return out.reshape(c * grid * grid, n)
+    out = np.empty((c, len(degrees(cut)), n))
+    for i, pair in enumerate(degrees(cut)):
+        rows, columns = (polynomial(d, side) for d, side in zip(pair, (h, w), strict=True))
+        weight = np.outer(rows, columns)
+        _check(CEILING * MOMENT_GAIN * HEAD_SCALE, weight.reshape(1, -1))
+        sums = (x.reshape(c * n, h * w) @ weight.reshape(h * w)).reshape(c, n)
+        out[:, i] = np.rint(sums * (moment_gain(pair) * HEAD_SCALE) / moment_size(pair, h, w))
+    return out.reshape(-1, n)
 
 
-def cell_ends(side: int, grid: int) -> list[tuple[int, int]]:
-    """First row and end of each of ``grid`` cells that share ``side`` rows."""
-    return [(i * side // grid, (i + 1) * side // grid) for i in range(grid)]
+def moment_gain(pair: tuple[int, int]) -> float:
+    """Two for every degree that is not 0, so that all products are of similar size."""
+    return float(2 ** sum(d > 0 for d in pair))
+
+
+def moment_size(pair: tuple[int, int], height: int, width: int) -> float:
+    """Positions times the largest value of the polynomials."""
+    peaks = [
+        max(1.0, float(np.abs(polynomial(d, side)).max()))
+        for d, side in zip(pair, (height, width), strict=True)
+    ]
+    return height * width * peaks[0] * peaks[1]
 
 
 def _check(ceiling: float, rows: Values) -> None:

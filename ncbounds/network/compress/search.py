@@ -22,11 +22,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ncbounds.files import write_bytes, write_json
+
 from .certificate import certify, occam_upper
 from .codeword import encode
+from .curve import Point, write_curve
 from .grammar import Architecture
 from .integers import as_images
 from .rate import Rate, nonzeros
+from .schedule import Stage, stretched
 from .student import Student, prepare, student_logits
 
 #: Steps between two refreshes of the penalty's counts.
@@ -38,60 +42,8 @@ TEMPERATURE = 2.0
 WORTH_A_COUNT = 0.002
 #: Root mean square of the latents of a tensor when rounding begins.
 FINE = 1.0
-#: Sizes of the stages that settle: where non-zeros are scaled to (0: not), and the largest code.
-SIZES = ((0.0, 6.0), (1.4, 3.0), (0.0, 3.0))
 #: Learning rate of biases, whose unit is coarse, beside that of kernels.
 BIAS_RATE = 4.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of training.
-
-    Attributes
-    ----------
-    name : str
-    epochs : int
-    rates : (float, float)
-        Learning rate at its two ends (cosine between them).
-    rounding : bool
-    penalty : float
-        Weight of one bit beside the loss, reached at the middle of the stage.
-    fix : bool
-        Keep the present zeros of the kernels.
-    freeze : (float, float) or None
-        Share of steps with a flip above which a code is held at its running mode, at both ends.
-    size, largest : float
-        Root mean square that the latents of the non-zeros of each tensor are scaled to first (the
-        norms undo it, and small codes are cheap; 0: as they are), and where they are cut off.
-    bounded : float
-        Weight of a bounded loss near the end, between 0 and 1.
-    """
-
-    name: str
-    epochs: int
-    rates: tuple[float, float]
-    rounding: bool = True
-    penalty: float = 0.0
-    fix: bool = False
-    freeze: tuple[float, float] | None = None
-    size: float = 0.0
-    largest: float = 15.0
-    bounded: float = 0.0
-
-
-@dataclass
-class Point:
-    """One place on the curve of bits, errors and bounds."""
-
-    stage: str
-    epoch: int
-    bits: int
-    errors: int
-    differences: int
-    bound: float
-    nonzeros: int
-    seconds: float
 
 
 @dataclass
@@ -104,25 +56,6 @@ class State:
     best: float = math.inf
     best_saved: float = math.inf
     curve: list[Point] = field(default_factory=list)
-
-
-def plan(epochs: int, penalty: float) -> list[Stage]:
-    """Stages of a search of about ``epochs`` epochs with ``penalty`` per bit on the way down.
-
-    Afterwards the zeros of the kernels are fixed, the codes made small, and the rest settles, once
-    more for each of :data:`SIZES`.
-    """
-    real, down = max(1, round(0.08 * epochs)), max(1, round(0.26 * epochs))
-    cool = max(1, round((epochs - real - down) / len(SIZES)))
-    settled = {"rates": (5e-3, 2e-4), "fix": True, "freeze": (0.3, 0.04), "bounded": 0.3}
-    return [
-        Stage("real", real, (2e-2, 4e-3), rounding=False),
-        Stage("down", down, (1e-2, 3e-3), penalty=penalty),
-        *(
-            Stage(f"cool {i}", cool, size=size, largest=largest, **settled)  # type: ignore[arg-type]
-            for i, (size, largest) in enumerate(SIZES)
-        ),
-    ]
 
 
 class Search:
@@ -144,6 +77,8 @@ class Search:
     delta : float
     likeness : float
         Between 0, where labels and teacher both count, and 1, where only the teacher does.
+    compiled : bool
+        Let torch compile the training step: nearly twice as fast, but needs a C++ compiler.
     report : callable
         Given a line of progress now and then.
     """
@@ -158,9 +93,10 @@ class Search:
         stages: list[Stage],
         *,
         seed: int = 0,
-        batch: int = 128,
+        batch: int = 64,
         delta: float = 0.05,
         likeness: float = 0.0,
+        compiled: bool = False,
         report: Callable[[str], None] = print,
     ) -> None:
         self.images, self.folder, self.stages = as_images(images), folder, stages
@@ -169,6 +105,7 @@ class Search:
         self.classes = teacher.shape[1]
         self.soft = functional.softmax(torch.from_numpy(teacher).float() / TEMPERATURE, dim=1)
         self.student = Student(architecture, self.images.shape[1:], self.classes, seed)
+        self._trained = torch.compile(self.student, dynamic=False) if compiled else self.student
         self.decided = torch.from_numpy(teacher.argmax(1).astype(np.int64))
         self.batch, self.delta, self.seed, self.report = batch, delta, seed, report
         self.likeness = likeness
@@ -179,12 +116,14 @@ class Search:
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._asked_to_stop = False
+        self._entered = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seconds: float = math.inf) -> State:
         """Train until the plan is done, an interrupt arrives, or ``seconds`` have passed.
 
-        Time alone does not end it before there is a first code word.
+        When a stage begins, it and those behind it are made to fit the time that is left. Time
+        alone does not end the search before there is a first code word.
         """
         self._resume()
         end = time.monotonic() + seconds
@@ -195,9 +134,18 @@ class Search:
                 if self._asked_to_stop or late:
                     break
                 self._epoch()
+                if self.state.epoch == 0 and math.isfinite(end):
+                    self._share_out(end - time.monotonic())
         finally:
             signal.signal(signal.SIGINT, before)
         return self.state
+
+    def _share_out(self, seconds: float) -> None:
+        """Stretch or shrink the stages to come, by the pace of the one that has ended."""
+        done = self.state.stage
+        pace = (time.monotonic() - self._entered) / self.stages[done - 1].epochs
+        self.stages = stretched(self.stages, done, int(seconds / pace))
+        self._save()
 
     def trial(self, steps: int) -> None:
         """Take a few steps of training on a copy, to see how long they take."""
@@ -240,6 +188,7 @@ class Search:
 
     def _enter(self, stage: Stage) -> None:
         """Prepare masks and latents for a stage."""
+        self._entered = time.monotonic()
         student = self.student
         first = self.state.stage == 0 or not self.stages[self.state.stage - 1].rounding
         if stage.rounding and first:
@@ -288,7 +237,9 @@ class Search:
         self, stage: Stage, rows: Tensor, done: float, *, refresh: bool = False
     ) -> None:
         student = self.student
-        logits = student(self.inputs[rows])
+        # a last, short batch is not worth a compilation
+        forward = self._trained if len(rows) == self.batch else student
+        logits = forward(self.inputs[rows])
         targets = (self.decided if self.likeness > 0.5 else self.labels)[rows]
         bounded = stage.bounded * max(0.0, 2 * done - 1)
         loss = distillation(logits, self.soft[rows], targets, bounded, self.likeness)
@@ -322,7 +273,7 @@ class Search:
     def _evaluate(self, stage: Stage, began: float) -> None:
         """Count errors as the torch form sees them; count exactly what looks better."""
         state, network, n = self.state, self.student.network(), len(self.labels)
-        found = student_logits(self.student, self.inputs).argmax(1)
+        found = _predictions(student_logits(self.student, self.inputs))
         errors = int((found != self.labels).sum())
         differences = int((found != self.decided).sum())
         data = encode(network)
@@ -332,7 +283,7 @@ class Search:
             self._keep(data)
         if bound + differences / n < state.best_saved:
             state.best_saved = bound + differences / n
-            _replace(self.folder / "saved.ncz", data)
+            write_bytes(self.folder / "saved.ncz", data)
         state.seconds += time.process_time() - began
         state.curve.append(
             Point(
@@ -359,7 +310,7 @@ class Search:
         )
         if found.value < self.state.best:
             self.state.best = found.value
-            _replace(self.folder / "network.ncz", data)
+            write_bytes(self.folder / "network.ncz", data)
             found.save(self.folder / "certificate.json")
 
     def _save(self) -> None:
@@ -376,9 +327,9 @@ class Search:
         }
         buffer = io.BytesIO()
         torch.save(stored, buffer)
-        _replace(self.folder / "search.pt", buffer.getvalue())
+        write_bytes(self.folder / "search.pt", buffer.getvalue())
         facts = {"n": len(self.labels), "delta": self.delta, "seed": self.seed}
-        (self.folder / "search.json").write_text(json.dumps(facts) + "\n")
+        write_json(self.folder / "search.json", facts)
         write_curve(self.folder / "curve.csv", self.state.curve)
 
     def _resume(self) -> None:
@@ -386,8 +337,10 @@ class Search:
         if not path.exists():
             return
         stored = torch.load(path, weights_only=True)
-        if stored["stages"] != json.dumps([asdict(stage) for stage in self.stages]):
+        stages = [Stage(**stage) for stage in json.loads(stored["stages"])]
+        if [stage.name for stage in stages] != [stage.name for stage in self.stages]:
             return  # another plan: its best code word is replaced only by a better one
+        self.stages = stages
         curve = [Point(**point) for point in stored["state"].pop("curve")]
         self.state = State(**stored["state"], curve=curve)
         self.student.load_state_dict(stored["weights"])
@@ -397,11 +350,10 @@ class Search:
         self._last = self.student.codes()
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that an interrupt leaves the old one or the new one."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
+def _predictions(logits: Tensor) -> Tensor:
+    """Predicted classes, -1 where the two largest logits are equal, as in the exact count."""
+    top = logits.topk(2, dim=1).values
+    return torch.where(top[:, 0] > top[:, 1], logits.argmax(1), -1)
 
 
 def distillation(
@@ -416,15 +368,3 @@ def distillation(
         right = functional.softmax(logits, dim=1).gather(1, labels[:, None])
         loss = (1 - bounded) * loss + bounded * 3.0 * (1 - right).mean()
     return loss
-
-
-def write_curve(path: Path, curve: list[Point]) -> None:
-    """Write the curve as csv."""
-    names = list(Point.__annotations__)
-    lines = [",".join(names)]
-    for point in curve:
-        row = asdict(point)
-        lines.append(
-            ",".join(f"{row[k]:.6g}" if isinstance(row[k], float) else str(row[k]) for k in names)
-        )
-    path.write_text("\n".join(lines) + "\n")

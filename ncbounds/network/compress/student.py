@@ -1,6 +1,7 @@
 """The network of a code word as a torch module with real latents behind its integer codes."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .basis import patterns
+from .basis import degrees, patterns, polynomial
 from .codeword import Network
 from .grammar import Architecture, Layer
-from .integers import BIAS, CEILING, UNIT, cell_ends
+from .integers import BIAS, CEILING, UNIT, moment_gain, moment_size
 from .weights import LARGEST
 
 _TINY = 1e-6
@@ -58,6 +59,10 @@ class Student(nn.Module):
             torch.from_numpy(patterns(layer.kernel, layer.cut) / 4096.0).float()
             for layer in architecture.layers
         ]
+        height, width = (side // architecture.reduction for side in shape[1:])
+        with torch.no_grad():
+            last = self._maps(torch.zeros(1, shape[0], height, width), self._weights())
+        self._moments = _moment_weights(last.shape[2], last.shape[3], architecture.cut)
 
     def all_latents(self) -> Iterator[nn.Parameter]:
         """Kernels, head, then biases."""
@@ -86,20 +91,28 @@ class Student(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, classes) of prepared images (see :func:`prepare`)."""
-        weights = [
+        weights = self._weights()
+        # mean products of every channel, (n, channels, polynomials), then in one row
+        moments = (self._maps(x, weights).flatten(2) @ self._moments).flatten(1)
+        if not self.architecture.frame:
+            head = weights[len(self.latents) - 1].flatten(1)
+            moments = moments @ head.T + weights[-1] * (BIAS / UNIT)
+        return moments * torch.exp(self.log_scale)
+
+    def _maps(self, x: Tensor, weights: list[Tensor]) -> Tensor:
+        """Output (n, channels, height, width) of the last layer."""
+        half = len(self.latents)
+        for i, layer in enumerate(self.architecture.layers):
+            full = torch.einsum("oim,mab->oiab", weights[i], self._bases[i])
+            x = self._layer(layer, full, weights[half + i], x)
+        return x
+
+    def _weights(self) -> list[Tensor]:
+        """What stands beside each latent in the forward pass."""
+        return [
             self._weight(p, kept, frozen)
             for p, kept, frozen in zip(self.all_latents(), self.kept, self.frozen, strict=True)
         ]
-        half = len(self.latents)
-        a = self.architecture
-        for i, layer in enumerate(a.layers):
-            full = torch.einsum("oim,mab->oiab", weights[i], self._bases[i])
-            x = self._layer(layer, full, weights[half + i], x)
-        cells = _cells(x, a.grid)
-        if a.frame:
-            return cells * torch.exp(self.log_scale)
-        shift = weights[-1] * (BIAS / UNIT)
-        return (cells @ weights[half - 1][:, :, 0].T + shift) * torch.exp(self.log_scale)
 
     def _weight(self, p: nn.Parameter, kept: Tensor, frozen: Tensor) -> Tensor:
         if not self.rounding:
@@ -108,13 +121,13 @@ class Student(nn.Module):
 
     def _layer(self, layer: Layer, full: Tensor, biases: Tensor, x: Tensor) -> Tensor:
         shift = (biases * (BIAS / UNIT))[:, None, None]
-        stride = 2 if layer.shrink == "stride" else 1
+        options: dict[str, Any] = {
+            "stride": 2 if layer.shrink == "stride" else 1,
+            "padding": layer.kernel // 2,
+            "groups": layer.width if layer.depthwise else 1,
+        }
         for _ in range(2 if layer.link == "twice" else 1):
-            z = _norm(
-                functional.conv2d(x, full, stride=stride, padding=layer.kernel // 2),
-                self.architecture,
-            )
-            z = z + shift
+            z = _norm(functional.conv2d(x, full, **options), self.architecture) + shift
             if layer.link == "residual":
                 z = z + x
             z = z.abs() if layer.activation == "abs" else functional.relu(z)
@@ -147,12 +160,38 @@ def student_logits(student: Student, inputs: Tensor, batch: int = 1000) -> Tenso
 
 def _norm(z: Tensor, a: Architecture) -> Tensor:
     axes = (1, 2, 3) if a.norm == "layer" else (2, 3)
-    if a.centred:
-        z = z - z.mean(dim=axes, keepdim=True)
-    return z / z.abs().mean(dim=axes, keepdim=True).clamp_min(_TINY)
+    found: Tensor = _Norm.apply(z, a.centred, axes)  # type: ignore[no-untyped-call]
+    return found
 
 
-def _cells(x: Tensor, grid: int) -> Tensor:
-    rows, columns = cell_ends(x.shape[2], grid), cell_ends(x.shape[3], grid)
-    parts = [x[:, :, a:b, c:d].mean(dim=(2, 3)) for a, b in rows for c, d in columns]
-    return torch.stack(parts, dim=2).flatten(1)
+class _Norm(torch.autograd.Function):
+    """Remove mean and mean absolute value; the gradient in fewer passes than autograd takes."""
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, centred: bool, axes: tuple[int, ...]) -> Tensor:
+        if centred:
+            z = z - z.mean(dim=axes, keepdim=True)
+        scale = z.abs().mean(dim=axes, keepdim=True).clamp_min(_TINY).reciprocal()
+        out = z * scale
+        ctx.save_for_backward(out, scale)
+        ctx.centred, ctx.axes = centred, axes
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        out, scale = ctx.saved_tensors
+        along = (grad * out).mean(dim=ctx.axes, keepdim=True)
+        grad = (grad - along * torch.sgn(out)) * scale
+        if ctx.centred:
+            grad = grad - grad.mean(dim=ctx.axes, keepdim=True)
+        return grad, None, None
+
+
+def _moment_weights(height: int, width: int, cut: int) -> Tensor:
+    """Polynomials as columns (positions, polynomials), scaled as the integers are."""
+    parts = []
+    for pair in degrees(cut):
+        weight = np.outer(polynomial(pair[0], height), polynomial(pair[1], width))
+        weight *= moment_gain(pair) / moment_size(pair, height, width)
+        parts.append(torch.from_numpy(weight.ravel()).float())
+    return torch.stack(parts, dim=1)

@@ -17,8 +17,8 @@ from ncbounds.network.compress.coder import (
 )
 from ncbounds.network.compress.grammar import (
     ACTIVATIONS,
+    CUTS,
     DEPTH,
-    GRIDS,
     KERNELS,
     LINKS,
     NORMS,
@@ -119,25 +119,27 @@ def test_architectures_of_one_layer_share_their_part():
     """Kraft's sum over every one-layer architecture; a width equal to the input's has two names."""
     total = Fraction(0)
     for reduction, norm, centred, frame in product(REDUCTIONS, NORMS, (False, True), (False, True)):
-        for kernel, width, shrink, link, act in product(
-            KERNELS, WIDTHS, SHRINKS, LINKS, ACTIVATIONS
+        for kernel, width, shrink, link, act, alone in product(
+            KERNELS, WIDTHS, SHRINKS, LINKS, ACTIVATIONS, (False, True)
         ):
             if (link != "plain" and (width != 3 or shrink == "stride")) or (frame and width != 4):
                 continue
+            if alone and width != 3:
+                continue
             cuts = (0,) if kernel == 1 else range(1, 2 * kernel - 1)
             for cut in cuts:
-                # the cell grid is a factor of its own
+                # the head's polynomials are a factor of their own
                 a = Architecture(
-                    (Layer(width, kernel, cut, shrink, link, act),),
+                    (Layer(width, kernel, cut, shrink, link, act, alone),),
                     reduction,
                     norm,
                     centred,
-                    1,
+                    0,
                     frame,
                 )
                 encoder = Encoder()
                 assert code_architecture(encoder, a, 3, 4) == a
-                total += share(encoder) * (1 if frame else len(GRIDS))
+                total += share(encoder) * (1 if frame else len(CUTS))
     assert total < Fraction(1, DEPTH)
     # "another width" that is the same one: 2/3 of 1/16, half of the architectures
     assert total > Fraction(1, DEPTH) * Fraction(95, 100)

@@ -26,6 +26,7 @@ def random_network(seed, layers=None, **options):
         Layer(6, 3, 2, "pool", "plain", "abs"),
         Layer(6, 3, 4, "none", "residual"),
         Layer(6, 1, 0, "none", "twice"),
+        Layer(6, 3, 3, depthwise=True),
     )
     a = Architecture(layers, **{"reduction": 1, **options})
     shapes = a.shapes(1, 5)
@@ -43,7 +44,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_round_trip_and_whatever_follows(seed):
-    network = random_network(seed, grid=1 + seed % 3, norm=("layer", "channel")[seed % 2])
+    network = random_network(seed, cut=seed, norm=("layer", "channel")[seed % 2])
     data = encode(network)
     assert same(decode(data, SHAPE, 5), network)
     noise = np.random.default_rng(seed).bytes(40)
@@ -82,16 +83,18 @@ def test_every_truncation_and_any_rest_is_an_error():
 
 def test_another_version_costs_its_bits_and_is_refused(monkeypatch):
     network = random_network(3, (Layer(3),))
-    lengths = []
+    lengths, others = [], []
+    own = codeword.CODEC_VERSION
     for version in (0, 1, 1000):
         monkeypatch.setattr(codeword, "CODEC_VERSION", version)
         lengths.append(8 * len(encode(network)))
-        if version:
-            newer = encode(network)
+        others.append(encode(network))
     assert abs(lengths[2] - lengths[0] - math.log2(1001 * 1002 / 2)) <= 8
-    monkeypatch.setattr(codeword, "CODEC_VERSION", 0)
-    with pytest.raises(CodeWordError, match="version"):
-        decode(newer, SHAPE, 5)
+    monkeypatch.setattr(codeword, "CODEC_VERSION", own)
+    for data, version in zip(others, (0, 1, 1000), strict=True):
+        if version != own:
+            with pytest.raises(CodeWordError, match="version"):
+                decode(data, SHAPE, 5)
 
 
 def test_zeros_are_cheap_and_large_architectures_are_refused():

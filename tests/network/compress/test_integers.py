@@ -4,22 +4,31 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from test_codeword import SHAPE, random_network
 
 from ncbounds.errors import DataError
 from ncbounds.network.compress import (
     CODEC_VERSION,
+    Architecture,
     CodeWordError,
     Layer,
     encode,
     logits,
     predictions,
 )
-from ncbounds.network.compress.basis import COSINES, frequencies, patterns
+from ncbounds.network.compress.basis import (
+    COSINES,
+    degrees,
+    frequencies,
+    patterns,
+    polynomial,
+)
 from ncbounds.network.compress.integers import (
     BIAS,
     CEILING,
@@ -29,7 +38,7 @@ from ncbounds.network.compress.integers import (
     _check,
     kernel,
 )
-from ncbounds.network.compress.student import Student, prepare, student_logits
+from ncbounds.network.compress.student import Student, _norm, prepare, student_logits
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (40, 12, 12), dtype=np.uint8)
 
@@ -67,7 +76,7 @@ def test_rows_do_not_depend_on_their_batch():
 @pytest.mark.parametrize("centred", [True, False])
 def test_against_python_integers(centred):
     """One layer and head on one image, with Python's integers and one rounding at a time."""
-    network = random_network(2, (Layer(3, 3, 4, "stride"),), centred=centred)
+    network = random_network(2, (Layer(3, 3, 4, "stride"),), centred=centred, cut=1)
     image = IMAGES[0].astype(int)
     weight = kernel(network.architecture.layers[0], network.codes[0]).astype(int)
     padded = np.pad(4 * image, 1)
@@ -90,17 +99,34 @@ def test_against_python_integers(centred):
         ]
         for o, row in enumerate(z)
     ]
-    cells = [round(Fraction(int(sum(row)) * HEAD_SCALE, len(row))) for row in x]
-    head = network.codes[1][:, :, 0]
+    # mean products with 1, i and j, centred, scaled to at most 1 and doubled where not constant
+    steps = [2 * i - 5 for i in range(6)]
+    planes = [
+        ([1 for _ in range(36)], 1, 1),
+        ([steps[j] for i in range(6) for j in range(6)], 2, 5),
+        ([steps[i] for i in range(6) for j in range(6)], 2, 5),
+    ]
+    cells = [
+        [
+            round(
+                Fraction(int(sum(a * b for a, b in zip(row, plane))) * gain * HEAD_SCALE, 36 * top)
+            )
+            for plane, gain, top in planes
+        ]
+        for row in x
+    ]
+    head = network.codes[1]
     expected = [
-        sum(int(head[c, o]) * cells[o] for o in range(3)) + HEAD_BIAS * int(network.biases[1][c])
+        sum(int(head[c, o, m]) * cells[o][m] for o in range(3) for m in range(3))
+        + HEAD_BIAS * int(network.biases[1][c])
         for c in range(5)
     ]
     assert logits(network, IMAGES[:1])[0].tolist() == expected
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"norm": "channel"}, {"centred": False}, {"grid": 2}, {"reduction": 2}]
+    "options",
+    [{}, {"norm": "channel"}, {"centred": False}, {"cut": 2}, {"cut": 3}, {"reduction": 2}],
 )
 def test_the_torch_form_is_close(options):
     network = random_network(3, **options)
@@ -134,6 +160,47 @@ def test_sums_that_might_not_be_exact_are_refused():
         _check(2.0**40, np.full((1, 10), 2.0**12))
 
 
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 7, 14, 31])
+def test_polynomials_are_orthogonal_whole_numbers(side):
+    rows = np.stack([polynomial(degree, side) for degree in range(4)])
+    assert np.array_equal(rows, np.rint(rows))
+    products = rows @ rows.T
+    assert np.array_equal(products, np.diag(np.diag(products)))
+    # of each degree exactly, as far as there are points
+    points = np.arange(side, dtype=float)
+    for degree in range(min(side, 4)):
+        fit = np.polynomial.Polynomial.fit(points, rows[degree], degree)
+        assert np.abs(fit(points) - rows[degree]).max() < 1e-8 * np.abs(rows[degree]).max()
+    assert not rows[side:].any()
+    assert degrees(2) == [(0, 0), (0, 1), (1, 0), (0, 2), (1, 1), (2, 0)]
+
+
+def test_depthwise_layers_are_block_diagonal_ones():
+    narrow = random_network(6, (Layer(3, 3, 4), Layer(3, 3, 4, "stride", depthwise=True)))
+    full = np.zeros((3, 3, narrow.codes[1].shape[2]), dtype=np.int64)
+    for channel in range(3):
+        full[channel, channel] = narrow.codes[1][channel, 0]
+    layers = (
+        narrow.architecture.layers[0],
+        replace(narrow.architecture.layers[1], depthwise=False),
+    )
+    wide = replace(
+        narrow,
+        architecture=replace(narrow.architecture, layers=layers),
+        codes=(narrow.codes[0], full, narrow.codes[2]),
+    )
+    assert np.array_equal(logits(narrow, IMAGES), logits(wide, IMAGES))
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("norm", ["layer", "channel"])
+def test_gradient_of_the_norm(centred, norm):
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(2, 3, 4, 4, dtype=torch.double, generator=generator, requires_grad=True)
+    a = Architecture(centred=centred, norm=norm)
+    assert torch.autograd.gradcheck(lambda z: _norm(z, a), z)
+
+
 @pytest.mark.parametrize("side", [1, 3, 5])
 def test_patterns_are_nearly_orthogonal(side):
     basis = patterns(side, 2 * (side - 1)).reshape(-1, side * side) / 4096
@@ -143,10 +210,10 @@ def test_patterns_are_nearly_orthogonal(side):
     assert all(sum(row) == 0 for row in COSINES[side][1:])
 
 
-def test_version_0_means_what_it_meant():
+def test_version_1_means_what_it_meant():
     """A change of code or arithmetic is a new version, and pays for it."""
-    network = random_network(0)
-    assert CODEC_VERSION == 0
-    assert hashlib.sha256(encode(network)).hexdigest().startswith("c5cb72e7b4f7563f")
+    network = random_network(0, cut=2)
+    assert CODEC_VERSION == 1
+    assert hashlib.sha256(encode(network)).hexdigest().startswith("d878a3bfa31b11f6")
     whole = logits(network, IMAGES).astype(np.int64)
-    assert hashlib.sha256(whole.tobytes()).hexdigest().startswith("abf712c2df694b34")
+    assert hashlib.sha256(whole.tobytes()).hexdigest().startswith("9b4740eee7fad775")

@@ -1,6 +1,7 @@
 """The search: seeded, resumable, and never a word on disk that its certificate does not match."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from sklearn.datasets import load_digits
 from ncbounds.network.compress import Architecture, Layer, certify, encode
 from ncbounds.network.compress.certificate import occam_upper
 from ncbounds.network.compress.rate import Rate, size_costs, tensor_costs
-from ncbounds.network.compress.search import Search, Stage
+from ncbounds.network.compress.schedule import Stage, stretched
+from ncbounds.network.compress.search import Search, _predictions
 from ncbounds.network.compress.student import Student
 
 SMALL = Architecture((Layer(6, 3, 4), Layer(8, 3, 2, "pool")), reduction=1)
@@ -75,6 +77,21 @@ def test_interrupted_search_goes_on_to_the_same_end(digits, tmp_path):
     ).read_bytes()
 
 
+def test_stages_to_come_share_what_time_is_left():
+    found = stretched(STAGES, 1, 12)
+    assert [stage.epochs for stage in found] == [1, 6, 6]
+    assert [stage.epochs for stage in stretched(STAGES, 2, -3)] == [1, 3, 1]
+    assert [stage.name for stage in found] == [stage.name for stage in STAGES]
+
+
+def test_a_short_time_shrinks_the_stages(digits, tmp_path):
+    found = search(digits, tmp_path)
+    found.stages = [replace(stage, epochs=1000 if i else 1) for i, stage in enumerate(STAGES)]
+    state = found.run(4.0)
+    assert state.stage == 3
+    assert state.best < 1.0
+
+
 def test_seed_decides():
     first = [Student(SMALL, (1, 8, 8), 10, seed).latents[0] for seed in (0, 0, 1)]
     assert torch.equal(first[0], first[1])
@@ -114,3 +131,8 @@ def test_held_codes_and_fixed_zeros_stay(digits, tmp_path):
         held = ~torch.isnan(frozen)
         assert (code[(kept == 0) & ~held] == 0).all()
         assert (code[held] == frozen[held]).all()
+
+
+def test_ties_are_errors_of_the_search_as_well():
+    logits = torch.tensor([[0.0, 2.0, 1.0], [1.0, 1.0, 0.0], [3.0, 0.0, 3.0]])
+    assert _predictions(logits).tolist() == [1, -1, -1]
