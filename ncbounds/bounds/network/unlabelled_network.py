@@ -4,7 +4,7 @@ import numpy as np
 
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.collapse.unlabelled_head import _decided, _other_law
-from ncbounds.bounds.network._code_word import code_word_of, predicted
+from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.network._read import class_weights, undefined
 from ncbounds.bounds.network.compressed_network import occam
 from ncbounds.errors import NotCovered
@@ -16,7 +16,8 @@ from ncbounds.numerics import binomial_upper, down, stratified_upper, up
     kind="certificate",
     role="fit",
     target="saved",
-    requires=("head", "network", "unlabelled"),
+    requires=("head", "unlabelled"),
+    optional=("code_word",),
     also_fit=False,
     references=("clopper1934", "hoeffding1956", "kaariainen2005", "blumer1987"),
     decreasing_in=("delta",),
@@ -62,7 +63,7 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
         own = predicted(word, sample.role, sample.n)
         other = predicted(word, "unlabelled", pool.n)
     except NotCovered as missing:
-        return undefined(view, missing)
+        return not_decoded(view, missing)
     if (mismatch := _other_law(sample, pool, view.stratified)) is not None:
         return undefined(view, mismatch)
     k = int((own != sample.labels).sum())
@@ -72,7 +73,7 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     half = down(delta / 2)
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
     error = occam(k, sample.n, word.bits, float(half), stratified=view.stratified)
-    difference = float(upper(k1, pool.n, float(down(half / word.tried))))
+    difference = float(upper(k1, pool.n, float(down(half / (word.tried or 1)))))
     return Outcome(
         value=float(up(error + difference)),
         n=sample.n,
