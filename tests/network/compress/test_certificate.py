@@ -85,7 +85,7 @@ def test_bounds_do_not_see_the_test_images():
     assert len(found.on("test")) == 4
     assert found.without_test().on("test") is None
     for wrong in ({"bits": 0}, {"bits": 8, "tried": 0}):
-        with pytest.raises(InvalidSample, match="at least one|>= 1"):
+        with pytest.raises(InvalidSample, match=r"at least one|>= 1"):
             Compressed(**wrong)
 
 
