@@ -267,23 +267,32 @@ def compress(
             delta=delta,
             report=typer.echo,
         )
-        typer.echo(sentence(found))
+        typer.echo(f"{out / 'network.ncz'}: {sentence(found)}")
 
 
 @app.command()
 def verify(
     codeword: Annotated[Path, typer.Argument(help="a code word, network.ncz")],
-    data: Annotated[str, typer.Option(help=IMAGES)],
+    data: Annotated[
+        str | None, typer.Option(help=f"{IMAGES} (default: those of the zoo.toml that names it)")
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
     delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
 ) -> None:
     """Decode a code word, recount its errors and certify it; a file beside it is not trusted."""
     with _user_errors():
-        from ncbounds.network.compress.command import recount, sentence
-        from ncbounds.network.compress.tasks import task_images
+        from ncbounds.errors import DataError
+        from ncbounds.network.compress.command import claim, recount, sentence, word_images
 
-        found, lines = recount(codeword, task_images(data, rows), delta)
-        typer.echo(sentence(found))
+        try:
+            samples, classes = word_images(codeword, data, rows)
+        except DataError as error:
+            if data is not None:
+                raise
+            typer.echo(f"{claim(codeword)}\nto recount: {error}")
+            raise typer.Exit(1) from None
+        found, lines = recount(codeword, samples, delta, classes)
+        typer.echo(f"{codeword}: {sentence(found)}")
         for line in lines:
             typer.echo(line)
 

@@ -13,10 +13,10 @@ from ncbounds.errors import DataError, NcboundsError
 from ncbounds.evidence import Evidence
 from ncbounds.heads import named_procedure
 from ncbounds.linear_head import Ints
-from ncbounds.manifest import Entry, Task, row_ids
+from ncbounds.manifest import Entry, Task, entry_rows
 from ncbounds.samples.roles import Role
 from ncbounds.samples.sample import Sample
-from ncbounds.zoo.fashion14 import fashion_mnist
+from ncbounds.zoo.fashion14 import HOW_TO_INSTALL, fashion_mnist, installed_folder
 
 if TYPE_CHECKING:
     from ncbounds.network.compress.counted import Compressed
@@ -50,7 +50,8 @@ def task_arrays(task: Task) -> Arrays:
         If the data cannot be read.
     """
     if not task.data.exists():
-        raise DataError(f"task {task.name}: no data at {task.data}")
+        how = f"; {HOW_TO_INSTALL}" if task.data == installed_folder() else ""
+        raise DataError(f"task {task.name}: no data at {task.data}{how}")
     inputs, labels, groups, images = _read(task.data, task.data.stat().st_mtime_ns)
     classes = int(labels.max()) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
@@ -95,13 +96,9 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     classifier = checkpoint.build(entry.model, args=dict(entry.args))
     arrays = task_arrays(task)
     samples: dict[Role, Sample] = {}
-    chosen: dict[Role, Ints] = {}
     network = None
-    for role, text in entry.roles.items():
-        rows = row_ids(text, len(arrays.labels), f"{entry.name} roles.{role}")
-        if role in entry.classes:
-            rows = rows[np.isin(arrays.labels[rows], entry.classes[role])]
-        chosen[role] = rows
+    chosen = entry_rows(entry, arrays.labels)
+    for role, rows in chosen.items():
         samples[role] = extract(
             classifier,
             (arrays.inputs[rows], arrays.labels[rows]),

@@ -127,6 +127,22 @@ def row_ids(text: str, total: int, where: str = "roles") -> Ints:
     return rows
 
 
+def entry_rows(entry: Entry, labels: Ints) -> dict[Role, Ints]:
+    """Row numbers of each role of a checkpoint, given the labels of all rows of its task.
+
+    Raises
+    ------
+    ManifestError
+        If a range does not fit the data.
+    """
+    found = {}
+    for role, text in entry.roles.items():
+        rows = row_ids(text, len(labels), f"{entry.name} roles.{role}")
+        kept = entry.classes.get(role)
+        found[role] = rows if kept is None else rows[np.isin(labels[rows], kept)]
+    return found
+
+
 def file_hash(path: Path) -> str:
     """Return the sha256 of a file, or of all files of a folder with their names."""
     if path.is_dir():

@@ -10,7 +10,7 @@ from test_codeword import random_network
 
 from ncbounds.errors import DataError, InvalidSample
 from ncbounds.network.compress import certify, count_errors, encode, predictions, verify
-from ncbounds.network.compress.certificate import occam_upper
+from ncbounds.network.compress.certificate import occam_upper, predicted
 from ncbounds.network.compress.counted import Compressed, counted
 
 RNG = np.random.default_rng(9)
@@ -61,6 +61,12 @@ def test_verify_trusts_nothing_beside_the_bytes(tmp_path):
     assert len(said) == 2
     (tmp_path / "certificate.json").write_text("{")
     assert "not JSON" in verify(path, IMAGES, LABELS, classes=5)[1][0]
+
+
+def test_threads_count_the_same(monkeypatch):
+    monkeypatch.setattr("ncbounds.network.compress.certificate._PART", 700)
+    assert np.array_equal(predicted(NETWORK, IMAGES), predictions(NETWORK, IMAGES))
+    assert len(predicted(NETWORK, IMAGES[:0])) == 0
 
 
 def test_impossible_input_is_refused():
