@@ -69,6 +69,26 @@ def test_compress_then_verify(folder):
     assert "Traceback" not in broken.output
 
 
+def test_compress_finds_the_architecture(folder):
+    spec = f"{folder / 'data.py'}:load"
+    args = {"width": 16, "depth": 1, "in_features": 256}
+    path = folder / "model.safetensors"
+    unnamed = run("compress", path, "--data", spec, "--budget", "1s", "--out", folder / "none")
+    assert unnamed.exit_code == 2
+    assert "needs an architecture" in unnamed.output
+    (folder / "zoo.toml").write_text(
+        '[tasks.t]\ndata = "x.npz"\n[checkpoints.m]\nfile = "model.safetensors"\ntask = "t"\n'
+        'model = "mlp"\nargs = {width = 16, depth = 1, in_features = 256}\nroles = {fit = "0:1"}\n'
+    )
+    listed = run("compress", path, "--data", spec, "--budget", "1s", "--out", folder / "listed")
+    assert listed.exit_code == 0, listed.output
+    (folder / "zoo.toml").unlink()
+    state = mlp(**args).state_dict()
+    save_file(state, path, metadata={"model": "mlp", "args": str(args)})
+    named = run("compress", path, "--data", spec, "--budget", "1s", "--out", folder / "named")
+    assert named.exit_code == 0, named.output
+
+
 @pytest.fixture
 def listed(tmp_path):
     """A folder with a manifest that names a code word for noisy 12x12 images of five classes."""
