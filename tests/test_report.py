@@ -181,6 +181,10 @@ def of_saved(value, bound, **more):
         ([of_saved(0.4, "parameter_cover"), alone(0.83)], "✓ .83 (.35)"),
         ([of_saved(0.349, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")], "✓ .35"),
         ([of_saved(1.0, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")], "✓ 10^2"),
+        (
+            [of_saved(1 - 1e-15, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")],
+            "✓ 10^2",
+        ),
         ([of_saved(1.0, "parameter_cover"), of_saved(100.1, "excess_capacity_conv")], "✓ 10^3"),
         ([of_saved(1.0, "parameter_cover"), of_saved(np.nan, "excess_capacity_conv")], "✓ 1.0"),
         ([alone(np.nan), of_saved(0.349, "parameter_cover")], "✓ .35"),

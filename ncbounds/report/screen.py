@@ -50,7 +50,7 @@ class Column:
         defined = [r for r in found if np.isfinite(r.value)]
         if not defined:
             return "–" if found else ""
-        r = next((r for r in defined if not r.vacuous), defined[-1])
+        r = next((r for r in defined if r.value <= 1 - 10.0**-self.digits), defined[-1])
         own = f" ({number(r.test.error, 2)})" if r.target != "saved" and r.test else ""
         huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
         return f"{MARK[r.kind]} {huge or number(r.value, self.digits, up=True)}{own}"

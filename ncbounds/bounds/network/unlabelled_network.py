@@ -55,8 +55,8 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     both are fixed and the unlabelled points are fresh. From predictions alone the sum cannot be
     improved, not even class by class of the decoded prediction, while error and difference do not
     fill a class: all differences may lie where the decoded network is right. For a code word of 441
-    bytes on 60,000 images they filled at most .65 of a class, although 82 % of the differences on test images lay
-    where the decoded network errs: without labels that cannot be known.
+    bytes on 60,000 images they fill at most .65 of a class, although on test images 82 % of the
+    differences lie where the decoded network errs: without labels that cannot be known.
     """
     pool, sample = view.unlabelled, view.sample
     assert pool is not None
