@@ -49,6 +49,16 @@ def test_values_by_hand():
     assert both.value >= expected
 
 
+def test_an_undecided_point_is_an_error():
+    e = evidence(wrong=0)
+    own = e.code_word.on("fit")
+    own[:7] = -1
+    word = Compressed(48, {"fit": partial(np.copy, own)})
+    row = compressed_network(replace(e, code_word=word))
+    assert row.details["errors"] == 7
+    assert row.value == occam_upper(7, N, 48, 0.05)
+
+
 def test_undecided_saved_logits_are_differences():
     e = evidence(differ=0)
     tie = Evidence(
