@@ -104,7 +104,8 @@ def _template(text: str) -> Any:
 def _kind_of(cell: str) -> str:
     from ncbounds.results import MARK
 
-    return next((kind for kind, mark in MARK.items() if cell.startswith(mark)), "")
+    kind = next((kind for kind, mark in MARK.items() if cell.startswith(mark)), "")
+    return f"{kind} vacuous" if "^" in cell else kind
 
 
 def _details(report: "Report") -> list[tuple[str, list[dict[str, Any]]]]:
