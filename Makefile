@@ -10,6 +10,7 @@ SOURCES := pyproject.toml constraints.txt
 
 demo: $(VENV)/.installed
 	$(BIN)/ncbounds evaluate data/zoo --out $(RUN)
+	@$(THREADS) $(BIN)/ncbounds verify data/zoo28/network.ncz || [ $$? -eq 1 ]  # 1: no images here
 
 test: $(VENV)/.dev lint types unit notebooks
 

@@ -25,11 +25,31 @@ app = typer.Typer(
 Paths = Annotated[list[Path], typer.Argument(help="a zoo (folder or zoo.toml) or checkpoints")]
 Out = Annotated[Path | None, typer.Option(help="run folder (default: the user cache folder)")]
 Spec = Annotated[str | None, typer.Option(help="registered name or FILE.py:FUNCTION")]
+Arguments = Annotated[
+    str, typer.Option(help="of a registered model: width=128,depth=2 or '{\"width\": 128}'")
+]
 DataSpec = Annotated[
     str | None, typer.Option(help="FILE.py:FUNCTION that returns {role: (inputs, labels)}")
 ]
 
 IMAGES = "folder of Fashion-MNIST idx files, npz of 8-bit images, or FILE.py:FUNCTION"
+
+
+def _version(asked: bool) -> None:
+    from ncbounds import __version__
+
+    if asked:
+        typer.echo(f"ncbounds {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show it and exit")
+    ] = False,
+) -> None:
+    """What can be guaranteed about a saved classifier's error, and under which assumption."""
 
 
 @app.command()
@@ -105,18 +125,14 @@ def evaluate(
 def inspect(
     checkpoint: Annotated[Path, typer.Argument(help="a checkpoint file or folder")],
     model: Spec = None,
-    args: Annotated[str, typer.Option(help="JSON arguments of a registered model")] = "{}",
+    args: Arguments = "",
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that names its model")] = None,
 ) -> None:
     """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits."""
     with _user_errors():
         from ncbounds.checkpoints.inspect import inspect_checkpoint, render
 
-        given = _arguments(args)
-        chosen: Any = _model(model)
-        if chosen is None:
-            chosen, found = _manifest_model(checkpoint, manifest)
-            given = found | given
+        chosen, given = _architecture(checkpoint, model, args, manifest)
         _console().print(render(inspect_checkpoint(checkpoint, model=chosen, args=given)))
 
 
@@ -242,7 +258,7 @@ def compress(
         str | None, typer.Option(help="images without labels, of role unlabelled; as --data")
     ] = None,
     model: Spec = None,
-    args: Annotated[str, typer.Option(help="JSON arguments of a registered model")] = "{}",
+    args: Arguments = "",
     rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
     seed: Annotated[int, typer.Option(help="of the search")] = 0,
     delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
@@ -253,6 +269,7 @@ def compress(
         from ncbounds.network.compress.command import seconds_of, sentence
         from ncbounds.network.compress.tasks import task_images
 
+        chosen, given = _architecture(checkpoint, model, args)
         samples = {"fit": task_images(data, rows).get("fit")}
         if unlabelled is not None:
             samples["unlabelled"] = task_images(unlabelled).get("unlabelled")
@@ -261,29 +278,38 @@ def compress(
             {role: images for role, images in samples.items() if images is not None},
             out,
             seconds=seconds_of(budget),
-            model=_model(model),
-            args=_arguments(args),
+            model=chosen,
+            args=given,
             seed=seed,
             delta=delta,
             report=typer.echo,
         )
-        typer.echo(sentence(found))
+        typer.echo(f"{out / 'network.ncz'}: {sentence(found)}")
 
 
 @app.command()
 def verify(
     codeword: Annotated[Path, typer.Argument(help="a code word, network.ncz")],
-    data: Annotated[str, typer.Option(help=IMAGES)],
+    data: Annotated[
+        str | None, typer.Option(help=f"{IMAGES} (default: those of the zoo.toml that names it)")
+    ] = None,
     rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
     delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
 ) -> None:
     """Decode a code word, recount its errors and certify it; a file beside it is not trusted."""
     with _user_errors():
-        from ncbounds.network.compress.command import recount, sentence
-        from ncbounds.network.compress.tasks import task_images
+        from ncbounds.errors import DataError
+        from ncbounds.network.compress.command import claim, recount, sentence, word_images
 
-        found, lines = recount(codeword, task_images(data, rows), delta)
-        typer.echo(sentence(found))
+        try:
+            samples, classes = word_images(codeword, data, rows)
+        except DataError as error:
+            if data is not None:
+                raise
+            typer.echo(f"{claim(codeword)}\nto recount: {error}")
+            raise typer.Exit(1) from None
+        found, lines = recount(codeword, samples, delta, classes)
+        typer.echo(f"{codeword}: {sentence(found)}")
         for line in lines:
             typer.echo(line)
 
@@ -361,15 +387,22 @@ def _stored(folder: Path) -> str:
 
 
 def _arguments(text: str) -> dict[str, Any]:
+    """Arguments written as JSON, or as ``name=value`` with commas between them."""
     import json
 
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise NcboundsError(f"--args needs JSON such as '{{\"width\": 128}}': {error}") from None
-    if not isinstance(found, dict):
-        raise NcboundsError(f"--args needs JSON such as '{{\"width\": 128}}', found {text}")
-    return found
+        if text.lstrip()[:1] in ("", "{"):
+            found = json.loads(text or "{}")
+        else:
+            pairs = [pair.partition("=") for pair in text.split(",")]
+            found = {name.strip(): json.loads(value) for name, _, value in pairs}
+        if "" in found or any(isinstance(value, dict) for value in found.values()):
+            raise ValueError
+    except ValueError:
+        raise NcboundsError(
+            f"--args is width=128,depth=2 or JSON such as '{{\"width\": 128}}', found {text!r}"
+        ) from None
+    return dict(found)
 
 
 def _model(spec: str | None) -> Any:
@@ -378,6 +411,17 @@ def _model(spec: str | None) -> Any:
     from ncbounds.datasets import user_function
 
     return user_function(spec)
+
+
+def _architecture(
+    checkpoint: Path, model: str | None, args: str, manifest: Path | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """Model and arguments as given, else of the manifest; what is missing the file may name."""
+    given = _arguments(args)
+    if model is not None:
+        return _model(model), given
+    name, found = _manifest_model(checkpoint, manifest)
+    return name, found | given
 
 
 def _manifest_model(checkpoint: Path, manifest: Path | None) -> tuple[str | None, dict[str, Any]]:

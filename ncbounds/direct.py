@@ -6,7 +6,14 @@ from typing import Any
 
 from ncbounds.datasets import user_function
 from ncbounds.errors import DataError, InvalidSample, NcboundsError
-from ncbounds.evaluation import bound_rows, check_delta, nothing_found, planned_rows, select
+from ncbounds.evaluation import (
+    bound_rows,
+    check_delta,
+    listed,
+    nothing_found,
+    planned_rows,
+    select,
+)
 from ncbounds.evidence import FIELD, Evidence
 from ncbounds.loading import facts_of
 from ncbounds.report import Failure, Report
@@ -61,7 +68,7 @@ def evaluate_files(
         progress(done, len(paths), path.name)
         try:
             evidence = _evidence(path, builder, samples, sampling, out / "store")
-            found = [row for b in chosen for row in bound_rows(b, evidence, each)]
+            found = listed((r for b in chosen for r in bound_rows(b, evidence, each)), bounds)
             if not found:
                 raise nothing_found(chosen, evidence)
             rows += found
@@ -80,7 +87,7 @@ def _evidence(
 
     checkpoint = load_checkpoint(path)
     classifier = checkpoint.build(model)
-    fields = {
+    fields: dict[str, Any] = {
         FIELD[check_role(role)]: extract(classifier, loader, role, store=store, sampling=sampling)
         for role, loader in samples.items()
     }

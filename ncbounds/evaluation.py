@@ -34,6 +34,12 @@ SELECTIONS: dict[str, tuple[str, ...]] = {
         "min_margin_cantelli",
         "gaussian_tolerance",
         "two_moment_tight",
+        "parameter_cover",
+        "excess_capacity_conv",
+        "spectral_margin",
+        "frobenius_peeling",
+        "compressed_network",
+        "unlabelled_network",
     ),
 }
 
@@ -118,10 +124,20 @@ def evaluate(
     check_delta(delta)
     chosen = select(bounds)
     each = delta / max(planned_rows(chosen), 1) if simultaneous else delta
-    rows = [row for b in chosen for row in bound_rows(b, evidence, each)]
+    rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:
         raise nothing_found(chosen, evidence)
     return Report(rows, simultaneous=simultaneous)
+
+
+def listed(rows: Iterable[Row], bounds: "str | Iterable[str | Bound] | None") -> list[Row]:
+    """Rows that a report lists of those that a selection gives.
+
+    Where a bound was asked for, a row says that its code word was not given, and how to make one;
+    in a default report, where nobody asked, there is no such row.
+    """
+    default = bounds is None or bounds == "default"
+    return [r for r in rows if not (default and "not given" in r.details)]
 
 
 def check_delta(delta: float) -> None:

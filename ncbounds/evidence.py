@@ -1,15 +1,21 @@
 """All that a bound may see: a head, samples by role, and a network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.errors import InvalidSample, OverlapError, RoleError
 from ncbounds.linear_head import Floats, LinearHead
-from ncbounds.samples.roles import Role
+from ncbounds.samples.roles import Role, check_role
 from ncbounds.samples.sample import Sample
+
+if TYPE_CHECKING:
+    from ncbounds.network.compress.counted import Compressed
 
 #: Share of distinct points from which on equal points in two roles are taken for the same rows.
 MOSTLY_DISTINCT = 0.95
@@ -35,6 +41,9 @@ class Evidence:
         Each of the role of its name (``head_sample``: role ``"head"``).
     network : object, optional
         Summary of the whole network, for bounds that read it.
+    code_word : object, optional
+        A short description of a network that imitates the classifier, decoded; see
+        :meth:`with_code_word`.
     priors : "balanced", array of shape (C,) or None
         Class probabilities of the law, if known; used where a sample was drawn class by class.
     procedure : object, optional
@@ -61,6 +70,7 @@ class Evidence:
     unlabelled: Sample | None = None
     test: Sample | None = None
     network: Any = None
+    code_word: "Compressed | None" = None
     priors: Any = None
     procedure: Any = None
     checkpoint: str = ""
@@ -108,7 +118,46 @@ class Evidence:
 
     def without_test(self) -> "Evidence":
         """Return the same evidence as bounds see it: the test sample is gone."""
-        return replace(self, test=None)
+        word = self.code_word
+        return replace(self, test=None, code_word=None if word is None else word.without_test())
+
+    def with_code_word(
+        self,
+        word: "bytes | str | Path",
+        images: Mapping[Role, NDArray[np.uint8]],
+        *,
+        tried: int | None = None,
+    ) -> "Evidence":
+        """Return the same evidence with a code word, for bounds from the training data alone.
+
+        Parameters
+        ----------
+        word : bytes, or path of a file such as ``network.ncz``
+        images : dict from role to uint8 array (n, height, width) or (n, channels, height, width)
+            The raw images of the samples, row for row: of ``fit``, and as far as there are of
+            ``unlabelled`` and ``test``.
+        tried : int, optional
+            Number of decoded networks that could have been compared on the unlabelled sample, a
+            list complete before that was read. Unknown if not given: what is read off these
+            points is then a plug-in.
+
+        Raises
+        ------
+        CodeWordError
+            If this is not a code word for such images and as many classes as the head has.
+        DataError
+            If these are no 8-bit images.
+        InvalidSample
+            If a sample has another number of rows than its images.
+        """
+        from ncbounds.network.compress.counted import counted
+
+        for role, x in images.items():
+            sample = self.sample(check_role(role))
+            if sample is not None and sample.n != len(x):
+                raise InvalidSample(f"{len(x)} images for the {sample.n} rows of {role}")
+        data = word if isinstance(word, bytes) else Path(word).read_bytes()
+        return replace(self, code_word=counted(data, images, self.head.classes, tried=tried))
 
     def shared_groups(self, one: Role, other: Role) -> int:
         """Count groups that have rows in both roles (0 where a sample declares no groups)."""

@@ -1,34 +1,40 @@
 """From a manifest's entry to evidence: read, build, extract, declare."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.datasets import load_npz, noisy_labels, standardise
-from ncbounds.errors import DataError
+from ncbounds.errors import DataError, NcboundsError
 from ncbounds.evidence import Evidence
 from ncbounds.heads import named_procedure
 from ncbounds.linear_head import Ints
-from ncbounds.manifest import Entry, Task, row_ids
+from ncbounds.manifest import Entry, Task, entry_rows
 from ncbounds.samples.roles import Role
 from ncbounds.samples.sample import Sample
-from ncbounds.zoo.fashion14 import fashion_mnist
+from ncbounds.zoo.fashion14 import HOW_TO_INSTALL, fashion_mnist, installed_folder
+
+if TYPE_CHECKING:
+    from ncbounds.network.compress.counted import Compressed
 
 
 class Arrays(NamedTuple):
     """Data of a task, before it is split into roles.
 
     ``inputs`` (N, ...) float32 or integer tokens; ``labels`` (N,) with the task's noise;
-    ``groups`` (N,) or None; ``classes`` the number of classes that labels are drawn from.
+    ``groups`` (N,) or None; ``classes`` the number of classes that labels are drawn from;
+    ``images`` (N, height, width) the 8-bit images that inputs were made of, or None.
     """
 
     inputs: NDArray[Any]
     labels: Ints
     groups: Ints | None
     classes: int
+    images: NDArray[np.uint8] | None
 
 
 def task_arrays(task: Task) -> Arrays:
@@ -44,25 +50,31 @@ def task_arrays(task: Task) -> Arrays:
         If the data cannot be read.
     """
     if not task.data.exists():
-        raise DataError(f"task {task.name}: no data at {task.data}")
-    inputs, labels, groups = _read(task.data, task.data.stat().st_mtime_ns)
+        how = f"; {HOW_TO_INSTALL}" if task.data == installed_folder() else ""
+        raise DataError(f"task {task.name}: no data at {task.data}{how}")
+    inputs, labels, groups, images = _read(task.data, task.data.stat().st_mtime_ns)
     classes = int(labels.max()) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
-    return Arrays(inputs, noisy, groups, classes)
+    return Arrays(inputs, noisy, groups, classes, images)
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, time_ns: int) -> tuple[NDArray[Any], Ints, Ints | None]:
+def _read(
+    path: Path, time_ns: int
+) -> tuple[NDArray[Any], Ints, Ints | None, NDArray[np.uint8] | None]:
     if path.is_dir():
-        images, labels = fashion_mnist(path)[:2]
-        return standardise(images), labels.astype(np.int64), None
+        pool, labels = fashion_mnist(path)[:2]
+        return standardise(pool), labels.astype(np.int64), None, pool
     arrays = load_npz(path, ("labels",))
     if "images" not in arrays and "inputs" not in arrays:
         raise DataError(f"{path} holds {sorted(arrays)}, needed 'images' or 'inputs' and 'labels'")
-    inputs = arrays["inputs"] if "inputs" in arrays else standardise(arrays["images"])
+    raw = None if "inputs" in arrays else arrays["images"]
+    inputs = arrays["inputs"] if raw is None else standardise(raw)
+    # floating-point images are standardised already
+    images = raw if raw is not None and raw.dtype == np.uint8 else None
     if len(inputs) != len(arrays["labels"]):
         raise DataError(f"{path}: {len(inputs)} inputs and {len(arrays['labels'])} labels")
-    return inputs, arrays["labels"].astype(np.int64), arrays.get("groups")
+    return inputs, arrays["labels"].astype(np.int64), arrays.get("groups"), images
 
 
 def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
@@ -85,10 +97,8 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     arrays = task_arrays(task)
     samples: dict[Role, Sample] = {}
     network = None
-    for role, text in entry.roles.items():
-        rows = row_ids(text, len(arrays.labels), f"{entry.name} roles.{role}")
-        if role in entry.classes:
-            rows = rows[np.isin(arrays.labels[rows], entry.classes[role])]
+    chosen = entry_rows(entry, arrays.labels)
+    for role, rows in chosen.items():
         samples[role] = extract(
             classifier,
             (arrays.inputs[rows], arrays.labels[rows]),
@@ -111,6 +121,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         unlabelled=samples.get("unlabelled"),
         test=samples.get("test"),
         network=network,
+        code_word=code_word_of(entry, arrays, chosen, classifier.head.classes),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=_priors(task, classifier.head.classes),
         checkpoint=entry.name,
@@ -128,6 +139,29 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "versions": _versions(),
         },
     )
+
+
+def code_word_of(
+    entry: Entry, arrays: Arrays, rows: Mapping[Role, Ints], classes: int
+) -> "Compressed | None":
+    """Decode the code word of an entry for the images of its rows; None if it names none.
+
+    One that cannot be decoded is no error here: it carries its reason, and the checkpoint's other
+    rows do not depend on it.
+    """
+    from ncbounds.network.compress.counted import Compressed, counted
+
+    if entry.code_word is None:
+        return None
+    try:
+        if arrays.images is None:
+            raise DataError("a code word reads 8-bit images; the data of this task hold 'inputs'")
+        images = {role: arrays.images[r] for role, r in rows.items()}
+        return counted(entry.code_word.read_bytes(), images, classes, tried=entry.tried)
+    except OSError as error:
+        return Compressed(reason=f"code word {entry.code_word.name}: {error.strerror}")
+    except NcboundsError as error:
+        return Compressed(reason=f"code word {entry.code_word.name}: {error}")
 
 
 def facts_of(evidence: Evidence) -> dict[str, Any]:

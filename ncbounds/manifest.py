@@ -45,7 +45,9 @@ class Entry:
     ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
     ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
     head was fitted, with settings fixed before the head sample, e.g.
-    ``{name = "ridge", penalty = 0.01}``.
+    ``{name = "ridge", penalty = 0.01}``. ``code_word`` is a file in which few bytes describe a
+    network like this one, ``tried`` the number of such networks that could have been compared on
+    the unlabelled rows, a list complete before these were read (None: unknown).
     """
 
     name: str
@@ -59,6 +61,8 @@ class Entry:
     selected_among: Mapping[Role, int] = field(default_factory=dict)
     procedure: Mapping[str, Any] = field(default_factory=dict)
     classes: Mapping[Role, list[int]] = field(default_factory=dict)
+    code_word: Path | None = None
+    tried: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,22 @@ def row_ids(text: str, total: int, where: str = "roles") -> Ints:
     return rows
 
 
+def entry_rows(entry: Entry, labels: Ints) -> dict[Role, Ints]:
+    """Row numbers of each role of a checkpoint, given the labels of all rows of its task.
+
+    Raises
+    ------
+    ManifestError
+        If a range does not fit the data.
+    """
+    found = {}
+    for role, text in entry.roles.items():
+        rows = row_ids(text, len(labels), f"{entry.name} roles.{role}")
+        kept = entry.classes.get(role)
+        found[role] = rows if kept is None else rows[np.isin(labels[rows], kept)]
+    return found
+
+
 def file_hash(path: Path) -> str:
     """Return the sha256 of a file, or of all files of a folder with their names."""
     if path.is_dir():
@@ -177,11 +197,17 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
     for key in ("file", "task", "roles"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
-    for key, kind in {"file": str, "task": str, "model": str, "protocol": str}.items():
+    kinds = {**dict.fromkeys(("file", "task", "model", "protocol", "code_word"), str), "tried": int}
+    for key, kind in kinds.items():
         if key in raw:
             _typed(raw[key], kind, f"{where} {key}")
     for key in ("roles", "args", "group", "selected_among", "procedure", "classes"):
         _typed(raw.get(key, {}), dict, f"{where} {key}")
+    if "tried" in raw and (raw["tried"] < 1 or "code_word" not in raw):
+        raise ManifestError(
+            f"{where} tried: counts decoded networks, this code_word included, so it is at least 1 "
+            f"and goes with code_word = 'FILE.ncz'; found {raw['tried']}"
+        )
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
     for role, rows in raw["roles"].items():
@@ -195,4 +221,5 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
                 "reads must follow the law that it speaks about"
             )
         _typed(kept, list, f"{where} classes.{role}")
-    return Entry(**{**raw, "name": name, "file": (path.parent / raw["file"]).resolve()})
+    files = {k: (path.parent / raw[k]).resolve() for k in ("file", "code_word") if k in raw}
+    return Entry(**{**raw, "name": name, **files})

@@ -20,11 +20,12 @@ from typing import Any
 
 from ncbounds.bounds._bound import Bound
 from ncbounds.errors import ManifestError, NcboundsError, suggest
-from ncbounds.evaluation import bound_rows, planned_rows, select
+from ncbounds.evaluation import bound_rows, listed, planned_rows, select
 from ncbounds.files import read_json, write_json
 from ncbounds.manifest import Entry, Manifest, Task, file_hash, load_manifest
 from ncbounds.report import Failure, Report
 from ncbounds.results import result_from_dict
+from ncbounds.zoo.fashion14 import HOW_TO_INSTALL, installed_folder
 
 #: Version of the layout of a run folder.
 FORMAT = 1
@@ -34,6 +35,7 @@ FORMAT = 1
 class Plan:
     """What a run computes; stored as ``run.json``.
 
+    ``asked`` is the selection that ``bounds`` came from.
     ``planned`` is the number of rows that spend delta: checkpoints of the manifest times selected
     bounds that can be certificates or conditional, failed ones included. It is fixed before
     anything runs, so that resuming or merging does not change a row's delta.
@@ -44,6 +46,7 @@ class Plan:
     delta: float
     simultaneous: bool
     planned: int
+    asked: "str | tuple[str | Bound, ...] | None" = None
 
     @property
     def each(self) -> float:
@@ -107,7 +110,8 @@ def sweep(
             keys[entry.name] = entry_key(entry, task)
         except OSError as error:
             what = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
-            failures[entry.name] = Failure(entry.name, f"{error.filename}: {what}")
+            how = f"; {HOW_TO_INSTALL}" if error.filename == str(installed_folder()) else ""
+            failures[entry.name] = Failure(entry.name, f"{error.filename}: {what}{how}")
             continue
         if fresh or _pending(plan, entry, keys[entry.name]):
             todo.append((entry, task))
@@ -168,9 +172,10 @@ def make_plan(
     """Fix what a run computes before anything is computed."""
     if not 0.0 < delta < 1.0:
         raise NcboundsError(f"delta is a probability in (0, 1), found {delta}")
-    chosen = select(bounds)
+    asked = bounds if bounds is None or isinstance(bounds, str) else tuple(bounds)
+    chosen = select(asked)
     planned = len(manifest.checkpoints) * planned_rows(chosen)
-    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned)
+    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked)
 
 
 def entry_key(entry: Entry, task: Task) -> str:
@@ -178,7 +183,8 @@ def entry_key(entry: Entry, task: Task) -> str:
     parts = {
         "file": _file_hash(entry.file),
         "data": _file_hash(task.data),
-        "entry": _json({**vars(entry), "file": "", "group": {}}),
+        "code_word": _word_hash(entry.code_word),
+        "entry": _json({**vars(entry), "file": "", "code_word": "", "group": {}}),
         "task": _json({**vars(task), "data": ""}),
         "code": code_hash(),
     }
@@ -216,7 +222,7 @@ def collect(
         facts[entry.name] = {**stored, "group": dict(entry.group), "protocol": entry.protocol}
         for b in plan.bounds:
             found = _stored(plan, entry, b, keys[entry.name])
-            rows += [result_from_dict(r) for r in (found or [])]
+            rows += listed([result_from_dict(r) for r in (found or [])], plan.asked)
     ordered = [failures[e.name] for e in entries if e.name in failures]
     return Report(rows, ordered, facts, simultaneous=plan.simultaneous)
 
@@ -358,6 +364,14 @@ def _json(data: Any) -> str:
 @cache
 def _hash_at(path: Path, size: int, time_ns: int) -> str:
     return file_hash(path)
+
+
+def _word_hash(path: Path | None) -> str:
+    """Hash of a code word, or why there is none: that is a row's reason, not a failure."""
+    try:
+        return "" if path is None else _file_hash(path)
+    except OSError as error:
+        return str(error.strerror)
 
 
 def _file_hash(path: Path) -> str:

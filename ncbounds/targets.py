@@ -4,6 +4,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence import Evidence
@@ -63,18 +64,29 @@ def measured_error(
         found = few_shot_error(test, shots, weights)
     elif target == "unseen-classes":
         return None
+    elif target == "compressed":
+        predicted = None if evidence.code_word is None else evidence.code_word.on("test")
+        if predicted is None:
+            return None
+        found = counted_error(test, predicted != test.labels, weights)
     else:
         found = head_error(test, evidence.head if head is None else head, weights)
     return Measured(found.error, found.low, found.high, (*found.reasons, *reasons))
 
 
 def head_error(test: Sample, head: LinearHead, weights: Floats | None = None) -> Measured:
-    """Error of a linear head on ``test`` with its exact two-sided 95 % interval.
+    """Error of a linear head on ``test``, with its interval as in :func:`counted_error`."""
+    return counted_error(test, ~(test.margins(head) > 0), weights)
+
+
+def counted_error(
+    test: Sample, wrong: NDArray[np.bool_], weights: Floats | None = None
+) -> Measured:
+    """Share of ``wrong`` rows of ``test``, shape (n,), with its exact two-sided 95 % interval.
 
     With ``weights`` that differ from the sample's class frequencies, per-class errors are weighted
     and the interval is the weighted sum of per-class intervals, each at 5 % / C.
     """
-    wrong = ~(test.margins(head) > 0)
     classes = test.classes if weights is None else max(test.classes, len(weights))
     counts = np.pad(test.counts, (0, classes - test.classes))
     weights = None if weights is None else np.pad(weights, (0, classes - len(weights)))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+import ncbounds
 from ncbounds.bounds import catalogue
 from ncbounds.cli import app
 from ncbounds.zoo.architectures import MODELS
@@ -168,6 +169,14 @@ def test_inspect(own_files):
     user = own_files / "user.py"
     text = invoke("inspect", own_files / "own.pt", "--model", f"{user}:model")
     assert "head" in text
-    assert "--args needs JSON" in invoke(
-        "inspect", own_files / "own.pt", "--args", "{width", code=2
-    )
+    for wrong in ("{width", "width", "width=", "width=8,", "=3", "width={}"):
+        assert "--args is width=128" in invoke(
+            "inspect", own_files / "own.pt", "--args", wrong, code=2
+        )
+    for args in ("width=8,in_features=4,classes=3", '{"width": 8, "in_features": 4, "classes": 3}'):
+        text = invoke("inspect", own_files / "own.pt", "--model", "mlp", "--args", args)
+        assert "problem" not in text
+
+
+def test_version():
+    assert invoke("--version") == f"ncbounds {ncbounds.__version__}\n"

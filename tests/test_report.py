@@ -15,7 +15,7 @@ from ncbounds.files import read_json, write_text
 from ncbounds.report import COLUMNS, Failure, Report, load_report
 from ncbounds.report.files import write_report
 from ncbounds.report.number import number
-from ncbounds.report.screen import caption, lines, table
+from ncbounds.report.screen import SCREEN, _families, caption, lines, table, used
 from ncbounds.results import BoundResult, Measured, MeasureResult, result_from_dict
 
 
@@ -160,6 +160,54 @@ def test_compact_table_fits_120_columns_and_shows_marks():
     assert "one" in text
     assert "probability 0.05" in caption(REPORT)
     assert [block for block, _ in lines(REPORT)] == ["b", ""]
+
+
+def alone(value, bound="compressed_network", error=0.35, **more):
+    """Cell of the column of what the training data alone say."""
+    measured = Measured(error, error - 0.01, error + 0.01)
+    base = {"family": "network", "role": "fit", "target": "compressed", "test": measured}
+    return row(value, bound=bound, **{**base, **more})
+
+
+def of_saved(value, bound, **more):
+    return alone(value, bound, 0.2, target="saved", **more)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cell"),
+    [
+        ([alone(0.83)], "✓ .83 (.35)"),
+        # a code word first, in whatever order rows stand
+        ([of_saved(0.4, "parameter_cover"), alone(0.83)], "✓ .83 (.35)"),
+        ([of_saved(0.349, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")], "✓ .35"),
+        ([of_saved(1.0, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")], "✓ 10^2"),
+        (
+            [of_saved(1 - 1e-15, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")],
+            "✓ 10^2",
+        ),
+        ([of_saved(1.0, "parameter_cover"), of_saved(100.1, "excess_capacity_conv")], "✓ 10^3"),
+        ([of_saved(1.0, "parameter_cover"), of_saved(np.nan, "excess_capacity_conv")], "✓ 1.0"),
+        ([alone(np.nan), of_saved(0.349, "parameter_cover")], "✓ .35"),
+        ([alone(0.83, kind="plug-in")], "~ .83 (.35)"),
+        ([of_saved(np.nan, "parameter_cover")], "–"),
+        ([of_saved(0.1, "spectral_margin")], ""),
+        ([], ""),
+    ],
+)
+def test_what_the_training_data_alone_say(rows, cell):
+    (column,) = [c for c in SCREEN if c.title == "data alone"]
+    assert column.cell(rows) == cell
+    assert column.cell(rows[::-1]) == cell
+
+
+def test_a_column_of_dashes_is_left_out():
+    undefined = of_saved(np.nan, "parameter_cover", checkpoint="one")
+    titles = [SCREEN[i].title for i in used(Report([row(checkpoint="one"), undefined]))]
+    assert titles == ["held out"]
+
+
+def test_names_of_families_end_where_their_columns_end():
+    assert _families(["", "a", "bb", "bb", "long"], [3, 2, 2, 2, 3]) == "     a    bb long"
 
 
 @given(st.floats(1e-12, 1e9), st.integers(2, 3))

@@ -21,7 +21,9 @@ from ncbounds.samples.roles import Role, check_role
 from ncbounds.samples.sample import Sample
 
 #: Parts of the evidence beside the bound's own sample; each is a field of Evidence.
-Part = Literal["head", "fit", "head_sample", "unlabelled", "procedure", "priors", "network"]
+Part = Literal[
+    "head", "fit", "head_sample", "unlabelled", "procedure", "priors", "network", "code_word"
+]
 RoleWanted = Role | Literal["any"]
 
 #: Where a row is evaluated: the sample of the role that is asked for, else the next stronger one.
@@ -44,7 +46,7 @@ class View:
         The sample that the row's probability is over.
     head : LinearHead
     fit, head_sample, unlabelled : Sample or None
-    procedure, network : object or None
+    procedure, network, code_word : object or None
     priors : array of shape (C,) or None
     stratified : bool
         Whether class counts were fixed by design; then the pooled error is the one weighted by the
@@ -58,6 +60,7 @@ class View:
     unlabelled: Sample | None
     procedure: Any
     network: Any
+    code_word: Any
     priors: Floats | None
     stratified: bool
 
@@ -262,6 +265,7 @@ class Bound:
             unlabelled=evidence.unlabelled if "unlabelled" in seen else None,
             procedure=evidence.procedure if "procedure" in seen else None,
             network=evidence.network if "network" in seen else None,
+            code_word=evidence.code_word if "code_word" in seen else None,
             priors=evidence.class_priors() if "priors" in seen else None,
             stratified=sample.sampling == "stratified",
         )

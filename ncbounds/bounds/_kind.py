@@ -46,6 +46,7 @@ def judge(bound: "Bound", sample: Sample, evidence: Evidence, delta: float) -> V
         *(reason for s in read for reason in _draw(s, evidence)),
         *_apart(sample, read[1:], evidence),
         *_fit_apart(bound, sample, evidence),
+        *_tried(bound, evidence),
     ]
     if sample.sampling == "stratified":
         missing += _stratified(sample, evidence, delta)
@@ -102,6 +103,15 @@ def _fit_apart(bound: "Bound", sample: Sample, evidence: Evidence) -> list[str]:
     if "fit" in bound.requires and sample.role == "fit" and bound.role != "fit":
         return ["the fit sample cannot be both the bound's sample and its prior knowledge"]
     return []
+
+
+def _tried(bound: "Bound", evidence: Evidence) -> list[str]:
+    """Decoded networks compared on the unlabelled points need a known, finite list."""
+    word = evidence.code_word
+    both = {"code_word", "unlabelled"} <= {*bound.requires, *bound.optional}
+    if not both or word is None or word.reason or word.tried is not None:
+        return []
+    return ["how many decoded networks could be compared on the unlabelled sample is unknown"]
 
 
 def _stratified(sample: Sample, evidence: Evidence, delta: float) -> list[str]:

@@ -1,7 +1,9 @@
 """From tensors to a network: registered architectures, user functions, transformers folders."""
 
+import ast
 import copy
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ __all__ = ["Classifier", "build_classifier", "build_module"]
 Model = str | nn.Module | Callable[..., nn.Module]
 NAME_KEYS = ("arch", "architecture", "model", "model_name")
 ARGS_KEYS = ("args", "model_args", "hyper_parameters", "config", "metadata")
+LONGEST_TEXT = 2000
 
 
 def build_classifier(
@@ -79,7 +82,7 @@ def _make(
     if callable(model):
         name = getattr(model, "__qualname__", type(model).__qualname__)
         return _run(model, args, name), {"function": name, "args": args}
-    if model is None:
+    if model is None or (model == named_in_file(checkpoint) and not args):
         model, args = _named_in_file(checkpoint, args)
     factory = _registered(model)
     with torch.device("meta"):  # shapes first: arguments of a file must not set memory aside
@@ -116,12 +119,27 @@ def _named_in_file(checkpoint: "Checkpoint", args: dict[str, Any]) -> tuple[str,
     if args:
         return name, args
     accepted = inspect.signature(registered_models()[name]).parameters
-    places = [checkpoint.hints.get(k) for k in ARGS_KEYS]
+    places = [_mapping(checkpoint.hints.get(k)) for k in ARGS_KEYS]
+    places += [_mapping(place.get(k)) for place in places for k in ARGS_KEYS]
     found: dict[str, Any] = {}
     for place in places:
-        if isinstance(place, dict):
-            found |= {k: v for k, v in place.items() if k in accepted and isinstance(v, int)}
+        found |= {k: v for k, v in place.items() if k in accepted and isinstance(v, int)}
     return name, found
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """A mapping, also one that is written as text, as safetensors metadata can only hold text."""
+    if isinstance(value, str) and value.startswith("{") and len(value) <= LONGEST_TEXT:
+        try:
+            value = json.loads(value)
+        except ValueError:
+            try:
+                value = ast.literal_eval(value)  # literals only: nothing is run
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                return {}
+        except RecursionError:
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _registered(name: str) -> Callable[..., nn.Module]:

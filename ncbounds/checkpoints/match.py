@@ -103,7 +103,10 @@ def check_shapes(want: Mapping[str, Tensor], have: Mapping[str, Tensor], path: o
             f"built with {a[0]}: pass the number of classes in args"
         )
     shapes = [f"{n}: file {tuple(have[n].shape)}, model {tuple(want[n].shape)}" for n in wrong]
-    raise CheckpointMismatch(f"{path}: shapes differ: {few(shapes)}; pass the args it was made of")
+    raise CheckpointMismatch(
+        f"{path}: shapes differ: {few(shapes)}; pass the args it was "
+        "made of, e.g. args={'width': 64} (--args width=64)"
+    )
 
 
 def _matched(

@@ -27,7 +27,7 @@ _FRAGMENT = """
 <style>{{ style }}</style>
 <p class="legend">{{ legend }}</p>
 <div class="wide"><table>
-<thead><tr>{% for family, title, hint in header %}<th title="{{ hint }}"><small>{{ family }}</small>
+<thead><tr>{% for family, hint, title in header %}<th title="{{ hint }}"><small>{{ family }}</small>
 {{ title }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for block, rows in blocks %}
@@ -62,14 +62,14 @@ _PAGE = """<!doctype html>
 
 def fragment(report: "Report") -> str:
     """Return the report as a piece of HTML, for notebooks and :func:`render`."""
-    from ncbounds.report.screen import SCREEN, caption, header, lines, used
+    from ncbounds.report.screen import caption, header, lines, used
 
     shown = [0, 1, 2, 3, *(4 + i for i in used(report))]
     blocks = [(block, [[row[i] for i in shown] for row in rows]) for block, rows in lines(report)]
     text: str = _template(_FRAGMENT).render(
         style=_STYLE,
         legend=caption(report),
-        header=[(_family(i), header()[i], SCREEN[i - 4].bound if i >= 4 else "") for i in shown],
+        header=[(*_column(i), header()[i]) for i in shown],
         blocks=blocks,
         failures=report.failures,
         details=_details(report),
@@ -78,10 +78,11 @@ def fragment(report: "Report") -> str:
     return text
 
 
-def _family(column: int) -> str:
+def _column(i: int) -> tuple[str, str]:
+    """Family and bounds of a column."""
     from ncbounds.report.screen import SCREEN
 
-    return SCREEN[column - 4].family if column >= 4 else ""
+    return (SCREEN[i - 4].family, ", ".join(SCREEN[i - 4].bounds)) if i >= 4 else ("", "")
 
 
 def render(report: "Report", title: str = "ncbounds report") -> str:
@@ -103,7 +104,8 @@ def _template(text: str) -> Any:
 def _kind_of(cell: str) -> str:
     from ncbounds.results import MARK
 
-    return next((kind for kind, mark in MARK.items() if cell.startswith(mark)), "")
+    kind = next((kind for kind, mark in MARK.items() if cell.startswith(mark)), "")
+    return f"{kind} vacuous" if "^" in cell else kind
 
 
 def _details(report: "Report") -> list[tuple[str, list[dict[str, Any]]]]:

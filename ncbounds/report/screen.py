@@ -1,8 +1,12 @@
 """The compact table: one line per checkpoint, families side by side with the measured error."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ncbounds.report.number import number, significant
 from ncbounds.report.report import Report, Row, interval, legend
@@ -16,43 +20,56 @@ if TYPE_CHECKING:
 class Column:
     """One column of the compact table: the row that it shows of each checkpoint.
 
-    ``own_error`` appends the measured error of the row's own target, in brackets; ``digits`` are
+    Of several ``bounds`` it is the first that says something, else the last that has a value: so
+    what is claimed is always the claim of one row that was named beforehand. ``digits`` are
     decimals.
     """
 
     family: str
     title: str
-    bound: str
+    bounds: tuple[str, ...]
     on_fit: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
-    own_error: bool = False
     digits: int = 2
 
     def cell(self, rows: Iterable[Row]) -> str:
-        """Mark and value, e.g. ``"✓ .208"``; empty if the checkpoint has no such row."""
-        for r in rows:
-            if (
-                r.bound == self.bound
-                and (r.role == "fit") == self.on_fit
-                and dict(r.params) == dict(self.params)
-                and isinstance(r, BoundResult)
-            ):
-                own = f" ({number(r.test.error, 2)})" if self.own_error and r.test else ""
-                return f"{MARK[r.kind]} {number(r.value, self.digits, up=True)}{own}"
-        return ""
+        """Mark and value, e.g. ``"✓ .208"``; empty if the checkpoint has no such row.
+
+        A row about another classifier than the saved one has that one's measured error in brackets.
+        From 10 on there is the power of ten, and a dash where nothing is defined.
+        """
+        found = [
+            r
+            for bound in self.bounds
+            for r in rows
+            if r.bound == bound
+            and (r.role == "fit") == self.on_fit
+            and dict(r.params) == dict(self.params)
+            and isinstance(r, BoundResult)
+        ]
+        defined = [r for r in found if np.isfinite(r.value)]
+        if not defined:
+            return "–" if found else ""
+        r = next((r for r in defined if r.value <= 1 - 10.0**-self.digits), defined[-1])
+        own = f" ({number(r.test.error, 2)})" if r.target != "saved" and r.test else ""
+        huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
+        return f"{MARK[r.kind]} {huge or number(r.value, self.digits, up=True)}{own}"
 
 
-#: Columns in the order of the families; those titled "fit" are plug-ins on the training sample.
+#: Columns in the order of the families; the one titled "fit" is a plug-in on the training sample.
 SCREEN = (
-    Column("", "held out", "binomial", digits=3),
-    Column("margin", "Gauss", "gaussian_head"),
-    Column("margin", "fit", "gaussian_head", on_fit=True),
-    Column("collapse", "subspace", "collapsed_head", own_error=True),
-    Column("collapse", "5-shot fit", "ncm_few_shot", True, {"m": 5}, own_error=True),
-    Column("distribution", "2-mom", "two_moment_tight"),
-    Column("distribution", "min-m", "min_margin_cantelli"),
-    Column("distribution", "G-tol", "gaussian_tolerance"),
-    Column("network", "cover", "parameter_cover", on_fit=True),
+    Column("", "held out", ("binomial",), digits=3),
+    Column("margin", "Gauss", ("gaussian_head",)),
+    Column("collapse", "subspace", ("collapsed_head",)),
+    Column("collapse", "5-shot fit", ("ncm_few_shot",), True, {"m": 5}),
+    Column("moments", "min-m", ("min_margin_cantelli",)),
+    Column("moments", "G-tol", ("gaussian_tolerance",)),
+    Column(
+        "training",
+        "data alone",
+        ("compressed_network", "parameter_cover", "excess_capacity_conv"),
+        on_fit=True,
+    ),
 )
 
 
@@ -96,7 +113,11 @@ def used(report: Report) -> list[int]:
     by_name: dict[str, list[Row]] = {}
     for r in report.rows:
         by_name.setdefault(r.checkpoint, []).append(r)
-    return [i for i, c in enumerate(SCREEN) if any(c.cell(rows) for rows in by_name.values())]
+    return [
+        i
+        for i, c in enumerate(SCREEN)
+        if any(c.cell(rows) not in ("", "–") for rows in by_name.values())
+    ]
 
 
 def table(report: Report) -> "Text":
@@ -119,7 +140,7 @@ def table(report: Report) -> "Text":
         for row in rows:
             out.append(f"{row[0]:<{widths[0]}}")
             for cell, width in zip(row[1:], widths[1:], strict=True):
-                out.append(f" {cell:>{width}}", _STYLES.get(cell[:1]))
+                out.append(f" {cell:>{width}}", "dim" if "^" in cell else _STYLES.get(cell[:1]))
             out.append("\n")
     return out
 
@@ -130,15 +151,11 @@ def _joined(cells: list[str], widths: list[int]) -> str:
 
 
 def _families(families: list[str], widths: list[int]) -> str:
-    """Each family's name, right-aligned over the run of its columns."""
-    text, start = "", 0
-    while start < len(families):
-        end = start
-        while end < len(families) and families[end] == families[start]:
-            end += 1
-        width = sum(widths[start:end]) + end - start - 1
-        text += f"{families[start]:>{width}} "
-        start = end
+    """Each family's name, ending where the run of its columns ends."""
+    text, ends = "", [sum(widths[: i + 1]) + i for i in range(len(widths))]
+    for i, end in enumerate(ends):
+        if families[i : i + 2] != [families[i]] * 2:
+            text = f"{text} ".ljust(end - len(families[i])) + families[i]
     return text.rstrip()
 
 
@@ -150,18 +167,23 @@ def caption(report: Report) -> str:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
     certified = any(r.kind == "certificate" for r in report.rows)
     undeclared = any("is not declared" in reason for r in report.rows for reason in r.reasons)
-    titles = [f"{SCREEN[i].title}: {SCREEN[i].bound}" for i in used(report)]
-    half = (len(titles) + 1) // 2
-    named = [", ".join(part) for part in (titles[:half], titles[half:]) if part]
+    titles = [f"{SCREEN[i].title}: {', else '.join(SCREEN[i].bounds)}" for i in used(report)]
     return "\n".join(
         [
             legend(),
-            f"{spent}n, NC1 and 'fit' columns: training sample.",
-            "In brackets: measured error of the row's own target. `ncbounds explain ID` explains:",
-            *(f"  {part}" for part in named),
+            f"{spent}n, NC1, 'fit' and 'data alone' columns: training sample.",
+            "In brackets: measured error of the row's own target; 10^k is vacuous, – not covered. "
+            "`ncbounds explain ID` explains:",
+            *(f"  {line}" for line in _filled(titles)),
             *([UNDECLARED] if undeclared and not certified else []),
         ]
     )
+
+
+def _filled(titles: list[str], width: int = 118) -> list[str]:
+    """Titles in as few lines as it takes, broken between titles only."""
+    unbroken = ", ".join(title.replace(" ", "\N{NO-BREAK SPACE}") for title in titles)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrap(unbroken, width)]
 
 
 def _line(report: Report, name: str, rows: list[Row]) -> list[str]:

@@ -82,7 +82,7 @@ def _undeclared_leave_value(bound: Bound, evidence: Evidence, role: Role) -> Non
         if name in declared or name == FIELD[role]:
             continue
         others[name] = changed(evidence, {name: None})
-    for name in ("procedure", "priors", "network"):
+    for name in ("procedure", "priors", "network", "code_word"):
         if name not in declared:
             others[name] = changed(evidence, {name: None})
     if "head" not in declared:

@@ -23,6 +23,11 @@ FASHION_MNIST_ENV = "NCBOUNDS_FASHION_MNIST"
 FASHION_MNIST_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where the Debian package ``dataset-fashion-mnist`` puts them."""
 
+HOW_TO_INSTALL = (
+    f"`apt install dataset-fashion-mnist` on Debian, or {FASHION_MNIST_ENV}=FOLDER of the four idx "
+    "files"
+)
+
 POOL_SEED = 0
 """Seed of the one permutation of the 70,000 pooled images."""
 
@@ -85,10 +90,7 @@ def _idx(root: Path, name: str) -> NDArray[Any]:
     for path in (root / name, root / f"{name}.gz"):
         if path.exists():
             return read_idx(path)
-    raise DataError(
-        f"{root} has no {name} or {name}.gz; install Debian's dataset-fashion-mnist, "
-        f"or name the folder of the four idx files (argument or {FASHION_MNIST_ENV})"
-    )
+    raise DataError(f"{root} has no {name} or {name}.gz; {HOW_TO_INSTALL}")
 
 
 def fashion14(folder: str | os.PathLike[str] | None = None) -> dict[str, NDArray[Any]]:

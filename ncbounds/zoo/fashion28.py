@@ -27,6 +27,7 @@ from ncbounds.zoo.train import MOMENTUM, RATE, WARM_UP_STEPS, accuracy
 FASHION28_ROLES = {"fit": "0:60000", "unlabelled": "60000:65000", "test": "65000:70000"}
 """Rows of the pooled and permuted 70,000 images by role (half-open slices)."""
 
+NAME = "bncnn13"
 MODEL, ARGS = "bn_cnn", {"channels": 13, "side": 28}
 EPOCHS, BATCH, DECAY, SEED = 10, 128, 5e-4, 0
 
@@ -74,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Train on the fit rows, store weights as fp16, and print the errors of the stored file."""
     parser = argparse.ArgumentParser(prog="python -m ncbounds.zoo.fashion28", description=__doc__)
     parser.add_argument("--idx", type=Path, help="folder of the four idx files, gzipped or not")
-    parser.add_argument("--out", type=Path, default=Path("data/zoo28/bncnn13.safetensors"))
+    parser.add_argument("--out", type=Path, default=Path(f"data/zoo28/{NAME}.safetensors"))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     data = fashion28(options.idx)

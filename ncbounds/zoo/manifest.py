@@ -50,8 +50,14 @@ def roles(recipe: Whole | Refit) -> dict[str, str]:
     return fit | {"head": f"{start}:{start + recipe.n}"} | evaluation
 
 
-def manifest(data: str) -> str:
-    """Text of ``zoo.toml``; ``data`` is the path of the npz file relative to it."""
+def code_word(folder: Path, recipe: Whole | Refit) -> str | None:
+    """File that describes a network like this one in few bytes, if the folder has one."""
+    name = f"code_words/{recipe.name}.ncz"
+    return name if (folder / name).exists() else None
+
+
+def manifest(data: str, folder: Path) -> str:
+    """Text of ``zoo.toml`` in ``folder``; ``data`` is the path of the npz file relative to it."""
     tables = [_HEADER]
     for name, task in TASKS.items():
         entries = {
@@ -77,6 +83,8 @@ def manifest(data: str) -> str:
             entries["classes"] = {"fit": list(range(backbone.classes))}
         if isinstance(recipe, Refit):
             entries["procedure"] = recipe.procedure
+        if (word := code_word(folder, recipe)) is not None:
+            entries["code_word"] = word
         tables.append(_table(f"checkpoints.{_string(recipe.name)}", entries))
     return "\n".join(tables)
 
@@ -104,7 +112,7 @@ def _string(text: str) -> str:
 def write_manifest(folder: Path, data: Path) -> None:
     """Write ``zoo.toml`` into ``folder``."""
     relative = Path(os.path.relpath(data.resolve(), folder.resolve())).as_posix()
-    (folder / "zoo.toml").write_text(manifest(relative), encoding="utf-8")
+    (folder / "zoo.toml").write_text(manifest(relative, folder), encoding="utf-8")
 
 
 def write_summary(path: Path, rows: Iterable[Mapping[str, object]]) -> None:

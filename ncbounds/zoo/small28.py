@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ncbounds.datasets import standardise
+from ncbounds.zoo import fashion28 as teacher
 from ncbounds.zoo.architectures import FeatureClassifier, build_model
 from ncbounds.zoo.fashion28 import FASHION28_ROLES, fashion28
 
@@ -160,9 +161,16 @@ def _operator_norm(layer: nn.Module, side: int) -> Tensor:
 
 
 def manifest() -> str:
-    """Text of the manifest of the folder that the network is stored in."""
+    """Text of the manifest of the folder that the network is stored in.
+
+    It lists the network of ``ncbounds.zoo.fashion28`` too, with the code word that was distilled
+    from it. More than one code word was tried on the unlabelled images, and no list of them was
+    fixed before, so ``tried`` is not given.
+    """
     roles = ", ".join(f'{role} = "{rows}"' for role, rows in FASHION28_ROLES.items())
-    args = ", ".join(f"{k} = {v}" for k, v in ARGS.items())
+    args, teacher_args = (
+        ", ".join(f"{k} = {v}" for k, v in found.items()) for found in (ARGS, teacher.ARGS)
+    )
     return f"""# Written by `python -m ncbounds.zoo.small28`; data: the idx files of Fashion-MNIST.
 
 [tasks.fashion28]
@@ -181,6 +189,16 @@ args = {{ {args} }}
 roles = {{ {roles} }}
 selected_among = {{ fit = {CANDIDATES} }}
 group = {{ block = "small", channels = {ARGS["channels"]} }}
+
+[checkpoints.{teacher.NAME}]
+file = "{teacher.NAME}.safetensors"
+task = "fashion28"
+protocol = "whole"
+model = "{teacher.MODEL}"
+args = {{ {teacher_args} }}
+roles = {{ {roles} }}
+code_word = "network.ncz"
+group = {{ block = "compressed", channels = {teacher.ARGS["channels"]} }}
 """
 
 

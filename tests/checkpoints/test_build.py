@@ -1,15 +1,19 @@
 """Tensors fit an architecture completely, or nothing is loaded and the error names them."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from ncbounds.checkpoints.guess import guess_architecture
 from ncbounds.checkpoints.read import Checkpoint, load_checkpoint
 from ncbounds.errors import CheckpointMismatch, UnknownArchitecture
+from ncbounds.zoo.architectures import MODELS
 
 
 class Small(nn.Module):
@@ -194,3 +198,45 @@ def test_guess() -> None:
     assert "likely linear" in guess_architecture({"weight": torch.ones(2, 3)})
     convolution = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))
     assert guess_architecture(convolution.state_dict()).startswith("1 convolutions (1 of 3x3)")
+
+
+@pytest.mark.parametrize("written", [repr, json.dumps])
+@pytest.mark.parametrize("model", [None, "mlp"])
+def test_safetensors_metadata_name_model_and_args(
+    tmp_path: Path, written: Callable[[Any], str], model: str | None
+) -> None:
+    args = {"width": 5, "depth": 1, "in_features": 7, "classes": 3}
+    state = MODELS["mlp"](**args).state_dict()
+    metadata = {"model": "mlp", "args": written(args)}
+    save_file(state, tmp_path / "m.safetensors", metadata=metadata)
+    checkpoint = load_checkpoint(tmp_path / "m.safetensors")
+    assert checkpoint.build(model).module.get_parameter("head.weight").shape == (3, 5)
+    with pytest.raises(CheckpointMismatch, match="--args width=64"):
+        checkpoint.build("mlp", args={**args, "width": 6})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'width': __import__('pathlib').Path('RAN').touch()}",
+        "{" * 1900,
+        "{'a': " + "-" * 1900 + "1}",
+        '{"a": ' + "[" * 1900 + "}",
+        "{'width': 5}" + " " * 3000,
+        "[1, 2]",
+        "{'width': '5'}",
+        "{1: 2, 'width': [5]}",
+    ],
+)
+def test_text_in_metadata_is_never_run(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    state = MODELS["mlp"](width=5, depth=1, in_features=7, classes=3).state_dict()
+    save_file(state, tmp_path / "m.safetensors", metadata={"model": "mlp", "args": text})
+    with pytest.raises(CheckpointMismatch):
+        load_checkpoint(tmp_path / "m.safetensors").build()
+    assert not (tmp_path / "RAN").exists()
+    save_file(state, tmp_path / "m.safetensors", metadata={"model": "os.system", "args": text})
+    with pytest.raises(UnknownArchitecture, match="not registered"):
+        load_checkpoint(tmp_path / "m.safetensors").build()

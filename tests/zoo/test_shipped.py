@@ -33,7 +33,7 @@ def summary() -> dict[str, dict[str, str]]:
 
 
 def test_manifest_is_the_recipes() -> None:
-    assert (ZOO / "zoo.toml").read_text() == manifest("../fashion14.npz")
+    assert (ZOO / "zoo.toml").read_text() == manifest("../fashion14.npz", ZOO)
     assert list(MANIFEST["checkpoints"]) == [recipe.name for recipe in RECIPES]
     assert len({recipe.name for recipe in RECIPES}) == len(RECIPES)
     protocols = Counter(entry["protocol"] for entry in MANIFEST["checkpoints"].values())
@@ -44,6 +44,11 @@ def test_all_files_exist_and_no_other() -> None:
     named = {entry["file"] for entry in MANIFEST["checkpoints"].values()}
     present = {path.name for path in ZOO.iterdir() if path.is_file()}
     assert present == named | {"zoo.toml", "summary.csv"}
+    words = {path.name for path in (ZOO / "code_words").iterdir()}
+    listed = [
+        entry["code_word"] for entry in MANIFEST["checkpoints"].values() if "code_word" in entry
+    ]
+    assert {f"code_words/{name}" for name in words} == set(listed)
     for task in MANIFEST["tasks"].values():
         assert (ZOO / task["data"]).resolve() == DATA / "fashion14.npz"
         assert task["priors"] == "balanced"

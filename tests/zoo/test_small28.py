@@ -10,7 +10,7 @@ from ncbounds.bounds.network.parameter_cover import cover
 from ncbounds.linear_head import LinearHead
 from ncbounds.manifest import load_manifest
 from ncbounds.network import summarise
-from ncbounds.zoo import small28
+from ncbounds.zoo import fashion28, small28
 from ncbounds.zoo.architectures import build_model
 
 
@@ -54,3 +54,7 @@ def test_manifest_declares_the_choice():
     entry = load_manifest(shipped).checkpoints[small28.NAME]
     assert entry.selected_among == {"fit": small28.CANDIDATES}
     assert entry.file.is_file()
+    teacher = load_manifest(shipped).checkpoints[fashion28.NAME]
+    assert teacher.file.is_file()
+    assert teacher.code_word.is_file()
+    assert teacher.tried is None  # several were tried on the unlabelled images

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds.network._code_word import code_word_of, predicted
-from ncbounds.bounds.network._read import class_weights, undefined
+from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
+from ncbounds.bounds.network._read import class_weights
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import binomial_upper_log, stratified_upper_log
 
@@ -16,7 +16,7 @@ from ncbounds.numerics import binomial_upper_log, stratified_upper_log
     kind="certificate",
     role="fit",
     target="compressed",
-    requires=("head", "network"),
+    optional=("code_word",),
     references=("clopper1934", "hoeffding1956", "langford2005", "blumer1987", "lotfi2022"),
     decreasing_in=("delta",),
 )
@@ -55,7 +55,7 @@ def compressed_network(view: View, delta: float) -> Outcome:
         word = code_word_of(view)
         found = predicted(word, view.sample.role, view.sample.n)
     except NotCovered as error:
-        return undefined(view, error)
+        return not_decoded(view, error)
     sample, n = view.sample, view.sample.n
     k = int((found != sample.labels).sum())
     value = occam(k, n, word.bits, delta, stratified=view.stratified)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.collapse.unlabelled_head import _decided, _other_law
-from ncbounds.bounds.network._code_word import code_word_of, predicted
+from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.network._read import class_weights, undefined
 from ncbounds.bounds.network.compressed_network import occam
 from ncbounds.errors import NotCovered
@@ -16,7 +16,8 @@ from ncbounds.numerics import binomial_upper, down, stratified_upper, up
     kind="certificate",
     role="fit",
     target="saved",
-    requires=("head", "network", "unlabelled"),
+    requires=("head", "unlabelled"),
+    optional=("code_word",),
     also_fit=False,
     references=("clopper1934", "hoeffding1956", "kaariainen2005", "blumer1987"),
     decreasing_in=("delta",),
@@ -53,7 +54,9 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     If the saved network errs, the decoded one errs or the two differ. Given the training sample
     both are fixed and the unlabelled points are fresh. From predictions alone the sum cannot be
     improved, not even class by class of the decoded prediction, while error and difference do not
-    fill a class: all differences may lie where the decoded network is right.
+    fill a class: all differences may lie where the decoded network is right. For a code word of 441
+    bytes on 60,000 images they fill at most .65 of a class, although on test images 82 % of the
+    differences lie where the decoded network errs: without labels that cannot be known.
     """
     pool, sample = view.unlabelled, view.sample
     assert pool is not None
@@ -62,7 +65,7 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
         own = predicted(word, sample.role, sample.n)
         other = predicted(word, "unlabelled", pool.n)
     except NotCovered as missing:
-        return undefined(view, missing)
+        return not_decoded(view, missing)
     if (mismatch := _other_law(sample, pool, view.stratified)) is not None:
         return undefined(view, mismatch)
     k = int((own != sample.labels).sum())
@@ -72,7 +75,7 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     half = down(delta / 2)
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
     error = occam(k, sample.n, word.bits, float(half), stratified=view.stratified)
-    difference = float(upper(k1, pool.n, float(down(half / word.tried))))
+    difference = float(upper(k1, pool.n, float(down(half / (word.tried or 1)))))
     return Outcome(
         value=float(up(error + difference)),
         n=sample.n,

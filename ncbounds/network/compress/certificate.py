@@ -3,7 +3,10 @@
 import hashlib
 import json
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from .codeword import CODEC_VERSION, Network, codec_hash, decode
 from .integers import as_images, predictions
 
 LN2 = math.log(2.0)
+_PART = 2000
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,17 @@ def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: boo
 
 def count_errors(network: Network, images: NDArray[np.uint8], labels: NDArray[Any]) -> int:
     """Images that the network gets wrong or cannot decide."""
-    return int((predictions(network, images) != np.asarray(labels)).sum())
+    return int((predicted(network, images) != np.asarray(labels)).sum())
+
+
+def predicted(network: Network, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Predictions as of :func:`.integers.predictions`, with a thread for each core.
+
+    Sums of whole numbers are the same in any order, and NumPy lets threads work side by side.
+    """
+    parts = np.array_split(images, max(1, -(-len(images) // _PART)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate(list(pool.map(partial(predictions, network), parts)))
 
 
 def certify(

@@ -1,62 +1,90 @@
 """What a code word's network predicts on the samples of an evidence: all that bounds read of it."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import InvalidSample
+from ncbounds.samples.roles import Role
 
 from .codeword import decode
 from .integers import as_images, predictions
 
+Classes = NDArray[np.int64]
+
 
 @dataclass(frozen=True, eq=False)
 class Compressed:
-    """A decoded code word, counted out.
+    """A decoded code word and what its network predicts.
 
     Attributes
     ----------
     bits : int
         Length of the byte string that was decoded.
-    predictions : dict from role to int64 array
-        Predicted class of every row, -1 where the network cannot decide.
-    tried : int
-        Decoded networks that are, or could have been, compared on the unlabelled sample.
+    predict : dict from role to a function without arguments
+        Gives the predicted class of every row (int64, shape (n,)), -1 where the network cannot
+        decide. Counting many images takes long, so it is done when a bound asks, and kept.
+    tried : int or None
+        Decoded networks that are, or could have been, compared on the unlabelled sample: a list
+        that was complete before that sample was read. None if unknown.
     sha256 : str
+    reason : str
+        Why the code word could not be decoded; empty if it was.
     """
 
-    bits: int
-    predictions: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
-    tried: int = 1
+    bits: int = 0
+    predict: Mapping[Role, Callable[[], Classes]] = field(default_factory=dict)
+    tried: int | None = None
     sha256: str = ""
+    reason: str = ""
 
     def __post_init__(self) -> None:
-        if self.bits < 1 or self.tried < 1:
-            raise InvalidSample(f"found {self.bits} bits and {self.tried} tried; both are >= 1")
+        if self.bits < 1 and not self.reason:
+            raise InvalidSample(f"a code word has at least one bit, found {self.bits}")
+        if self.tried is not None and self.tried < 1:
+            raise InvalidSample(f"tried counts this code word too, so it is >= 1: {self.tried}")
+
+    def on(self, role: Role) -> Classes | None:
+        """Predicted classes of the rows of a sample, or None if it was given no images."""
+        found = self.predict.get(role)
+        return None if found is None else np.asarray(found())
+
+    def without_test(self) -> "Compressed":
+        """Return the same code word as bounds see it."""
+        return replace(self, predict={r: p for r, p in self.predict.items() if r != "test"})
 
 
 def counted(
-    data: bytes, images: Mapping[str, NDArray[np.uint8]], classes: int, *, tried: int = 1
+    data: bytes,
+    images: Mapping[Role, NDArray[np.uint8]],
+    classes: int,
+    *,
+    tried: int | None = None,
 ) -> Compressed:
-    """Decode ``data`` and predict the images of every role.
+    """Decode ``data`` and get ready to predict the images of every role.
 
     Parameters
     ----------
     data : bytes
     images : dict from role to uint8 array (n, height, width) or (n, channels, height, width)
-        All rows of each sample, in its order.
+        All rows of each sample, in its order, as they are: not standardised.
     classes : int
-    tried : int
+    tried : int, optional
         See :class:`Compressed`.
 
     Raises
     ------
     CodeWordError
         If ``data`` is not a code word.
+    DataError
+        If these are no 8-bit images.
+    InvalidSample
+        If samples have images of different shapes.
     """
     shapes = {as_images(x).shape[1:] for x in images.values()}
     if len(shapes) != 1:
@@ -65,7 +93,7 @@ def counted(
     network = decode(data, shape, classes)
     return Compressed(
         bits=8 * len(data),
-        predictions={role: predictions(network, x) for role, x in images.items()},
+        predict={role: cache(partial(predictions, network, x)) for role, x in images.items()},
         tried=tried,
         sha256=hashlib.sha256(data).hexdigest(),
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ncbounds.datasets import load_npz, user_data
 from ncbounds.errors import DataError
-from ncbounds.manifest import row_ids
+from ncbounds.manifest import entry_rows, load_manifest, row_ids
 from ncbounds.samples.roles import check_role
 
 from .integers import as_images
@@ -56,6 +56,38 @@ def task_images(spec: str, rows: str | None = None) -> dict[str, Images]:
     raise DataError(
         f"found {spec!r}; needed a folder of idx files, an npz file or FILE.py:FUNCTION"
     )
+
+
+def listed_images(path: Path) -> tuple[dict[str, Images], int] | None:
+    """Samples by role, and number of classes, of the checkpoint whose manifest names a code word.
+
+    The manifest is a ``zoo.toml`` in the code word's folder or the one above. None if there is
+    none that names it.
+
+    Raises
+    ------
+    ManifestError
+        If the manifest is not one.
+    DataError
+        If the data cannot be read or are not 8-bit images.
+    """
+    from ncbounds.loading import task_arrays
+
+    for folder in path.resolve().parents[:2]:
+        if not (folder / "zoo.toml").exists():
+            continue
+        book = load_manifest(folder)
+        for entry in book.checkpoints.values():
+            if entry.code_word != path.resolve():
+                continue
+            found = task_arrays(book.tasks[entry.task])
+            if found.images is None:
+                raise DataError(f"task {entry.task} has no 8-bit images, which a code word reads")
+            rows = entry_rows(entry, found.labels)
+            return {
+                r: _pair(found.images[i], found.labels[i]) for r, i in rows.items()
+            }, found.classes
+    return None
 
 
 def _pair(images: Any, labels: Any) -> Images:

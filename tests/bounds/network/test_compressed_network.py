@@ -1,7 +1,8 @@
 """The two rows through a code word: by hand, in simulation, and without one."""
 
 import math
-from types import SimpleNamespace
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,8 +29,9 @@ def evidence(*, sampling="iid", wrong=40, differ=30, bits=48, tried=1, **roles):
     own, other = y.copy(), pool_y.copy()
     own[:wrong] = (own[:wrong] + 1) % 3
     other[:differ] = -1
-    word = Compressed(bits, {"fit": own, "unlabelled": other, **roles}, tried)
-    return Evidence(head=HEAD, fit=fit, unlabelled=pool, network=SimpleNamespace(compressed=word))
+    classes = {"fit": own, "unlabelled": other, **roles}
+    word = Compressed(bits, {role: partial(np.copy, c) for role, c in classes.items()}, tried)
+    return Evidence(head=HEAD, fit=fit, unlabelled=pool, code_word=word)
 
 
 def test_values_by_hand():
@@ -47,13 +49,23 @@ def test_values_by_hand():
     assert both.value >= expected
 
 
+def test_an_undecided_point_is_an_error():
+    e = evidence(wrong=0)
+    own = e.code_word.on("fit")
+    own[:7] = -1
+    word = Compressed(48, {"fit": partial(np.copy, own)})
+    row = compressed_network(replace(e, code_word=word))
+    assert row.details["errors"] == 7
+    assert row.value == occam_upper(7, N, 48, 0.05)
+
+
 def test_undecided_saved_logits_are_differences():
     e = evidence(differ=0)
     tie = Evidence(
         head=LinearHead(np.zeros((3, 3)), np.zeros(3)),
         fit=e.fit,
         unlabelled=e.unlabelled,
-        network=e.network,
+        code_word=e.code_word,
     )
     assert unlabelled_network(tie).details["differences"] == M
 
@@ -66,13 +78,29 @@ def test_stratified_and_undeclared_draws():
 
 def test_without_a_code_word_there_is_a_reason():
     e = evidence()
-    bare = Evidence(head=HEAD, fit=e.fit, unlabelled=e.unlabelled, network=SimpleNamespace())
+    bare = Evidence(head=HEAD, fit=e.fit, unlabelled=e.unlabelled)
     for row in (compressed_network(bare), unlabelled_network(bare)):
         assert np.isnan(row.value)
         assert "ncbounds compress" in row.reasons[-1]
+        assert row.details == {"not given": "code_word"}
+    broken = replace(bare, code_word=Compressed(reason="damaged: a byte"))
+    for row in (compressed_network(broken), unlabelled_network(broken)):
+        assert np.isnan(row.value)
+        assert row.reasons[-1] == "damaged: a byte"
+        assert row.details == {}
     other_rows = compressed_network(evidence(fit=np.zeros(N - 1, dtype=int)))
     assert np.isnan(other_rows.value)
     assert str(N - 1) in other_rows.reasons[-1]
+
+
+def test_without_a_known_list_the_difference_is_a_plug_in():
+    unknown = evidence(tried=None)
+    row = unlabelled_network(unknown)
+    assert row.kind == "plug-in"
+    assert "unlabelled sample is unknown" in row.reasons[0]
+    assert row.value == unlabelled_network(evidence(tried=1)).value
+    # the decoded network itself was not chosen there
+    assert compressed_network(unknown).kind == "certificate"
 
 
 def test_coverage_of_the_best_of_all_words():
@@ -90,7 +118,7 @@ def test_coverage_of_the_best_of_all_words():
         e = Evidence(
             head=LinearHead(np.eye(2), np.zeros(2)),
             fit=sample,
-            network=SimpleNamespace(compressed=Compressed(bits, {"fit": predicted})),
+            code_word=Compressed(bits, {"fit": partial(np.copy, predicted)}),
         )
         failures += compressed_network(e, delta=delta).value < 0.3
     assert failures <= delta * draws + 5 * math.sqrt(delta * draws)

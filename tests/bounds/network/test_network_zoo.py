@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ncbounds.bounds.network import (
+    compressed_network,
     excess_capacity_conv,
     frobenius_peeling,
     parameter_cover,
@@ -17,11 +18,14 @@ from ncbounds.bounds.network import (
 )
 from ncbounds.datasets import standardise
 from ncbounds.errors import DataError
+from ncbounds.evaluation import bound_rows
 from ncbounds.loading import evidence_of
 from ncbounds.manifest import load_manifest
+from ncbounds.network.compress.command import recount, word_images
 from ncbounds.zoo.fashion14 import fashion_mnist
 
 DATA = Path(__file__).parents[3] / "data"
+NAMED = [n for n, e in load_manifest(DATA / "zoo").checkpoints.items() if e.code_word]
 CERTIFICATES = (parameter_cover, excess_capacity_conv, spectral_margin, frobenius_peeling)
 
 
@@ -63,6 +67,21 @@ def test_random_labels(name):
     assert (e.fit.margins(e.head) > 0).all()  # all random labels are learned
     for bound in CERTIFICATES:
         assert bound(e).value >= 0.9
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_code_words_of_the_zoo(name):
+    e = evidence(name)
+    row = compressed_network(e)
+    assert row.kind == "certificate"
+    decoded = e.code_word.on("test") != e.test.labels
+    assert decoded.mean() < row.value < 1
+    # in the table: that error, and the same from the command that recounts
+    (shown,) = bound_rows(compressed_network, e, 0.05)
+    assert shown.test.error == decoded.mean()
+    word = load_manifest(DATA / "zoo").checkpoints[name].code_word
+    samples, classes = word_images(word, None)
+    assert recount(word, samples, 0.05, classes)[0].value == row.value
 
 
 def test_norms_are_cheap():

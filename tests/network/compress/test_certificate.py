@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from test_codeword import random_network
 
-from ncbounds.errors import DataError
+from ncbounds.errors import DataError, InvalidSample
 from ncbounds.network.compress import certify, count_errors, encode, predictions, verify
-from ncbounds.network.compress.certificate import occam_upper
-from ncbounds.network.compress.counted import counted
+from ncbounds.network.compress.certificate import occam_upper, predicted
+from ncbounds.network.compress.counted import Compressed, counted
 
 RNG = np.random.default_rng(9)
 IMAGES = RNG.integers(0, 256, (3000, 12, 12), dtype=np.uint8)
@@ -63,6 +63,12 @@ def test_verify_trusts_nothing_beside_the_bytes(tmp_path):
     assert "not JSON" in verify(path, IMAGES, LABELS, classes=5)[1][0]
 
 
+def test_threads_count_the_same(monkeypatch):
+    monkeypatch.setattr("ncbounds.network.compress.certificate._PART", 700)
+    assert np.array_equal(predicted(NETWORK, IMAGES), predictions(NETWORK, IMAGES))
+    assert len(predicted(NETWORK, IMAGES[:0])) == 0
+
+
 def test_impossible_input_is_refused():
     with pytest.raises(DataError, match="labels"):
         certify(DATA, IMAGES, LABELS[:-1], classes=5)
@@ -73,8 +79,20 @@ def test_impossible_input_is_refused():
 def test_counted_predicts_every_role():
     found = counted(DATA, {"fit": IMAGES[:50], "unlabelled": IMAGES[50:60]}, 5, tried=2)
     assert found.bits == 8 * len(DATA)
-    assert {role: len(p) for role, p in found.predictions.items()} == {"fit": 50, "unlabelled": 10}
-    assert np.array_equal(found.predictions["fit"], predictions(NETWORK, IMAGES[:50]))
+    assert np.array_equal(found.on("fit"), predictions(NETWORK, IMAGES[:50]))
+    assert len(found.on("unlabelled")) == 10
+    assert found.on("test") is None
+    assert found.on("fit") is found.without_test().on("fit")  # counted once
+
+
+def test_bounds_do_not_see_the_test_images():
+    found = counted(DATA, {"fit": IMAGES[:5], "test": IMAGES[5:9]}, 5)
+    assert found.tried is None
+    assert len(found.on("test")) == 4
+    assert found.without_test().on("test") is None
+    for wrong in ({"bits": 0}, {"bits": 8, "tried": 0}):
+        with pytest.raises(InvalidSample, match=r"at least one|>= 1"):
+            Compressed(**wrong)
 
 
 def test_chance_level_bits():

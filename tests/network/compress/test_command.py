@@ -2,14 +2,19 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from test_codeword import random_network
 from typer.testing import CliRunner
 
 from ncbounds.cli import app
+from ncbounds.datasets import noisy_labels
 from ncbounds.errors import DataError, NcboundsError
-from ncbounds.network.compress.command import seconds_of
+from ncbounds.network.compress import encode, predictions
+from ncbounds.network.compress.certificate import occam_upper
+from ncbounds.network.compress.command import seconds_of, word_images
 from ncbounds.network.compress.tasks import task_images
 from ncbounds.zoo.architectures import mlp
 
@@ -62,6 +67,86 @@ def test_compress_then_verify(folder):
     broken = run("verify", out / "network.ncz", "--data", spec)
     assert broken.exit_code == 2
     assert "Traceback" not in broken.output
+
+
+def test_compress_finds_the_architecture(folder):
+    spec = f"{folder / 'data.py'}:load"
+    args = {"width": 16, "depth": 1, "in_features": 256}
+    path = folder / "model.safetensors"
+    unnamed = run("compress", path, "--data", spec, "--budget", "1s", "--out", folder / "none")
+    assert unnamed.exit_code == 2
+    assert "needs an architecture" in unnamed.output
+    (folder / "zoo.toml").write_text(
+        '[tasks.t]\ndata = "x.npz"\n[checkpoints.m]\nfile = "model.safetensors"\ntask = "t"\n'
+        'model = "mlp"\nargs = {width = 16, depth = 1, in_features = 256}\nroles = {fit = "0:1"}\n'
+    )
+    listed = run("compress", path, "--data", spec, "--budget", "1s", "--out", folder / "listed")
+    assert listed.exit_code == 0, listed.output
+    (folder / "zoo.toml").unlink()
+    state = mlp(**args).state_dict()
+    save_file(state, path, metadata={"model": "mlp", "args": str(args)})
+    named = run("compress", path, "--data", spec, "--budget", "1s", "--out", folder / "named")
+    assert named.exit_code == 0, named.output
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """A folder with a manifest that names a code word for noisy 12x12 images of five classes."""
+    images = np.random.default_rng(2).integers(0, 256, (500, 12, 12), dtype=np.uint8)
+    network = random_network(0, None)
+    labels = np.maximum(predictions(network, images), 0)
+    labels[0] = 4
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words/a.ncz").write_bytes(encode(network))
+    (tmp_path / "zoo.toml").write_text(
+        '[tasks.t]\ndata = "data.npz"\nlabel_noise = 0.5\nnoise_seed = 3\n'
+        '[checkpoints.a]\nfile = "a.pt"\ntask = "t"\ncode_word = "words/a.ncz"\n'
+        'roles = {fit = "100:400", test = "400:500"}\n'
+    )
+    return tmp_path
+
+
+def test_the_manifest_says_what_to_recount_a_word_on(listed):
+    word = listed / "words/a.ncz"
+    samples, classes = word_images(word, None)
+    assert classes == 5
+    assert {role: len(s.labels) for role, s in samples.items()} == {"fit": 300, "test": 100}
+    arrays = np.load(listed / "data.npz")
+    noisy = noisy_labels(arrays["labels"], 0.5, 3, 5)
+    assert np.array_equal(samples["fit"].labels, noisy[100:400])
+    assert np.array_equal(samples["fit"].images[:, 0], arrays["images"][100:400])
+    seen = run("verify", word)
+    assert seen.exit_code == 0, seen.output
+    errors = int((predictions(random_network(0, None), arrays["images"]) != noisy)[100:400].sum())
+    assert f"{errors} errors on 300 training images" in seen.output
+    assert "measured on 100 test images" in seen.output
+    assert "--rows goes with --data" in run("verify", word, "--rows", "0:10").output
+    (listed / "zoo.toml").unlink()
+    alone = run("verify", word)
+    assert alone.exit_code == 2
+    assert "pass --data" in alone.output
+
+
+def test_without_the_images_a_claim_is_called_one(listed, monkeypatch):
+    monkeypatch.setenv("NCBOUNDS_FASHION_MNIST", str(listed / "nowhere"))
+    text = (listed / "zoo.toml").read_text()
+    (listed / "zoo.toml").write_text(text.replace("data.npz", "fashion-mnist"))
+    word = listed / "words/a.ncz"
+    bare = run("verify", word)
+    assert bare.exit_code == 1
+    assert "not recounted" in bare.output
+    assert "apt install dataset-fashion-mnist" in bare.output
+    facts = {"errors": 30, "n": 300, "delta": 0.05, "value": 0.001, "bits": 1}
+    (listed / "words/certificate.json").write_text(json.dumps(facts))
+    claimed = run("verify", word)
+    assert claimed.exit_code == 1
+    # only the errors are taken from the file
+    value = occam_upper(30, 300, 8 * len(word.read_bytes()), 0.05)
+    assert "claims 30 errors on 300 training images" in claimed.output
+    assert f"<= {value:.4f}" in claimed.output
+    (listed / "words/certificate.json").write_text('{"errors": "many"}')
+    assert "not recounted\n" in run("verify", word).output
 
 
 def test_wrong_words_are_explained(folder):
