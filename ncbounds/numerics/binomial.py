@@ -54,12 +54,13 @@ def binomial_upper(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
     out = np.ones(k.shape)
     zero = (k == 0) & (m > 0)
     out[zero] = up(-np.expm1(np.log(d[zero]) / m[zero]), 4)
-    tiny = (k > 0) & (k < m) & (d < _LOG_DOMAIN)
+    inner = (k > 0) & (k < m)
+    tiny = inner & (d < _LOG_DOMAIN)
     for i in map(tuple, np.argwhere(tiny)):
         from .binomial_log import binomial_upper_log
 
         out[i] = binomial_upper_log(int(k[i]), int(m[i]), float(np.log(d[i])))
-    rest = (k > 0) & (k < m) & ~tiny
+    rest = inner & ~tiny
     if rest.any():
         out[rest] = _upper_interior(k[rest], m[rest], d[rest])
     return _unwrap(np.minimum(out, 1.0), errors, n, delta)

@@ -208,6 +208,14 @@ def _standardise(m: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray, 
     sd = np.sqrt(np.diag(regular))
     corr = regular / (sd[:, None] * sd[None, :])
     np.fill_diagonal(corr, 1.0)
+    try:
+        # what was added exceeds rounding by far: a covariance passes
+        linalg.cholesky(corr, lower=True, check_finite=False)
+    except linalg.LinAlgError:
+        raise ValueError(
+            "cov gives some sum of margins a negative variance; "
+            "needed: a positive semidefinite matrix, to the precision of float64"
+        ) from None
     return m / sd, corr, sd
 
 

@@ -268,6 +268,19 @@ def test_bound_typed_at_a_prompt_can_be_evaluated():
     assert space["typed"](evidence(sample("holdout"))).value == 0.5
 
 
+def test_code_that_is_in_no_file_tells_its_constants_and_operations_apart():
+    """A stored result is not taken for that of another function or of other metadata."""
+
+    def of(text, **more):
+        return bound(family="mine", kind="plug-in", role="any", target="saved", **more)(
+            eval(f"lambda view, delta: {text}")
+        ).source_hash
+
+    hashes = [of("delta + 1"), of("delta + 2"), of("delta - 1"), of("delta + 1", variants=({}, {}))]
+    assert len(set(hashes)) == 4
+    assert of("delta + 1") == hashes[0]
+
+
 def test_a_selected_part_of_a_sample_is_no_certificate():
     """Keeping the points that the head gets right is a selection, whatever the role says."""
     whole = sample("holdout")

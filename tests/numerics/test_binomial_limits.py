@@ -17,6 +17,7 @@ from ncbounds.numerics import (
     stratified_upper,
     stratified_upper_log,
 )
+from ncbounds.numerics.binomial import _nudge
 
 
 def exact_tail(k: int, n: int, p: float, digits: int = 50) -> mp.mpf:
@@ -96,7 +97,7 @@ def ordered_tail(k: int) -> range:
 
 
 def test_hand_values():
-    assert binomial_upper(0, 100, 0.05) == pytest.approx(1 - 0.05**0.01, rel=1e-14)
+    assert binomial_upper(0, 100, 0.05) == pytest.approx(1 - 0.05**0.01, rel=1e-14, abs=0)
     assert binomial_upper(1, 2, 0.19) == pytest.approx(0.9, rel=1e-10)
     assert binomial_lower(1, 2, 0.19) == pytest.approx(0.1, rel=1e-10)
     assert binomial_upper(5, 5, 0.05) == 1.0
@@ -161,6 +162,18 @@ def test_tiny_delta_uses_the_log_form():
     p = binomial_upper(40, 1000, 1e-290)
     assert exact_tail(40, 1000, p) <= mp.mpf(1e-290)
     assert p == binomial_upper_log(40, 1000, math.log(1e-290))
+    # the smallest float: one error is not too few for the log form
+    p = binomial_upper(1, 1000, 5e-324)
+    assert exact_tail(1, 1000, p, 400) <= mp.mpf(5e-324)
+
+
+def test_search_for_the_safe_side_reaches_far_and_not_too_far():
+    """Doubling steps of one ulp: within twice the distance, and 1 or 0 if nothing is safe."""
+    for sign in (1.0, -1.0):
+        edge = 0.3 * (1 + sign * 1e-6)
+        found = _nudge(0.3, sign, lambda x, sign=sign, edge=edge: sign * (x - edge) >= 0)
+        assert 1e-6 <= sign * (found / 0.3 - 1) < 2.1e-6
+        assert _nudge(0.3, sign, lambda x: np.zeros(x.shape, bool)) == (sign > 0)
 
 
 def test_log_form_is_below_chernoff():

@@ -70,6 +70,14 @@ def test_limit_is_outward_and_tight(n, ratio, delta):
     assert exact_tail(n, t, math.sqrt(n) * inner) > mp.mpf(delta)
 
 
+def test_delta_that_rounds_to_almost_one_leaves_a_number():
+    """The tail is 1 to rounding, or above, while Newton's iteration approaches."""
+    ratio, n, delta = -88.6689867, 17, 1 - 7.77777842e-12
+    d = noncentral_t_d_lower(ratio, 1.0, n, delta)
+    assert ratio < d < 0
+    assert exact_tail(n, math.sqrt(n) * ratio, math.sqrt(n) * d) <= mp.mpf(delta)
+
+
 @pytest.mark.parametrize(("n", "d"), [(3, 0.5), (30, 2.0), (300, 5.0)])
 def test_agrees_with_scipy(n, d):
     lower = noncentral_t_d_lower(d, 1.0, n, 0.05)

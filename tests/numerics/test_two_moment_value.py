@@ -134,7 +134,7 @@ def test_certificate_holds_for_any_ellipsoid(k, seed):
     sd = np.sqrt(np.diag(cov))
     x, corr = atoms / sd, cov / np.outer(sd, sd)
     d = rng.uniform(0.3, 3.0, k)
-    error = masses[(x >= d).any(axis=1)].sum()
+    error = min(1.0, masses[(x >= d).any(axis=1)].sum())  # masses sum to 1 to rounding
     b = rng.normal(size=(k, k))
     centre = d - rng.uniform(0.1, 4.0, k)
     value = certify(d, corr, centre, b @ b.T + 0.05 * np.eye(k))
@@ -183,6 +183,26 @@ def test_singular_covariance_is_treated_conservatively():
     assert bound.gap < 0.02
     # The sum of all margins is a scalar with known moments: no law errs less than its worst.
     assert bound.value >= cantelli(d).max()
+
+
+@pytest.mark.parametrize("method", ["ellipsoid", "sdp"])
+@pytest.mark.parametrize("excess", [1e-8, 1.5e-6, 1e-3])
+def test_nothing_is_certified_for_a_matrix_that_is_no_covariance(method, excess):
+    """Correlation above 1: some direction would have negative variance, and the trace a sign."""
+    cov = [[1.0, 1.0 + excess], [1.0 + excess, 1.0]]
+    with pytest.raises(ValueError, match="positive semidefinite"):
+        two_moment_bound([4.0, 4.0], cov, method=method)
+    with pytest.raises(ValueError, match="positive semidefinite"):
+        centred_ellipsoid_bound([4.0, 4.0], cov)
+
+
+@pytest.mark.parametrize("k", [2, 30, 300])
+def test_covariances_that_are_singular_to_rounding_are_accepted(k):
+    x = np.outer([-2.0, 0.5, 1.5], 0.1 + np.arange(k) / k)
+    cov = x.T @ x / 2
+    assert np.linalg.eigvalsh(cov)[0] < 1e-14
+    bound = two_moment_bound(np.full(k, 5.0), cov, max_iter=3)
+    assert 0 < bound.lower <= bound.value < 1
 
 
 def test_rules_for_degenerate_margins():

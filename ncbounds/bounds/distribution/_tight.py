@@ -48,7 +48,7 @@ def tight(
     upper, lower = np.ones(moments.classes), np.ones(moments.classes)
     steps = np.zeros(moments.classes, dtype=np.int64)
     stop = effort(moments.classes, gap, iterations)
-    for c in progress(np.flatnonzero((moments.distances > 0).all(axis=1)).tolist()):
+    for c in progress(np.flatnonzero(moments.usable).tolist()):
         rank = min(moments.rivals, dim, int(moments.counts[c]) - 1)
         found = two_moment_bound(
             moments.means[c],

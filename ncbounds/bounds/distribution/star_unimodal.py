@@ -66,7 +66,7 @@ def star_unimodal(view: View, delta: float) -> Outcome:
     factor = star_factor(min(moments.rivals, view.head.dim))
     stop = effort(moments.classes)
     per_class = np.ones(moments.classes)
-    for c in progress(np.flatnonzero((moments.distances > 0).all(axis=1)).tolist()):
+    for c in progress(np.flatnonzero(moments.usable).tolist()):
         centred = centred_ellipsoid_bound(
             moments.means[c], moments.covariance(c), tol=stop.gap, max_iter=stop.iterations
         )

@@ -142,8 +142,9 @@ def _norm(z: Values, a: Architecture) -> Values:
     count = float(np.prod([z.shape[axis] for axis in axes]))
     if a.centred:
         z = z - np.rint(z.sum(axis=axes, keepdims=True) / count)
-    size = np.abs(z).sum(axis=axes, keepdims=True)
-    factor = np.where(size > 0, (UNIT * count) / np.maximum(size, 1.0), 0.0)
+    # whole numbers, so the size is at least 1 unless all are 0
+    size = np.maximum(np.abs(z).sum(axis=axes, keepdims=True), 1.0)
+    factor = (UNIT * count) / size
     clipped: Values = np.clip(np.rint(z * factor), -CEILING, CEILING)
     return clipped
 

@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -254,6 +255,37 @@ def test_classes_that_coincide_are_reported_and_count_one():
     assert row.details["per class"][0] == 1.0
     assert row.details["per class"][2] < 0.5
     assert ncm_few_shot_gaussian(evidence(f, y)).details["per class"][1] == 1.0
+
+
+@pytest.mark.parametrize("row", [ncm_few_shot, ncm_few_shot_gaussian])
+@pytest.mark.parametrize("variance", [-0.25, -4.0])
+def test_a_variance_that_comes_out_negative_promises_nothing(row, variance, monkeypatch):
+    """Estimates of a skewed rival may say so; the gap, of mean 64, is then not certain."""
+    pair = gaussian_pair(1, 8)
+    skew = np.array([[0.0, variance - gap_variance(pair, 1)[0, 1]], [0.0, 0.0]]) / 4
+    pair = replace(pair, rival_skew=skew)
+    assert gap_variance(pair, 1)[0, 1] == pytest.approx(variance)
+    monkeypatch.setitem(row.function.__globals__, "pair_moments", lambda *_: pair)
+    f = np.arange(8.0)[:, None]
+    per_class = row(evidence(f, np.repeat([0, 1], 4)), m=1).details["per class"]
+    assert per_class[0] == 1.0
+    assert per_class[1] < 0.3
+
+
+@pytest.mark.parametrize("row", [ncm_few_shot, ncm_few_shot_gaussian])
+@pytest.mark.parametrize(("mean", "dist2"), [((1.0, 1.0, 1.0), 0.0), ((1.0, 1.0, 0.5), -0.75)])
+def test_means_no_farther_apart_than_their_noise_explains(row, mean, dist2):
+    """Class 0 at -3 and 3, variance 12 of 4 points: its mean has the variance 3."""
+    f = np.zeros((8, 3))
+    f[:4, 0], f[4:] = [-3, -3, 3, 3], mean
+    e = evidence(f, np.repeat([0, 1], 4))
+    p = pair_moments(e.holdout, "corrected")
+    assert p.dist2[0, 1] == dist2
+    # the rival's spread alone would make a gap
+    assert cantelli(gap_mean(p, 5), gap_variance(p, 5))[1, 0] < 1
+    found = row(e, m=5)
+    assert list(found.details["per class"]) == [1.0, 1.0]
+    assert any("not separated: 0-1" in reason for reason in found.reasons)
 
 
 def test_too_few_points_are_undefined_with_a_reason():

@@ -138,6 +138,13 @@ def test_beyond_the_limit_directions_are_dropped(monkeypatch):
     assert 0 < result.value < 1
 
 
+def test_two_points_of_a_class_are_enough():
+    ev = random_world(3, classes=3, dim=4, n=60)
+    f, y = ev.holdout.features, ev.holdout.labels
+    few = np.concatenate([np.flatnonzero(y != 2), np.flatnonzero(y == 2)[:2]])
+    assert 0 < minimax_head(evidence(f[few], y[few], ev.head.weight, ev.head.bias)).value < 1
+
+
 def test_undefined_with_a_reason():
     ev = random_world(3, classes=3, dim=4, n=60)
     f, y = np.array(ev.holdout.features), ev.holdout.labels

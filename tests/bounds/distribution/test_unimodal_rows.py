@@ -76,8 +76,10 @@ def test_star_factor_golden_and_one_rival():
             rng = np.random.default_rng(alpha)
             details = star_unimodal(simplex(rng, alpha, 30)).details
             assert details["factor"] == pytest.approx(float(case["value"]), rel=1e-9)
-    # one rival: 4/9 of 1/d^2 (Gauss)
+    # one rival: 4/9 of 1/d^2 (Gauss), also at less than one deviation
     assert star_unimodal(binary([1.0, 3.0])).value == pytest.approx(4 / 9 / 2, rel=1e-6)
+    below_one = star_unimodal(binary(0.8 + np.array([-1.0, 1.0]) / np.sqrt(2))).value
+    assert below_one == pytest.approx(4 / 9 / 0.64, rel=1e-6)
 
 
 @pytest.mark.parametrize(("k", "d"), [(3, 6.0), (9, 12.0), (20, 30.0)])

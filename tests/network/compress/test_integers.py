@@ -36,6 +36,7 @@ from ncbounds.network.compress.integers import (
     HEAD_SCALE,
     UNIT,
     _check,
+    _norm,
     kernel,
 )
 from ncbounds.network.compress.student import Student, _norm, prepare, student_logits
@@ -122,6 +123,29 @@ def test_against_python_integers(centred):
         for c in range(5)
     ]
     assert logits(network, IMAGES[:1])[0].tolist() == expected
+
+
+def test_normalisation_by_hand():
+    """Centred by the nearest whole number, halves to even; then mean absolute value 1024."""
+
+    def norm(rows, **options):
+        architecture = random_network(0, (Layer(3),), **options).architecture
+        z = np.array(rows, dtype=float).reshape(len(rows), 1, 2, -1)
+        return _norm(z, architecture).reshape(len(rows), -1)
+
+    # mean 2.75, so 3 is taken off: 11 in all, times 4096 / 11
+    assert norm([[0, 1, 2, 8]]).tolist() == [[-1117, -745, -372, 1862]]
+    # mean .5 goes to 0, mean 1.5 to 2
+    assert norm([[0, 1, 0, 1]]).tolist() == [[0, 2048, 0, 2048]]
+    assert norm([[1, 2, 1, 2]]).tolist() == [[-2048, 0, -2048, 0]]
+    # not centred; one common mean, or one for each channel
+    uneven = [[1, 0, 0, 0], [0, 3, 0, 0]]
+    assert norm(uneven, centred=False).tolist() == [[2048, 0, 0, 0], [0, 6144, 0, 0]]
+    channels = norm(uneven, centred=False, norm="channel")
+    assert channels.tolist() == [[4096, 0, 0, 0], [0, 4096, 0, 0]]
+    assert norm([[7, 7, 7, 7], [7, 7, 7, 7]]).tolist() == [[0] * 4] * 2
+    # one of 40 positions: 40 times the unit is cut off
+    assert norm([[-1] + [0] * 39], centred=False)[0, 0] == -CEILING
 
 
 @pytest.mark.parametrize(
