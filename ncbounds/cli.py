@@ -262,6 +262,9 @@ def compress(
     rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
     seed: Annotated[int, typer.Option(help="of the search")] = 0,
     delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="compile the training step (needs a C++ compiler)")
+    ] = False,
 ) -> None:
     """Describe a classifier by a few hundred bytes, and certify it from its training sample."""
     with _user_errors():
@@ -282,6 +285,7 @@ def compress(
             args=given,
             seed=seed,
             delta=delta,
+            compiled=compiled,
             report=typer.echo,
         )
         typer.echo(f"{out / 'network.ncz'}: {sentence(found)}")

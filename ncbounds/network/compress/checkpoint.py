@@ -1,43 +1,53 @@
 """From a saved checkpoint and a budget of time to a folder with its code word."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.datasets import standardise
 from ncbounds.errors import DataError, MissingEvidence
+from ncbounds.files import write_text
 from ncbounds.numerics import binomial_upper, down, up
 
 from .certificate import Certificate, certify
 from .codeword import decode
 from .grammar import Architecture, Layer
 from .integers import predictions
-from .schedule import Stage, plan
+from .schedule import plan
 from .search import Search
 from .tasks import Images
 
-#: Weight of a bit times the number of images; sensible numbers of epochs.
-PENALTY = 13.0
-EPOCHS = (12, 2000)
-_TRIAL_STEPS = 20
+#: Weight of a bit times the number of images: for the smallest bound, and for likeness, where more
+#: bits pay.
+PENALTY, LIKENESS_PENALTY = 4.0, 3.0
+#: Epochs before it is known how many the time allows.
+FIRST_PLAN = 100
 
 
-def architecture_for(shape: tuple[int, int, int]) -> Architecture:
-    """A small chain for images of this size: a strided stem from 20 pixels on."""
+def architecture_for(shape: tuple[int, int, int], *, likeness: bool = False) -> Architecture:
+    """A small chain for images of this size: a strided stem from 20 pixels on.
+
+    Few channels and most codes not 0 are cheaper than a wide network with few of them.
+    """
     if min(shape[1:]) < 20:
-        small = (Layer(8, 5, 3, "stride"), Layer(8, 3, 4), Layer(8, 3, 4, depthwise=True))
+        small = (Layer(5, 5, 3, "stride"), Layer(5, 3, 4, depthwise=True))
         return Architecture(small, reduction=1, cut=2)
     layers = (
-        Layer(10, 5, 3, "stride"),
-        Layer(16, 3, 4, "pool"),
-        Layer(16, 3, 4, depthwise=True),
+        (
+            Layer(8, 5, 3, "stride"),
+            Layer(12, 3, 4, "pool"),
+            Layer(16, 3, 4),
+            Layer(16, 3, 4, depthwise=True),
+        )
+        if likeness
+        else (Layer(6, 5, 3, "stride"), Layer(8, 3, 2, "pool"), Layer(8, 3, 4, depthwise=True))
     )
     return Architecture(layers, reduction=1, cut=2)
 
@@ -79,19 +89,18 @@ def compress_checkpoint(
     folders = [(out, 0.0)] if pool is None else [(out, 0.0), (out / "likeness", 1.0)]
     for folder, likeness in folders:
         search = Search(
-            architecture_for(fit.images.shape[1:]),
+            architecture_for(fit.images.shape[1:], likeness=likeness > 0),
             fit.images,
             fit.labels,
             teacher,
             folder,
-            [],
+            plan(FIRST_PLAN, (LIKENESS_PENALTY if likeness else PENALTY) / len(fit.labels)),
             seed=seed,
             delta=delta,
             likeness=likeness,
             compiled=compiled,
             report=report,
         )
-        search.stages = stages_for(search, folder, seconds / len(folders), len(fit.labels))
         search.run(seconds / len(folders))
     if pool is not None:
         _saved_certificate(out, fit, pool, saved_logits(classifier.module, pool.images), delta)
@@ -114,25 +123,12 @@ def _inputs(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return standardise(images.reshape(n * channels, height, width)).reshape(images.shape)
 
 
-def stages_for(search: Search, folder: Path, seconds: float, n: int) -> list[Stage]:
-    """The plan stored in ``folder``, or a new one of as many epochs as ``seconds`` allow."""
-    stored = folder / "plan.json"
-    if not stored.exists():
-        began = time.monotonic()
-        search.trial(_TRIAL_STEPS)
-        epoch = (time.monotonic() - began) / _TRIAL_STEPS * (n / search.batch) * 1.15
-        epochs = int(np.clip(0.9 * seconds / epoch, *EPOCHS))
-        stored.write_text(json.dumps({"epochs": epochs, "penalty": PENALTY / n}))
-    found = json.loads(stored.read_text())
-    return plan(found["epochs"], found["penalty"])
-
-
 def _saved_certificate(
     out: Path, fit: Images, pool: Images, logits: NDArray[np.float32], delta: float
 ) -> None:
     """Bound the saved network through the one code word that the training sample has chosen."""
     assert fit.labels is not None
-    word = _choose(out)
+    word = _choose(out, len(fit.labels))
     data, classes = word.read_bytes(), logits.shape[1]
     half = float(down(delta / 2))
     error = certify(data, fit.images, fit.labels, classes=classes, delta=half)
@@ -151,19 +147,14 @@ def _saved_certificate(
         "unlabelled": len(found),
         "delta": delta,
     }
-    (out / "unlabelled_network.json").write_text(json.dumps(facts, indent=2) + "\n")
+    write_text(out / "unlabelled_network.json", json.dumps(facts, indent=2) + "\n")
 
 
-def _choose(out: Path) -> Path:
+def _choose(out: Path, n: int) -> Path:
     """The code word with the smallest bound plus difference on the training sample."""
     best: dict[Path, float] = {}
     for folder in (out, out / "likeness"):
-        curve = folder / "curve.csv"
-        if not curve.exists():
-            continue
-        names, *rows = [line.split(",") for line in curve.read_text().splitlines()]
-        bound, differ = names.index("bound"), names.index("differences")
-        n = max(1, json.loads((folder / "search.json").read_text())["n"])
-        if rows:
-            best[folder / "saved.ncz"] = min(float(r[bound]) + int(r[differ]) / n for r in rows)
+        if (folder / "saved.ncz").exists():
+            curve = pd.read_csv(folder / "curve.csv")
+            best[folder / "saved.ncz"] = float((curve.bound + curve.differences / n).min())
     return min(best, key=lambda path: best[path])

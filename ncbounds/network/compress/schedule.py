@@ -1,6 +1,7 @@
 """What a search does when: a list of stages, and how they share a budget of time."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 #: Sizes of the stages that settle: where non-zeros are scaled to (0: not), and the largest code.
 SIZES = ((0.0, 6.0), (1.4, 3.0), (0.0, 3.0))
@@ -40,6 +41,11 @@ class Stage:
     size: float = 0.0
     largest: float = 15.0
     bounded: float = 0.0
+
+    @classmethod
+    def of(cls, stored: dict[str, Any]) -> "Stage":
+        """Stage from its fields as JSON keeps them."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
 
 
 def plan(epochs: int, penalty: float) -> list[Stage]:

@@ -4,7 +4,6 @@ Nothing here proves anything; the certificate is computed from the bytes that ar
 a list of stages, each a number of epochs, so that an interrupted search goes on where it stood.
 """
 
-import copy
 import io
 import json
 import math
@@ -13,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from types import FrameType
 from typing import Any
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ncbounds.files import write_bytes, write_json
+from ncbounds.files import write_bytes
 
 from .certificate import certify, occam_upper
 from .codeword import encode
@@ -116,7 +116,7 @@ class Search:
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._asked_to_stop = False
-        self._entered = time.monotonic()
+        self._paces: list[float] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seconds: float = math.inf) -> State:
@@ -133,7 +133,9 @@ class Search:
                 late = time.monotonic() > end and math.isfinite(self.state.best)
                 if self._asked_to_stop or late:
                     break
+                began = time.monotonic()
                 self._epoch()
+                self._paces.append(time.monotonic() - began)
                 if self.state.epoch == 0 and math.isfinite(end):
                     self._share_out(end - time.monotonic())
         finally:
@@ -143,19 +145,9 @@ class Search:
     def _share_out(self, seconds: float) -> None:
         """Stretch or shrink the stages to come, by the pace of the one that has ended."""
         done = self.state.stage
-        pace = (time.monotonic() - self._entered) / self.stages[done - 1].epochs
-        self.stages = stretched(self.stages, done, int(seconds / pace))
+        self.stages = stretched(self.stages, done, int(seconds / median(self._paces)))
+        self._paces.clear()
         self._save()
-
-    def trial(self, steps: int) -> None:
-        """Take a few steps of training on a copy, to see how long they take."""
-        before = copy.deepcopy(self.student.state_dict())
-        stage = Stage("trial", 1, (0.0, 0.0), penalty=1e-9)
-        self._rate = Rate(self.student)
-        for i in range(steps):
-            rows = torch.arange(i * self.batch, (i + 1) * self.batch) % len(self.inputs)
-            self._forward_backward(stage, rows, 0.0)
-        self.student.load_state_dict(before)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._asked_to_stop = True
@@ -188,7 +180,6 @@ class Search:
 
     def _enter(self, stage: Stage) -> None:
         """Prepare masks and latents for a stage."""
-        self._entered = time.monotonic()
         student = self.student
         first = self.state.stage == 0 or not self.stages[self.state.stage - 1].rounding
         if stage.rounding and first:
@@ -328,8 +319,6 @@ class Search:
         buffer = io.BytesIO()
         torch.save(stored, buffer)
         write_bytes(self.folder / "search.pt", buffer.getvalue())
-        facts = {"n": len(self.labels), "delta": self.delta, "seed": self.seed}
-        write_json(self.folder / "search.json", facts)
         write_curve(self.folder / "curve.csv", self.state.curve)
 
     def _resume(self) -> None:
@@ -337,7 +326,7 @@ class Search:
         if not path.exists():
             return
         stored = torch.load(path, weights_only=True)
-        stages = [Stage(**stage) for stage in json.loads(stored["stages"])]
+        stages = [Stage.of(stage) for stage in json.loads(stored["stages"])]
         if [stage.name for stage in stages] != [stage.name for stage in self.stages]:
             return  # another plan: its best code word is replaced only by a better one
         self.stages = stages

@@ -1,7 +1,6 @@
 """The search: seeded, resumable, and never a word on disk that its certificate does not match."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,12 +83,23 @@ def test_stages_to_come_share_what_time_is_left():
     assert [stage.name for stage in found] == [stage.name for stage in STAGES]
 
 
-def test_a_short_time_shrinks_the_stages(digits, tmp_path):
+def test_stages_are_shared_out_by_the_pace_of_the_last(digits, tmp_path):
     found = search(digits, tmp_path)
-    found.stages = [replace(stage, epochs=1000 if i else 1) for i, stage in enumerate(STAGES)]
-    state = found.run(4.0)
-    assert state.stage == 3
+    found.state.stage, found._paces = 1, [2.0, 0.5, 0.4]
+    found._share_out(6.0)
+    assert [stage.epochs for stage in found.stages] == [1, 6, 6]
+    assert found._paces == []
+    # a search that goes on takes the plan as it then stood
+    again = search(digits, tmp_path)
+    again._resume()
+    assert again.stages == found.stages
+    assert again.state.stage == 1
+
+
+def test_no_time_left_still_ends_with_a_word(digits, tmp_path):
+    state = search(digits, tmp_path).run(0.0)
     assert state.best < 1.0
+    assert (tmp_path / "network.ncz").exists()
 
 
 def test_seed_decides():
