@@ -45,7 +45,8 @@ class Stage:
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "Stage":
         """Stage from its fields as JSON keeps them."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()})
+        pairs = {key: tuple(stored[key]) for key in ("rates", "freeze") if stored[key] is not None}
+        return cls(**{**stored, **pairs})
 
 
 def plan(epochs: int, penalty: float) -> list[Stage]:
