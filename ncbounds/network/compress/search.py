@@ -38,6 +38,8 @@ _REFRESH = 10
 #: Running means of flips and codes: weight of the newest step.
 _NEWEST = 0.02
 TEMPERATURE = 2.0
+#: About how often a stage is evaluated: counting takes as long as half an epoch of training.
+EVALUATIONS = 40
 #: How much smaller a bound must be to be counted exactly before its stage ends.
 WORTH_A_COUNT = 0.002
 #: Root mean square of the latents of a tensor when rounding begins.
@@ -169,8 +171,10 @@ class Search:
             done = (state.epoch + i / len(batches)) / stage.epochs
             self._step(stage, rows, done, refresh=i % _REFRESH == 0)
         state.epoch += 1
-        if stage.rounding:
-            self._evaluate(stage, began)
+        every = max(1, stage.epochs // EVALUATIONS)
+        last = self._asked_to_stop or state.epoch >= stage.epochs
+        if stage.rounding and (last or state.epoch % every == 0):
+            self._evaluate(stage, began, last=last)
         else:
             state.seconds += time.process_time() - began
             self.report(f"{stage.name} {state.epoch}/{stage.epochs}  {state.seconds:.0f} s")
@@ -261,7 +265,7 @@ class Search:
             held = torch.isnan(student.frozen[i]) & (flips > limit)
             student.frozen[i] = torch.where(held, self._means[i].round(), student.frozen[i])
 
-    def _evaluate(self, stage: Stage, began: float) -> None:
+    def _evaluate(self, stage: Stage, began: float, *, last: bool) -> None:
         """Count errors as the torch form sees them; count exactly what looks better."""
         state, network, n = self.state, self.student.network(), len(self.labels)
         found = _predictions(student_logits(self.student, self.inputs))
@@ -269,7 +273,6 @@ class Search:
         differences = int((found != self.decided).sum())
         data = encode(network)
         bound = occam_upper(errors, n, 8 * len(data), self.delta)
-        last = self._asked_to_stop or state.epoch >= stage.epochs
         if bound < state.best - (0.0 if last else WORTH_A_COUNT):
             self._keep(data)
         if bound + differences / n < state.best_saved:
