@@ -44,4 +44,4 @@ def test_14x14_words_recounted(word):
     network = decode(word.read_bytes(), (1, 14, 14), classes)
     assert found.value > (predictions(network, test.images) != test.labels).mean()
     # below the error of guessing where there is something to learn, above it where there is not
-    assert (found.value >= 0.9) if word.stem.endswith("z100") else (found.value < 0.6)
+    assert (found.value >= 0.9) if word.stem.endswith("z100") else (found.value < 0.85)
