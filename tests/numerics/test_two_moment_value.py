@@ -84,6 +84,7 @@ def test_one_rival_is_cantelli():
         bound = two_moment_bound([2 * d], [[4.0]])
         assert bound.value == pytest.approx(1 / (1 + d * d), rel=1e-12)
         assert bound.lower <= 1 / (1 + d * d) <= bound.value
+    assert two_moment_bound([1e-9], [[1.0]]).value == 1.0  # not above 1 by rounding up
 
 
 def test_perfectly_correlated_rivals_are_one():
