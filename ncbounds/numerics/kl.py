@@ -45,7 +45,7 @@ def kl_upper(q: ArrayLike, c: ArrayLike) -> Any:
     y = _shift(inside, 1.0 - inside, budget)
     p = inside + (1.0 - inside) * -np.expm1(-y)
     p = np.where(budget > 0, np.asarray(up(p, 4)), inside)
-    out = np.where(rate >= 1.0, 1.0, np.clip(p, 0.0, 1.0))
+    out = np.clip(p, 0.0, 1.0)
     return float(out) if np.ndim(q) == 0 and np.ndim(c) == 0 else out
 
 

@@ -86,7 +86,8 @@ def test_a_common_row_changes_nothing():
 @pytest.mark.parametrize("constant", [True, False])
 def test_projectors_are_orthogonal_projections_of_their_rank(classes, d, constant):
     f, y, w, b = world(3, 30, d, classes)
-    r = made(f, y, w, b if constant else 0 * b, constant=constant)
+    q = f[:5].mean(axis=0) if constant else None
+    r = made(f, y, w, b if constant else 0 * b, constant=constant, centre=q)
     index = np.arange(r.n)
     for kappa in r.kappas[::3]:
         psi, v = explicit(r, kappa)
@@ -181,6 +182,10 @@ def test_fit_rows_that_are_not_finite_are_left_out_of_the_centre():
     np.testing.assert_allclose(fit_centre(fit), [2.0, 3.0])
     nothing = Sample.from_arrays(f[[1, 3]], [0, 1], role="fit")
     assert (fit_centre(nothing) == 0).all()
+    # a sum that overflows in one coordinate: any centre will do, but a finite one
+    huge = Sample.from_arrays(np.array([[1.5e308, 1.0], [1.5e308, 1.0]]), [0, 1], role="fit")
+    with np.errstate(over="ignore"):
+        assert (fit_centre(huge) == 0).all()
 
 
 def test_scale_of_the_fit_sample_by_hand():

@@ -112,6 +112,17 @@ def test_scalars_give_floats_and_arrays_arrays():
     assert values.shape == (2, 3)
     expected = [[binomial_upper(k, m, 0.05) for m in (10, 20, 30)] for k in (3, 5)]
     np.testing.assert_array_equal(values, expected)
+    for limit in (binomial_upper, binomial_lower):
+        column = limit(np.array([3, 5]), np.array([10, 20]), np.array([0.05, 0.1]))
+        assert column.tolist() == [limit(3, 10, 0.05), limit(5, 20, 0.1)]
+        # one impossible entry is enough
+        for k, m, d in ([3, 11], [10, 10], 0.1), ([-1, 1], [10, 10], 0.1), ([0.5, 1], 10, 0.1):
+            with pytest.raises(ValueError, match="whole numbers from 0 to n"):
+                limit(np.array(k), np.array(m), d)
+        with pytest.raises(ValueError, match="a count"):
+            limit(1, np.array([5, 5.5]), 0.1)
+        with pytest.raises(ValueError, match="probability"):
+            limit(1, 5, np.array([0.1, 1.0]))
 
 
 @settings(max_examples=150, deadline=None)

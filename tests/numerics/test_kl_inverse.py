@@ -74,6 +74,9 @@ def test_broadcasts():
     expected = [[kl_upper(float(a), float(b)) for a in q] for b in c[:, 0]]
     np.testing.assert_allclose(values, expected, rtol=1e-14)
     assert isinstance(kl_upper(0.1, 0.1), float)
+    for invert in (kl_upper, kl_lower):
+        assert invert(0.1, c[:, 0]).tolist() == [invert(0.1, 0.01), invert(0.1, 0.5)]
+        assert invert(q, 0.5).tolist() == [invert(float(a), 0.5) for a in q]
 
 
 @settings(max_examples=300, deadline=None)

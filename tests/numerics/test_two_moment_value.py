@@ -84,6 +84,7 @@ def test_one_rival_is_cantelli():
         bound = two_moment_bound([2 * d], [[4.0]])
         assert bound.value == pytest.approx(1 / (1 + d * d), rel=1e-12)
         assert bound.lower <= 1 / (1 + d * d) <= bound.value
+    assert two_moment_bound([1e-9], [[1.0]]).value == 1.0  # not above 1 by rounding up
 
 
 def test_perfectly_correlated_rivals_are_one():
@@ -249,6 +250,7 @@ def test_centred_bound():
 
 def test_closed_form_guards():
     assert etf_two_moment(4, -5.0, 0.0) == 1.0
+    assert etf_two_moment(3, -0.5, 1.0) == etf_two_moment(3, 0.0, 1.0) == 1.0
     assert etf_two_moment(1, 3.0, 0.0) == pytest.approx(0.1, rel=1e-13)
     assert etf_two_moment(3, 5.0, 1.0) == pytest.approx(1 / 26, rel=1e-12)
     for bad in ((0, 1.0, 0.0), (4, 1.0, -0.5), (4, 1.0, 1.1)):

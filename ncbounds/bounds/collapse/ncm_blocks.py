@@ -25,7 +25,7 @@ CHUNK = 4_000_000
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
 )
-def ncm_blocks(view: View, delta: float, m: int = 5) -> Outcome:
+def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     r"""Bound the m-shot error of nearest class mean by disjoint blocks of m shots and a query.
 
     Let :math:`B = \lfloor \min_c n_c / (m+1) \rfloor`. A partition permutes every class and cuts it

@@ -28,7 +28,7 @@ from ncbounds.errors import InvalidSample
     references=("sorscher2022", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
 )
-def ncm_few_shot_gaussian(view: View, delta: float, m: float = 5) -> Outcome:
+def ncm_few_shot_gaussian(view: View, delta: float, m: float) -> Outcome:
     r"""Predict the m-shot error of nearest class mean as if the gap of a pair were Gaussian.
 
     With the gap's exact mean and variance as in ``ncm_few_shot``,

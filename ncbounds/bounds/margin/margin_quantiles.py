@@ -16,7 +16,7 @@ from ncbounds.linear_head import Floats
     references=("jiang2020",),
     invariant_to=("relabelling", "rotation", "common row"),
 )
-def margin_quantiles(view: View, delta: float, percent: int = 10) -> Outcome:
+def margin_quantiles(view: View, delta: float, percent: int) -> Outcome:
     r"""Take a low quantile of the margins, with its sign.
 
     .. math::

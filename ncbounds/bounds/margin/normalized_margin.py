@@ -27,7 +27,7 @@ STATISTICS = ("Q1", "Q2", "Q3", "lower fence", "upper fence")
         "common row",
     ),
 )
-def normalized_margin(view: View, delta: float, statistic: str = "Q2") -> Outcome:
+def normalized_margin(view: View, delta: float, statistic: str) -> Outcome:
     r"""Divide margins by the norm of the weight difference and by the features' spread.
 
     .. math::

@@ -71,8 +71,6 @@ def compressed_network(view: View, delta: float) -> Outcome:
 def occam(k: int, n: int, bits: int, delta: float, *, stratified: bool) -> float:
     """Binomial inversion at ``delta * 2^-bits``, rounded up."""
     ln_delta = float(np.nextafter(math.log(delta) - bits * math.log(2.0), -np.inf))
-    # above 1/4 a stratified row is a plug-in anyway
-    exact = (
-        stratified_upper_log if stratified and ln_delta <= math.log(0.25) else binomial_upper_log
-    )
+    # two bits suffice for the 1/4 that a stratified sample needs
+    exact = stratified_upper_log if stratified else binomial_upper_log
     return exact(k, n, ln_delta)

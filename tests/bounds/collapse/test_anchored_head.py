@@ -1,12 +1,15 @@
 """The anchored certificate: every piece again by a slow form, both forms, coverage."""
 
+from types import SimpleNamespace
+
+import mpmath
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
 from ncbounds.bounds._parts import two_parts
-from ncbounds.bounds.collapse._anchor import stacked
-from ncbounds.bounds.collapse.anchored_head import SEED, anchored_head
+from ncbounds.bounds.collapse._anchor import Anchor, stacked
+from ncbounds.bounds.collapse.anchored_head import SEED, _gibbs, anchored_head
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence import Evidence
 from ncbounds.heads import logistic, ncm
@@ -240,3 +243,26 @@ def test_random_labels_stay_uncertified():
     rng = np.random.default_rng(4)
     f, y = rng.normal(size=(300, 40)), rng.integers(3, size=300)
     assert anchored_head(evidence(f, y)).value > 0.6
+
+
+def test_gaps_are_rounded_down_before_the_loss(monkeypatch):
+    """Exact gaps in 40 digits: none below what the loss is taken of, and none far above it."""
+    rng = np.random.default_rng(3)
+    n, d, classes, along = 40, 30, 8, 0.7
+    f, y = rng.normal(size=(n, d)), rng.integers(classes, size=n)
+    head = LinearHead(rng.normal(size=(classes, d)), rng.normal(size=classes))
+    fixed = Anchor(np.zeros(d), 1.3, head, 1e-3, 0.5, 1.0, False)
+    seen = []
+    kept = _gibbs.__globals__
+    monkeypatch.setitem(kept, "gaussian_loss", lambda t: seen.append(t.copy()) or t[:, 0])
+    sample = Sample.from_arrays(f, y, role="head", sampling="iid", classes=classes)
+    _gibbs(SimpleNamespace(head=head), sample, fixed, along)
+    with mpmath.workdps(40):
+        for x, c, found in zip(f, y, seen[0], strict=True):
+            logits = [mpmath.fdot(w, x) + b for w, b in zip(head.weight, head.bias, strict=True)]
+            size = mpmath.sqrt(mpmath.fdot(x, x) + mpmath.mpf(fixed.kappa) ** 2)
+            gaps = sorted(logits[c] - s for j, s in enumerate(logits) if j != c)
+            for t, gap in zip(np.sort(found), gaps, strict=True):
+                exact = mpmath.mpf(along) * gap / (mpmath.mpf(fixed.noise) * size) - fixed.theta
+                assert t < exact
+                assert t == pytest.approx(float(exact), rel=1e-9, abs=1e-9)

@@ -296,6 +296,16 @@ def test_too_few_points_are_undefined_with_a_reason():
     assert any("fewer than 4 points" in r and "1" in r for r in row.reasons)
 
 
+def test_moments_of_the_points_themselves_need_three():
+    f, y = three_classes()
+    three, two = np.r_[0:40, 40:43, 80:120], np.r_[0:40, 40:42, 80:120]
+    row = ncm_few_shot(evidence(f[three], y[three]), moments="plug-in")
+    assert 0 < row.value <= 1
+    assert not any("fewer than" in r for r in row.reasons)
+    row = ncm_few_shot(evidence(f[two], y[two]), moments="plug-in")
+    assert any("1 classes have fewer than 3 points" in r for r in row.reasons)
+
+
 def test_point_masses_have_no_error():
     f = np.repeat(np.eye(3), 6, axis=0)
     y = np.arange(3).repeat(6)

@@ -132,3 +132,16 @@ def test_frame_and_names_of_classes_do_not_matter(seed, scale, shift):
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     one = ncm_leave_one_out(evidence(f, y)).value
     assert ncm_leave_one_out(evidence(scale * f @ rotation + shift, 2 - y)).value == one
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_short_floats_are_read_exactly(dtype):
+    """Squared distances of 300 overflow float16; a gap of one in 4,096^2 is lost to float32."""
+    far = 300.0 if dtype == np.float16 else 4096.0
+    f = np.array([[0.0], [1.0], [far], [far + 1.0]], dtype=dtype)
+    f = np.concatenate([f, f[:1] + dtype(far / 2)])
+    y = np.array([0, 0, 1, 1, 1])
+    e = evidence(f, y)
+    assert e.holdout.features.dtype == dtype
+    exact = refit([[Fraction(float(x)) for x in row] for row in f], list(y))
+    assert ncm_leave_one_out(e).value == float(exact)

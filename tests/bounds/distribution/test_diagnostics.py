@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from ncbounds.bounds.distribution._diagnostics import normality, unimodality
 from ncbounds.bounds.distribution._dip import dip
-from ncbounds.bounds.distribution._margin_moments import margin_moments
+from ncbounds.bounds.distribution._margin_moments import MarginMoments, margin_moments
 
 
 def slow_dip(values):
@@ -112,6 +112,20 @@ def test_they_see_what_they_should():
     assert (
         look(rng.normal(5, 1, 800) + 8 * (rng.random(800) < 0.5), unimodality)["dip sqrt n"] > 1.5
     )
+
+
+def test_the_largest_dips_over_the_classes_are_shown():
+    """Halves at 0 and 1 dip by 1/4, an even grid of n points by 1/(2n)."""
+    moments = MarginMoments(
+        np.column_stack(
+            [np.r_[1 + np.arange(9.0), np.zeros(40)], np.r_[np.zeros(9), [2.0, 3] * 20]]
+        ),
+        (np.arange(9), np.arange(9, 49)),
+        np.array([9, 40]),
+    )
+    found = unimodality(moments)
+    assert found["dip"] == pytest.approx(1 / 4)
+    assert found["dip sqrt n"] == pytest.approx(np.sqrt(40) / 4)
 
 
 def test_undefined_without_points():

@@ -1,6 +1,7 @@
 """The minimax head: closed form, brute force, the recheck, what leaves it undefined."""
 
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -198,3 +199,28 @@ def test_ten_classes_in_seconds():
     assert time.perf_counter() - start < 20
     assert result.details["dimension"] == 18
     assert result.details["kappa"] <= result.details["smallest distance"]
+
+
+def test_coordinates_have_unit_size_wherever_the_features_lie():
+    """The least ridge is in these units: it must not depend on the origin."""
+    ev = random_world(2, classes=3, dim=4, n=90)
+    for offset in (0.0, 50.0):
+        moved = evidence(ev.holdout.features + offset, ev.holdout.labels, ev.head.weight)
+        reduced = reduced_of(moved)
+        z = (moved.holdout.features - reduced.centre) @ reduced.basis
+        assert np.mean(z**2) == pytest.approx(1.0, rel=1e-9)
+
+
+def test_solutions_that_are_inaccurate_are_judged_without_a_warning(monkeypatch):
+    import cvxpy
+
+    solve = cvxpy.Problem.solve
+
+    def loud(self, *args, **options):
+        warnings.warn("Solution may be inaccurate.", stacklevel=2)
+        return solve(self, *args, **options)
+
+    monkeypatch.setattr(cvxpy.Problem, "solve", loud)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert 0 < minimax_head(random_world(2, classes=3, dim=4, n=90)).value < 1

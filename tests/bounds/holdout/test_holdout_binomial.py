@@ -56,6 +56,8 @@ def test_value_is_the_exact_inversion_rounded_up(k, n, delta):
     assert row.kind == "certificate"
     assert row.value >= exact
     assert row.value == pytest.approx(float(exact), rel=1e-9)
+    assert row.terms["empirical"] == k / n
+    assert sum(row.terms.values()) == pytest.approx(row.value, rel=1e-12)
 
 
 def test_no_errors_by_hand():

@@ -131,6 +131,15 @@ def test_equal_rows_of_weights():
     head = LinearHead([[1.0], [1.0]], [0.0, 1.0])
     e = evidence([[0.0], [1.0], [2.0]], [1, 1, 0], head)
     assert normalized_margin(e, statistic="Q2").measure == np.inf
+    tied = evidence([[0.0], [1.0], [2.0]], [1, 1, 0], LinearHead([[1.0], [1.0]], [0.0, 0.0]))
+    assert normalized_margin(tied, statistic="Q2").measure == 0.0
+
+
+def test_a_logit_that_is_not_finite_is_infinitely_far_on_the_wrong_side():
+    head = LinearHead([[1.0], [np.nan]], [0.0, 0.0])
+    e = evidence([[1.0], [2.0], [4.0]], [0, 0, 1], head)
+    with np.errstate(invalid="ignore"):
+        assert (boundary_distances(normalized_margin._view(e, e.holdout)) == -np.inf).all()
 
 
 # --- kv_margin

@@ -69,6 +69,12 @@ def test_by_hand():
     assert spectral_complexity(e).measure == pytest.approx(8 * ratio / 2)
     # squared weights on (1, 1): (9 + 1) 4 + 16
     assert path_norm(e).measure == pytest.approx(math.sqrt(56))
+    first, second = two_layers()
+    below = (
+        replace(first, bias=np.array([-2.0, 0.0])),
+        replace(second, bias=np.array([0.0, -3.0])),
+    )
+    assert path_norm(evidence(below, X)).measure == pytest.approx(math.sqrt((9 + 4) * 4 + 16 + 9))
     assert np.isnan(distance_to_initialisation(e).measure)
     assert "no initialisation" in distance_to_initialisation(e).reasons[-1]
 

@@ -193,6 +193,14 @@ def test_one_linear_layer_in_excess_capacity_by_hand():
     assert lower <= value <= 1.06 * lower
 
 
+@pytest.mark.parametrize(("n", "start"), [(4, 0.1), (1000, 0.001)])
+def test_a_network_at_its_reference_costs_only_the_start_of_the_chain(n, start):
+    """Every covering number is 1, so four times the least radius remains."""
+    (norms,) = layer_norms(mlp(np.random.default_rng(3), n=n, depth=1))
+    still = norms._replace(b=rounded_up(0.0), c=rounded_up(0.0))
+    assert dudley_sum([still], 1e-3, n, 1.0) == pytest.approx(4 * start, rel=1e-12)
+
+
 def test_excess_capacity_rises_with_every_norm():
     network = mlp(np.random.default_rng(4))
     layers = layer_norms(network)
