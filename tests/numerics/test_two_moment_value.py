@@ -14,7 +14,7 @@ from ncbounds.numerics import (
     etf_two_moment,
     two_moment_bound,
 )
-from ncbounds.numerics.ellipsoid import certify
+from ncbounds.numerics.ellipsoid_dense import certify
 
 
 def problem(k: int, seed: int, rank: int | None = None, scale: float = 4.0):
