@@ -20,9 +20,9 @@ from ncbounds.testing import coverage, worlds
 
 #: Draws of the full study per 1,000 of a cheap row, where a row takes more than about 1 ms.
 DRAWS = {
-    "anchored_head": 40,
-    "collapsed_head": 40,
-    "gaussian_head": 40,
+    "anchored_head": 200,
+    "collapsed_head": 200,
+    "gaussian_head": 200,
     "gaussian_tolerance": 300,
     "margin_rademacher": 100,
     "minimax_head": 10,
