@@ -195,10 +195,12 @@ def certify(form: Factored, half: FloatArray, y: FloatArray, x: FloatArray) -> f
         return float("inf")
     columns = np.column_stack([form.rows, v])
     split = np.column_stack([x, x @ y])
-    widest = float(np.max(np.einsum("ij,ij->i", half, half) / (h * h)))
+    squares = np.einsum("ij,ij->i", half, half)
+    widest = float(np.max(squares / (h * h)))
     room = _THICKNESS * widest * h * h
-    rest = np.abs(columns - half @ split)
-    rest += gamma * (np.abs(columns) + np.abs(half) @ np.abs(split))
+    # The product is off by at most gamma |H| |X|, entry by entry, and that by Cauchy and Schwarz.
+    rounding = np.sqrt(squares)[:, None] * np.linalg.norm(split, axis=0)
+    rest = np.abs(columns - half @ split) + gamma * (np.abs(columns) + rounding)
     trace = float(np.sum(split * split) + np.sum(rest * rest / room[:, None]))
     value = widest * (1.0 + _THICKNESS) * trace * (1.0 + 4.0 * gamma)
     return value if np.isfinite(value) else float("inf")
