@@ -23,7 +23,7 @@ from ncbounds.linear_head import Floats
 #: Rows that the starting grid, the search over everything and the final polish look at.
 START_ROWS, COARSE_ROWS, FINE_ROWS = 32, 64, 320
 #: Steps down to which all projectors are searched, and then the best one; the polish goes on.
-PRUNE, COARSE = 0.2, 0.05
+PRUNE, COARSE = 0.2, 0.02
 #: Smallest noise that is tried; below it rounding of the projected lengths would show.
 LEAST_SIGMA = 1e-3
 ROUNDS = 40
@@ -40,10 +40,10 @@ def best_candidate(
     order = keep[np.argsort(closest, kind="stable")]
     start = subsample(rays, order, START_ROWS, kinds)
     found = np.array([_start(start, cost, pi) for pi in range(len(kinds))])
-    coarse = subsample(rays, order, COARSE_ROWS, kinds)
-    found = improve(found, coarse, cost, step=0.4, stop=PRUNE, everything=True)[:1]
+    coarse, fine = (subsample(rays, order, m, kinds) for m in (COARSE_ROWS, FINE_ROWS))
+    found = improve(found, coarse, cost, step=0.4, stop=PRUNE, everything=True)
+    found = found[np.argsort(estimate(found, fine, cost), kind="stable")][:1]
     found = improve(found, coarse, cost, step=PRUNE, stop=COARSE, everything=True)
-    fine = subsample(rays, order, FINE_ROWS, kinds)
     return np.asarray(improve(found, fine, cost, step=0.05, stop=0.01, everything=False)[0])
 
 
