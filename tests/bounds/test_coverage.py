@@ -1,10 +1,12 @@
 """How often bounds lie below the true error, in worlds where it is known.
 
 The reduced form runs with the tests. The full one (``-m slow``) draws as often as
-NCBOUNDS_COVERAGE_DRAWS says (by default 1,000 times for a cheap row, DRAWS below for the others;
-roughly 20 minutes on one core that is free) and writes its table to the file named
-by NCBOUNDS_COVERAGE_OUT, by default runs/coverage.csv. Seeds are fixed: the same number gives the
-same table. Rows are written as they are found, so a study that is stopped leaves a shorter table.
+NCBOUNDS_COVERAGE_DRAWS says: by default every law 1,000 times for a row of about a millisecond, as
+DRAWS says for the others (200 times for the PAC-Bayes rows of 10 to 40 ms), and a fifth of that in
+laws of more than 100 dimensions or without an exact error. That takes roughly half an hour on one
+core that is free. The table goes to the file named by NCBOUNDS_COVERAGE_OUT, by default
+runs/coverage.csv. Seeds are fixed: the same number gives the same
+table. Rows are written as they are found, so a study that is stopped leaves a shorter table.
 """
 
 import csv
