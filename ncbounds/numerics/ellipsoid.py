@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from .rounding import FloatArray
+from .rounding import EPS, FloatArray
 
 # S + eps I replaces S, eps this share of the largest variance: the bound only grows with S.
 REGULARISATION = 1e-9
@@ -151,18 +151,19 @@ def inside(move: FloatArray, room: FloatArray) -> float:
     return 1.0 / max(1.0, float(excess))
 
 
-def roots(values: FloatArray) -> tuple[FloatArray, float]:
+def roots(values: FloatArray, terms: int) -> tuple[FloatArray, float]:
     """Square roots of computed eigenvalues, raised above noise, and a lower bound on their sum.
 
     Parameters
     ----------
     values
         (r,) eigenvalues in ascending order of a matrix that is semidefinite up to rounding.
+    terms
+        Number of terms that each of its entries is the sum of.
     """
-    noise = NOISE * float(values[-1])
-    # Eigenvalues are off by a modest multiple of the unit roundoff times the largest.
-    surely = np.maximum(values - len(values) * noise, 0.0)
-    return np.sqrt(np.maximum(values, noise)), float(np.sqrt(surely).sum())
+    largest = float(values[-1])
+    surely = np.maximum(values - 4.0 * (len(values) + terms) * EPS * largest, 0.0)
+    return np.sqrt(np.maximum(values, NOISE * largest)), float(np.sqrt(surely).sum())
 
 
 def error_mass(atoms: FloatArray, masses: FloatArray) -> float:

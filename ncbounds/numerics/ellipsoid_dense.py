@@ -98,7 +98,7 @@ class Dense:
         second = self.corr + np.outer(centre, centre)
         second *= root[:, None] * root[None, :]
         values, vectors = linalg.eigh(second, check_finite=False, driver="evd", overwrite_a=True)
-        sizes, below = roots(values)
+        sizes, below = roots(values, 1)
         fidelity = float(sizes.sum())
         half = vectors * np.sqrt(sizes)
         shape = half @ half.T

@@ -102,7 +102,7 @@ class Factored:
         inner += b * (np.outer(centre, turned) + np.outer(turned, centre))
         inner += b * b * float(centre @ turned) * np.outer(centre, centre)
         values, vectors = linalg.eigh(inner, check_finite=False, driver="evd", overwrite_a=True)
-        sizes, below = roots(values)
+        sizes, below = roots(values, len(mass))
         along = centre @ vectors
         basis = (vectors + b * np.outer(centre, along)) / np.sqrt(sizes)
         half = self.rows @ basis
