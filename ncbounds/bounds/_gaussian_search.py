@@ -20,8 +20,10 @@ from ncbounds.bounds._gaussian_projectors import Projector
 from ncbounds.bounds._homogeneous import Rays
 from ncbounds.linear_head import Floats
 
-#: Rows that the first search and the final polish look at.
-COARSE_ROWS, FINE_ROWS = 64, 320
+#: Rows that the starting grid, the search over everything and the final polish look at.
+START_ROWS, COARSE_ROWS, FINE_ROWS = 32, 64, 320
+#: Steps down to which all projectors are searched, and then the best one; the polish goes on.
+PRUNE, COARSE = 0.2, 0.02
 #: Smallest noise that is tried; below it rounding of the projected lengths would show.
 LEAST_SIGMA = 1e-3
 ROUNDS = 40
@@ -36,16 +38,13 @@ def best_candidate(
     keep, scale = np.flatnonzero(rays.usable), int(np.argmin(cost.typical))
     closest = rays.closest(keep) / rays.lengths(rays.kappas[scale])[keep]
     order = keep[np.argsort(closest, kind="stable")]
-    found = search(subsample(rays, order, COARSE_ROWS, kinds), cost)
-    fine = subsample(rays, order, FINE_ROWS, kinds)
+    start = subsample(rays, order, START_ROWS, kinds)
+    found = np.array([_start(start, cost, pi) for pi in range(len(kinds))])
+    coarse, fine = (subsample(rays, order, m, kinds) for m in (COARSE_ROWS, FINE_ROWS))
+    found = improve(found, coarse, cost, step=0.4, stop=PRUNE, everything=True)
     found = found[np.argsort(estimate(found, fine, cost), kind="stable")][:1]
+    found = improve(found, coarse, cost, step=PRUNE, stop=COARSE, everything=True)
     return np.asarray(improve(found, fine, cost, step=0.05, stop=0.01, everything=False)[0])
-
-
-def search(sub: Subsample, cost: Prices) -> Floats:
-    """Best candidate of each projector, shape (projectors, 5), from a coarse start."""
-    best = np.array([_start(sub, cost, pi) for pi in range(len(cost.whole))])
-    return improve(best, sub, cost, step=0.4, stop=0.02, everything=True)
 
 
 def improve(

@@ -2,6 +2,7 @@
 
 from .binomial import binomial_interval, binomial_lower, binomial_upper, stratified_upper
 from .binomial_log import binomial_upper_log, stratified_upper_log
+from .ellipsoid_factored import CovarianceFactor
 from .gaussian import gaussian_loss, gaussian_loss_fast
 from .kl import kl_interval, kl_lower, kl_upper, ln_xi
 from .noncentral_t import noncentral_t_d_lower, noncentral_t_upper
@@ -10,14 +11,12 @@ from .pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
 from .rademacher import head_rademacher_slack, transport_slack, transport_slack_of_halves
 from .rounding import down, probability_up, up
 from .tails import cantelli, saw_one_sided, star_factor, unimodal
-from .two_moment import (
-    TwoMomentBound,
-    centred_ellipsoid_bound,
-    two_moment_bound,
-)
+from .two_moment import centred_ellipsoid_bound, two_moment_bound
 from .two_moment_frame import etf_two_moment
+from .two_moment_law import TwoMomentBound
 
 __all__ = [
+    "CovarianceFactor",
     "TwoMomentBound",
     "binomial_interval",
     "binomial_lower",

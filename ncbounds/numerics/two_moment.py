@@ -9,87 +9,22 @@ the semidefinite value of Vandenberghe, Boyd and Comanor, SIAM Review 49 (2007) 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import linalg
+from numpy.typing import ArrayLike, NDArray
 
-from . import ellipsoid
+from .ellipsoid import fit
+from .ellipsoid_dense import Dense, certify
+from .ellipsoid_factored import CovarianceFactor, Factored
 from .rounding import FloatArray, up
 from .tails import cantelli
-
-# S + eps I replaces S, eps this share of the largest variance: the bound only grows with S.
-REGULARISATION = 1e-9
-
-
-@dataclass(frozen=True)
-class TwoMomentBound:
-    """A two-moment bound with the numbers that certify it.
-
-    Attributes
-    ----------
-    value
-        Certified upper bound, rounded up; at most 1 unless the centre was fixed at the mean.
-    lower
-        Certified lower value: some law with these moments (covariance ``S + eps I``) errs this
-        often. The truth lies between.
-    iterations
-        Eigendecompositions used; 0 where a closed form applied.
-    solver_value
-        Objective reported by the semidefinite solver, not certified; nan for other methods.
-    """
-
-    value: float
-    lower: float
-    iterations: int
-    mean: FloatArray
-    cov: FloatArray
-    solver_value: float = math.nan
-
-    @property
-    def gap(self) -> float:
-        """Relative distance of ``lower`` from ``value``."""
-        return 0.0 if self.value == 0 else (self.value - self.lower) / self.value
-
-    def worst_case(self) -> tuple[FloatArray, FloatArray]:
-        """Law with these moments that attains the bound up to the solver's tolerance.
-
-        Returns
-        -------
-        atoms : ndarray
-            (k+1, k) margins. Atom j < k lies on the boundary ``margin_j = 0`` to the solver's
-            tolerance, the last one inside the cell.
-        masses : ndarray
-            (k+1,) probabilities.
-
-        Raises
-        ------
-        ValueError
-            If a mean is not positive or no coordinate varies: then no such law exists.
-        """
-        keep = np.diag(self.cov) > 0
-        if not np.all(self.mean > 0) or not keep.any():
-            raise ValueError("needed for a worst case: positive means and some variance")
-        d, corr, sd = _standardise(self.mean[keep], self.cov[np.ix_(keep, keep)])
-        state = ellipsoid.fit(d, corr, 1e-10, 1000, centred=False)
-        x, mass = _law(state.centre, state.shape, state.weights)
-        atoms = np.tile(self.mean, (len(mass), 1))
-        atoms[:, keep] -= sd * x
-        if keep.all():
-            return atoms, mass
-        # Constant margins have atoms of no mass, so that there are k + 1 in any case.
-        still = int(np.sum(~keep))
-        order = np.concatenate([np.nonzero(keep)[0], np.nonzero(~keep)[0], [len(keep)]])
-        wide = np.vstack([atoms[:-1], np.tile(self.mean, (still, 1)), atoms[-1:]])
-        full = np.concatenate([mass[:-1], np.zeros(still), mass[-1:]])
-        return wide[np.argsort(order)], full[np.argsort(order)]
+from .two_moment_law import TwoMomentBound, matrix
 
 
 def two_moment_bound(
     mean: ArrayLike,
-    cov: ArrayLike,
+    cov: ArrayLike | CovarianceFactor,
     method: Literal["ellipsoid", "sdp"] = "ellipsoid",
     tol: float = 1e-6,
     max_iter: int = 500,
@@ -102,7 +37,8 @@ def two_moment_bound(
     mean
         (k,) mean margins against the rivals.
     cov
-        (k, k) covariance of the margins.
+        (k, k) covariance of the margins, or a :class:`CovarianceFactor` of shape (r, k): an
+        iteration then takes O(k r^2) instead of O(k^3), and converges for singular covariances.
     method
         ``"ellipsoid"``: fixed point of inscribed ellipsoids. ``"sdp"``: the textbook semidefinite
         program by cvxpy, an oracle for k up to about 20.
@@ -122,45 +58,51 @@ def two_moment_bound(
     Raises
     ------
     ValueError
-        Shapes that do not fit, values not finite, or a covariance that is not semidefinite.
+        Shapes that do not fit, values not finite, or a matrix that is not semidefinite; what a
+        factor gives always is.
 
     Notes
     -----
     A mean that is not positive gives 1. A margin without variance and with positive mean drops
-    out. ``cov + 1e-9 max_j cov_jj I`` is bounded, which is never smaller.
+    out. For a matrix ``cov + 1e-9 max_j cov_jj I`` is bounded, which is never smaller; of a factor
+    the covariance itself, singular or not.
     """
+    if method not in ("ellipsoid", "sdp"):
+        raise ValueError(f"method is {method!r}; needed: 'ellipsoid' or 'sdp'")
     m, s = _checked(mean, cov)
     if np.any(m <= 0):
         return TwoMomentBound(1.0, 1.0, 0, m, s)
-    keep = np.diag(s) > 0
+    variances = _variances(s)
+    keep = variances > 0
     if not keep.any():
         return TwoMomentBound(0.0, 0.0, 0, m, s)
-    raw = m[keep] / np.sqrt(np.diag(s)[keep])
+    raw = m[keep] / np.sqrt(variances[keep])
     single = np.atleast_1d(cantelli(raw))
     union = float(up(float(single.sum()), len(single) + 4))
-    ball = float(up((len(raw) if rank is None else rank) / float(raw.min()) ** 2, 8))
+    most = len(raw) if rank is None else rank
+    if isinstance(s, CovarianceFactor):
+        most = min(most, len(s.factor))
+    ball = float(up(most / float(raw.min()) ** 2, 8))
     best_single = float(single.max()) * (1.0 - 1e-14)
     if len(single) == 1:
         return TwoMomentBound(min(1.0, union), best_single, 0, m, s)
-    d, corr, _ = _standardise(m[keep], s[np.ix_(keep, keep)])
     solver_value = math.nan
     if method == "sdp":
         from .two_moment_sdp import solve
 
-        solver_value, centre, shape = solve(d, corr)
-        lower, iterations = 0.0, 0
-    elif method == "ellipsoid":
-        state = ellipsoid.fit(d, corr, tol, max_iter, centred=False)
-        centre, shape, lower, iterations = state.centre, state.shape, state.lower, state.iterations
+        dense = Dense.of(m[keep], matrix(s)[np.ix_(keep, keep)])
+        solver_value, centre, shape = solve(dense.d, dense.corr)
+        ellipsoid, lower, iterations = certify(dense.d, dense.corr, centre, shape), 0.0, 0
     else:
-        raise ValueError(f"method is {method!r}; needed: 'ellipsoid' or 'sdp'")
-    value = min(1.0, union, ball, ellipsoid.certify(d, corr, centre, shape))
+        found = fit(_form(m, s, keep), tol, max_iter, centred=False)
+        ellipsoid, lower, iterations = found.shape.certify(), found.lower, found.iterations
+    value = min(1.0, union, ball, ellipsoid)
     lower = min(value, max(lower, best_single))
     return TwoMomentBound(value, lower, iterations, m, s, solver_value)
 
 
 def centred_ellipsoid_bound(
-    mean: ArrayLike, cov: ArrayLike, tol: float = 1e-6, max_iter: int = 500
+    mean: ArrayLike, cov: ArrayLike | CovarianceFactor, tol: float = 1e-6, max_iter: int = 500
 ) -> TwoMomentBound:
     """Ellipsoid bound with the centre fixed at the mean, neither clipped nor combined.
 
@@ -180,54 +122,48 @@ def centred_ellipsoid_bound(
     m, s = _checked(mean, cov)
     if np.any(m <= 0):
         return TwoMomentBound(math.inf, math.inf, 0, m, s)
-    keep = np.diag(s) > 0
+    keep = _variances(s) > 0
     if not keep.any():
         return TwoMomentBound(0.0, 0.0, 0, m, s)
-    d, corr, _ = _standardise(m[keep], s[np.ix_(keep, keep)])
-    state = ellipsoid.fit(d, corr, tol, max_iter, centred=True)
-    value = ellipsoid.certify(d, corr, state.centre, state.shape)
-    return TwoMomentBound(value, min(value, state.lower), state.iterations, m, s)
+    found = fit(_form(m, s, keep), tol, max_iter, centred=True)
+    value = found.shape.certify()
+    return TwoMomentBound(value, min(value, found.lower), found.iterations, m, s)
 
 
-def _checked(mean: ArrayLike, cov: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Float64 copies of fitting shapes, covariance symmetrised."""
-    m, s = np.array(mean, dtype=np.float64), np.array(cov, dtype=np.float64)
-    if m.ndim != 1 or len(m) == 0 or s.shape != (len(m), len(m)):
+def _checked(
+    mean: ArrayLike, cov: ArrayLike | CovarianceFactor
+) -> tuple[FloatArray, FloatArray | CovarianceFactor]:
+    """Float64 copies of fitting shapes, a matrix symmetrised."""
+    m = np.array(mean, dtype=np.float64)
+    if m.ndim != 1 or len(m) == 0:
+        raise ValueError(f"mean has shape {m.shape}; needed: (k,)")
+    if not np.all(np.isfinite(m)):
+        raise ValueError("mean holds nan or inf; needed: finite moments")
+    if isinstance(cov, CovarianceFactor):
+        if cov.factor.shape[1] != len(m):
+            raise ValueError(
+                f"mean has shape {m.shape}, the factor {cov.factor.shape}; needed: (k,) and (r, k)"
+            )
+        return m, cov
+    s = np.array(cov, dtype=np.float64)
+    if s.shape != (len(m), len(m)):
         raise ValueError(f"mean has shape {m.shape}, cov {s.shape}; needed: (k,) and (k, k)")
-    if not (np.all(np.isfinite(m)) and np.all(np.isfinite(s))):
-        raise ValueError("mean or cov holds nan or inf; needed: finite moments")
+    if not np.all(np.isfinite(s)):
+        raise ValueError("cov holds nan or inf; needed: finite moments")
     scale = float(np.abs(s).max())
     if np.any(np.diag(s) < 0) or float(np.abs(s - s.T).max()) > 1e-8 * scale:
         raise ValueError("cov is not symmetric or has a negative variance; needed: a covariance")
     return m, 0.5 * (s + s.T)
 
 
-def _standardise(m: FloatArray, s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Standardised means, correlation matrix and deviations of the regularised covariance."""
-    regular = s + REGULARISATION * float(np.diag(s).max()) * np.eye(len(m))
-    sd = np.sqrt(np.diag(regular))
-    corr = regular / (sd[:, None] * sd[None, :])
-    np.fill_diagonal(corr, 1.0)
-    try:
-        # what was added exceeds rounding by far: a covariance passes
-        linalg.cholesky(corr, lower=True, check_finite=False)
-    except linalg.LinAlgError:
-        raise ValueError(
-            "cov gives some sum of margins a negative variance; "
-            "needed: a positive semidefinite matrix, to the precision of float64"
-        ) from None
-    return m / sd, corr, sd
+def _variances(cov: FloatArray | CovarianceFactor) -> FloatArray:
+    return cov.variances if isinstance(cov, CovarianceFactor) else np.diag(cov)
 
 
-def _law(v: FloatArray, shape: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Law with mean 0 and covariance R made of the columns of G, where ``G D G = R + vv'``.
-
-    Atoms ``v + G e_j / h_j`` of mass ``D_jj h_j^2`` and the rest at v have the right second moment
-    about v for any h, and mean 0 if ``G D h = -v``. The masses sum to ``v'(R + vv')^-1 v < 1``.
-    """
-    h = -linalg.solve(shape, v, assume_a="sym", check_finite=False) / weights
-    if not np.all(h != 0):
-        raise ValueError("the centre is the mean; needed: a law with some error mass")
-    mass = weights * h * h
-    atoms = np.vstack([v + shape.T / h[:, None], v])
-    return atoms, np.append(mass, max(0.0, 1.0 - float(mass.sum())))
+def _form(
+    mean: FloatArray, cov: FloatArray | CovarianceFactor, keep: NDArray[np.bool_]
+) -> Dense | Factored:
+    """Standardise the margins that vary."""
+    if isinstance(cov, CovarianceFactor):
+        return Factored.of(mean[keep], CovarianceFactor(cov.factor[:, keep]))
+    return Dense.of(mean[keep], cov[np.ix_(keep, keep)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ncbounds import numerics as nm
-from ncbounds.numerics.ellipsoid import certify
+from ncbounds.numerics.ellipsoid_dense import certify
 
 
 def phi(x: float) -> float:

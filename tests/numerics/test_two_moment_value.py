@@ -14,7 +14,7 @@ from ncbounds.numerics import (
     etf_two_moment,
     two_moment_bound,
 )
-from ncbounds.numerics.ellipsoid import certify
+from ncbounds.numerics.ellipsoid_dense import Frame, certify
 
 
 def problem(k: int, seed: int, rank: int | None = None, scale: float = 4.0):
@@ -204,6 +204,15 @@ def test_covariances_that_are_singular_to_rounding_are_accepted(k):
     assert np.linalg.eigvalsh(cov)[0] < 1e-14
     bound = two_moment_bound(np.full(k, 5.0), cov, max_iter=3)
     assert 0 < bound.lower <= bound.value < 1
+
+
+def test_frame_of_a_singular_correlation_is_the_part_that_varies():
+    x = np.random.default_rng(2).normal(size=(6, 2))
+    x /= np.linalg.norm(x, axis=1)[:, None]
+    frame = Frame.below(x @ x.T)
+    assert frame.rows.shape == (6, 2)
+    np.testing.assert_allclose(frame.rows @ frame.rows.T, x @ x.T, atol=1e-13)
+    np.testing.assert_allclose(frame.whiten @ frame.rows, np.eye(2), atol=1e-13)
 
 
 def test_rules_for_degenerate_margins():

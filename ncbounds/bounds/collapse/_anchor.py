@@ -117,15 +117,19 @@ def _best(
     """Noise, shift and inverse temperature with the smallest predicted value."""
     t = t[:: max(1, len(t) // TRIED_ON)]
     scale = float(np.sqrt(np.mean(t**2)))
-    best: tuple[float, tuple[float, float, float]] = (math.inf, FALLBACK)
     if not 0 < scale < math.inf:
         return FALLBACK
-    for s in scale * 2.0 ** np.array(NOISE_EXPONENTS):
-        b = (drift / (2.0 * s * s) - math.log(delta)) / n
-        for theta in THETAS:
-            g = share * float(gaussian_loss_fast(t / s - theta).mean())
-            c = _temperature(g, float(kl_upper(min(g, 1.0), b)))
-            value = catoni(g, c, b) / float(ndtr(theta / math.sqrt(2.0)))
+    noises = scale * 2.0 ** np.array(NOISE_EXPONENTS)
+    budgets = (drift / (2.0 * noises * noises) - math.log(delta)) / n
+    losses = np.array(
+        [[float(gaussian_loss_fast(t / s - theta).mean()) for theta in THETAS] for s in noises]
+    )
+    limits = kl_upper(np.minimum(share * losses, 1.0), budgets[:, None])
+    best: tuple[float, tuple[float, float, float]] = (math.inf, FALLBACK)
+    for s, b, gs, ps in zip(noises, budgets, share * losses, limits, strict=True):
+        for theta, g, p in zip(THETAS, gs, ps, strict=True):
+            c = _temperature(float(g), float(p))
+            value = catoni(float(g), c, float(b)) / float(ndtr(theta / math.sqrt(2.0)))
             best = min(best, (value, (float(s), theta, c)))
     return best[1]
 

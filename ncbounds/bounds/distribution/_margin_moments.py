@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ncbounds.bounds._bound import Outcome, View
 from ncbounds.linear_head import Floats, Ints, LinearHead
+from ncbounds.numerics import CovarianceFactor
 from ncbounds.samples.sample import Sample
 
 Bools = NDArray[np.bool_]
@@ -99,11 +100,11 @@ class MarginMoments:
         """Variance of the smallest margin with divisor n_c - 1, shape (classes,)."""
         return self._first_two[3]
 
-    def covariance(self, c: int) -> Floats:
-        """Covariance of the margins of class ``c`` with divisor n_c - 1, shape (k, k)."""
-        centred = self.margins(c) - self.means[c]
-        cov: Floats = centred.T @ centred / (len(centred) - 1)
-        return cov
+    def covariance(self, c: int) -> CovarianceFactor:
+        """Covariance of the margins of class ``c`` with divisor n_c - 1, factor (r, k), r <= k."""
+        centred = (self.margins(c) - self.means[c]) / np.sqrt(len(self.rows[c]) - 1)
+        many = len(centred) > centred.shape[1]
+        return CovarianceFactor(np.linalg.qr(centred, mode="r") if many else centred)
 
     @cached_property
     def distances(self) -> Floats:

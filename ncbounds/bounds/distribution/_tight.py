@@ -19,14 +19,21 @@ class Effort(NamedTuple):
 
 
 #: For at most so many classes; a bound is valid wherever it stops.
-FULL = Effort(1e-6, 500)
-EFFORT = ((20, FULL), (200, Effort(1e-3, 20)))
+FULL_CLASSES, FULL = 20, Effort(1e-6, 500)
+#: For covariances of at most so high a rank, however many classes there are; and for the others.
+SMALL_RANK, SMALL = 200, Effort(1e-3, 20)
 LEAST = Effort(1e-3, 2)
+#: A bar is shown for more classes than this.
+MANY = 200
 
 
-def effort(classes: int, gap: float | None = None, iterations: int | None = None) -> Effort:
-    """When to stop with so many classes; what is given wins, a gap alone takes all steps."""
-    usual = next((chosen for most, chosen in EFFORT if classes <= most), LEAST)
+def effort(
+    classes: int, points: int, gap: float | None = None, iterations: int | None = None
+) -> Effort:
+    """When to stop for a class of so many points; what is given wins, a gap takes all steps."""
+    usual = SMALL if min(classes, points) <= SMALL_RANK else LEAST
+    if classes <= FULL_CLASSES:
+        usual = FULL
     if gap is not None:
         usual = Effort(gap, FULL.iterations)
     return usual if iterations is None else usual._replace(iterations=iterations)
@@ -47,15 +54,15 @@ def tight(
     """
     upper, lower = np.ones(moments.classes), np.ones(moments.classes)
     steps = np.zeros(moments.classes, dtype=np.int64)
-    stop = effort(moments.classes, gap, iterations)
     for c in progress(np.flatnonzero(moments.usable).tolist()):
-        rank = min(moments.rivals, dim, int(moments.counts[c]) - 1)
+        points = int(moments.counts[c])
+        stop = effort(moments.classes, points, gap, iterations)
         found = two_moment_bound(
             moments.means[c],
             moments.covariance(c),
             tol=stop.gap,
             max_iter=stop.iterations,
-            rank=rank,
+            rank=min(moments.rivals, dim, points - 1),
         )
         upper[c], lower[c], steps[c] = found.value, found.lower, found.iterations
     return upper, lower, steps
@@ -63,7 +70,7 @@ def tight(
 
 def progress(classes: list[int]) -> Iterable[int]:
     """The same classes, with a bar on a terminal where there are many of them."""
-    if len(classes) <= EFFORT[-1][0] or not sys.stderr.isatty():
+    if len(classes) <= MANY or not sys.stderr.isatty():
         return classes
     from rich.console import Console
     from rich.progress import track

@@ -64,9 +64,9 @@ def star_unimodal(view: View, delta: float) -> Outcome:
     """
     moments = margin_moments(view.sample, view.head)
     factor = star_factor(min(moments.rivals, view.head.dim))
-    stop = effort(moments.classes)
     per_class = np.ones(moments.classes)
     for c in progress(np.flatnonzero(moments.usable).tolist()):
+        stop = effort(moments.classes, int(moments.counts[c]))
         centred = centred_ellipsoid_bound(
             moments.means[c], moments.covariance(c), tol=stop.gap, max_iter=stop.iterations
         )

@@ -39,8 +39,9 @@ def two_moment_tight(
     on a sample that the features or the head were fitted on they are too good as well.
 
     Assumptions: the moments of the law are those of the sample. A class with fewer than two points
-    or a non-finite logit counts as 1. :math:`S + 10^{-9} \max_j S_{jj} I` replaces S, which can
-    only raise the value, so singular covariances are safe.
+    or a non-finite logit counts as 1. S is used as the product of :math:`\min(n_c, k)` rows, so
+    singular covariances (fewer points than rivals, say) are bounded as they are and cost less: with
+    r rows a step takes O(k r²) operations.
 
     Source: Vandenberghe, Boyd and Comanor 2007 [1]_ , Bertsimas and Popescu 2005 [2]_ (as a
     semidefinite program); the form as an inscribed ellipsoid below.
@@ -57,9 +58,10 @@ def two_moment_tight(
     where :math:`m_j \le 0` iff :math:`Q_{jj} \le a_j^2`. Any feasible (a, Q), after scaling Q, is a
     valid bound: a fixed point finds a good one, an exact repair certifies it, and a law with these
     moments gives the lower value in ``details``. The iteration stops at a relative gap of 1e-6 or
-    after 500 steps; for C > 20 at 1e-3 or after 20 steps, for C > 200 after two. ``gap=1e-3``
-    iterates up to 500 times towards that gap whatever C is. The smallest of this, the union of
-    Cantelli bounds and the Mahalanobis ball is reported per class.
+    after 500 steps; for C > 20 at 1e-3 or after 20 steps, where both C and the class's number of
+    points exceed 200 after two. ``gap=1e-3`` iterates up to 500 times towards that gap whatever C
+    is. The smallest of this, the union of Cantelli bounds and the Mahalanobis ball is reported per
+    class. Many classes show a bar on a terminal.
     """
     moments = margin_moments(view.sample, view.head)
     value, lower, steps = tight(moments, view.head.dim, gap, iterations)

@@ -100,13 +100,14 @@ def test_never_below_the_error_of_the_sample_itself():
         assert two_moment_tight(ev).value >= wrong
 
 
-def test_effort_falls_with_the_number_of_classes():
-    assert _tight.effort(10) == (1e-6, 500)
-    assert _tight.effort(20) == (1e-6, 500)
-    assert _tight.effort(21) == _tight.effort(200) == (1e-3, 20)
-    assert _tight.effort(201) == (1e-3, 2)
-    assert _tight.effort(201, gap=1e-3) == (1e-3, 500)
-    assert _tight.effort(1000, iterations=7) == (1e-3, 7)
+def test_effort_falls_with_the_number_of_classes_and_of_points():
+    assert _tight.effort(10, 5000) == (1e-6, 500)
+    assert _tight.effort(20, 5000) == (1e-6, 500)
+    assert _tight.effort(21, 5000) == _tight.effort(200, 5000) == (1e-3, 20)
+    assert _tight.effort(1000, 200) == (1e-3, 20)
+    assert _tight.effort(1000, 201) == (1e-3, 2)
+    assert _tight.effort(1000, 201, gap=1e-3) == (1e-3, 500)
+    assert _tight.effort(1000, 50, iterations=7) == (1e-3, 7)
 
 
 def test_stopping_early_stays_valid():
@@ -135,6 +136,36 @@ def test_the_scalar_form_is_no_pairwise_form():
     ev = from_margins([m] * 3)
     assert min_margin_cantelli(ev).value == 0.0
     assert two_moment_tight(ev).value > 0.1
+
+
+@pytest.mark.parametrize("per_class", [2, 8, 60])
+def test_equals_the_slow_form_with_fewer_points_than_rivals_and_more(per_class):
+    rng = np.random.default_rng(per_class)
+    margins = [
+        60.0 + rng.normal(size=(per_class, 20)) @ rng.normal(size=(20, 24)) for _ in range(2)
+    ]
+    ev = from_margins(margins + [np.full((2, 24), 1.0)] * 23)
+    result = two_moment_tight(ev, gap=1e-5)
+    moments = margin_moments(ev.holdout, ev.head)
+    for c in range(2):
+        found, lower = result.details["per class"][c], result.details["lower per class"][c]
+        if (moments.means[c] <= 0).any():
+            assert found == lower == 1.0
+            continue
+        slow = two_moment_bound(
+            moments.means[c], moments.covariance(c).matrix, rank=min(24, per_class - 1)
+        )
+        # the matrix is regularised and converges slowly where it is singular: it lies above
+        assert lower <= found <= slow.value * (1 + 1e-5)
+        assert found >= slow.value * (1 - 2e-3)
+    assert result.details["gap per class"][:2].max() <= 1e-5
+
+
+def test_a_bar_on_a_terminal_keeps_the_classes(monkeypatch):
+    monkeypatch.setattr(_tight.sys.stderr, "isatty", lambda: True, raising=False)
+    many = list(range(1000))
+    assert list(_tight.progress(many)) == many
+    assert _tight.progress(many[:50]) == many[:50]
 
 
 def test_no_bar_where_nobody_watches(monkeypatch):
