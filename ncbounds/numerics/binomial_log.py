@@ -106,7 +106,10 @@ def _log_tail(k: int, n: int, logit: float) -> float:
 
 
 def _falling_sum(k: int, n: int, odds: float) -> float:
-    """``sum_{i=0}^{k} prod_{l<i} (k - l) odds / (n - k + 1 + l)``, cut off upward."""
+    """``sum_{i=0}^{k} prod_{l<i} (k - l) odds / (n - k + 1 + l)``, cut off upward.
+
+    For ``odds <= (n - k)/k``, with which every factor is below 1.
+    """
     total, term, start = 1.0, 1.0, 0
     while start < k:
         i = np.arange(start, min(k, start + _CHUNK), dtype=np.float64)
@@ -114,7 +117,7 @@ def _falling_sum(k: int, n: int, odds: float) -> float:
         total += float(terms.sum())
         term, start = float(terms[-1]), start + len(i)
         ratio = (k - start) * odds / (n - k + 1 + start)
-        if ratio < 1.0 and term / (1.0 - ratio) < 1e-17 * total:
+        if term / (1.0 - ratio) < 1e-17 * total:
             return (total + term / (1.0 - ratio)) * (1.0 + 1e-12)
     return total * (1.0 + 1e-12)
 

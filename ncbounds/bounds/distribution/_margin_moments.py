@@ -67,7 +67,7 @@ class MarginMoments:
     def _first_two(self) -> tuple[Floats, Floats, Floats, Floats]:
         shape = (self.classes, self.rivals)
         means, variances = np.full(shape, np.nan), np.full(shape, np.nan)
-        least = np.full((2, self.classes), np.nan)
+        least_mean, least_variance = np.full((2, self.classes), np.nan)
         for c in range(min(self.classes, self.rivals + 1)):
             if self.counts[c] < FEWEST:
                 continue
@@ -75,10 +75,10 @@ class MarginMoments:
                 m = self.margins(c)
                 smallest = m.min(axis=1)
                 # centring first: margins of collapsed features vary by far less than their size
-                means[c], least[0, c] = m.mean(axis=0), smallest.mean()
+                means[c], least_mean[c] = m.mean(axis=0), smallest.mean()
                 variances[c] = np.square(m - means[c]).sum(axis=0) / (len(m) - 1)
-                least[1, c] = np.square(smallest - least[0, c]).sum() / (len(m) - 1)
-        return means, variances, least[0], least[1]
+                least_variance[c] = np.square(smallest - least_mean[c]).sum() / (len(m) - 1)
+        return means, variances, least_mean, least_variance
 
     @property
     def means(self) -> Floats:

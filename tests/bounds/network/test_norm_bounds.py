@@ -201,6 +201,16 @@ def test_a_network_at_its_reference_costs_only_the_start_of_the_chain(n, start):
     assert dudley_sum([still], 1e-3, n, 1.0) == pytest.approx(4 * start, rel=1e-12)
 
 
+def test_steps_of_dudleys_sum_are_no_wider_than_said():
+    """Radii from .1 to .25, covering numbers like 1/eta^2: Dudley's integral is a logarithm."""
+    (norms,) = layer_norms(mlp(np.random.default_rng(3), n=4, depth=1))
+    wide = norms._replace(b=rounded_up(1e6), parameters=10**40)
+    size = math.sqrt(2) / (1.0 * 2.0) * (wide.b.value * 8.0 + wide.c.value * 2.0)
+    exact = size * math.sqrt(math.log(2e40)) * math.log(2.5)
+    found = (dudley_sum([wide], 8.0, 4, 1.0) - 4 * 0.1) / 6.0
+    assert exact < found < exact * 0.05 / math.log(1.05)
+
+
 def test_excess_capacity_rises_with_every_norm():
     network = mlp(np.random.default_rng(4))
     layers = layer_norms(network)

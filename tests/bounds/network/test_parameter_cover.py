@@ -376,3 +376,13 @@ def test_a_network_that_is_not_that_of_head_and_sample_has_no_row():
         row = parameter_cover(other)
         assert np.isnan(row.value)
         assert "other logits" in row.reasons[-1]
+
+
+@pytest.mark.parametrize("row", [0, -1])
+def test_first_and_last_row_are_among_those_compared(row):
+    e = evidence(small_network(np.random.default_rng(6), n=500))
+    assert np.isfinite(parameter_cover(e).value)
+    features = np.array(e.fit.features)
+    features[row] += 1.0
+    other = Sample.from_arrays(features, e.fit.labels, role="fit", sampling="iid")
+    assert "other logits" in parameter_cover(replace(e, fit=other)).reasons[-1]
