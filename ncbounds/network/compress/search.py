@@ -119,6 +119,7 @@ class Search:
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._asked_to_stop = False
         self._paces: list[float] = []
+        self._end = math.inf
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seconds: float = math.inf) -> State:
@@ -128,21 +129,23 @@ class Search:
         alone does not end the search before there is a first code word.
         """
         self._resume()
-        end = time.monotonic() + seconds
+        self._end = time.monotonic() + seconds
         before = signal.signal(signal.SIGINT, self._stop)
         try:
             while self.state.stage < len(self.stages):
-                late = time.monotonic() > end and math.isfinite(self.state.best)
-                if self._asked_to_stop or late:
+                if self._asked_to_stop or (self._late() and math.isfinite(self.state.best)):
                     break
                 began = time.monotonic()
                 self._epoch()
                 self._paces.append(time.monotonic() - began)
-                if self.state.epoch == 0 and math.isfinite(end):
-                    self._share_out(end - time.monotonic())
+                if self.state.epoch == 0 and math.isfinite(self._end):
+                    self._share_out(self._end - time.monotonic())
         finally:
             signal.signal(signal.SIGINT, before)
         return self.state
+
+    def _late(self) -> bool:
+        return time.monotonic() > self._end
 
     def _share_out(self, seconds: float) -> None:
         """Stretch or shrink the stages to come, by the pace of the one that has ended."""
@@ -172,7 +175,7 @@ class Search:
             self._step(stage, rows, done, refresh=i % _REFRESH == 0)
         state.epoch += 1
         every = max(1, stage.epochs // EVALUATIONS)
-        last = self._asked_to_stop or state.epoch >= stage.epochs
+        last = self._asked_to_stop or self._late() or state.epoch >= stage.epochs
         if stage.rounding and (last or state.epoch % every == 0):
             self._evaluate(stage, began, last=last)
         else:
@@ -192,6 +195,9 @@ class Search:
                     p.mul_(FINE / p.pow(2).mean().sqrt().clamp_min(1e-6))
         codes = student.codes()
         for i, p in enumerate(student.all_latents()):
+            # what was held goes on from where it was held, not from where its latent drifted
+            held = ~torch.isnan(student.frozen[i])
+            p.data.copy_(torch.where(held, student.frozen[i], p.data))
             student.frozen[i] = torch.full_like(p.data, torch.nan)
             # biases are few, and cheap beside what they do: they stay free
             fixed = stage.fix and i < len(student.latents)
