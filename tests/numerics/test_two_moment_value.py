@@ -14,7 +14,7 @@ from ncbounds.numerics import (
     etf_two_moment,
     two_moment_bound,
 )
-from ncbounds.numerics.ellipsoid import certify
+from ncbounds.numerics.ellipsoid import _inside, certify
 
 
 def problem(k: int, seed: int, rank: int | None = None, scale: float = 4.0):
@@ -142,6 +142,13 @@ def test_certificate_holds_for_any_ellipsoid(k, seed):
     assert value >= error
     if np.all(d > 0):
         assert two_moment_bound(d * sd, cov).value >= error
+
+
+def test_the_centre_goes_nine_tenths_of_the_way_out_at_most():
+    v, d = np.array([0.1, 0.0]), np.array([0.5, 3.0])
+    # .36 of room to the first half-space, .6 wanted; the whole move shrinks alike
+    np.testing.assert_allclose(_inside(np.array([0.7, -2.0]), v, d), [0.46, -1.2])
+    np.testing.assert_allclose(_inside(np.array([0.2, -9.0]), v, d), [0.2, -9.0])
 
 
 def test_certificate_refuses_what_it_cannot_check():
