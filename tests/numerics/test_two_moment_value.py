@@ -14,6 +14,7 @@ from ncbounds.numerics import (
     etf_two_moment,
     two_moment_bound,
 )
+from ncbounds.numerics.ellipsoid import inside
 from ncbounds.numerics.ellipsoid_dense import Frame, certify
 
 
@@ -142,6 +143,13 @@ def test_certificate_holds_for_any_ellipsoid(k, seed):
     assert value >= error
     if np.all(d > 0):
         assert two_moment_bound(d * sd, cov).value >= error
+
+
+def test_the_centre_goes_nine_tenths_of_the_way_out_at_most():
+    # .36 of room to the first half-space, .6 wanted; the whole move shrinks alike
+    room = np.array([0.4, 3.0])
+    assert inside(np.array([0.6, -2.0]), room) == pytest.approx(0.6)
+    assert inside(np.array([0.1, -9.0]), room) == 1.0
 
 
 def test_certificate_refuses_what_it_cannot_check():

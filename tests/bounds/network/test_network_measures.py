@@ -141,6 +141,15 @@ def test_flatness_of_a_threshold():
     assert sigma == pytest.approx(np.sort(flips)[1], rel=1e-3)
 
 
+def test_flatness_ends_where_the_search_for_it_ends():
+    """Predictions that no noise changes, and predictions that any noise changes."""
+    inputs, y = np.full((100, 1), 1e-9), np.ones(100, dtype=int)
+    deaf = evidence((linear([[0.0], [0.0]], [-1e6, 1e6]),), inputs, y=y)
+    assert pac_bayes_flatness(deaf).details["sigma"] == pytest.approx(2.0**4, rel=1e-3)
+    touchy = evidence((linear([[0.0], [0.0]], [0.0, 1e-9]),), inputs, y=y)
+    assert pac_bayes_flatness(touchy).details["sigma"] == pytest.approx(2.0**-16, rel=1e-3)
+
+
 def test_scaling_weights_scales_the_noise_they_stand():
     rng = np.random.default_rng(1)
     x = rng.standard_normal((100, 2))
