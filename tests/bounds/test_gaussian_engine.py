@@ -157,6 +157,10 @@ def test_value_by_its_formula(name, kappa, theta, mu, sigma):
     assert all(t >= 0 for t in found.terms.values())
 
 
+def test_thresholds_are_those_of_the_statement():
+    assert THETAS == (0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1, 1.25, 1.5, 2, 2.5, 3)
+
+
 def test_simplex_at_sixty_thousand_points():
     """Known value of one threshold and one scale, and of the grid of thirteen."""
     r = etf(10, 60_000)
@@ -255,6 +259,34 @@ def test_gaps_are_rounded_down_before_the_loss(name, monkeypatch):
             for found, t in zip(np.sort(seen[0][i]), exact, strict=True):
                 assert found < t
                 assert found == pytest.approx(float(t), abs=1e-6)
+
+
+def test_gaps_of_many_long_products_are_rounded_down(monkeypatch):
+    """As above with 40 features, where products lose more digits."""
+    f, y, w, b = collapsed(15, n=40, d=40, classes=8, noise=5.0)
+    r = made(f, y, w, b)
+    kappa, mu = 0.25, 3000.0
+    seen = []
+    monkeypatch.setattr(_gaussian_engine, "gaussian_loss", lambda t: seen.append(t) or t[:, 0])
+    gibbs_loss(r, Posterior(named(r, "all"), kappa, 0.0, mu, 1.0))
+    with mpmath.workdps(40):
+        means = [sum(map(mpmath.mpf, map(float, col))) / 8 for col in np.column_stack([w, b]).T]
+        v = [
+            [mpmath.mpf(float(x)) - c for x, c in zip(row, means)]
+            for row in np.column_stack([w, b])
+        ]
+        size = mpmath.sqrt(
+            sum(x**2 for row in v for x in row[:-1]) + sum(row[-1] ** 2 for row in v) / kappa**2
+        )
+        for x, c, found in zip(f, y, seen[0], strict=True):
+            logits = [mpmath.fdot(row[:-1], x) + row[-1] for row in v]
+            length = mpmath.sqrt(mpmath.fdot(x, x) + mpmath.mpf(kappa) ** 2)
+            exact = sorted(
+                mu * (logits[c] - s) / size / length for j, s in enumerate(logits) if j != c
+            )
+            for t, whole in zip(np.sort(found), exact, strict=True):
+                assert t < whole
+                assert t == pytest.approx(float(whole), rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)

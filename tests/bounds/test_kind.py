@@ -266,6 +266,7 @@ def test_bound_typed_at_a_prompt_can_be_evaluated():
         space,
     )
     assert space["typed"](evidence(sample("holdout"))).value == 0.5
+    assert (space["typed"].id, space["typed"].title) == ("typed", "Half.")
 
 
 def test_code_that_is_in_no_file_tells_its_constants_and_operations_apart():

@@ -18,6 +18,7 @@ from ncbounds.numerics import (
     stratified_upper_log,
 )
 from ncbounds.numerics.binomial import _nudge
+from ncbounds.numerics.binomial_log import _log_tail
 
 
 def exact_tail(k: int, n: int, p: float, digits: int = 50) -> mp.mpf:
@@ -185,6 +186,17 @@ def test_search_for_the_safe_side_reaches_far_and_not_too_far():
         found = _nudge(0.3, sign, lambda x, sign=sign, edge=edge: sign * (x - edge) >= 0)
         assert 1e-6 <= sign * (found / 0.3 - 1) < 2.1e-6
         assert _nudge(0.3, sign, lambda x: np.zeros(x.shape, bool)) == (sign > 0)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "logit"), [(3, 5000, -2.0), (40, 1000, 0.5), (300, 3000, 1.0), (4999, 5000, 9.0)]
+)
+def test_logarithm_of_the_tail_is_rounded_up(k, n, logit):
+    with mp.workdps(60):
+        p = 1 / (1 + mp.exp(-mp.mpf(logit)))
+        exact = mp.log(mp.fsum(mp.binomial(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1)))
+        assert _log_tail(k, n, logit) > exact
+        assert _log_tail(k, n, logit) - exact < 1e-10 * abs(exact)
 
 
 def test_log_form_is_below_chernoff():

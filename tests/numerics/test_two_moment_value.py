@@ -300,6 +300,16 @@ def test_impossible_options():
         two_moment_bound([3.0, 3.0], np.eye(2), max_iter=0)
 
 
+def test_short_floats_and_whole_numbers_are_read_in_float64():
+    mean, cov = problem(4, 0)
+    short = mean.astype(np.float32), cov.astype(np.float32)
+    wide = tuple(x.astype(np.float64) for x in short)
+    assert two_moment_bound(*short).value == two_moment_bound(*wide).value
+    assert centred_ellipsoid_bound(*short).value == centred_ellipsoid_bound(*wide).value
+    whole = two_moment_bound([3, 4], [[2, 1], [1, 2]]).value
+    assert whole == two_moment_bound([3.0, 4.0], [[2.0, 1.0], [1.0, 2.0]]).value
+
+
 def test_inputs_are_not_changed():
     mean, cov = problem(4, 0)
     before = mean.copy(), cov.copy()

@@ -65,7 +65,7 @@ def two_moment_tight(
     """
     moments = margin_moments(view.sample, view.head)
     value, lower, steps = tight(moments, view.head.dim, gap, iterations)
-    gaps = np.divide(value - lower, value, out=np.zeros_like(value), where=value > 0)
+    gaps = (value - lower) / np.where(value > 0, value, 1.0)
     return averaged(
         view,
         value,

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from ncbounds.bounds._parts import two_parts
-from ncbounds.bounds.collapse._anchor import Anchor, stacked
+from ncbounds.bounds.collapse._anchor import Anchor, _gaps, stacked
 from ncbounds.bounds.collapse.anchored_head import SEED, _gibbs, anchored_head
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence import Evidence
@@ -266,3 +266,19 @@ def test_gaps_are_rounded_down_before_the_loss(monkeypatch):
                 exact = mpmath.mpf(along) * gap / (mpmath.mpf(fixed.noise) * size) - fixed.theta
                 assert t < exact
                 assert t == pytest.approx(float(exact), rel=1e-9, abs=1e-9)
+
+
+def test_gaps_that_constants_are_chosen_by():
+    """Distances in logits to every rival over the length of the ray; labels without output go."""
+    f, y = blobs(n=12, classes=3)
+    f[4], y[5] = np.nan, 7
+    head, q, kappa = LinearHead(np.eye(3, 5), [0.0, 1.0, -1.0]), np.full(5, 2.0), 1.5
+    found, right = _gaps(Sample.from_arrays(f, y, role="head"), head, q, kappa)
+    rows = [i for i in range(12) if i not in (4, 5)]
+    assert found.shape == (10, 2)
+    for i, gaps, ok in zip(rows, found, right, strict=True):
+        s = head.logits(f[i : i + 1])[0]
+        length = np.sqrt(((f[i] - q) ** 2).sum() + kappa**2)
+        expected = [(s[y[i]] - s[j]) / length for j in range(3) if j != y[i]]
+        np.testing.assert_allclose(np.sort(gaps), np.sort(expected), rtol=1e-12)
+        assert ok == (min(expected) > 0)

@@ -145,3 +145,10 @@ def test_short_floats_are_read_exactly(dtype):
     assert e.holdout.features.dtype == dtype
     exact = refit([[Fraction(float(x)) for x in row] for row in f], list(y))
     assert ncm_leave_one_out(e).value == float(exact)
+
+
+def test_a_class_of_one_point_misses_it():
+    row = ncm_leave_one_out(evidence(np.array([[0.0], [1.0], [9.0]]), np.array([0, 0, 1])))
+    assert list(row.details["per class"]) == [0.0, 1.0]
+    assert row.value == 1 / 3
+    assert any("1 classes have one point" in reason for reason in row.reasons)

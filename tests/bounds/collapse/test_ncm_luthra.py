@@ -133,11 +133,12 @@ def test_classes_that_coincide():
     y = np.arange(2).repeat(30)
     f = rng.normal(size=(60, 20))
     f[y == 1] += f[y == 0].mean(axis=0) - f[y == 1].mean(axis=0)
-    old, new = (row(evidence(f, y)) for row in (ncm_luthra_2025, ncm_luthra_2026))
-    assert np.isnan(old.value)
-    assert new.value == 1.0
-    for result in (old, new):
-        assert any("not separated" in r for r in result.reasons)
+    for unit in (1.0, 0.1):
+        old, new = (row(evidence(unit * f, y)) for row in (ncm_luthra_2025, ncm_luthra_2026))
+        assert np.isnan(old.value)
+        assert new.value == 1.0
+        for result in (old, new):
+            assert any("not separated" in r for r in result.reasons)
 
 
 def test_without_spread_both_terms_are_zero():

@@ -179,3 +179,13 @@ def test_coverage_in_a_tight_population(monkeypatch):
         row = unseen_classes(made(np.repeat(mu, 2)[:, None], y), delta=delta, k=2, m=1)
         missed += row.value < p * p
     assert binom.sf(missed - 1, runs, delta) > 1e-6
+
+
+def test_a_distance_that_is_equal_up_to_rounding_is_a_miss():
+    """The query lies in the middle of two means far from the origin."""
+    missed = sys.modules[MODULE]._missed
+    for own in (0, 1):
+        means = np.array([[1e3 + 0.1], [1e3 + 0.7]])
+        square = np.einsum("ij,ij->i", means, means)
+        assert missed(means.mean(axis=0)[None], means, square, own) == 1.0
+        assert missed(means[[own]], means, square, own) == 0.0

@@ -87,6 +87,7 @@ def test_value_is_the_tight_bound_of_the_returned_head_without_the_ridge():
     assert result.value == pytest.approx(two_moment_tight(again).value, rel=1e-9)
     smallest = margin_moments(again.holdout, again.head).distances.min()
     assert result.details["smallest distance"] == pytest.approx(smallest, rel=1e-9)
+    assert 0.9 * result.value < result.details["lower"] <= result.value
     # the ridge only adds variance
     assert result.details["kappa"] < smallest
     assert result.target == "refitted-head"

@@ -121,7 +121,9 @@ def test_stopping_early_stays_valid():
 
 def test_no_spread_and_one_rival():
     still = np.full((3, 2), 4.0)
-    assert two_moment_tight(from_margins([still] * 3)).value == 0.0
+    result = two_moment_tight(from_margins([still] * 3))
+    assert result.value == 0.0
+    assert list(result.details["gap per class"]) == [0.0] * 3
     assert two_moment_tight(binary([1.0, 3.0])).value == pytest.approx(1 / 3, rel=1e-12)
 
 

@@ -89,6 +89,14 @@ def test_distance_by_hand():
     )
 
 
+def test_a_layer_of_zeros_has_no_ratio_of_norms():
+    first, second = two_layers()
+    still = replace(first, weight=0 * first.weight)
+    row = spectral_complexity(evidence((still, replace(second, bias=np.array([1.0, 0.0]))), X))
+    assert np.isnan(row.measure)
+    assert "a layer is zero" in row.reasons[-1]
+
+
 def test_margin_keeps_its_sign():
     e = evidence(two_layers(), X, y=np.array([1] * 9 + [1] * 11))
     for bound in (spectral_product, spectral_complexity, frobenius_product):

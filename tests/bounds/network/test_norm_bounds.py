@@ -109,6 +109,13 @@ def test_golden_slack_with_prices(inputs, value):
     assert found == pytest.approx(value, rel=1e-9)
 
 
+def test_dudley_of_a_class_that_is_small_at_every_scale():
+    """3 R / sqrt(n) = 30 exceeds the longest element: its length over sqrt(n), else 1."""
+    assert dudley_radius(100, 100.0, 5.0) == pytest.approx(0.5)
+    assert dudley_radius(100, 100.0, 20.0) == pytest.approx(2.0)
+    assert dudley_radius(100, 100.0) == 1.0
+
+
 def test_dudley_is_the_infimum_of_its_integral():
     n, r = 60_000, 100.0
     with mpmath.workdps(20):
@@ -181,7 +188,13 @@ def test_one_linear_layer_in_excess_capacity_by_hand():
         k = 0 if size <= 1 else math.ceil(size)
         return min(k * math.log(2 * w), 2 * w * math.log(1 + k))
 
-    radii = np.array([1e-3, 0.01, 0.1, 0.2])
+    # where the ball of radius eta just does, and where it just does not, hold the whole class
+    edge = (
+        math.sqrt(2) / (gamma * math.sqrt(n)) * (norms.b.value * x + norms.c.value * math.sqrt(n))
+    )
+    assert slow(edge / math.sqrt(1.05)) == 2 * math.log(2 * w)
+    assert slow(edge * 1.01) == 0
+    radii = np.array([1e-3, 0.01, 0.1, 0.2, edge / math.sqrt(1.05), edge * 1.01])
     found = log_covering([norms], x, n, gamma, radii)
     np.testing.assert_allclose(found, [slow(r) for r in radii], rtol=1e-9)
     fine = np.geomspace(1 / n, 0.25, 4001)

@@ -386,3 +386,20 @@ def test_first_and_last_row_are_among_those_compared(row):
     features[row] += 1.0
     other = Sample.from_arrays(features, e.fit.labels, role="fit", sampling="iid")
     assert "other logits" in parameter_cover(replace(e, fit=other)).reasons[-1]
+
+
+def test_a_network_may_differ_from_the_head_by_the_digits_of_float32():
+    e = evidence(small_network(np.random.default_rng(6), n=500))
+    noise = 1.0 + 1e-5 * np.random.default_rng(7).standard_normal(e.fit.features.shape)
+    near = Sample.from_arrays(e.fit.features * noise, e.fit.labels, role="fit", sampling="iid")
+    assert np.isfinite(parameter_cover(replace(e, fit=near)).value)
+
+
+def test_largest_margin_by_hand():
+    """Three linear layers: 2 sqrt(2) tau times the smaller of H_1 s_2 s_3 and H_2 s_3."""
+    layers = tuple(linear(f"{i}", np.eye(2), None) for i in range(3))
+    network = Network(layers=layers, inputs=np.ones((4, 2)))
+    h, a = all_rounded_up([1.0, 2.0, 4.0]), all_rounded_up([1.0] * 3)
+    for s, least in (((4.0, 2.0), 8.0), ((0.5, 2.0), 2.0)):
+        made = cover(network, h, all_rounded_up(s), a)
+        assert made.largest_margin == pytest.approx(2 * math.sqrt(2) * TAU * least, rel=1e-6)
