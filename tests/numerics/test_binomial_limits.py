@@ -18,7 +18,7 @@ from ncbounds.numerics import (
     stratified_upper_log,
 )
 from ncbounds.numerics.binomial import _nudge
-from ncbounds.numerics.binomial_log import _log_tail
+from ncbounds.numerics.binomial_log import _falling_sum, _log_tail
 
 
 def exact_tail(k: int, n: int, p: float, digits: int = 50) -> mp.mpf:
@@ -197,6 +197,16 @@ def test_logarithm_of_the_tail_is_rounded_up(k, n, logit):
         exact = mp.log(mp.fsum(mp.binomial(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1)))
         assert _log_tail(k, n, logit) > exact
         assert _log_tail(k, n, logit) - exact < 1e-10 * abs(exact)
+
+
+@pytest.mark.parametrize("odds", [1.0, 0.9999])
+def test_sum_over_many_terms_that_fall_slowly(odds):
+    """Half of 4e8 errors: the terms fall like exp(-i^2 / 2e8), over many blocks."""
+    k, n = 2 * 10**8, 4 * 10**8
+    i = np.arange(400_000, dtype=float)
+    whole = 1.0 + np.cumprod((k - i) * odds / (n - k + 1 + i)).sum()
+    assert _falling_sum(k, n, odds) == pytest.approx(whole, rel=1e-10)
+    assert _falling_sum(k, n, odds) > whole
 
 
 def test_log_form_is_below_chernoff():
