@@ -16,7 +16,7 @@ from ncbounds.linear_head import Ints
 from ncbounds.manifest import Entry, Task, entry_rows
 from ncbounds.samples.roles import Role
 from ncbounds.samples.sample import Sample
-from ncbounds.zoo.fashion14 import HOW_TO_INSTALL, fashion_mnist, installed_folder
+from ncbounds.zoo.fashion14 import fashion_mnist, install_hint
 
 if TYPE_CHECKING:
     from ncbounds.network.compress.counted import Compressed
@@ -50,8 +50,7 @@ def task_arrays(task: Task) -> Arrays:
         If the data cannot be read.
     """
     if not task.data.exists():
-        how = f"; {HOW_TO_INSTALL}" if task.data == installed_folder() else ""
-        raise DataError(f"task {task.name}: no data at {task.data}{how}")
+        raise DataError(f"task {task.name}: no data at {task.data}{install_hint(task.data)}")
     inputs, labels, groups, images = _read(task.data, task.data.stat().st_mtime_ns)
     classes = int(labels.max()) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)

@@ -25,7 +25,7 @@ from ncbounds.files import read_json, write_json
 from ncbounds.manifest import Entry, Manifest, Task, file_hash, load_manifest
 from ncbounds.report import Failure, Report
 from ncbounds.results import result_from_dict
-from ncbounds.zoo.fashion14 import HOW_TO_INSTALL, installed_folder
+from ncbounds.zoo.fashion14 import install_hint
 
 #: Version of the layout of a run folder.
 FORMAT = 1
@@ -110,8 +110,9 @@ def sweep(
             keys[entry.name] = entry_key(entry, task)
         except OSError as error:
             what = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
-            how = f"; {HOW_TO_INSTALL}" if error.filename == str(installed_folder()) else ""
-            failures[entry.name] = Failure(entry.name, f"{error.filename}: {what}{how}")
+            failures[entry.name] = Failure(
+                entry.name, f"{error.filename}: {what}{install_hint(error.filename)}"
+            )
             continue
         if fresh or _pending(plan, entry, keys[entry.name]):
             todo.append((entry, task))

@@ -19,7 +19,7 @@ from ncbounds.network.compress import (
     encode,
     predictions,
 )
-from ncbounds.network.compress.certificate import occam_upper
+from ncbounds.numerics import occam_upper
 from ncbounds.zoo.architectures import MODELS
 
 SHAPE, CLASSES = (1, 8, 8), 3

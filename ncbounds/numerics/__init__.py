@@ -1,7 +1,7 @@
 """Hard functions of the bounds in float64, rounded outward."""
 
 from .binomial import binomial_interval, binomial_lower, binomial_upper, stratified_upper
-from .binomial_log import binomial_upper_log, stratified_upper_log
+from .binomial_log import binomial_upper_log, occam_upper, stratified_upper_log
 from .ellipsoid_factored import CovarianceFactor
 from .gaussian import gaussian_loss, gaussian_loss_fast
 from .kl import kl_interval, kl_lower, kl_upper, ln_xi
@@ -38,6 +38,7 @@ __all__ = [
     "mean_binomial_upper",
     "noncentral_t_d_lower",
     "noncentral_t_upper",
+    "occam_upper",
     "optimal_sigma",
     "probability_up",
     "saw_one_sided",

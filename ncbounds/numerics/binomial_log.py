@@ -70,6 +70,18 @@ def stratified_upper_log(errors: int, n: int, ln_delta: float) -> float:
     return value
 
 
+def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: bool = False) -> float:
+    """Largest p with ``P(Bin(n, p) <= errors) >= delta * 2^-bits``, rounded up.
+
+    Raises
+    ------
+    ValueError
+        Impossible counts; for a stratified sample ``delta * 2^-bits`` above 1/4.
+    """
+    invert = stratified_upper_log if stratified else binomial_upper_log
+    return invert(errors, n, math.nextafter(math.log(delta) - bits * math.log(2.0), -math.inf))
+
+
 def _bisect(k: int, n: int, ln_delta: float) -> float:
     """Upper end of a bisection in logit(p), for 0 < k < n and tiny delta."""
     low, high = math.log(k / (n - k)), _LOGIT_OF_ONE

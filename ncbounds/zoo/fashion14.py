@@ -86,6 +86,11 @@ def installed_folder() -> Path:
     return Path(os.environ.get(FASHION_MNIST_ENV) or FASHION_MNIST_FOLDER)
 
 
+def install_hint(missing: str | os.PathLike[str] | None) -> str:
+    """What to add to a message about a missing path: how to install the images, if it is theirs."""
+    return f"; {HOW_TO_INSTALL}" if str(missing) == str(installed_folder()) else ""
+
+
 def _idx(root: Path, name: str) -> NDArray[Any]:
     for path in (root / name, root / f"{name}.gz"):
         if path.exists():

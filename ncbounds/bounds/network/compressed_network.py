@@ -1,14 +1,10 @@
 """The error of a network that a few hundred bytes describe, from its training sample alone."""
 
-import math
-
-import numpy as np
-
 from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.network._read import class_weights
 from ncbounds.errors import NotCovered
-from ncbounds.numerics import binomial_upper_log, stratified_upper_log
+from ncbounds.numerics import occam_upper
 
 
 @bound(
@@ -58,7 +54,7 @@ def compressed_network(view: View, delta: float) -> Outcome:
         return not_decoded(view, error)
     sample, n = view.sample, view.sample.n
     k = int((found != sample.labels).sum())
-    value = occam(k, n, word.bits, delta, stratified=view.stratified)
+    value = occam_upper(k, n, word.bits, delta, stratified=view.stratified)
     return Outcome(
         value=value,
         n=n,
@@ -66,11 +62,3 @@ def compressed_network(view: View, delta: float) -> Outcome:
         details={"errors": k, "bits": word.bits, "sha256": word.sha256},
         weights=class_weights(view),
     )
-
-
-def occam(k: int, n: int, bits: int, delta: float, *, stratified: bool) -> float:
-    """Binomial inversion at ``delta * 2^-bits``, rounded up."""
-    ln_delta = float(np.nextafter(math.log(delta) - bits * math.log(2.0), -np.inf))
-    # two bits suffice for the 1/4 that a stratified sample needs
-    exact = stratified_upper_log if stratified else binomial_upper_log
-    return exact(k, n, ln_delta)

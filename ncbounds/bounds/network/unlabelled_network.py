@@ -6,9 +6,8 @@ from ncbounds.bounds._bound import Outcome, View, bound
 from ncbounds.bounds.collapse.unlabelled_head import _decided, _other_law
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.network._read import class_weights, undefined
-from ncbounds.bounds.network.compressed_network import occam
 from ncbounds.errors import NotCovered
-from ncbounds.numerics import binomial_upper, down, stratified_upper, up
+from ncbounds.numerics import binomial_upper, down, occam_upper, stratified_upper, up
 
 
 @bound(
@@ -74,7 +73,7 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     k1 = int((~same).sum())
     half = down(delta / 2)
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-    error = occam(k, sample.n, word.bits, float(half), stratified=view.stratified)
+    error = occam_upper(k, sample.n, word.bits, float(half), stratified=view.stratified)
     difference = float(upper(k1, pool.n, float(down(half / (word.tried or 1)))))
     return Outcome(
         value=float(up(error + difference)),

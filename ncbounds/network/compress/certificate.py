@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -14,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import DataError
-from ncbounds.numerics import binomial_upper_log, stratified_upper_log
+from ncbounds.numerics import occam_upper
 
 from .codeword import CODEC_VERSION, Network, codec_hash, decode
 from .integers import as_images, predictions
 
-LN2 = math.log(2.0)
 _PART = 2000
 
 
@@ -52,12 +50,6 @@ class Certificate:
     def save(self, path: Path, **facts: Any) -> None:
         """Write the certificate, with further ``facts`` for the reader, as JSON."""
         path.write_text(json.dumps({**asdict(self), **facts}, indent=2) + "\n")
-
-
-def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: bool = False) -> float:
-    """Largest p with ``P(Bin(n, p) <= errors) >= delta * 2^-bits``, rounded up."""
-    invert = stratified_upper_log if stratified else binomial_upper_log
-    return invert(errors, n, math.nextafter(math.log(delta) - bits * LN2, -math.inf))
 
 
 def count_errors(network: Network, images: NDArray[np.uint8], labels: NDArray[Any]) -> int:

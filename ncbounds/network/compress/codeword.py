@@ -46,7 +46,7 @@ class Network:
 def encode(network: Network) -> bytes:
     """Return the code word of ``network``."""
     encoder = Encoder()
-    _code(encoder, network, network.shape, network.classes)
+    code_network(encoder, network, network.shape, network.classes)
     payload = encoder.payload()
     return payload + bytes([check_byte(payload)])
 
@@ -82,7 +82,7 @@ def decode_prefix(data: bytes, shape: tuple[int, int, int], classes: int) -> tup
     """
     head = data[:_LONGEST]
     nothing = Network(Architecture((Layer(2),)), (), (), shape, classes)
-    network = _code(Decoder(head), nothing, shape, classes)
+    network = code_network(Decoder(head), nothing, shape, classes)
     whole = encode(network)
     if len(whole) > len(head):
         raise CodeWordError(
@@ -93,7 +93,10 @@ def decode_prefix(data: bytes, shape: tuple[int, int, int], classes: int) -> tup
     return network, len(whole)
 
 
-def _code(channel: Channel, given: Network, shape: tuple[int, int, int], classes: int) -> Network:
+def code_network(
+    channel: Channel, given: Network, shape: tuple[int, int, int], classes: int
+) -> Network:
+    """Pass a network through ``channel``: version, architecture, then codes tensor by tensor."""
     _code_version(channel)
     architecture = code_architecture(channel, given.architecture, shape[0], classes)
     sizes = architecture.shapes(shape[0], classes)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ncbounds.errors import MissingEvidence, NcboundsError
+from ncbounds.numerics import occam_upper
 
-from .certificate import Certificate, occam_upper, predicted, verify
+from .certificate import Certificate, predicted, verify
 from .codeword import decode
 from .tasks import Images, listed_images, task_images
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .codeword import Network
+from .codeword import Network, code_network
 from .student import Student
 from .weights import BLEND, LARGEST
 
@@ -45,6 +45,36 @@ def size_costs(codes: list[Tensor]) -> list[float]:
         costs.append(paid - math.log2(1 - p))
         paid -= math.log2(p)
     return costs
+
+
+def value_costs(codes: Tensor, sizes: list[float]) -> Tensor:
+    """Bits of every value from -LARGEST to LARGEST at every place of one tensor, last axis.
+
+    ``sizes`` as of :func:`size_costs`.
+    """
+    zero, one = tensor_costs(codes)
+    ladder = torch.tensor([sizes[abs(v) - 1] if v else 0.0 for v in range(-LARGEST, LARGEST + 1)])
+    costs = one[..., None] + ladder.double()
+    costs[..., LARGEST] = zero
+    return costs.float()
+
+
+class _Length:
+    """A channel that only adds up what is said."""
+
+    def __init__(self) -> None:
+        self.bits = 0.0
+
+    def bit(self, value: int, ones: int, total: int) -> int:
+        self.bits -= math.log2((ones if value else total - ones) / total)
+        return value
+
+
+def code_length(network: Network) -> float:
+    """Bits that ``network`` needs before they are rounded up to whole bytes."""
+    length = _Length()
+    code_network(length, network, network.shape, network.classes)
+    return length.bits + 8  # the check byte
 
 
 class Rate:

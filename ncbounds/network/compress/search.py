@@ -1,7 +1,8 @@
-"""The search for a short code word: distil, quantise, prune along a path, cool, keep the best.
+"""The search for a short code word: distil, quantise, prune along a path, cool, polish.
 
 Nothing here proves anything; the certificate is computed from the bytes that are found. The plan is
-a list of stages, each a number of epochs, so that an interrupted search goes on where it stood.
+a list of stages, each a number of epochs, so that an interrupted search goes on where it stood;
+the best code word is then polished, code by code, and is itself the state of that.
 """
 
 import io
@@ -23,12 +24,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from ncbounds.files import write_bytes
+from ncbounds.numerics import occam_upper
 
-from .certificate import certify, occam_upper
-from .codeword import encode
+from .certificate import certify
+from .codeword import Network, decode, encode
 from .curve import Point, write_curve
 from .grammar import Architecture
 from .integers import as_images
+from .polish import Polish
 from .rate import Rate, nonzeros
 from .schedule import Stage, stretched
 from .student import Student, prepare, student_logits
@@ -42,6 +45,8 @@ TEMPERATURE = 2.0
 EVALUATIONS = 40
 #: How much smaller a bound must be to be counted exactly before its stage ends.
 WORTH_A_COUNT = 0.002
+#: Share of the time that is kept for polishing.
+POLISHING = 0.2
 #: Root mean square of the latents of a tensor when rounding begins.
 FINE = 1.0
 #: Learning rate of biases, whose unit is coarse, beside that of kernels.
@@ -79,6 +84,8 @@ class Search:
     delta : float
     likeness : float
         Between 0, where labels and teacher both count, and 1, where only the teacher does.
+    polished : bool
+        Whether single codes are changed at the end.
     compiled : bool
         Let torch compile the training step: nearly twice as fast, but needs a C++ compiler.
     report : callable
@@ -98,6 +105,7 @@ class Search:
         batch: int = 64,
         delta: float = 0.05,
         likeness: float = 0.0,
+        polished: bool = True,
         compiled: bool = False,
         report: Callable[[str], None] = print,
     ) -> None:
@@ -110,7 +118,7 @@ class Search:
         self._trained = torch.compile(self.student, dynamic=False) if compiled else self.student
         self.decided = torch.from_numpy(teacher.argmax(1).astype(np.int64))
         self.batch, self.delta, self.seed, self.report = batch, delta, seed, report
-        self.likeness = likeness
+        self.likeness, self.polished = likeness, polished
         self.state = State()
         kernels = [*self.student.latents, self.student.log_scale]
         groups = [{"params": kernels}, {"params": list(self.student.biases)}]
@@ -118,18 +126,20 @@ class Search:
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._asked_to_stop = False
+        self._clock = time.process_time()
         self._paces: list[float] = []
         self._end = math.inf
         folder.mkdir(parents=True, exist_ok=True)
 
     def run(self, seconds: float = math.inf) -> State:
-        """Train until the plan is done, an interrupt arrives, or ``seconds`` have passed.
+        """Train and polish until that is done, an interrupt arrives, or ``seconds`` have passed.
 
         When a stage begins, it and those behind it are made to fit the time that is left. Time
         alone does not end the search before there is a first code word.
         """
         self._resume()
-        self._end = time.monotonic() + seconds
+        end = time.monotonic() + seconds
+        self._end = end - POLISHING * seconds if math.isfinite(seconds) else end
         before = signal.signal(signal.SIGINT, self._stop)
         try:
             while self.state.stage < len(self.stages):
@@ -140,6 +150,10 @@ class Search:
                 self._paces.append(time.monotonic() - began)
                 if self.state.epoch == 0 and math.isfinite(self._end):
                     self._share_out(self._end - time.monotonic())
+                    self._paces.clear()
+            self._end = end
+            if self.polished:
+                self._polish()
         finally:
             signal.signal(signal.SIGINT, before)
         return self.state
@@ -147,19 +161,24 @@ class Search:
     def _late(self) -> bool:
         return time.monotonic() > self._end
 
+    def _tick(self) -> None:
+        """Add the processor time that has passed."""
+        now = time.process_time()
+        self.state.seconds += now - self._clock
+        self._clock = now
+
     def _share_out(self, seconds: float) -> None:
         """Stretch or shrink the stages to come, by the pace of the one that has ended."""
         done = self.state.stage
         self.stages = stretched(self.stages, done, int(seconds / median(self._paces)))
-        self._paces.clear()
         self._save()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self._asked_to_stop = True
-        self.report("stopping after this epoch; the best code word is kept")
+        self.report("stopping soon; the best code word is kept")
 
     def _epoch(self) -> None:
-        began = time.process_time()
+        self._clock = time.process_time()
         stage, state = self.stages[self.state.stage], self.state
         if state.epoch == 0:
             self._enter(stage)
@@ -177,9 +196,9 @@ class Search:
         every = max(1, stage.epochs // EVALUATIONS)
         last = self._asked_to_stop or self._late() or state.epoch >= stage.epochs
         if stage.rounding and (last or state.epoch % every == 0):
-            self._evaluate(stage, began, last=last)
+            self._evaluate(stage, last=last)
         else:
-            state.seconds += time.process_time() - began
+            self._tick()
             self.report(f"{stage.name} {state.epoch}/{stage.epochs}  {state.seconds:.0f} s")
         if state.epoch >= stage.epochs:
             state.stage, state.epoch = state.stage + 1, 0
@@ -234,9 +253,7 @@ class Search:
         if stage.rounding:
             self._watch(stage, done)
 
-    def _forward_backward(
-        self, stage: Stage, rows: Tensor, done: float, *, refresh: bool = False
-    ) -> None:
+    def _forward_backward(self, stage: Stage, rows: Tensor, done: float, *, refresh: bool) -> None:
         student = self.student
         # a last, short batch is not worth a compilation
         forward = self._trained if len(rows) == self.batch else student
@@ -271,36 +288,65 @@ class Search:
             held = torch.isnan(student.frozen[i]) & (flips > limit)
             student.frozen[i] = torch.where(held, self._means[i].round(), student.frozen[i])
 
-    def _evaluate(self, stage: Stage, began: float, *, last: bool) -> None:
-        """Count errors as the torch form sees them; count exactly what looks better."""
-        state, network, n = self.state, self.student.network(), len(self.labels)
+    def _evaluate(self, stage: Stage, *, last: bool) -> None:
+        """Count errors as the torch form sees them, and see whether that is the best so far."""
         found = _predictions(student_logits(self.student, self.inputs))
         errors = int((found != self.labels).sum())
         differences = int((found != self.decided).sum())
-        data = encode(network)
+        place = stage.name, self.state.epoch
+        self._weigh(place, self.student.network(), errors, differences, last=last)
+
+    def _polish(self) -> None:
+        """Change codes of the best code word one by one while that lowers what is sought."""
+        likeness = self.likeness > 0.5
+        path = self.folder / ("saved.ncz" if likeness else "network.ncz")
+        if not path.exists() or not self._going():
+            return
+        self._clock = time.process_time()
+        network = decode(path.read_bytes(), self.student.shape, self.classes)
+        if network.architecture.frame:
+            return  # there is no head to answer
+        inputs = prepare(self.images, network.architecture)
+        polish = Polish(
+            network, inputs, self.labels, self.decided, delta=self.delta, likeness=likeness
+        )
+        polish.run(self._going, self._polished)
+
+    def _going(self) -> bool:
+        return not (self._asked_to_stop or self._late())
+
+    def _polished(self, polish: Polish) -> None:
+        place = "polish", polish.changes
+        self._weigh(place, polish.network, polish.errors, polish.differences, last=True)
+        self._save()
+
+    def _weigh(
+        self, place: tuple[str, int], network: Network, errors: int, differences: int, *, last: bool
+    ) -> None:
+        """Put a network on the curve, and on disk if it is the best of its kind."""
+        state, n, data = self.state, len(self.labels), encode(network)
         bound = occam_upper(errors, n, 8 * len(data), self.delta)
         if bound < state.best - (0.0 if last else WORTH_A_COUNT):
             self._keep(data)
         if bound + differences / n < state.best_saved:
             state.best_saved = bound + differences / n
             write_bytes(self.folder / "saved.ncz", data)
-        state.seconds += time.process_time() - began
+        self._tick()
         state.curve.append(
             Point(
-                stage.name,
-                state.epoch,
-                8 * len(data),
-                errors,
-                differences,
-                bound,
-                nonzeros(network),
-                state.seconds,
+                *place,
+                bits=8 * len(data),
+                errors=errors,
+                differences=differences,
+                bound=bound,
+                nonzeros=nonzeros(network),
+                seconds=state.seconds,
             )
         )
         self.report(
-            f"{stage.name} {state.epoch}/{stage.epochs}  {8 * len(data)} bits  "
-            f"{errors / n:.4f} errors  {differences / n:.4f} differ  bound {bound:.4f}  "
-            f"best {state.best:.4f}  {state.seconds:.0f} s"
+            f"{place[0]} {place[1]}  {8 * len(data)} bits  {errors / n:.4f} errors  "
+            f"{differences / n:.4f} differ  bound {bound:.4f}  best {state.best:.4f}  "
+            f"{state.seconds:.0f} s"
         )
 
     def _keep(self, data: bytes) -> None:

@@ -61,7 +61,7 @@ class Student(nn.Module):
         ]
         height, width = (side // architecture.reduction for side in shape[1:])
         with torch.no_grad():
-            last = self._maps(torch.zeros(1, shape[0], height, width), self._weights())
+            last = self.maps(torch.zeros(1, shape[0], height, width))
         self._moments = _moment_weights(last.shape[2], last.shape[3], architecture.cut)
 
     def all_latents(self) -> Iterator[nn.Parameter]:
@@ -91,21 +91,23 @@ class Student(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, classes) of prepared images (see :func:`prepare`)."""
-        weights = self._weights()
-        # mean products of every channel, (n, channels, polynomials), then in one row
-        moments = (self._maps(x, weights).flatten(2) @ self._moments).flatten(1)
+        moments, weights = self.moments(self.maps(x)), self._weights()
         if not self.architecture.frame:
             head = weights[len(self.latents) - 1].flatten(1)
             moments = moments @ head.T + weights[-1] * (BIAS / UNIT)
         return moments * torch.exp(self.log_scale)
 
-    def _maps(self, x: Tensor, weights: list[Tensor]) -> Tensor:
-        """Output (n, channels, height, width) of the last layer."""
-        half = len(self.latents)
-        for i, layer in enumerate(self.architecture.layers):
+    def maps(self, x: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        """Output (n, channels, height, width) of layers ``start`` to ``stop`` for their input."""
+        layers, weights = self.architecture.layers, self._weights()
+        for i in range(len(layers))[start:stop]:
             full = torch.einsum("oim,mab->oiab", weights[i], self._bases[i])
-            x = self._layer(layer, full, weights[half + i], x)
+            x = self._layer(layers[i], full, weights[len(self.latents) + i], x)
         return x
+
+    def moments(self, maps: Tensor) -> Tensor:
+        """Mean products of every channel with the polynomials, in one row (n, features)."""
+        return (maps.flatten(2) @ self._moments).flatten(1)
 
     def _weights(self) -> list[Tensor]:
         """What stands beside each latent in the forward pass."""

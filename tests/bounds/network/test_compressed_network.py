@@ -11,9 +11,8 @@ from ncbounds.bounds.network.compressed_network import compressed_network
 from ncbounds.bounds.network.unlabelled_network import unlabelled_network
 from ncbounds.evidence import Evidence
 from ncbounds.linear_head import LinearHead
-from ncbounds.network.compress.certificate import occam_upper
 from ncbounds.network.compress.counted import Compressed
-from ncbounds.numerics import binomial_upper
+from ncbounds.numerics import binomial_upper, occam_upper
 from ncbounds.samples.sample import Sample
 
 RNG = np.random.default_rng(3)

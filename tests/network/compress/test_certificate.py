@@ -10,8 +10,9 @@ from test_codeword import random_network
 
 from ncbounds.errors import DataError, InvalidSample
 from ncbounds.network.compress import certify, count_errors, encode, predictions, verify
-from ncbounds.network.compress.certificate import occam_upper, predicted
+from ncbounds.network.compress.certificate import predicted
 from ncbounds.network.compress.counted import Compressed, counted
+from ncbounds.numerics import occam_upper
 
 RNG = np.random.default_rng(9)
 IMAGES = RNG.integers(0, 256, (3000, 12, 12), dtype=np.uint8)

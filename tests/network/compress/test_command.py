@@ -13,9 +13,9 @@ from ncbounds.cli import app
 from ncbounds.datasets import noisy_labels
 from ncbounds.errors import DataError, NcboundsError
 from ncbounds.network.compress import encode, predictions
-from ncbounds.network.compress.certificate import occam_upper
 from ncbounds.network.compress.command import seconds_of, word_images
 from ncbounds.network.compress.tasks import task_images
+from ncbounds.numerics import occam_upper
 from ncbounds.zoo.architectures import mlp
 
 DATA = """

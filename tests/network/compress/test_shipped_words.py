@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from ncbounds.network.compress import certify, decode, encode, predictions
-from ncbounds.network.compress.certificate import occam_upper
 from ncbounds.network.compress.codeword import codec_hash
 from ncbounds.network.compress.command import recount
 from ncbounds.network.compress.tasks import listed_images, task_images
+from ncbounds.numerics import occam_upper
 from ncbounds.zoo.fashion14 import FASHION_MNIST_FOLDER
 
 DATA = Path(__file__).parents[3] / "data"
