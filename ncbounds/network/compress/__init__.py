@@ -3,7 +3,7 @@
 What a certificate rests on is small and uses NumPy alone: :mod:`.coder`, :mod:`.grammar`,
 :mod:`.basis`, :mod:`.weights`, :mod:`.codeword` (the code), :mod:`.integers` (what a code word
 computes) and :mod:`.certificate` (bytes and recounted errors). The search (:mod:`.student`,
-:mod:`.search`) may do as it likes and proves nothing.
+:mod:`.search`, :mod:`.polish`) may do as it likes and proves nothing.
 """
 
 from .certificate import Certificate, certify, count_errors, verify

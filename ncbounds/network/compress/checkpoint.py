@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.datasets import standardise
-from ncbounds.errors import DataError, MissingEvidence
+from ncbounds.errors import DataError, MissingEvidence, NcboundsError
 from ncbounds.files import write_text
 from ncbounds.numerics import binomial_upper, down, up
 
@@ -75,7 +75,7 @@ def compress_checkpoint(
     MissingEvidence
         If there is no labelled sample of role ``fit``.
     NcboundsError
-        If the checkpoint cannot be read or built.
+        If the checkpoint cannot be read or built, or the search is interrupted too early.
     """
     torch.set_num_threads(1)
     fit = samples.get("fit")
@@ -102,9 +102,13 @@ def compress_checkpoint(
             report=report,
         )
         search.run(seconds / len(folders))
+        if search.interrupted:
+            break
+    word = out / "network.ncz"
+    if not word.exists():
+        raise NcboundsError(f"stopped before there was a code word; go on with --out {out}")
     if pool is not None:
         _saved_certificate(out, fit, pool, saved_logits(classifier.module, pool.images), delta)
-    word = out / "network.ncz"
     return certify(word.read_bytes(), fit.images, fit.labels, classes=teacher.shape[1], delta=delta)
 
 

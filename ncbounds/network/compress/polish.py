@@ -6,7 +6,7 @@ a step in a convolution is judged after the head has answered it with a few of i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from ncbounds.numerics import occam_upper
 from .codeword import Network
 from .integers import BIAS, UNIT
 from .rate import code_length, size_costs, value_costs
-from .student import Student
+from .student import Student, decided_class
 from .weights import LARGEST
 
 #: Share of the rows, those nearest to another class, that steps are judged on before all are.
@@ -27,16 +27,20 @@ NEAR = 0.3
 HOPELESS = 0.01
 #: Rounds over the classes in which the head answers.
 ANSWERS = 2
+#: Changes of one weight that are tried by themselves, and in pairs.
+SINGLE, PAIRED = (-2, -1, 1, 2), (-1, 1)
 _BATCH = 1000
 
 #: (feature, change of its weight), one or two of them.
 Steps = tuple[tuple[int, int], ...]
 #: What one disagreement costs, and the classes (rows,) that predictions are compared with.
 Targets = list[tuple[float, Tensor]]
-#: For each target: what a row is worth, and signed margins (rows,) and features (features, rows) of
-#: the rows whose fate one class decides. They are right where the margin is positive, and a step of
-#: 1 in weight j of that class adds feature j to it.
+#: Of the rows whose fate one class decides, for each target: what a row is worth, signed margins
+#: (rows,) and signed features (features, rows). A row is right if its margin is positive; a step of
+#: 1 in weight j of the class adds feature j to it.
 Margins = list[tuple[float, Tensor, Tensor]]
+#: Asked now and then whether to go on.
+Going = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,6 @@ class Worth:
     error: float
     difference: float
     bit: float
-
-
-def predicted(logits: Tensor) -> Tensor:
-    """Predicted class of logits (classes, rows), -1 where the two largest are equal."""
-    top = logits.topk(2, dim=0).values
-    return torch.where(top[0] > top[1], logits.argmax(0), -1)
 
 
 class Head:
@@ -73,45 +71,45 @@ class Head:
 
     def disagreement(self) -> float:
         """Cost of all disagreements."""
-        found = predicted(self.logits)
-        return sum(worth * int((found != target).sum()) for worth, target in self.targets)
+        return disagreement(self.logits, self.targets)
 
-    def descend(self, best: "Callable[[Head, int], tuple[float, Steps]]", rounds: int = 99) -> None:
-        """Take the best steps of one class after the other, while there are some that gain."""
-        for _ in range(rounds):
-            taken = [self._take(k, *best(self, k)) for k in range(len(self.weights))]
-            if not any(taken):
-                break
-
-    def _take(self, k: int, gain: float, steps: Steps) -> bool:
-        if gain <= 0:
-            return False
+    def take(self, k: int, steps: Steps) -> None:
+        """Change weights of class ``k``."""
         for j, change in steps:
             self.weights[k, j] += change
             self.logits[k] += change * self.features[j]
-        return True
+
+    def descend(self, rounds: int) -> None:
+        """Take the best single step of one class after the other, while some gain."""
+        for _ in range(rounds):
+            gains = 0.0
+            for k in range(len(self.weights)):
+                gain, steps = self.single(k)
+                if gain > 0:
+                    self.take(k, steps)
+                    gains += gain
+            if not gains:
+                break
 
     def single(self, k: int) -> tuple[float, Steps]:
         """Best change of one weight of class ``k``, and what it gains."""
-        changes = (-2, -1, 1, 2)
-        gains = _gained(self._margins(k), changes) + self._saved(k, changes)
+        gains = _gained(self._margins(k), SINGLE) + self._saved(k, SINGLE)
         j, i = np.unravel_index(gains.argmax(), gains.shape)
-        return float(gains[j, i]), ((int(j), changes[i]),)
+        return float(gains[j, i]), ((int(j), SINGLE[i]),)
 
     def pair(self, k: int) -> tuple[float, Steps]:
-        """Best change of two weights of class ``k`` by one each, and what it gains."""
-        changes = (-1, 1)
+        """Best change of two weights of class ``k``, and what it gains; nothing if none does."""
         best: tuple[float, Steps] = (0.0, ())
-        margins, saved = self._margins(k), self._saved(k, (-1, 1))
+        margins, saved = self._margins(k), self._saved(k, PAIRED)
         now = _right(margins)
         for j in range(len(self.features) - 1):
-            for i, change in enumerate(changes):
+            for i, change in enumerate(PAIRED):
                 moved = [(worth, m + change * f[j], f[j + 1 :]) for worth, m, f in margins]
-                gains = _gained(moved, changes) + saved[j + 1 :]
+                gains = _gained(moved, PAIRED) + saved[j + 1 :]
                 q, r = np.unravel_index(gains.argmax(), gains.shape)
                 gain = float(gains[q, r] + _right(moved) - now + saved[j, i])
                 if gain > best[0]:
-                    best = gain, ((j, change), (j + 1 + int(q), changes[r]))
+                    best = gain, ((j, change), (j + 1 + int(q), PAIRED[r]))
         return best
 
     def _margins(self, k: int) -> Margins:
@@ -140,6 +138,12 @@ class Head:
         return found
 
 
+def disagreement(logits: Tensor, targets: Targets) -> float:
+    """Cost of all rows of logits (classes, rows) whose class is not the target's, ties included."""
+    found = decided_class(logits, 0)
+    return sum(worth * int((found != target).sum()) for worth, target in targets)
+
+
 def _right(margins: Margins) -> float:
     return sum(worth * int((margin > 0).sum()) for worth, margin, _ in margins)
 
@@ -157,7 +161,7 @@ def _gained(margins: Margins, changes: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 class Polish:
-    """A student whose codes are changed one after the other, as long as that lowers their cost.
+    """A network whose codes are changed one after the other, as long as that lowers its bound.
 
     Parameters
     ----------
@@ -177,6 +181,7 @@ class Polish:
     Attributes
     ----------
     errors, differences : int
+        As the torch form counts them.
     bits : float
         Code length before it is rounded up to bytes.
     changes : int
@@ -198,42 +203,69 @@ class Polish:
         self.student.load(network)
         self.inputs, self.labels, self.decided = inputs, labels, decided
         self.delta, self.likeness, self.changes = delta, likeness, 0
-        self.worth = Worth(1.0, 0.0, 0.0)
         self._random = np.random.default_rng(seed)
         self._use(self._read(inputs, 0))
-        self._appraise()
+        self.worth = self._slopes()
 
     @property
     def network(self) -> Network:
         """The network as it stands."""
         return self.student.network()
 
-    def run(self, going: Callable[[], bool], told: Callable[["Polish"], None]) -> None:
-        """Change codes until none gains or ``going()`` is false; tell now and then."""
-        while going():
+    @property
+    def cost(self) -> float:
+        """What lies above the bound of a network without errors, differences and bits, linearly."""
+        worth = self.worth
+        return (
+            worth.error * self.errors + worth.difference * self.differences + worth.bit * self.bits
+        )
+
+    def run(self, going: Going, told: Callable[["Polish"], None]) -> None:
+        """Change codes until none gains or ``going()`` is false; tell after gains."""
+
+        def step(improve: Callable[[], None]) -> bool:
             before = self.changes
-            self._appraise()
-            self.improve_head(going)
-            told(self)
-            for layer in reversed(range(len(self.student.architecture.layers))):
-                self.improve_layer(layer, going)
-                self.improve_head(going)
+            if going():
+                improve()
+            if self.changes > before:
                 told(self)
-            if self.changes == before:
+            return self.changes > before
+
+        layers = range(len(self.student.architecture.layers))
+        while True:
+            before = self.changes
+            self.worth = self._slopes()
+            step(lambda: self.improve_head(going))
+            for layer in reversed(layers):
+                if step(lambda layer=layer: self.improve_layer(layer, going)):  # type: ignore[misc]
+                    step(lambda: self.improve_head(going))
+            if self.changes == before or not going():
                 break
 
-    def improve_head(self, going: Callable[[], bool]) -> None:
+    def improve_head(self, going: Going) -> None:
         """Change single weights of the head, and pairs of them, as long as that gains."""
         for best in (Head.single, Head.pair):
             for share in (NEAR, 1.0):
-                rows = self._near(share)
-                while going():
-                    head = self._head(self._features[:, rows], rows)
-                    head.descend(best, rounds=1)
-                    if not self._accept(self._features, head.weights):
-                        break
+                while self._round(best, self._near(share), going):
+                    pass
 
-    def improve_layer(self, layer: int, going: Callable[[], bool]) -> None:
+    def _round(
+        self, best: Callable[[Head, int], tuple[float, Steps]], rows: Tensor, going: Going
+    ) -> bool:
+        """Take the best steps of each class that gain on ``rows`` and then on all."""
+        head = self._head(self._features[:, rows], rows)
+        before = self.changes
+        for k in range(len(head.weights)):
+            if not going():
+                break
+            gain, steps = best(head, k)
+            if gain > 0:
+                head.take(k, steps)
+                if not self._accept(self._features, head.weights):
+                    head.take(k, tuple((j, -change) for j, change in steps))
+        return self.changes > before
+
+    def improve_layer(self, layer: int, going: Going) -> None:
         """Visit the codes of a layer once, and let the head answer each change."""
         before = self._maps(self.inputs, 0, layer)
         kernels, biases = self.student.latents[layer].data, self.student.biases[layer].data
@@ -244,14 +276,16 @@ class Polish:
         for place in self._random.permutation(len(places)):
             codes, j = places[place]
             old = float(codes[j])
-            for value in sorted({old - 1, old + 1, 0.0} - {old}):
+            for value in self._random.permutation(list({old - 1, old + 1, 0.0} - {old})):
                 if abs(value) > LARGEST or not going():
                     continue
                 codes[j] = value
                 head = self._head(self._read(part, layer), rows)
-                if head.disagreement() > now[0] + HOPELESS * len(rows) * self.worth.error:
+                if head.disagreement() > now[0] + HOPELESS * sum(
+                    worth * len(target) for worth, target in head.targets
+                ):
                     continue
-                head.descend(Head.single, ANSWERS)
+                head.descend(ANSWERS)
                 if self._cost(head) < now[1] and self._accept(
                     self._read(before, layer), head.weights
                 ):
@@ -261,21 +295,18 @@ class Polish:
             else:
                 codes[j] = old
 
-    def _appraise(self) -> None:
-        """Take the slopes of the bound where it stands."""
+    def _slopes(self) -> Worth:
+        """Slopes of the bound where it stands."""
         n = len(self.labels)
 
-        def bound(errors: float, bits: float) -> float:
-            return occam_upper(min(n, round(errors)), n, round(bits), self.delta)
+        def bound(errors: int, bits: float) -> float:
+            return occam_upper(min(n, errors), n, round(bits), self.delta)
 
         here, more = bound(self.errors, self.bits), max(1, n // 100)
-        self.worth = Worth(
-            # a bound of 1 has no slope, but errors still come first
-            error=(bound(self.errors + more, self.bits) - here) / more or 1.0 / n,
-            difference=self.likeness / n,
-            bit=(bound(self.errors, self.bits + 100) - here) / 100,
-        )
-        self._total = self._sum()
+        # a bound of 1 has no slopes, but fewer errors and bits lead away from it
+        error = (bound(self.errors + more, self.bits) - here) / more or 1 / n
+        bit = (bound(self.errors, self.bits + 100) - here) / 100 or 0.1 / n
+        return Worth(error=error, difference=self.likeness / n, bit=bit)
 
     def _start(self) -> tuple[Tensor, tuple[float, float]]:
         """Rows to judge by, and what their disagreements, and these with all bits, cost now."""
@@ -288,10 +319,11 @@ class Polish:
 
     def _accept(self, features: Tensor, weights: Tensor) -> bool:
         """Take these features and weights if that costs less on all rows."""
-        head = Head(features, weights, self._targets(slice(None)), torch.zeros(()))
-        if self._cost(head) >= self._total:
+        wrong = disagreement(weights @ features, self._targets(slice(None)))
+        if wrong + self.worth.bit * self._length(weights) >= self.cost:
             return False
-        self._set_head(weights)
+        self.student.latents[-1].data.copy_(self._kernel(weights))
+        self.student.biases[-1].data.copy_(weights[:, -1])
         self._use(features)
         self.changes += 1
         return True
@@ -300,19 +332,11 @@ class Polish:
         """Take the student as it stands, with these features of all rows."""
         self._features = features
         logits = self._weights() @ features
-        found, top = predicted(logits), logits.topk(2, dim=0).values
+        found, top = decided_class(logits, 0), logits.topk(2, dim=0).values
         self._gaps = top[0] - top[1]
         self.errors = int((found != self.labels).sum())
         self.differences = int((found != self.decided).sum())
-        self.bits = self._length(self._weights())
-        self._total = self._sum()
-
-    def _sum(self) -> float:
-        return (
-            self.worth.error * self.errors
-            + self.worth.difference * self.differences
-            + self.worth.bit * self.bits
-        )
+        self.bits = code_length(self.network)
 
     def _near(self, share: float) -> Tensor:
         """The rows whose class could most easily change."""
@@ -323,10 +347,11 @@ class Polish:
         return [(worth, target[rows]) for worth, target in parts if worth > 0]
 
     def _head(self, features: Tensor, rows: Tensor) -> Head:
-        codes = self.student.codes()
-        sizes = size_costs(codes)
-        half = len(self.student.latents)
-        kernel, bias = (value_costs(codes[i], sizes) for i in (half - 1, -1))
+        codes, half = self.student.codes(), len(self.student.latents)
+        kernel = value_costs(codes[half - 1], size_costs(codes[:half]))
+        # the biases share one model
+        biases = value_costs(torch.cat(codes[half:]), size_costs(codes[half:]))
+        bias = biases[-self.student.classes :]
         costs = torch.cat([kernel.flatten(1, 2), bias[:, None]], dim=1) * self.worth.bit
         return Head(features, self._weights(), self._targets(rows), costs)
 
@@ -335,17 +360,20 @@ class Polish:
         kernel, bias = self.student.latents[-1].data, self.student.biases[-1].data
         return torch.cat([kernel.flatten(1), bias[:, None]], dim=1)
 
-    def _set_head(self, weights: Tensor) -> None:
-        self.student.latents[-1].data.copy_(weights[:, :-1].reshape(self.student.latents[-1].shape))
-        self.student.biases[-1].data.copy_(weights[:, -1])
+    def _kernel(self, weights: Tensor) -> Tensor:
+        return weights[:, :-1].reshape(self.student.latents[-1].shape)
 
     def _length(self, weights: Tensor) -> float:
         """Bits of the present network with these weights of the head."""
-        before = self._weights()
-        self._set_head(weights)
-        bits = code_length(self.network)
-        self._set_head(before)
-        return bits
+        network, kernel = self.network, self._kernel(weights).numpy().astype(np.int64)
+        bias = weights[:, -1].numpy().astype(np.int64)
+        return code_length(
+            replace(
+                network,
+                codes=(*network.codes[:-1], kernel),
+                biases=(*network.biases[:-1], bias),
+            )
+        )
 
     @torch.no_grad()
     def _maps(self, x: Tensor, start: int, stop: int) -> Tensor:

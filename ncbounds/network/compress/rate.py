@@ -1,4 +1,4 @@
-"""Code length as a smooth function of the latents, for the search only."""
+"""Code lengths for the search only: of a network, of single values, and smooth in the latents."""
 
 import math
 
@@ -37,12 +37,14 @@ def size_costs(codes: list[Tensor]) -> list[float]:
     """Bits of sign and size of a code of absolute value 1, 2, ... under the current counts."""
     sizes = torch.cat([c.flatten().abs() for c in codes])
     sizes = sizes[sizes > 0]
+    # three questions "larger?": after 1, after 2, and one that is asked again and again
+    asked = [(sizes >= 1).sum(), (sizes >= 2).sum(), (sizes.clamp(2, LARGEST - 1) - 2).sum()]
+    yes = [(sizes >= 2).sum(), (sizes >= 3).sum(), (sizes.clamp_min(3) - 3).sum()]
     costs, paid = [], 1.0
     for size in range(1, LARGEST + 1):
-        at_least = float((sizes >= size).sum()) if size <= 3 else float((sizes >= 3).sum())
-        above = float((sizes > size).sum()) if size < 3 else float((sizes > 3).sum())
-        p = (above + 0.5) / (at_least + 1)
-        costs.append(paid - math.log2(1 - p))
+        which = min(size, 3) - 1
+        p = (float(yes[which]) + 0.5) / (float(asked[which]) + 1)
+        costs.append(paid - math.log2(1 - p) if size < LARGEST else paid)
         paid -= math.log2(p)
     return costs
 

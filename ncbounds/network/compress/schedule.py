@@ -3,9 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-#: Sizes of the stages that settle: where non-zeros are scaled to (0: not), and the largest code.
-SIZES = ((0.0, 6.0), (1.4, 3.0), (0.0, 3.0))
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -28,7 +25,7 @@ class Stage:
         Root mean square that the latents of the non-zeros of each tensor are scaled to first (the
         norms undo it, and small codes are cheap; 0: as they are), and where they are cut off.
     bounded : float
-        Weight of a bounded loss near the end, between 0 and 1.
+        Weight of a bounded loss from the middle of the stage on, between 0 and 1.
     """
 
     name: str
@@ -50,21 +47,23 @@ class Stage:
 
 
 def plan(epochs: int, penalty: float) -> list[Stage]:
-    """Stages of a search of about ``epochs`` epochs with ``penalty`` per bit on the way down.
+    """Stages of a search of about ``epochs`` epochs with ``penalty`` per bit.
 
-    Afterwards the zeros of the kernels are fixed, the codes made small, and the rest settles, once
-    more for each of :data:`SIZES`.
+    On the way down zeros come; then they are fixed and the rest settles, first as it is, then twice
+    with small codes. Few errors count in the end, so a loss that is bounded in each point takes
+    over.
     """
-    real, down = max(1, min(5, epochs // 20)), max(1, round(0.36 * epochs))
-    cool = max(1, round((epochs - real - down) / len(SIZES)))
-    settled = {"rates": (5e-3, 2e-4), "fix": True, "freeze": (0.3, 0.04), "bounded": 0.3}
+    real, down = max(1, min(5, epochs // 20)), max(1, round(0.4 * epochs))
+    settle = max(1, round((epochs - real - down) / 3))
+    settled = Stage(
+        "cool", settle, (2e-3, 1e-4), penalty=penalty, fix=True, freeze=(0.3, 0.04), bounded=0.8
+    )
     return [
         Stage("real", real, (2e-2, 4e-3), rounding=False),
         Stage("down", down, (1e-2, 2e-3), penalty=penalty),
-        *(
-            Stage(f"cool {i}", cool, size=size, largest=largest, **settled)  # type: ignore[arg-type]
-            for i, (size, largest) in enumerate(SIZES)
-        ),
+        settled,
+        replace(settled, name="shrink", rates=(4e-3, 1e-4), size=1.4, largest=3.0),
+        replace(settled, name="settle", rates=(3e-3, 5e-5), largest=3.0),
     ]
 
 

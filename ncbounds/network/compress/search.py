@@ -27,6 +27,7 @@ from ncbounds.files import write_bytes
 from ncbounds.numerics import occam_upper
 
 from .certificate import certify
+from .coder import CodeWordError
 from .codeword import Network, decode, encode
 from .curve import Point, write_curve
 from .grammar import Architecture
@@ -34,7 +35,7 @@ from .integers import as_images
 from .polish import Polish
 from .rate import Rate, nonzeros
 from .schedule import Stage, stretched
-from .student import Student, prepare, student_logits
+from .student import Student, decided_class, prepare, student_logits
 
 #: Steps between two refreshes of the penalty's counts.
 _REFRESH = 10
@@ -90,6 +91,11 @@ class Search:
         Let torch compile the training step: nearly twice as fast, but needs a C++ compiler.
     report : callable
         Given a line of progress now and then.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether it was asked to stop.
     """
 
     def __init__(
@@ -125,7 +131,7 @@ class Search:
         self._optimizer = torch.optim.Adam(groups, lr=1e-2, betas=(0.95, 0.999))
         self._flips = [torch.zeros_like(p.data) for p in self.student.all_latents()]
         self._means = [torch.zeros_like(p.data) for p in self.student.all_latents()]
-        self._asked_to_stop = False
+        self.interrupted = False
         self._clock = time.process_time()
         self._paces: list[float] = []
         self._end = math.inf
@@ -139,11 +145,11 @@ class Search:
         """
         self._resume()
         end = time.monotonic() + seconds
-        self._end = end - POLISHING * seconds if math.isfinite(seconds) else end
+        self._end = end - POLISHING * seconds if self._polishes and seconds < math.inf else end
         before = signal.signal(signal.SIGINT, self._stop)
         try:
             while self.state.stage < len(self.stages):
-                if self._asked_to_stop or (self._late() and math.isfinite(self.state.best)):
+                if self.interrupted or (self._late() and math.isfinite(self.state.best)):
                     break
                 began = time.monotonic()
                 self._epoch()
@@ -152,7 +158,7 @@ class Search:
                     self._share_out(self._end - time.monotonic())
                     self._paces.clear()
             self._end = end
-            if self.polished:
+            if self._polishes and self._going() and self._word.exists():
                 self._polish()
         finally:
             signal.signal(signal.SIGINT, before)
@@ -174,7 +180,7 @@ class Search:
         self._save()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._asked_to_stop = True
+        self.interrupted = True
         self.report("stopping soon; the best code word is kept")
 
     def _epoch(self) -> None:
@@ -194,7 +200,7 @@ class Search:
             self._step(stage, rows, done, refresh=i % _REFRESH == 0)
         state.epoch += 1
         every = max(1, stage.epochs // EVALUATIONS)
-        last = self._asked_to_stop or self._late() or state.epoch >= stage.epochs
+        last = self.interrupted or self._late() or state.epoch >= stage.epochs
         if stage.rounding and (last or state.epoch % every == 0):
             self._evaluate(stage, last=last)
         else:
@@ -258,8 +264,8 @@ class Search:
         # a last, short batch is not worth a compilation
         forward = self._trained if len(rows) == self.batch else student
         logits = forward(self.inputs[rows])
-        targets = (self.decided if self.likeness > 0.5 else self.labels)[rows]
-        bounded = stage.bounded * max(0.0, 2 * done - 1)
+        targets = (self.decided if self._like else self.labels)[rows]
+        bounded = stage.bounded * min(1.0, 2 * done)
         loss = distillation(logits, self.soft[rows], targets, bounded, self.likeness)
         if stage.penalty:
             if refresh:
@@ -290,7 +296,7 @@ class Search:
 
     def _evaluate(self, stage: Stage, *, last: bool) -> None:
         """Count errors as the torch form sees them, and see whether that is the best so far."""
-        found = _predictions(student_logits(self.student, self.inputs))
+        found = decided_class(student_logits(self.student, self.inputs), 1)
         errors = int((found != self.labels).sum())
         differences = int((found != self.decided).sum())
         place = stage.name, self.state.epoch
@@ -298,27 +304,43 @@ class Search:
 
     def _polish(self) -> None:
         """Change codes of the best code word one by one while that lowers what is sought."""
-        likeness = self.likeness > 0.5
-        path = self.folder / ("saved.ncz" if likeness else "network.ncz")
-        if not path.exists() or not self._going():
-            return
         self._clock = time.process_time()
-        network = decode(path.read_bytes(), self.student.shape, self.classes)
-        if network.architecture.frame:
-            return  # there is no head to answer
-        inputs = prepare(self.images, network.architecture)
-        polish = Polish(
-            network, inputs, self.labels, self.decided, delta=self.delta, likeness=likeness
-        )
-        polish.run(self._going, self._polished)
+        network = decode(self._word.read_bytes(), self.student.shape, self.classes)
+        if network.architecture != self.student.architecture:
+            return  # another search's: its inputs may differ, and it may have no head
+
+        def told(found: Polish) -> None:
+            place = "polish", found.changes
+            self._weigh(place, found.network, found.errors, found.differences, last=True)
+            self._save()
+
+        Polish(
+            network,
+            self.inputs,
+            self.labels,
+            self.decided,
+            delta=self.delta,
+            likeness=self._like,
+            seed=self.seed,
+        ).run(self._going, told)
+
+    @property
+    def _like(self) -> bool:
+        """Whether the code word is to be like the saved network more than right."""
+        return self.likeness > 0.5
+
+    @property
+    def _word(self) -> Path:
+        """The code word that is sought."""
+        return self.folder / ("saved.ncz" if self._like else "network.ncz")
+
+    @property
+    def _polishes(self) -> bool:
+        # a frame has no head that could answer
+        return self.polished and not self.student.architecture.frame
 
     def _going(self) -> bool:
-        return not (self._asked_to_stop or self._late())
-
-    def _polished(self, polish: Polish) -> None:
-        place = "polish", polish.changes
-        self._weigh(place, polish.network, polish.errors, polish.differences, last=True)
-        self._save()
+        return not (self.interrupted or self._late())
 
     def _weigh(
         self, place: tuple[str, int], network: Network, errors: int, differences: int, *, last: bool
@@ -359,6 +381,16 @@ class Search:
             write_bytes(self.folder / "network.ncz", data)
             found.save(self.folder / "certificate.json")
 
+    def _heed(self) -> None:
+        """Let a word that somebody has put into the folder count as the best so far."""
+        try:
+            data = (self.folder / "network.ncz").read_bytes()
+            labels = self.labels.numpy()
+            found = certify(data, self.images, labels, classes=self.classes, delta=self.delta)
+        except (FileNotFoundError, CodeWordError):
+            return
+        self.state.best = found.value
+
     def _save(self) -> None:
         student = self.student
         stored = {
@@ -379,25 +411,22 @@ class Search:
     def _resume(self) -> None:
         path = self.folder / "search.pt"
         if not path.exists():
+            self._heed()
             return
         stored = torch.load(path, weights_only=True)
-        stages = [Stage.of(stage) for stage in json.loads(stored["stages"])]
-        if [stage.name for stage in stages] != [stage.name for stage in self.stages]:
-            return  # another plan: its best code word is replaced only by a better one
-        self.stages = stages
         curve = [Point(**point) for point in stored["state"].pop("curve")]
         self.state = State(**stored["state"], curve=curve)
+        stages = [Stage.of(stage) for stage in json.loads(stored["stages"])]
+        if [stage.name for stage in stages] != [stage.name for stage in self.stages]:
+            # another plan begins anew, but its words stay until there are better ones
+            self.state.stage = self.state.epoch = 0
+            return
+        self.stages = stages
         self.student.load_state_dict(stored["weights"])
         self.student.kept, self.student.frozen = stored["kept"], stored["frozen"]
         self._flips, self._means = stored["flips"], stored["means"]
         self._optimizer.load_state_dict(stored["optimizer"])
         self._last = self.student.codes()
-
-
-def _predictions(logits: Tensor) -> Tensor:
-    """Predicted classes, -1 where the two largest logits are equal, as in the exact count."""
-    top = logits.topk(2, dim=1).values
-    return torch.where(top[:, 0] > top[:, 1], logits.argmax(1), -1)
 
 
 def distillation(

@@ -85,9 +85,12 @@ class Student(nn.Module):
         )
 
     def load(self, network: Network) -> None:
-        """Set the latents to the codes of ``network`` (of the same architecture)."""
-        for p, codes in zip(self.all_latents(), (*network.codes, *network.biases), strict=True):
+        """Set the latents to the codes of ``network``, of the same architecture; all are free."""
+        tensors = zip(self.all_latents(), (*network.codes, *network.biases), strict=True)
+        for i, (p, codes) in enumerate(tensors):
             p.data.copy_(torch.from_numpy(codes.astype(np.float32)))
+            self.kept[i] = torch.ones_like(p.data)
+            self.frozen[i] = torch.full_like(p.data, torch.nan)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (n, classes) of prepared images (see :func:`prepare`)."""
@@ -143,6 +146,13 @@ def code_of(latent: Tensor, kept: Tensor, frozen: Tensor) -> Tensor:
     """Integer codes of latents: rounded, 0 where not kept, held where frozen."""
     rounded = torch.round(latent).clamp(-LARGEST, LARGEST) * kept
     return torch.where(torch.isnan(frozen), rounded, frozen)
+
+
+def decided_class(logits: Tensor, dim: int) -> Tensor:
+    """Predicted classes, -1 where the two largest logits are equal, as in the exact count."""
+    top = logits.topk(2, dim=dim).values
+    first, second = top.unbind(dim)
+    return torch.where(first > second, logits.argmax(dim), -1)
 
 
 def prepare(images: NDArray[np.uint8], architecture: Architecture) -> Tensor:

@@ -1,6 +1,7 @@
 """The two commands, from a checkpoint on disk to a recounted code word."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ncbounds.cli import app
 from ncbounds.datasets import noisy_labels
 from ncbounds.errors import DataError, NcboundsError
 from ncbounds.network.compress import encode, predictions
+from ncbounds.network.compress.checkpoint import compress_checkpoint
 from ncbounds.network.compress.command import seconds_of, word_images
 from ncbounds.network.compress.tasks import task_images
 from ncbounds.numerics import occam_upper
@@ -87,6 +89,30 @@ def test_compress_finds_the_architecture(folder):
     save_file(state, path, metadata={"model": "mlp", "args": str(args)})
     named = run("compress", path, "--data", spec, "--budget", "1s", "--out", folder / "named")
     assert named.exit_code == 0, named.output
+
+
+def test_an_early_interrupt_ends_both_searches_with_a_clear_error(folder):
+    spec, out = f"{folder / 'data.py'}:load", folder / "early"
+    samples = task_images(spec)
+    lines = []
+
+    def report(text):
+        lines.append(text)
+        if len(lines) == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(NcboundsError, match="stopped before there was a code word"):
+        compress_checkpoint(
+            folder / "model.safetensors",
+            samples,
+            out,
+            seconds=60.0,
+            model="mlp",
+            args={"width": 16, "depth": 1, "in_features": 256},
+            report=report,
+        )
+    assert len(lines) == 2
+    assert not (out / "likeness").exists()
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from ncbounds.network.compress import Architecture, Layer, certify, encode
 from ncbounds.network.compress.rate import Rate, size_costs, tensor_costs
 from ncbounds.network.compress.schedule import Stage, stretched
-from ncbounds.network.compress.search import Search, _predictions
-from ncbounds.network.compress.student import Student
+from ncbounds.network.compress.search import Search
+from ncbounds.network.compress.student import Student, decided_class
 from ncbounds.numerics import occam_upper
 
 SMALL = Architecture((Layer(6, 3, 4), Layer(8, 3, 2, "pool")), reduction=1)
@@ -144,4 +144,4 @@ def test_held_codes_and_fixed_zeros_stay(digits, tmp_path):
 
 def test_ties_are_errors_of_the_search_as_well():
     logits = torch.tensor([[0.0, 2.0, 1.0], [1.0, 1.0, 0.0], [3.0, 0.0, 3.0]])
-    assert _predictions(logits).tolist() == [1, -1, -1]
+    assert decided_class(logits, 1).tolist() == [1, -1, -1]
