@@ -68,7 +68,8 @@ def compress_checkpoint(
     """Search for a short code word that imitates a saved classifier, and certify it.
 
     Started again with the same folder it goes on where it stopped. With an ``unlabelled`` sample a
-    second search, for likeness, makes ``saved.ncz`` and ``unlabelled_network.json``.
+    second search, for likeness, makes ``saved.ncz`` and ``unlabelled_network.json``: a certificate
+    the first time, a plug-in once another code word has been counted on these images.
 
     Raises
     ------
@@ -150,8 +151,25 @@ def _saved_certificate(
         "differences": differences,
         "unlabelled": len(found),
         "delta": delta,
+        "sha256": error.sha256,
+        "kind": "certificate",
     }
-    write_text(out / "unlabelled_network.json", json.dumps(facts, indent=2) + "\n")
+    path = out / "unlabelled_network.json"
+    if _another_word(path, error.sha256):
+        # what one count has shown may have decided whether the search went on
+        facts |= {"kind": "plug-in", "reason": "another code word was counted on these images"}
+    write_text(path, json.dumps(facts, indent=2) + "\n")
+
+
+def _another_word(path: Path, sha256: str) -> bool:
+    """Whether a file of an earlier search speaks of another word, or did itself come after one."""
+    if not path.exists():
+        return False
+    try:
+        before = json.loads(path.read_text())
+    except ValueError:
+        return True
+    return (before.get("sha256"), before.get("kind")) != (sha256, "certificate")
 
 
 def _choose(out: Path, n: int) -> Path:

@@ -14,7 +14,7 @@ from ncbounds.cli import app
 from ncbounds.datasets import noisy_labels
 from ncbounds.errors import DataError, NcboundsError
 from ncbounds.network.compress import encode, predictions
-from ncbounds.network.compress.checkpoint import compress_checkpoint
+from ncbounds.network.compress.checkpoint import _another_word, compress_checkpoint
 from ncbounds.network.compress.command import seconds_of, word_images
 from ncbounds.network.compress.tasks import task_images
 from ncbounds.numerics import occam_upper
@@ -60,6 +60,7 @@ def test_compress_then_verify(folder):
     pair = json.loads((out / "unlabelled_network.json").read_text())
     assert pair["unlabelled"] == 300
     assert pair["value"] >= pair["differences"] / 300
+    assert pair["kind"] == "certificate"
     seen = run("verify", out / "network.ncz", "--data", spec)
     assert seen.exit_code == 0, seen.output
     assert seen.output.splitlines()[0] == made.output.splitlines()[-1]
@@ -69,6 +70,20 @@ def test_compress_then_verify(folder):
     broken = run("verify", out / "network.ncz", "--data", spec)
     assert broken.exit_code == 2
     assert "Traceback" not in broken.output
+
+
+def test_a_second_word_on_the_unlabelled_images_is_no_certificate(tmp_path):
+    path = tmp_path / "unlabelled_network.json"
+    assert not _another_word(path, "a")
+    for sha256, kind, found in [
+        ("a", "certificate", False),
+        ("b", "certificate", True),
+        ("a", "plug-in", True),
+    ]:
+        path.write_text(json.dumps({"sha256": sha256, "kind": kind}))
+        assert _another_word(path, "a") is found
+    path.write_text("{")
+    assert _another_word(path, "a")
 
 
 def test_compress_finds_the_architecture(folder):
