@@ -26,7 +26,7 @@ from .tasks import Images
 
 #: Weight of a bit times the number of images: for the smallest bound, and for likeness, where more
 #: bits pay.
-PENALTY, LIKENESS_PENALTY = 4.0, 3.0
+PENALTY, LIKENESS_PENALTY = 2.0, 1.0
 #: Epochs before it is known how many the time allows.
 FIRST_PLAN = 100
 

@@ -27,8 +27,10 @@ NEAR = 0.3
 HOPELESS = 0.01
 #: Rounds over the classes in which the head answers.
 ANSWERS = 2
-#: Changes of one weight that are tried by themselves, and in pairs.
+#: Changes of one weight that are tried by themselves, and in pairs or at random.
 SINGLE, PAIRED = (-2, -1, 1, 2), (-1, 1)
+#: Annealing: rounds, random steps in each, and how many errors the first may cost as a rule.
+ROUNDS, JUMPS, HOT = 200, 100, 4.0
 _BATCH = 1000
 
 #: (feature, change of its weight), one or two of them.
@@ -112,6 +114,15 @@ class Head:
                     best = gain, ((j, change), (j + 1 + int(q), PAIRED[r]))
         return best
 
+    def jump(self, k: int, temperature: float, random: np.random.Generator) -> None:
+        """Change one weight of class ``k`` by 1 or none, as likely as exp(gain / temperature)."""
+        gains = np.append(_gained(self._margins(k), PAIRED) + self._saved(k, PAIRED), 0.0)
+        likely = np.exp((gains - gains.max()) / temperature)
+        chosen = int(random.choice(len(gains), p=likely / likely.sum()))
+        if chosen < len(gains) - 1:
+            j, i = divmod(chosen, len(PAIRED))
+            self.take(k, ((j, PAIRED[i]),))
+
     def _margins(self, k: int) -> Margins:
         parts = []
         rows = torch.arange(self.logits.shape[1])
@@ -161,7 +172,7 @@ def _gained(margins: Margins, changes: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 class Polish:
-    """A network whose codes are changed one after the other, as long as that lowers its bound.
+    """A network whose codes are changed one after the other to lower its bound.
 
     Parameters
     ----------
@@ -204,7 +215,8 @@ class Polish:
         self.inputs, self.labels, self.decided = inputs, labels, decided
         self.delta, self.likeness, self.changes = delta, likeness, 0
         self._random = np.random.default_rng(seed)
-        self._use(self._read(inputs, 0))
+        self._features = self._read(inputs, 0)
+        self._set(self._weights())
         self.worth = self._slopes()
 
     @property
@@ -236,6 +248,8 @@ class Polish:
             before = self.changes
             self.worth = self._slopes()
             step(lambda: self.improve_head(going))
+            if step(lambda: self.anneal_head(going)):
+                step(lambda: self.improve_head(going))
             for layer in reversed(layers):
                 if step(lambda layer=layer: self.improve_layer(layer, going)):  # type: ignore[misc]
                     step(lambda: self.improve_head(going))
@@ -248,6 +262,25 @@ class Polish:
             for share in (NEAR, 1.0):
                 while self._round(best, self._near(share), going):
                     pass
+
+    def anneal_head(self, going: Going, rounds: int = ROUNDS) -> None:
+        """Change weights of the head at random, ever more rarely for the worse; keep the best."""
+        start = least = self.cost
+        best = self._weights()
+        for i in range(rounds):
+            if not going():
+                break
+            temperature = HOT * self.worth.error * (1 - i / rounds) ** 2
+            rows = self._near(NEAR)
+            head = self._head(self._features[:, rows], rows)
+            for _ in range(JUMPS):
+                k = int(self._random.integers(len(head.weights)))
+                head.jump(k, temperature, self._random)
+            self._set(head.weights)
+            if self.cost < least:
+                least, best = self.cost, head.weights
+        self._set(best)
+        self.changes += least < start
 
     def _round(
         self, best: Callable[[Head, int], tuple[float, Steps]], rows: Tensor, going: Going
@@ -322,16 +355,16 @@ class Polish:
         wrong = disagreement(weights @ features, self._targets(slice(None)))
         if wrong + self.worth.bit * self._length(weights) >= self.cost:
             return False
-        self.student.latents[-1].data.copy_(self._kernel(weights))
-        self.student.biases[-1].data.copy_(weights[:, -1])
-        self._use(features)
+        self._features = features
+        self._set(weights)
         self.changes += 1
         return True
 
-    def _use(self, features: Tensor) -> None:
-        """Take the student as it stands, with these features of all rows."""
-        self._features = features
-        logits = self._weights() @ features
+    def _set(self, weights: Tensor) -> None:
+        """Take these weights of the head, and count."""
+        self.student.latents[-1].data.copy_(self._kernel(weights))
+        self.student.biases[-1].data.copy_(weights[:, -1])
+        logits = weights @ self._features
         found, top = decided_class(logits, 0), logits.topk(2, dim=0).values
         self._gaps = top[0] - top[1]
         self.errors = int((found != self.labels).sum())

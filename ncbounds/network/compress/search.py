@@ -47,7 +47,7 @@ EVALUATIONS = 40
 #: How much smaller a bound must be to be counted exactly before its stage ends.
 WORTH_A_COUNT = 0.002
 #: Share of the time that is kept for polishing.
-POLISHING = 0.2
+POLISHING = 0.15
 #: Root mean square of the latents of a tensor when rounding begins.
 FINE = 1.0
 #: Learning rate of biases, whose unit is coarse, beside that of kernels.

@@ -101,6 +101,30 @@ def test_descent_keeps_logits_and_ends_where_no_step_gains():
     assert all(head.single(k)[0] <= 0 for k in range(4))
 
 
+def test_jumps_are_as_likely_as_their_gains():
+    rng, counts, trials = np.random.default_rng(3), {}, 1500
+    for _ in range(trials):
+        head = random_head(2)
+        before = head.weights.clone()
+        head.jump(1, 2.0, rng)
+        moved = tuple((head.weights - before)[1].int().tolist())
+        counts[moved] = counts.get(moved, 0) + 1
+        assert torch.allclose(head.logits, head.weights @ head.features, atol=1e-4)
+    head = random_head(2)
+    now, expected = cost(head, head.weights), {(0,) * 5: 1.0}
+    for j, change in itertools.product(range(5), (-1, 1)):
+        other = head.weights.clone()
+        other[1, j] += change
+        expected[tuple((other - head.weights)[1].int().tolist())] = np.exp(
+            (now - cost(head, other)) / 2.0
+        )
+    total = sum(expected.values())
+    assert set(counts) <= set(expected)
+    for moved, weight in expected.items():
+        p = weight / total
+        assert abs(counts.get(moved, 0) / trials - p) < 4.5 * np.sqrt(p / trials) + 1e-3
+
+
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_no_step_leaves_the_alphabet(sign):
     head = random_head(8)
@@ -209,11 +233,29 @@ def test_polish_lowers_the_bound_and_counts_right(digits, likeness):
     assert certify(encode(network), images, labels.numpy(), classes=10).value > exact.value
 
 
+def test_annealing_keeps_the_best_and_counts_it(digits):
+    polish = polish_of(digits)
+    before = polish.cost
+    polish.anneal_head(lambda: True, rounds=15)
+    assert polish.cost < 0.95 * before
+    assert polish.changes == 1
+    polish.improve_head(lambda: True)
+    best, changes = polish.cost, polish.changes
+    polish.anneal_head(lambda: True, rounds=2)
+    # hot: it may have ended worse, but then nothing has changed
+    assert polish.cost <= best
+    assert (polish.changes > changes) == (polish.cost < best)
+    exact = certify(encode(polish.network), digits[0], digits[1].numpy(), classes=10)
+    assert abs(exact.errors - polish.errors) <= 3
+    assert exact.bits - 15 <= polish.bits <= exact.bits
+
+
 def test_nothing_changes_when_it_may_not_go_on(digits):
     polish = polish_of(digits)
     before = encode(polish.network)
     polish.run(lambda: False, lambda found: None)
     polish.improve_head(lambda: False)
+    polish.anneal_head(lambda: False)
     polish.improve_layer(0, lambda: False)
     assert encode(polish.network) == before
     assert polish.changes == 0
