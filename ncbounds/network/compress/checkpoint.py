@@ -31,7 +31,7 @@ PENALTY, LIKENESS_PENALTY = 2.0, 1.0
 FIRST_PLAN = 100
 
 
-def architecture_for(shape: tuple[int, int, int], *, likeness: bool = False) -> Architecture:
+def architecture_for(shape: tuple[int, int, int]) -> Architecture:
     """A small chain for images of this size: a strided stem from 20 pixels on.
 
     Few channels and most codes not 0 are cheaper than a wide network with few of them.
@@ -39,16 +39,7 @@ def architecture_for(shape: tuple[int, int, int], *, likeness: bool = False) -> 
     if min(shape[1:]) < 20:
         small = (Layer(5, 5, 3, "stride"), Layer(5, 3, 4, depthwise=True))
         return Architecture(small, reduction=1, cut=2)
-    layers = (
-        (
-            Layer(8, 5, 3, "stride"),
-            Layer(12, 3, 4, "pool"),
-            Layer(16, 3, 4),
-            Layer(16, 3, 4, depthwise=True),
-        )
-        if likeness
-        else (Layer(6, 5, 3, "stride"), Layer(8, 3, 2, "pool"), Layer(8, 3, 4, depthwise=True))
-    )
+    layers = (Layer(6, 5, 3, "stride"), Layer(8, 3, 2, "pool"), Layer(8, 3, 4, depthwise=True))
     return Architecture(layers, reduction=1, cut=2)
 
 
@@ -90,7 +81,7 @@ def compress_checkpoint(
     folders = [(out, 0.0)] if pool is None else [(out, 0.0), (out / "likeness", 1.0)]
     for folder, likeness in folders:
         search = Search(
-            architecture_for(fit.images.shape[1:], likeness=likeness > 0),
+            architecture_for(fit.images.shape[1:]),
             fit.images,
             fit.labels,
             teacher,
