@@ -11,7 +11,7 @@ import math
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from types import FrameType
@@ -43,7 +43,9 @@ _REFRESH = 10
 _NEWEST = 0.02
 TEMPERATURE = 2.0
 #: About how often a stage is evaluated: counting takes as long as half an epoch of training.
-EVALUATIONS = 40
+EVALUATIONS = 20
+#: Epochs after which the pace of a stage is known; the first may wait for a compiler.
+PACED = 3
 #: How much smaller a bound must be to be counted exactly before its stage ends.
 WORTH_A_COUNT = 0.002
 #: Share of the time that is kept for polishing.
@@ -140,8 +142,9 @@ class Search:
     def run(self, seconds: float = math.inf) -> State:
         """Train and polish until that is done, an interrupt arrives, or ``seconds`` have passed.
 
-        When a stage begins, it and those behind it are made to fit the time that is left. Time
-        alone does not end the search before there is a first code word.
+        When a stage begins, and again when its pace is known, it and those behind it are made to
+        fit the time that is left. Time alone does not end the search before there is a first code
+        word.
         """
         self._resume()
         end = time.monotonic() + seconds
@@ -154,8 +157,9 @@ class Search:
                 began = time.monotonic()
                 self._epoch()
                 self._paces.append(time.monotonic() - began)
-                if self.state.epoch == 0 and math.isfinite(self._end):
+                if self.state.epoch in (0, PACED) and math.isfinite(self._end):
                     self._share_out(self._end - time.monotonic())
+                if self.state.epoch == 0:
                     self._paces.clear()
             self._end = end
             if self._polishes and self._going() and self._word.exists():
@@ -174,9 +178,12 @@ class Search:
         self._clock = now
 
     def _share_out(self, seconds: float) -> None:
-        """Stretch or shrink the stages to come, by the pace of the one that has ended."""
-        done = self.state.stage
-        self.stages = stretched(self.stages, done, int(seconds / median(self._paces)))
+        """Stretch or shrink the stages from the present one on, by the pace of the last epochs."""
+        done, begun = self.state.stage, self.state.epoch
+        self.stages = stretched(self.stages, done, begun + int(seconds / median(self._paces)))
+        if begun:
+            stage = self.stages[done]
+            self.stages[done] = replace(stage, epochs=max(begun + 1, stage.epochs))
         self._save()
 
     def _stop(self, number: int, frame: FrameType | None) -> None:

@@ -88,6 +88,15 @@ def test_stages_are_shared_out_by_the_pace_of_the_last(digits, tmp_path):
     found.state.stage, found._paces = 1, [2.0, 0.5, 0.4]
     found._share_out(6.0)
     assert [stage.epochs for stage in found.stages] == [1, 6, 6]
+    # in the middle of a stage: its epochs so far count
+    found.state.epoch, found._paces = 3, [9.0, 0.5, 0.5]
+    found._share_out(3.0)
+    assert [stage.epochs for stage in found.stages] == [1, 4, 4]
+    found._share_out(0.0)
+    assert [stage.epochs for stage in found.stages] == [1, 4, 2]
+    found.state.epoch, found._paces = 0, [0.5]
+    found._share_out(6.0)
+    assert [stage.epochs for stage in found.stages] == [1, 8, 4]
     # a search that goes on takes the plan as it then stood
     again = search(digits, tmp_path)
     again._resume()
