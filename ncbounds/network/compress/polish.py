@@ -18,7 +18,7 @@ from ncbounds.numerics import occam_upper
 from .codeword import Network
 from .integers import BIAS, UNIT
 from .rate import code_length, size_costs, value_costs
-from .student import Student, decided_class
+from .student import Student, decided_class, in_parts
 from .weights import LARGEST
 
 #: Share of the rows, those nearest to another class, that steps are judged on before all are.
@@ -31,7 +31,6 @@ ANSWERS = 2
 SINGLE, PAIRED = (-2, -1, 1, 2), (-1, 1)
 #: Annealing: rounds, random steps in each, and how many errors the first may cost as a rule.
 ROUNDS, JUMPS, HOT = 200, 100, 4.0
-_BATCH = 1000
 
 #: (feature, change of its weight), one or two of them.
 Steps = tuple[tuple[int, int], ...]
@@ -235,24 +234,23 @@ class Polish:
     def run(self, going: Going, told: Callable[["Polish"], None]) -> None:
         """Change codes until none gains or ``going()`` is false; tell after gains."""
 
-        def step(improve: Callable[[], None]) -> bool:
+        def step(improve: Callable[..., None], *given: int) -> bool:
             before = self.changes
             if going():
-                improve()
+                improve(*given, going)
             if self.changes > before:
                 told(self)
             return self.changes > before
 
-        layers = range(len(self.student.architecture.layers))
         while True:
             before = self.changes
             self.worth = self._slopes()
-            step(lambda: self.improve_head(going))
-            if step(lambda: self.anneal_head(going)):
-                step(lambda: self.improve_head(going))
-            for layer in reversed(layers):
-                if step(lambda layer=layer: self.improve_layer(layer, going)):  # type: ignore[misc]
-                    step(lambda: self.improve_head(going))
+            step(self.improve_head)
+            if step(self.anneal_head):
+                step(self.improve_head)
+            for layer in reversed(range(len(self.student.architecture.layers))):
+                if step(self.improve_layer, layer):
+                    step(self.improve_head)
             if self.changes == before or not going():
                 break
 
@@ -304,7 +302,7 @@ class Polish:
         kernels, biases = self.student.latents[layer].data, self.student.biases[layer].data
         places = [(kernels.view(-1), j) for j in range(kernels.numel())]
         places += [(biases, j) for j in range(len(biases))]
-        rows, now = self._start()
+        rows, hopeless, least = self._start()
         part = before[rows]
         for place in self._random.permutation(len(places)):
             codes, j = places[place]
@@ -314,15 +312,13 @@ class Polish:
                     continue
                 codes[j] = value
                 head = self._head(self._read(part, layer), rows)
-                if head.disagreement() > now[0] + HOPELESS * sum(
-                    worth * len(target) for worth, target in head.targets
-                ):
+                if head.disagreement() > hopeless:
                     continue
                 head.descend(ANSWERS)
-                if self._cost(head) < now[1] and self._accept(
+                if self._cost(head) < least and self._accept(
                     self._read(before, layer), head.weights
                 ):
-                    rows, now = self._start()
+                    rows, hopeless, least = self._start()
                     part = before[rows]
                     break
             else:
@@ -341,11 +337,12 @@ class Polish:
         bit = (bound(self.errors, self.bits + 100) - here) / 100 or 0.1 / n
         return Worth(error=error, difference=self.likeness / n, bit=bit)
 
-    def _start(self) -> tuple[Tensor, tuple[float, float]]:
-        """Rows to judge by, and what their disagreements, and these with all bits, cost now."""
+    def _start(self) -> tuple[Tensor, float, float]:
+        """Rows to judge by, from where their disagreements are too many, and their cost now."""
         rows = self._near(NEAR)
         head = self._head(self._features[:, rows], rows)
-        return rows, (head.disagreement(), self._cost(head))
+        lost = HOPELESS * sum(worth * len(target) for worth, target in head.targets)
+        return rows, head.disagreement() + lost, self._cost(head)
 
     def _cost(self, head: Head) -> float:
         return head.disagreement() + self.worth.bit * self._length(head.weights)
@@ -408,11 +405,9 @@ class Polish:
             )
         )
 
-    @torch.no_grad()
     def _maps(self, x: Tensor, start: int, stop: int) -> Tensor:
-        return torch.cat([self.student.maps(part, start, stop) for part in torch.split(x, _BATCH)])
+        return in_parts(lambda part: self.student.maps(part, start, stop), x)
 
-    @torch.no_grad()
     def _read(self, x: Tensor, layer: int) -> Tensor:
         """Features (features, rows) of the inputs of a layer; the last of them stands for 1."""
         maps = self._maps(x, layer, len(self.student.architecture.layers))

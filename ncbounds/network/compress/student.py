@@ -1,6 +1,6 @@
 """The network of a code word as a torch module with real latents behind its integer codes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -163,11 +163,16 @@ def prepare(images: NDArray[np.uint8], architecture: Architecture) -> Tensor:
     return torch.cat(parts) * (4.0 / UNIT)
 
 
-@torch.no_grad()
-def student_logits(student: Student, inputs: Tensor, batch: int = 1000) -> Tensor:
+def student_logits(student: Student, inputs: Tensor) -> Tensor:
     """Logits of all inputs, as the codes stand."""
     student.eval()
-    return torch.cat([student(part) for part in torch.split(inputs, batch)])
+    return in_parts(student, inputs)
+
+
+@torch.no_grad()
+def in_parts(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What ``function`` makes of all rows, a thousand at a time and without gradients."""
+    return torch.cat([function(part) for part in torch.split(x, 1000)])
 
 
 def _norm(z: Tensor, a: Architecture) -> Tensor:
