@@ -177,6 +177,7 @@ def of_saved(value, bound, **more):
     ("rows", "cell"),
     [
         ([alone(0.83)], "✓ .83 (.35)"),
+        ([alone(0.83, error=np.nan)], "✓ .83 (–)"),
         # a code word first, in whatever order rows stand
         ([of_saved(0.4, "parameter_cover"), alone(0.83)], "✓ .83 (.35)"),
         ([of_saved(0.349, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")], "✓ .35"),

@@ -51,7 +51,9 @@ class Column:
         if not defined:
             return "–" if found else ""
         r = next((r for r in defined if r.value <= 1 - 10.0**-self.digits), defined[-1])
-        own = f" ({number(r.test.error, 2)})" if r.target != "saved" and r.test else ""
+        own = ""
+        if r.target != "saved" and r.test:
+            own = f" ({number(r.test.error, 2) if np.isfinite(r.test.error) else '–'})"
         huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
         return f"{MARK[r.kind]} {huge or number(r.value, self.digits, up=True)}{own}"
 
@@ -172,7 +174,7 @@ def caption(report: Report) -> str:
         [
             legend(),
             f"{spent}n, NC1, 'fit' and 'data alone' columns: training sample.",
-            "In brackets: measured error of the row's own target; 10^k is vacuous, – not covered. "
+            "In brackets: measured error of the row's own target; 10^k is vacuous, – undefined. "
             "`ncbounds explain ID` explains:",
             *(f"  {line}" for line in _filled(titles)),
             *([UNDECLARED] if undeclared and not certified else []),
