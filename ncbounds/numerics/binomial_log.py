@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from .binomial import _LOG_DOMAIN, binomial_upper
-from .rounding import EPS, up
+from .rounding import EPS, down, up
 
 _CHUNK = 4096
 _BISECTIONS = 200
@@ -79,7 +79,13 @@ def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: boo
         Impossible counts; for a stratified sample ``delta * 2^-bits`` above 1/4.
     """
     invert = stratified_upper_log if stratified else binomial_upper_log
-    return invert(errors, n, math.nextafter(math.log(delta) - bits * math.log(2.0), -math.inf))
+    return invert(errors, n, _ln_share(delta, bits))
+
+
+def _ln_share(delta: float, bits: int) -> float:
+    """``ln(delta * 2^-bits)``, rounded down."""
+    # two logarithms, a product and a difference, each off by at most an ulp of the result
+    return float(down(math.log(delta) - bits * math.log(2.0), 4))
 
 
 def _bisect(k: int, n: int, ln_delta: float) -> float:

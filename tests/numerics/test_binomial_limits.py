@@ -18,7 +18,7 @@ from ncbounds.numerics import (
     stratified_upper_log,
 )
 from ncbounds.numerics.binomial import _nudge
-from ncbounds.numerics.binomial_log import _falling_sum, _log_tail
+from ncbounds.numerics.binomial_log import _falling_sum, _ln_share, _log_tail
 
 
 def exact_tail(k: int, n: int, p: float, digits: int = 50) -> mp.mpf:
@@ -177,6 +177,15 @@ def test_tiny_delta_uses_the_log_form():
     # the smallest float: one error is not too few for the log form
     p = binomial_upper(1, 1000, 5e-324)
     assert exact_tail(1, 1000, p, 400) <= mp.mpf(5e-324)
+
+
+@pytest.mark.parametrize("delta", [0.5, 0.05, 0.025, 1 / 3, 1e-9, float(np.nextafter(1.0, 0.0))])
+def test_share_of_a_code_word_is_rounded_down(delta):
+    for bits in (*range(1, 400), 2_368, 54_321, 10**7):
+        with mp.workdps(50):
+            exact = mp.log(mp.mpf(delta)) - bits * mp.log(2)
+            below = exact - mp.mpf(_ln_share(delta, bits))
+            assert 0 <= below <= 6 * np.spacing(float(-exact))
 
 
 def test_search_for_the_safe_side_reaches_far_and_not_too_far():
