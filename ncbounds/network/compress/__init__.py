@@ -9,7 +9,7 @@ computes) and :mod:`.certificate` (bytes and recounted errors). The search (:mod
 from .certificate import Certificate, certify, count_errors, verify
 from .coder import CodeWordError
 from .codeword import CODEC_VERSION, Network, decode, decode_prefix, encode
-from .grammar import Architecture, Layer
+from .grammar import Architecture, Layer, Reading
 from .integers import logits, predictions
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "CodeWordError",
     "Layer",
     "Network",
+    "Reading",
     "certify",
     "count_errors",
     "decode",

@@ -1,5 +1,6 @@
-"""Integer bases: cosines of small kernels, polynomials of positions over a whole map."""
+"""Integer bases: scales of pixels, cosines of small kernels, polynomials over a whole map."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -19,6 +20,16 @@ COSINES: dict[int, tuple[tuple[int, ...], ...]] = {
 }
 KERNELS = tuple(COSINES)
 
+#: What pixels 0 to 255 count, about 0 to 1024: as they are, or their roots, with which dark details
+#: weigh more.
+SCALES: dict[str, tuple[int, ...]] = {
+    "pixels": tuple(4 * p for p in range(256)),
+    "roots": tuple((math.isqrt(4 * 64**2 * p) + 1) // 2 for p in range(256)),
+}
+
+#: A bank's filters are this times orthonormal patterns.
+BANK_GAIN = 4.0 * 64**2
+
 
 def frequencies(side: int, cut: int) -> list[tuple[int, int]]:
     """Vertical and horizontal frequencies (p, q) with ``p + q <= cut``, lowest sums first."""
@@ -32,10 +43,30 @@ def degrees(cut: int) -> list[tuple[int, int]]:
 
 
 @cache
+def scale(name: str) -> NDArray[np.float64]:
+    """Values (256,) of the pixels on one of the :data:`SCALES`."""
+    found = np.array(SCALES[name], dtype=np.float64)
+    found.setflags(write=False)
+    return found
+
+
+@cache
 def patterns(side: int, cut: int) -> NDArray[np.float64]:
     """Integer-valued patterns of shape (modes, side, side)."""
     rows = np.array(COSINES[side], dtype=np.float64)
     found = np.stack([np.outer(rows[p], rows[q]) for p, q in frequencies(side, cut)])
+    found.setflags(write=False)
+    return found
+
+
+@cache
+def bank(side: int, cut: int) -> NDArray[np.float64]:
+    """Patterns as fixed filters of whole numbers: the mean at a quarter of its size, and others.
+
+    From cut 1 on the second and third are the slopes across and down.
+    """
+    found = 4.0 * patterns(side, cut)
+    found[0] /= 4.0
     found.setflags(write=False)
     return found
 

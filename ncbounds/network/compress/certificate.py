@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError
 from ncbounds.numerics import occam_upper
 
-from .codeword import CODEC_VERSION, Network, codec_hash, decode
+from .codeword import Network, codec_hash, decode
 from .integers import as_images, predictions
 
 _PART = 2000
@@ -34,8 +34,10 @@ class Certificate:
     errors, n : int
         Errors of the decoded network on the training sample, ties included.
     delta : float
-    sha256, codec, codec_version : str, str, int
-        Of the code word; of the source that decodes it.
+    sha256, codec_version : str, int
+        Of the code word, and the version of the code that it is in.
+    codec : str
+        Sha256 of the source that decodes it.
     """
 
     value: float
@@ -112,7 +114,7 @@ def certify(
         delta=delta,
         sha256=hashlib.sha256(data).hexdigest(),
         codec=codec_hash(),
-        codec_version=CODEC_VERSION,
+        codec_version=network.architecture.version,
     )
 
 

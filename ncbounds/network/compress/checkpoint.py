@@ -18,7 +18,7 @@ from ncbounds.numerics import binomial_upper, down, up
 
 from .certificate import Certificate, certify
 from .codeword import decode
-from .grammar import Architecture, Layer
+from .grammar import Architecture, Layer, Reading
 from .integers import predictions
 from .schedule import plan
 from .search import Search
@@ -32,15 +32,15 @@ FIRST_PLAN = 100
 
 
 def architecture_for(shape: tuple[int, int, int]) -> Architecture:
-    """A small chain for images of this size: a strided stem from 20 pixels on.
+    """A small chain for images of this size, behind fixed filters of the pixels' roots.
 
-    Few channels and most codes not 0 are cheaper than a wide network with few of them.
+    What is not learned costs nothing. Few channels and most codes not 0 are cheaper than a wide
+    network with few of them.
     """
-    if min(shape[1:]) < 20:
-        small = (Layer(5, 5, 3, "stride"), Layer(5, 3, 4, depthwise=True))
-        return Architecture(small, reduction=1, cut=2)
-    layers = (Layer(6, 5, 3, "stride"), Layer(8, 3, 2, "pool"), Layer(8, 3, 4, depthwise=True))
-    return Architecture(layers, reduction=1, cut=2)
+    side = min(shape[1:])
+    first = Layer(5) if side < 20 else Layer(8, shrink="pool")
+    layers = (first, Layer(first.width, 3, 4, depthwise=True))
+    return Architecture(layers, 2 if side >= 8 else 1, cut=2, reading=Reading("roots", 3, 2))
 
 
 def compress_checkpoint(

@@ -11,11 +11,12 @@ from .coder import Channel, CodeWordError, Decoder, Encoder, check_byte
 from .grammar import MAX_CODES, Architecture, Layer, code_architecture
 from .weights import Adaptive, Codes, Shared, code_biases, code_tensor
 
-CODEC_VERSION = 1
-"""Version of the code; version v costs log2((v + 1)(v + 2)) bits of every code word.
+CODEC_VERSION = 2
+"""Latest version of the code; version v costs log2((v + 1)(v + 2)) bits of each of its code words.
 
 It goes up with every change of what bytes mean, in particular with one that is made after looking
-at the data of a claim.
+at the data of a claim. Words of version 1 mean what they meant: networks that read pixels as they
+are. Version 2 holds those with any other reading.
 """
 
 _LONGEST = 1 << 16
@@ -97,8 +98,8 @@ def code_network(
     channel: Channel, given: Network, shape: tuple[int, int, int], classes: int
 ) -> Network:
     """Pass a network through ``channel``: version, architecture, then codes tensor by tensor."""
-    _code_version(channel)
-    architecture = code_architecture(channel, given.architecture, shape[0], classes)
+    version = _code_version(channel, given.architecture.version)
+    architecture = code_architecture(channel, given.architecture, shape[0], classes, version)
     sizes = architecture.shapes(shape[0], classes)
     if sum(int(np.prod(size)) for size in sizes) > MAX_CODES:
         raise CodeWordError(f"the architecture has more than {MAX_CODES} codes")
@@ -112,14 +113,15 @@ def code_network(
     return Network(architecture, tuple(codes), tuple(biases), shape, classes)
 
 
-def _code_version(channel: Channel) -> None:
+def _code_version(channel: Channel, asked: int) -> int:
     version = 0
-    while channel.bit(int(version < CODEC_VERSION), version + 1, version + 2):
+    while channel.bit(int(version < asked), version + 1, version + 2):
         version += 1
         if version > CODEC_VERSION:
             raise CodeWordError(f"version {version} or later, this library reads {CODEC_VERSION}")
-    if version != CODEC_VERSION:
-        raise CodeWordError(f"version {version}, this library reads {CODEC_VERSION}")
+    if version < 1:
+        raise CodeWordError(f"version {version}, this library reads 1 to {CODEC_VERSION}")
+    return version
 
 
 @cache

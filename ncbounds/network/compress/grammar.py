@@ -1,12 +1,12 @@
 """The grammar of architectures: what a code word may describe, and how likely it holds each.
 
-Probabilities are a matter of taste fixed beforehand: few layers, 3x3 kernels, equal neighbouring
-widths. Nothing is tuned to a data set; every network of the grammar can be described.
+Probabilities are a matter of taste: few layers, 3x3 kernels, equal neighbouring widths. Every
+network of the grammar can be described; what came with a later version of the code pays for it.
 """
 
 from dataclasses import dataclass, field
 
-from .basis import KERNELS, degrees, frequencies
+from .basis import KERNELS, SCALES, degrees, frequencies
 from .coder import Channel, choice, weighted
 
 WIDTHS = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48)
@@ -18,6 +18,37 @@ CUTS = (0, 1, 2, 3)
 NORMS = ("layer", "channel")
 DEPTH = 8
 MAX_CODES = 1 << 15
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the first layer sees of every channel of an image: its pixels or fixed features of them.
+
+    With a kernel larger than 1 these are products with patterns at every position (see
+    :func:`.basis.bank`): the mean, both slopes with their two signs apart, the sizes of all others.
+
+    Attributes
+    ----------
+    scale : str
+        One of :data:`.basis.SCALES`.
+    kernel, cut : int
+        As of a layer; kernel 1 is the scale alone.
+    """
+
+    scale: str = "pixels"
+    kernel: int = 1
+    cut: int = 0
+
+    @property
+    def channels(self) -> int:
+        """Channels read of each one of the image."""
+        return 1 if self.kernel == 1 else len(frequencies(self.kernel, self.cut)) + 2
+
+
+READINGS = (
+    *(Reading(scale) for scale in SCALES),
+    *(Reading(scale, k, cut) for scale in SCALES for k in KERNELS[1:] for cut in (1, 2, 3)),
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +89,7 @@ class Architecture:
     ----------
     layers : tuple of Layer
     reduction : int
-        Side of the blocks of pixels that are averaged first.
+        Side of the blocks of what is read that are averaged first.
     norm : str
         Mean and mean absolute value are removed per image (``"layer"``) or per image and channel.
     centred : bool
@@ -69,6 +100,8 @@ class Architecture:
     frame : bool
         No head: the last layer has one channel per class, and its averages are the logits. Up to
         a shift that is the simplex frame of collapsed class means.
+    reading : Reading
+        What the first layer sees.
     """
 
     layers: tuple[Layer, ...] = field(default=())
@@ -77,10 +110,16 @@ class Architecture:
     centred: bool = True
     cut: int = 0
     frame: bool = False
+    reading: Reading = Reading()
+
+    @property
+    def version(self) -> int:
+        """First version of the code with such an architecture."""
+        return 1 if self.reading == Reading() else 2
 
     def shapes(self, channels: int, classes: int) -> list[tuple[int, int, int]]:
         """Shape (outputs, inputs, modes) of each layer's codes, the head's last."""
-        found, inputs = [], channels
+        found, inputs = [], channels * self.reading.channels
         for layer in self.layers:
             modes = len(frequencies(layer.kernel, layer.cut))
             found.append((layer.width, 1 if layer.depthwise else inputs, modes))
@@ -91,9 +130,14 @@ class Architecture:
 
 
 def code_architecture(
-    channel: Channel, given: Architecture, channels: int, classes: int
+    channel: Channel, given: Architecture, channels: int, classes: int, version: int
 ) -> Architecture:
-    """Pass an architecture through ``channel``."""
+    """Pass an architecture of a version of the code through ``channel``."""
+    reading = READINGS[0]
+    if version > 1:
+        # a decoder's own is the first, which is in version 1
+        asked = max(1, READINGS.index(given.reading))
+        reading = READINGS[1 + choice(channel, asked - 1, len(READINGS) - 1)]
     reduction = choice(channel, REDUCTIONS.index(given.reduction), len(REDUCTIONS))
     norm = choice(channel, NORMS.index(given.norm), 2)
     centred = choice(channel, int(given.centred), 2)
@@ -102,12 +146,18 @@ def code_architecture(
     depth = 1 + choice(channel, len(given.layers) - 1, DEPTH)
     layers: list[Layer] = []
     for index in range(depth):
-        asked = given.layers[index] if index < len(given.layers) else Layer(WIDTHS[0])
+        layer = given.layers[index] if index < len(given.layers) else Layer(WIDTHS[0])
         width = classes if frame and index == depth - 1 else None
-        previous = layers[-1].width if layers else channels
-        layers.append(_code_layer(channel, asked, previous, width, first=index == 0))
+        previous = layers[-1].width if layers else channels * reading.channels
+        layers.append(_code_layer(channel, layer, previous, width, first=index == 0))
     return Architecture(
-        tuple(layers), REDUCTIONS[reduction], NORMS[norm], bool(centred), CUTS[cut], bool(frame)
+        tuple(layers),
+        REDUCTIONS[reduction],
+        NORMS[norm],
+        bool(centred),
+        CUTS[cut],
+        bool(frame),
+        reading,
     )
 
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import DataError
 
-from .basis import degrees, patterns, polynomial
+from .basis import BANK_GAIN, bank, degrees, patterns, polynomial, scale
 from .coder import CodeWordError
-from .grammar import Architecture, Layer
+from .grammar import Architecture, Layer, Reading
 
 if TYPE_CHECKING:
     from .codeword import Network
@@ -81,7 +81,7 @@ def kernel(layer: Layer, codes: NDArray[np.int64]) -> Values:
 
 def _logits(network: "Network", images: NDArray[np.uint8]) -> Values:
     a = network.architecture
-    x = _reduce(images, a.reduction)
+    x = _reduce(_read(images, a.reading), a.reduction)
     for layer, codes, biases in zip(a.layers, network.codes, network.biases, strict=False):
         x = _layer(a, layer, kernel(layer, codes), biases, x)
     moments = _moments(x, a.cut)
@@ -93,23 +93,45 @@ def _logits(network: "Network", images: NDArray[np.uint8]) -> Values:
     return np.ascontiguousarray(s)
 
 
-def _reduce(images: NDArray[np.uint8], side: int) -> Values:
-    """Block sums (channels, n, height, width), scaled to four times the mean pixel."""
-    n, c, h, w = images.shape
+def _read(images: NDArray[np.uint8], reading: Reading) -> Values:
+    """What is read of images at every position: (features, n, height, width)."""
+    pixels = scale(reading.scale)[images.transpose(1, 0, 2, 3)]
+    if reading.kernel == 1:
+        return pixels
+    filters = bank(reading.kernel, reading.cut)[:, None]
+    return np.concatenate([_sides(_convolve(colour[None], filters)) for colour in pixels])
+
+
+def _sides(products: Values) -> Values:
+    """Mean, positive and negative parts of both slopes, and sizes of all other products."""
+    z = np.rint(products / BANK_GAIN)
+    found = np.empty((len(z) + 2, *z.shape[1:]))
+    found[0] = z[0]
+    np.maximum(z[1:3], 0.0, out=found[1:4:2])
+    np.maximum(-z[1:3], 0.0, out=found[2:5:2])
+    np.abs(z[3:], out=found[5:])
+    return found
+
+
+def _reduce(x: Values, side: int) -> Values:
+    """Means of blocks of positions, rounded."""
+    c, n, h, w = x.shape
     if h < side or w < side:
         raise DataError(f"images of {h}x{w} pixels have no {side}x{side} blocks")
-    rows, columns = h // side, w // side
-    blocks = images[:, :, : rows * side, : columns * side].astype(np.float64)
-    sums = blocks.reshape(n, c, rows, side, columns, side).sum(axis=(3, 5))
-    return np.ascontiguousarray(np.rint(sums * (4.0 / side**2)).transpose(1, 0, 2, 3))
+    sums = np.zeros((c, n, h // side, w // side))
+    for i in range(side):
+        for j in range(side):
+            sums += x[:, :, i : h - side + i + 1 : side, j : w - side + j + 1 : side]
+    return np.rint(sums / side**2)
 
 
 def _layer(
     a: Architecture, layer: Layer, weight: Values, biases: NDArray[np.int64], x: Values
 ) -> Values:
     shift = (BIAS * biases.astype(np.float64))[:, None, None, None]
+    stride = 2 if layer.shrink == "stride" else 1
     for _ in range(2 if layer.link == "twice" else 1):
-        z = _norm(_convolve(x, weight, layer), a) + shift
+        z = _norm(_convolve(x, weight, stride, depthwise=layer.depthwise), a) + shift
         if layer.link == "residual":
             z = z + x
         z = np.abs(z) if layer.activation == "abs" else np.maximum(z, 0.0)
@@ -117,20 +139,20 @@ def _layer(
     return _pool(x) if layer.shrink == "pool" else x
 
 
-def _convolve(x: Values, weight: Values, layer: Layer) -> Values:
+def _convolve(x: Values, weight: Values, stride: int = 1, *, depthwise: bool = False) -> Values:
     """Exact convolution of (inputs, n, h, w) with zero padding by half the kernel."""
     outputs, _, side, _ = weight.shape
     inputs, n, height, width = x.shape
     # sums over all positions, centred, must stay exact as well
     _check(CEILING * (2.0 * outputs * height * width), weight.reshape(outputs, -1))
-    stride, pad = 2 if layer.shrink == "stride" else 1, side // 2
+    pad = side // 2
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     patches = np.empty((inputs, side, side, n, -(-height // stride), -(-width // stride)))
     for i in range(side):
         for j in range(side):
             patches[:, i, j] = padded[:, :, i : i + height : stride, j : j + width : stride]
     rows = patches.reshape(inputs, side * side, -1)
-    if layer.depthwise:
+    if depthwise:
         out = weight.reshape(outputs, 1, -1) @ rows
     else:
         out = weight.reshape(outputs, -1) @ rows.reshape(inputs * side * side, -1)
@@ -188,4 +210,4 @@ def moment_size(pair: tuple[int, int], height: int, width: int) -> float:
 def _check(ceiling: float, rows: Values) -> None:
     """Refuse weights with which a sum might leave the range of exact integers."""
     if ceiling * float(np.abs(rows).sum(axis=1).max(initial=0.0)) + CEILING * HEAD_BIAS >= _EXACT:
-        raise CodeWordError("the weights are too large for exact sums")
+        raise CodeWordError("weights or images are too large for exact sums")

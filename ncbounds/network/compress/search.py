@@ -409,6 +409,7 @@ class Search:
             "means": self._means,
             "optimizer": self._optimizer.state_dict(),
             "stages": json.dumps([asdict(stage) for stage in self.stages]),
+            "architecture": repr(student.architecture),
         }
         buffer = io.BytesIO()
         torch.save(stored, buffer)
@@ -424,7 +425,8 @@ class Search:
         curve = [Point(**point) for point in stored["state"].pop("curve")]
         self.state = State(**stored["state"], curve=curve)
         stages = [Stage.of(stage) for stage in json.loads(stored["stages"])]
-        if [stage.name for stage in stages] != [stage.name for stage in self.stages]:
+        same = stored.get("architecture") == repr(self.student.architecture)
+        if not same or [s.name for s in stages] != [s.name for s in self.stages]:
             # another plan begins anew, but its words stay until there are better ones
             self.state.stage = self.state.epoch = 0
             return

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .basis import degrees, patterns, polynomial
+from .basis import BANK_GAIN, bank, degrees, patterns, polynomial, scale
 from .codeword import Network
-from .grammar import Architecture, Layer
+from .grammar import Architecture, Layer, Reading
 from .integers import BIAS, CEILING, UNIT, moment_gain, moment_size
 from .weights import LARGEST
 
@@ -61,7 +61,8 @@ class Student(nn.Module):
         ]
         height, width = (side // architecture.reduction for side in shape[1:])
         with torch.no_grad():
-            last = self.maps(torch.zeros(1, shape[0], height, width))
+            inputs = shape[0] * architecture.reading.channels
+            last = self.maps(torch.zeros(1, inputs, height, width))
         self._moments = _moment_weights(last.shape[2], last.shape[3], architecture.cut)
 
     def all_latents(self) -> Iterator[nn.Parameter]:
@@ -156,11 +157,27 @@ def decided_class(logits: Tensor, dim: int) -> Tensor:
 
 
 def prepare(images: NDArray[np.uint8], architecture: Architecture) -> Tensor:
-    """Block means of images (n, channels, h, w) in the scale of the network's input."""
-    x = torch.from_numpy(images)
-    side = architecture.reduction
-    parts = [functional.avg_pool2d(part.float(), side) for part in torch.split(x, 8192)]
-    return torch.cat(parts) * (4.0 / UNIT)
+    """What the first layer reads of images (n, channels, h, w), in the scale of its input."""
+    reading, side = architecture.reading, architecture.reduction
+    pixels = torch.from_numpy(scale(reading.scale) / UNIT).float()
+    parts = []
+    for part in torch.split(torch.from_numpy(images), 256):
+        read = pixels[part.int()]
+        if reading.kernel > 1:
+            read = _products(read, reading)
+        parts.append(functional.avg_pool2d(read, side))
+    return torch.cat(parts)
+
+
+def _products(pixels: Tensor, reading: Reading) -> Tensor:
+    """As in whole numbers: mean, both sides of both slopes, sizes of others; colour by colour."""
+    filters = torch.from_numpy(bank(reading.kernel, reading.cut) / BANK_GAIN).float()[:, None]
+    z = functional.conv2d(pixels.flatten(0, 1)[:, None], filters, padding=reading.kernel // 2)
+    mean, across, down, others = z[:, :1], z[:, 1:2], z[:, 2:3], z[:, 3:]
+    found = torch.cat(
+        [mean, across.relu(), (-across).relu(), down.relu(), (-down).relu(), others.abs()], dim=1
+    )
+    return found.reshape(len(pixels), -1, *z.shape[2:])
 
 
 def student_logits(student: Student, inputs: Tensor) -> Tensor:

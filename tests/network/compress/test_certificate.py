@@ -9,7 +9,14 @@ import pytest
 from test_codeword import random_network
 
 from ncbounds.errors import DataError, InvalidSample
-from ncbounds.network.compress import certify, count_errors, encode, predictions, verify
+from ncbounds.network.compress import (
+    Reading,
+    certify,
+    count_errors,
+    encode,
+    predictions,
+    verify,
+)
 from ncbounds.network.compress.certificate import predicted
 from ncbounds.network.compress.counted import Compressed, counted
 from ncbounds.numerics import occam_upper
@@ -62,6 +69,13 @@ def test_verify_trusts_nothing_beside_the_bytes(tmp_path):
     assert len(said) == 2
     (tmp_path / "certificate.json").write_text("{")
     assert "not JSON" in verify(path, IMAGES, LABELS, classes=5)[1][0]
+
+
+def test_a_certificate_states_the_version_of_its_word():
+    later = random_network(0, reading=Reading("roots"))
+    data = encode(later)
+    assert certify(DATA, IMAGES, LABELS, classes=5).codec_version == 1
+    assert certify(data, IMAGES, LABELS, classes=5).codec_version == 2
 
 
 def test_threads_count_the_same(monkeypatch):

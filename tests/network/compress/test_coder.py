@@ -22,11 +22,13 @@ from ncbounds.network.compress.grammar import (
     KERNELS,
     LINKS,
     NORMS,
+    READINGS,
     REDUCTIONS,
     SHRINKS,
     WIDTHS,
     Architecture,
     Layer,
+    Reading,
     code_architecture,
 )
 from ncbounds.network.compress.weights import LARGEST, Adaptive, Shared, code_biases, code_tensor
@@ -115,16 +117,20 @@ def test_probabilities_of_all_bias_vectors_sum_to_one():
     assert total == 1
 
 
-def test_architectures_of_one_layer_share_their_part():
+@pytest.mark.parametrize("reading", [READINGS[0], READINGS[1], Reading("roots", 3, 2)])
+def test_architectures_of_one_layer_share_their_part(reading):
     """Kraft's sum over every one-layer architecture; a width equal to the input's has two names."""
-    total = Fraction(0)
+    total, same_width = Fraction(0), Fraction(0)
+    version = Architecture(reading=reading).version
+    inputs = 3 * reading.channels
     for reduction, norm, centred, frame in product(REDUCTIONS, NORMS, (False, True), (False, True)):
         for kernel, width, shrink, link, act, alone in product(
             KERNELS, WIDTHS, SHRINKS, LINKS, ACTIVATIONS, (False, True)
         ):
-            if (link != "plain" and (width != 3 or shrink == "stride")) or (frame and width != 4):
+            same = width == inputs
+            if (link != "plain" and (not same or shrink == "stride")) or (frame and width != 4):
                 continue
-            if alone and width != 3:
+            if alone and not same:
                 continue
             cuts = (0,) if kernel == 1 else range(1, 2 * kernel - 1)
             for cut in cuts:
@@ -136,13 +142,16 @@ def test_architectures_of_one_layer_share_their_part():
                     centred,
                     0,
                     frame,
+                    reading,
                 )
                 encoder = Encoder()
-                assert code_architecture(encoder, a, 3, 4) == a
-                total += share(encoder) * (1 if frame else len(CUTS))
-    assert total < Fraction(1, DEPTH)
-    # "another width" that is the same one: 2/3 of 1/16, half of the architectures
-    assert total > Fraction(1, DEPTH) * Fraction(95, 100)
+                assert code_architecture(encoder, a, 3, 4, version) == a
+                part = share(encoder) * (1 if frame else len(CUTS))
+                total += part
+                same_width += part if same else 0
+    # "another width" that is the same one: 2/3 of 1/16 where 1/3 was counted
+    total += same_width * 3 * Fraction(2, 3 * 16)
+    assert total == Fraction(1, DEPTH * (1 if version == 1 else len(READINGS) - 1))
 
 
 @given(st.binary(min_size=1, max_size=30), st.integers(0, 10_000), st.integers(1, 255))

@@ -1,6 +1,7 @@
 """Code words: back and forth, in any company, and refused when they are damaged."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ from ncbounds.network.compress import (
     CodeWordError,
     Layer,
     Network,
-    codeword,
+    Reading,
     decode,
     decode_prefix,
     encode,
 )
+from ncbounds.network.compress.coder import Encoder
+from ncbounds.network.compress.grammar import READINGS
+from ncbounds.network.compress.rate import code_length
 
 SHAPE = (1, 12, 12)
 
@@ -44,7 +48,11 @@ def same(one, other):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_round_trip_and_whatever_follows(seed):
-    network = random_network(seed, cut=seed, norm=("layer", "channel")[seed % 2])
+    options = {
+        "norm": ("layer", "channel")[seed % 2],
+        "reading": READINGS[5 * seed % len(READINGS)],
+    }
+    network = random_network(seed, cut=seed, **options)
     data = encode(network)
     assert same(decode(data, SHAPE, 5), network)
     noise = np.random.default_rng(seed).bytes(40)
@@ -81,20 +89,26 @@ def test_every_truncation_and_any_rest_is_an_error():
         decode(b"", SHAPE, 5)
 
 
-def test_another_version_costs_its_bits_and_is_refused(monkeypatch):
+def test_a_version_costs_its_bits_and_others_are_refused():
     network = random_network(3, (Layer(3),))
-    lengths, others = [], []
-    own = codeword.CODEC_VERSION
-    for version in (0, 1, 1000):
-        monkeypatch.setattr(codeword, "CODEC_VERSION", version)
-        lengths.append(8 * len(encode(network)))
-        others.append(encode(network))
-    assert abs(lengths[2] - lengths[0] - math.log2(1001 * 1002 / 2)) <= 8
-    monkeypatch.setattr(codeword, "CODEC_VERSION", own)
-    for data, version in zip(others, (0, 1, 1000), strict=True):
-        if version != own:
-            with pytest.raises(CodeWordError, match="version"):
-                decode(data, SHAPE, 5)
+    later = random_network(3, (Layer(3),), reading=Reading("roots"))
+    bits = code_length(later) - code_length(network)
+    assert bits == pytest.approx(math.log2(12 / 6) + math.log2(len(READINGS) - 1))
+    for version in (0, 3, 1000):
+        encoder = Encoder()
+        for passed in range(version):
+            encoder.bit(1, passed + 1, passed + 2)
+        encoder.bit(0, version + 1, version + 2)
+        with pytest.raises(CodeWordError, match="version"):
+            decode(encoder.payload() + bytes(9), SHAPE, 5)
+
+
+@pytest.mark.parametrize("reading", [("pixels", 1, 2), ("roots", 3, 4), ("logs", 3, 2)])
+def test_readings_that_the_code_does_not_hold_are_refused(reading):
+    network = random_network(0, (Layer(3),))
+    foreign = replace(network.architecture, reading=Reading(*reading))
+    with pytest.raises(ValueError, match="not in tuple"):
+        encode(replace(network, architecture=foreign))
 
 
 def test_zeros_are_cheap_and_large_architectures_are_refused():

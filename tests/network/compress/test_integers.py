@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 import torch
@@ -18,17 +19,22 @@ from ncbounds.network.compress import (
     Architecture,
     CodeWordError,
     Layer,
+    Reading,
     encode,
     logits,
     predictions,
 )
 from ncbounds.network.compress.basis import (
+    BANK_GAIN,
     COSINES,
+    bank,
     degrees,
     frequencies,
     patterns,
     polynomial,
+    scale,
 )
+from ncbounds.network.compress.grammar import READINGS
 from ncbounds.network.compress.integers import (
     BIAS,
     CEILING,
@@ -37,6 +43,8 @@ from ncbounds.network.compress.integers import (
     UNIT,
     _check,
     _norm,
+    _read,
+    _reduce,
     kernel,
 )
 from ncbounds.network.compress.student import Student, prepare, student_logits
@@ -151,7 +159,18 @@ def test_normalisation_by_hand():
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"norm": "channel"}, {"centred": False}, {"cut": 2}, {"cut": 3}, {"reduction": 2}],
+    [
+        {},
+        {"norm": "channel"},
+        {"centred": False},
+        {"cut": 2},
+        {"cut": 3},
+        {"reduction": 2},
+        {"reading": Reading("roots")},
+        {"reading": Reading("pixels", 3, 1)},
+        {"reading": Reading("roots", 5, 2), "reduction": 2},
+        {"reading": Reading("roots", 3, 3), "reduction": 2},
+    ],
 )
 def test_the_torch_form_is_close(options):
     network = random_network(3, **options)
@@ -235,10 +254,125 @@ def test_patterns_are_nearly_orthogonal(side):
     assert all(sum(row) == 0 for row in COSINES[side][1:])
 
 
-def test_version_1_means_what_it_meant():
+def test_scales_by_hand():
+    assert scale("pixels").tolist() == [4 * p for p in range(256)]
+    exact = [round(64 * mpmath.sqrt(p)) for p in range(256)]
+    assert scale("roots").tolist() == exact
+    assert exact[:3] == [0, 64, 91]
+
+
+@pytest.mark.parametrize("side", [3, 5])
+def test_a_bank_is_a_quarter_of_the_mean_and_the_other_patterns(side):
+    filters, basis = bank(side, 3), patterns(side, 3)
+    assert np.array_equal(filters, np.rint(filters))
+    assert np.array_equal(filters[0], basis[0])
+    assert np.array_equal(filters[1:], 4 * basis[1:])
+    assert np.abs(np.linalg.norm(filters[1:], axis=(1, 2)) / BANK_GAIN - 1).max() < 0.04
+    # what is read stays below the ceiling that later sums count on
+    assert 1024 * np.abs(filters).sum(axis=(1, 2)).max() / BANK_GAIN < CEILING / 4
+
+
+def test_reading_by_hand():
+    """Two colours with 3x3 filters, in Python's integers; blocks are averaged at the end."""
+    colours = IMAGES[:2, :4, :6][None]
+    a = Architecture(reading=Reading("roots", 3, 2), reduction=2)
+    roots = [round(64 * mpmath.sqrt(p)) for p in range(256)]
+    mean, across, down, *others = bank(3, 2).astype(int)
+    filters = [mean, across, -across, down, -down, *others]
+    expected = []
+    for image in colours[0]:
+        padded = np.pad(np.array([[roots[v] for v in row] for row in image.tolist()]), 1)
+        for k, weights in enumerate(filters):
+            z = [
+                [
+                    round(
+                        Fraction(
+                            sum(
+                                int(weights[u][v]) * int(padded[i + u][j + v])
+                                for u in range(3)
+                                for v in range(3)
+                            ),
+                            4 * 64**2,
+                        )
+                    )
+                    for j in range(6)
+                ]
+                for i in range(4)
+            ]
+            x = [[abs(v) if k >= 5 else max(v, 0) for v in row] for row in z]
+            expected.append(
+                [
+                    [
+                        round(Fraction(x[i][j] + x[i][j + 1] + x[i + 1][j] + x[i + 1][j + 1], 4))
+                        for j in (0, 2, 4)
+                    ]
+                    for i in (0, 2)
+                ]
+            )
+    read = _reduce(_read(colours, a.reading), 2)
+    assert read[:, 0].tolist() == expected
+    assert np.abs(UNIT * prepare(colours, a)[0].numpy() - expected).max() < 1
+
+
+def test_what_is_read_of_a_mirrored_image():
+    """Left and right slopes change places, everything else is mirrored."""
+    reading = Reading("roots", 5, 2)
+    own, mirrored = _read(IMAGES[:, None], reading), _read(IMAGES[:, None, :, ::-1], reading)
+    assert np.array_equal(mirrored[..., ::-1], own[[0, 2, 1, 3, 4, 5, 6, 7]])
+
+
+@pytest.mark.parametrize("reduction", [1, 2, 4])
+@pytest.mark.parametrize("reading", READINGS)
+def test_both_forms_read_alike(reading, reduction):
+    """Two colours, sides that the blocks do not fill, and more images than are taken at once."""
+    rng = np.random.default_rng(3)
+    images = rng.integers(0, 256, (300, 2, 9, 7), dtype=np.uint8)
+    a = Architecture(reading=reading, reduction=reduction)
+    exact = _reduce(_read(images, reading), reduction)
+    assert exact.shape == (2 * reading.channels, 300, 9 // reduction, 7 // reduction)
+    assert np.array_equal(exact, np.rint(exact))
+    near = UNIT * prepare(images, a).numpy().transpose(1, 0, 2, 3)
+    assert near.shape == exact.shape
+    assert np.abs(near - exact).max() < 1.01
+
+
+def test_blocks_are_averaged_from_the_first_position_on():
+    x = np.arange(45.0).reshape(1, 1, 5, 9)
+    sums = [[sum(9 * i + j + k for i in range(4) for j in range(4)) for k in (0, 4)]]
+    assert _reduce(x, 4)[0, 0].tolist() == [[round(v / 16) for v in row] for row in sums]
+    # halves go to even
+    assert _reduce(np.array([[[[1.0, 0, 2, 1], [1, 0, 2, 1]]]]), 2).tolist() == [[[[0, 2]]]]
+
+
+def test_every_reading_means_what_it_meant():
+    """The order is part of the code, the values are what its words compute with."""
+    order = [(reading.scale, reading.kernel, reading.cut) for reading in READINGS]
+    assert order == [
+        ("pixels", 1, 0),
+        ("roots", 1, 0),
+        *(("pixels", side, cut) for side in (3, 5) for cut in (1, 2, 3)),
+        *(("roots", side, cut) for side in (3, 5) for cut in (1, 2, 3)),
+    ]
+    digest = hashlib.sha256()
+    for reading in READINGS:
+        digest.update(_read(IMAGES[:, None], reading).astype(np.int64).tobytes())
+    assert digest.hexdigest().startswith("d4a63d01cc7671a4")
+
+
+@pytest.mark.parametrize(
+    ("options", "word", "values"),
+    [
+        ({}, "d878a3bfa31b11f6", "9b4740eee7fad775"),
+        ({"reduction": 2, "norm": "channel"}, "6382af43a5f79f54", "418ec7bab24b8824"),
+        ({"reduction": 4, "centred": False}, "f95e1e71dd6b5100", "56d97ef6336dd803"),
+        ({"reading": Reading("roots", 5, 2)}, "f9b59dbc8f9b2752", "d3d8a8bd54354bce"),
+    ],
+)
+def test_versions_mean_what_they_meant(options, word, values):
     """A change of code or arithmetic is a new version, and pays for it."""
-    network = random_network(0, cut=2)
-    assert CODEC_VERSION == 1
-    assert hashlib.sha256(encode(network)).hexdigest().startswith("d878a3bfa31b11f6")
+    layers = (Layer(4), Layer(5, 3, 3)) if "reduction" in options else None
+    network = random_network(0, layers, cut=2, **options)
+    assert CODEC_VERSION == 2
+    assert hashlib.sha256(encode(network)).hexdigest().startswith(word)
     whole = logits(network, IMAGES).astype(np.int64)
-    assert hashlib.sha256(whole.tobytes()).hexdigest().startswith("9b4740eee7fad775")
+    assert hashlib.sha256(whole.tobytes()).hexdigest().startswith(values)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ncbounds.network.compress import Architecture, Layer, Network, certify, encode
+from ncbounds.network.compress import Architecture, Layer, Network, Reading, certify, encode
 from ncbounds.network.compress.polish import Head, Polish
 from ncbounds.network.compress.rate import code_length, size_costs, tensor_costs, value_costs
 from ncbounds.network.compress.schedule import Stage
@@ -261,11 +261,12 @@ def test_nothing_changes_when_it_may_not_go_on(digits):
     assert polish.changes == 0
 
 
-def test_other_networks_are_read_right():
+@pytest.mark.parametrize(("reduction", "reading"), [(1, Reading()), (2, Reading("roots", 3, 2))])
+def test_other_networks_are_read_right(reduction, reading):
     """Three channels, other norms, links and pools: the float form counts as the whole numbers."""
     rng = np.random.default_rng(1)
     layers = (Layer(4, 3, 3, "pool"), Layer(4, 3, 2, link="residual"), Layer(4, 3, 2, link="twice"))
-    a = Architecture(layers, 1, norm="channel", centred=False, cut=2)
+    a = Architecture(layers, reduction, "channel", centred=False, cut=2, reading=reading)
     codes = tuple(rng.integers(-2, 3, size) for size in a.shapes(3, 4))
     biases = tuple(rng.integers(-1, 2, len(c)) for c in codes)
     network = Network(a, codes, biases, (3, 8, 8), 4)

@@ -1,17 +1,20 @@
 """The search: seeded, resumable, and never a word on disk that its certificate does not match."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ncbounds.network.compress import Architecture, Layer, certify, encode
+from ncbounds.network.compress import Architecture, Layer, Reading, certify, encode, logits
+from ncbounds.network.compress.checkpoint import architecture_for
+from ncbounds.network.compress.integers import HEAD_SCALE, UNIT
 from ncbounds.network.compress.rate import Rate, size_costs, tensor_costs
 from ncbounds.network.compress.schedule import Stage, stretched
 from ncbounds.network.compress.search import Search
-from ncbounds.network.compress.student import Student, decided_class
+from ncbounds.network.compress.student import Student, decided_class, prepare, student_logits
 from ncbounds.numerics import occam_upper
 
 SMALL = Architecture((Layer(6, 3, 4), Layer(8, 3, 2, "pool")), reduction=1)
@@ -102,6 +105,36 @@ def test_stages_are_shared_out_by_the_pace_of_the_last(digits, tmp_path):
     again._resume()
     assert again.stages == found.stages
     assert again.state.stage == 1
+
+
+def test_another_architecture_begins_anew_and_heeds_the_word_on_disk(digits, tmp_path):
+    before = search(digits, tmp_path).run()
+    images, labels, teacher = digits
+    other = replace(SMALL, reading=Reading("roots", 3, 1))
+    found = Search(other, images, labels, teacher, tmp_path, STAGES[:1], report=str, polished=False)
+    found._resume()
+    assert (found.state.stage, found.state.best) == (0, before.best)
+    # of the same shapes, but with another meaning
+    other = replace(SMALL, norm="channel")
+    found = Search(other, images, labels, teacher, tmp_path, STAGES, report=str, polished=False)
+    found._resume()
+    assert (found.state.stage, found.state.best) == (0, before.best)
+
+
+@pytest.mark.parametrize(
+    ("shape", "reduction", "widths"),
+    [((1, 1, 40), 1, 5), ((3, 7, 9), 1, 5), ((1, 14, 14), 2, 5), ((3, 32, 32), 2, 8)],
+)
+def test_an_architecture_for_every_shape(shape, reduction, widths):
+    a = architecture_for(shape)
+    assert a.reading == Reading("roots", 3, 2)
+    assert a.reduction == reduction
+    assert [layer.width for layer in a.layers] == [widths, widths]
+    images = np.random.default_rng(0).integers(0, 256, (5, *shape), dtype=np.uint8)
+    student = Student(a, shape, 3)
+    exact = logits(student.network(), images)
+    near = student_logits(student, prepare(images, a)).numpy() * HEAD_SCALE * UNIT
+    assert np.abs(near - exact).max() < 0.02 * np.abs(exact).max() + 100
 
 
 def test_no_time_left_still_ends_with_a_word(digits, tmp_path):
