@@ -9,7 +9,7 @@ computes) and :mod:`.certificate` (bytes and recounted errors). The search (:mod
 from .certificate import Certificate, certify, count_errors, verify
 from .coder import CodeWordError
 from .codeword import CODEC_VERSION, Network, decode, decode_prefix, encode
-from .grammar import Architecture, Layer, Reading
+from .grammar import Architecture, FrontEnd, Layer
 from .integers import logits, predictions
 
 __all__ = [
@@ -17,9 +17,9 @@ __all__ = [
     "Architecture",
     "Certificate",
     "CodeWordError",
+    "FrontEnd",
     "Layer",
     "Network",
-    "Reading",
     "certify",
     "count_errors",
     "decode",

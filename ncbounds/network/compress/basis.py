@@ -20,14 +20,14 @@ COSINES: dict[int, tuple[tuple[int, ...], ...]] = {
 }
 KERNELS = tuple(COSINES)
 
-#: What pixels 0 to 255 count, about 0 to 1024: as they are, or their roots, with which dark details
-#: weigh more.
+#: Input values of the pixels 0 to 255, about 0 to 1024: 4 p, or round(64 sqrt(p)), with which dark
+#: details weigh more; in whole numbers, so that no square root of a float is taken.
 SCALES: dict[str, tuple[int, ...]] = {
     "pixels": tuple(4 * p for p in range(256)),
     "roots": tuple((math.isqrt(4 * 64**2 * p) + 1) // 2 for p in range(256)),
 }
 
-#: A bank's filters are this times orthonormal patterns.
+#: A bank's filters, but for the constant one, are about this times orthonormal patterns.
 BANK_GAIN = 4.0 * 64**2
 
 
@@ -61,9 +61,10 @@ def patterns(side: int, cut: int) -> NDArray[np.float64]:
 
 @cache
 def bank(side: int, cut: int) -> NDArray[np.float64]:
-    """Patterns as fixed filters of whole numbers: the mean at a quarter of its size, and others.
+    """Patterns as fixed filters, whole numbers of shape (modes, side, side), for cut 1 or more.
 
-    From cut 1 on the second and third are the slopes across and down.
+    The constant one comes first and has a quarter of the others' size, so that responses are of
+    similar size; the first derivatives across and down are next.
     """
     found = 4.0 * patterns(side, cut)
     found[0] /= 4.0

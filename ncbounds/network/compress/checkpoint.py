@@ -18,7 +18,7 @@ from ncbounds.numerics import binomial_upper, down, up
 
 from .certificate import Certificate, certify
 from .codeword import decode
-from .grammar import Architecture, Layer, Reading
+from .grammar import Architecture, FrontEnd, Layer
 from .integers import predictions
 from .schedule import plan
 from .search import Search
@@ -32,15 +32,15 @@ FIRST_PLAN = 100
 
 
 def architecture_for(shape: tuple[int, int, int]) -> Architecture:
-    """A small chain for images of this size, behind fixed filters of the pixels' roots.
+    """A small chain for images of this size, behind a fixed filter bank on the pixels' roots.
 
-    What is not learned costs nothing. Few channels and most codes not 0 are cheaper than a wide
+    The bank costs a few bits to name. Few channels and most codes not 0 are cheaper than a wide
     network with few of them.
     """
     side = min(shape[1:])
     first = Layer(5) if side < 20 else Layer(8, shrink="pool")
     layers = (first, Layer(first.width, 3, 4, depthwise=True))
-    return Architecture(layers, 2 if side >= 8 else 1, cut=2, reading=Reading("roots", 3, 2))
+    return Architecture(layers, 2 if side >= 8 else 1, cut=2, front=FrontEnd("roots", 3, 2))
 
 
 def compress_checkpoint(

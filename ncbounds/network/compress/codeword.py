@@ -16,7 +16,7 @@ CODEC_VERSION = 2
 
 It goes up with every change of what bytes mean, in particular with one that is made after looking
 at the data of a claim. Words of version 1 mean what they meant: networks that read pixels as they
-are. Version 2 holds those with any other reading.
+are. Version 2 holds those with any other front end.
 """
 
 _LONGEST = 1 << 16
@@ -45,7 +45,13 @@ class Network:
 
 
 def encode(network: Network) -> bytes:
-    """Return the code word of ``network``."""
+    """Return the code word of ``network``.
+
+    Raises
+    ------
+    CodeWordError
+        If its architecture is too large, or has a front end that is not in the code.
+    """
     encoder = Encoder()
     code_network(encoder, network, network.shape, network.classes)
     payload = encoder.payload()

@@ -8,6 +8,7 @@ import numpy as np
 
 from ncbounds.errors import MissingEvidence, NcboundsError
 from ncbounds.numerics import occam_upper
+from ncbounds.report.number import number
 
 from .certificate import Certificate, predicted, verify
 from .codeword import decode
@@ -33,7 +34,7 @@ def seconds_of(text: str) -> float:
 def sentence(found: Certificate) -> str:
     """Say what a certificate says."""
     return (
-        f"error of the decoded network <= {found.value:.4f} with probability {1 - found.delta:g}: "
+        f"{_promise(found.value, found.delta)}: "
         f"{found.errors} errors on {found.n} training images, {found.bits} bits "
         f"({found.bits // 8} bytes), code version {found.codec_version}"
     )
@@ -102,5 +103,10 @@ def claim(path: Path) -> str:
         return f"{path}: not recounted"
     return (
         f"{path}: not recounted; {stated.name} claims {errors} errors on {n} training images, and "
-        f"then error of the decoded network <= {value:.4f} with probability {1 - delta:g}"
+        f"then {_promise(value, delta)}"
     )
+
+
+def _promise(value: float, delta: float) -> str:
+    shown = number(value, 4, up=True)
+    return f"error of the decoded network <= {shown} with probability {1 - delta:g}"

@@ -7,7 +7,7 @@ network of the grammar can be described; what came with a later version of the c
 from dataclasses import dataclass, field
 
 from .basis import KERNELS, SCALES, degrees, frequencies
-from .coder import Channel, choice, weighted
+from .coder import Channel, CodeWordError, choice, weighted
 
 WIDTHS = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48)
 SHRINKS = ("none", "stride", "pool")
@@ -21,18 +21,19 @@ MAX_CODES = 1 << 15
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What the first layer sees of every channel of an image: its pixels or fixed features of them.
+class FrontEnd:
+    """What the first layer reads of every channel of an image: pixels, or a fixed filter bank.
 
-    With a kernel larger than 1 these are products with patterns at every position (see
-    :func:`.basis.bank`): the mean, both slopes with their two signs apart, the sizes of all others.
+    The bank's responses at every position (see :func:`.basis.bank`) are rectified: the mean, the
+    positive and the negative part of both first derivatives, and the absolute values of all others.
+    Only the front ends in ``FRONTS`` can be encoded.
 
     Attributes
     ----------
     scale : str
         One of :data:`.basis.SCALES`.
     kernel, cut : int
-        As of a layer; kernel 1 is the scale alone.
+        Side of the filters (1: none, just the scale) and largest sum of their two frequencies.
     """
 
     scale: str = "pixels"
@@ -45,9 +46,9 @@ class Reading:
         return 1 if self.kernel == 1 else len(frequencies(self.kernel, self.cut)) + 2
 
 
-READINGS = (
-    *(Reading(scale) for scale in SCALES),
-    *(Reading(scale, k, cut) for scale in SCALES for k in KERNELS[1:] for cut in (1, 2, 3)),
+FRONTS = (
+    *(FrontEnd(scale) for scale in SCALES),
+    *(FrontEnd(scale, k, cut) for scale in SCALES for k in KERNELS[1:] for cut in (1, 2, 3)),
 )
 
 
@@ -100,8 +101,8 @@ class Architecture:
     frame : bool
         No head: the last layer has one channel per class, and its averages are the logits. Up to
         a shift that is the simplex frame of collapsed class means.
-    reading : Reading
-        What the first layer sees.
+    front : FrontEnd
+        What the first layer reads.
     """
 
     layers: tuple[Layer, ...] = field(default=())
@@ -110,16 +111,16 @@ class Architecture:
     centred: bool = True
     cut: int = 0
     frame: bool = False
-    reading: Reading = Reading()
+    front: FrontEnd = FrontEnd()
 
     @property
     def version(self) -> int:
         """First version of the code with such an architecture."""
-        return 1 if self.reading == Reading() else 2
+        return 1 if self.front == FrontEnd() else 2
 
     def shapes(self, channels: int, classes: int) -> list[tuple[int, int, int]]:
         """Shape (outputs, inputs, modes) of each layer's codes, the head's last."""
-        found, inputs = [], channels * self.reading.channels
+        found, inputs = [], channels * self.front.channels
         for layer in self.layers:
             modes = len(frequencies(layer.kernel, layer.cut))
             found.append((layer.width, 1 if layer.depthwise else inputs, modes))
@@ -132,12 +133,20 @@ class Architecture:
 def code_architecture(
     channel: Channel, given: Architecture, channels: int, classes: int, version: int
 ) -> Architecture:
-    """Pass an architecture of a version of the code through ``channel``."""
-    reading = READINGS[0]
+    """Pass an architecture through ``channel``, in a version of the code that holds it.
+
+    Raises
+    ------
+    CodeWordError
+        If no version holds its front end.
+    """
+    if given.front not in FRONTS:
+        raise CodeWordError(f"the code has no {given.front}, only those in grammar.FRONTS")
+    front = FRONTS[0]
     if version > 1:
         # a decoder's own is the first, which is in version 1
-        asked = max(1, READINGS.index(given.reading))
-        reading = READINGS[1 + choice(channel, asked - 1, len(READINGS) - 1)]
+        asked = max(1, FRONTS.index(given.front))
+        front = FRONTS[1 + choice(channel, asked - 1, len(FRONTS) - 1)]
     reduction = choice(channel, REDUCTIONS.index(given.reduction), len(REDUCTIONS))
     norm = choice(channel, NORMS.index(given.norm), 2)
     centred = choice(channel, int(given.centred), 2)
@@ -148,7 +157,7 @@ def code_architecture(
     for index in range(depth):
         layer = given.layers[index] if index < len(given.layers) else Layer(WIDTHS[0])
         width = classes if frame and index == depth - 1 else None
-        previous = layers[-1].width if layers else channels * reading.channels
+        previous = layers[-1].width if layers else channels * front.channels
         layers.append(_code_layer(channel, layer, previous, width, first=index == 0))
     return Architecture(
         tuple(layers),
@@ -157,7 +166,7 @@ def code_architecture(
         bool(centred),
         CUTS[cut],
         bool(frame),
-        reading,
+        front,
     )
 
 

@@ -14,7 +14,7 @@ from ncbounds.errors import DataError
 
 from .basis import BANK_GAIN, bank, degrees, patterns, polynomial, scale
 from .coder import CodeWordError
-from .grammar import Architecture, Layer, Reading
+from .grammar import Architecture, FrontEnd, Layer
 
 if TYPE_CHECKING:
     from .codeword import Network
@@ -40,7 +40,9 @@ def logits(network: "Network", images: NDArray[np.uint8]) -> Values:
     Raises
     ------
     DataError
-        If the images have another type or shape than the network's.
+        If the images have another type or shape than the network's, or are smaller than a block.
+    CodeWordError
+        If a sum might leave the range of exact integers.
     """
     x = as_images(images)
     if x.shape[1:] != network.shape:
@@ -81,7 +83,7 @@ def kernel(layer: Layer, codes: NDArray[np.int64]) -> Values:
 
 def _logits(network: "Network", images: NDArray[np.uint8]) -> Values:
     a = network.architecture
-    x = _reduce(_read(images, a.reading), a.reduction)
+    x = _reduce(_read(images, a.front), a.reduction)
     for layer, codes, biases in zip(a.layers, network.codes, network.biases, strict=False):
         x = _layer(a, layer, kernel(layer, codes), biases, x)
     moments = _moments(x, a.cut)
@@ -93,18 +95,19 @@ def _logits(network: "Network", images: NDArray[np.uint8]) -> Values:
     return np.ascontiguousarray(s)
 
 
-def _read(images: NDArray[np.uint8], reading: Reading) -> Values:
-    """What is read of images at every position: (features, n, height, width)."""
-    pixels = scale(reading.scale)[images.transpose(1, 0, 2, 3)]
-    if reading.kernel == 1:
+def _read(images: NDArray[np.uint8], front: FrontEnd) -> Values:
+    """What the front end makes of images at every position: (channels, n, height, width)."""
+    # sums of a few hundred products of pixels and filters are exact, whatever the image's size
+    pixels = scale(front.scale)[images.transpose(1, 0, 2, 3)]
+    if front.kernel == 1:
         return pixels
-    filters = bank(reading.kernel, reading.cut)[:, None]
-    return np.concatenate([_sides(_convolve(colour[None], filters)) for colour in pixels])
+    filters = bank(front.kernel, front.cut)[:, None]
+    return np.concatenate([_rectify(_convolve(colour[None], filters)) for colour in pixels])
 
 
-def _sides(products: Values) -> Values:
-    """Mean, positive and negative parts of both slopes, and sizes of all other products."""
-    z = np.rint(products / BANK_GAIN)
+def _rectify(responses: Values) -> Values:
+    """Mean, positive and negative part of each derivative, absolute values of the others."""
+    z = np.rint(responses / BANK_GAIN)
     found = np.empty((len(z) + 2, *z.shape[1:]))
     found[0] = z[0]
     np.maximum(z[1:3], 0.0, out=found[1:4:2])
@@ -130,6 +133,9 @@ def _layer(
 ) -> Values:
     shift = (BIAS * biases.astype(np.float64))[:, None, None, None]
     stride = 2 if layer.shrink == "stride" else 1
+    # sums over all positions, centred, must stay exact as well
+    positions = float(np.prod(x.shape[2:]))
+    _check(CEILING * (2.0 * layer.width * positions), weight.reshape(layer.width, -1))
     for _ in range(2 if layer.link == "twice" else 1):
         z = _norm(_convolve(x, weight, stride, depthwise=layer.depthwise), a) + shift
         if layer.link == "residual":
@@ -143,8 +149,6 @@ def _convolve(x: Values, weight: Values, stride: int = 1, *, depthwise: bool = F
     """Exact convolution of (inputs, n, h, w) with zero padding by half the kernel."""
     outputs, _, side, _ = weight.shape
     inputs, n, height, width = x.shape
-    # sums over all positions, centred, must stay exact as well
-    _check(CEILING * (2.0 * outputs * height * width), weight.reshape(outputs, -1))
     pad = side // 2
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     patches = np.empty((inputs, side, side, n, -(-height // stride), -(-width // stride)))
@@ -210,4 +214,4 @@ def moment_size(pair: tuple[int, int], height: int, width: int) -> float:
 def _check(ceiling: float, rows: Values) -> None:
     """Refuse weights with which a sum might leave the range of exact integers."""
     if ceiling * float(np.abs(rows).sum(axis=1).max(initial=0.0)) + CEILING * HEAD_BIAS >= _EXACT:
-        raise CodeWordError("weights or images are too large for exact sums")
+        raise CodeWordError("the weights are too large for exact sums")

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from .basis import BANK_GAIN, bank, degrees, patterns, polynomial, scale
 from .codeword import Network
-from .grammar import Architecture, Layer, Reading
+from .grammar import Architecture, FrontEnd, Layer
 from .integers import BIAS, CEILING, UNIT, moment_gain, moment_size
 from .weights import LARGEST
 
@@ -61,7 +61,7 @@ class Student(nn.Module):
         ]
         height, width = (side // architecture.reduction for side in shape[1:])
         with torch.no_grad():
-            inputs = shape[0] * architecture.reading.channels
+            inputs = shape[0] * architecture.front.channels
             last = self.maps(torch.zeros(1, inputs, height, width))
         self._moments = _moment_weights(last.shape[2], last.shape[3], architecture.cut)
 
@@ -157,22 +157,29 @@ def decided_class(logits: Tensor, dim: int) -> Tensor:
 
 
 def prepare(images: NDArray[np.uint8], architecture: Architecture) -> Tensor:
-    """What the first layer reads of images (n, channels, h, w), in the scale of its input."""
-    reading, side = architecture.reading, architecture.reduction
-    pixels = torch.from_numpy(scale(reading.scale) / UNIT).float()
-    parts = []
-    for part in torch.split(torch.from_numpy(images), 256):
-        read = pixels[part.int()]
-        if reading.kernel > 1:
-            read = _products(read, reading)
-        parts.append(functional.avg_pool2d(read, side))
-    return torch.cat(parts)
+    """What the first layer reads of images (n, channels, h, w), in the scale of its input.
+
+    Returns
+    -------
+    Tensor (n, channels * front.channels, h // reduction, w // reduction)
+        In float32 and for all images at once, so four bytes a number.
+    """
+    front, side = architecture.front, architecture.reduction
+    n, colours, height, width = images.shape
+    out = torch.empty(n, colours * front.channels, height // side, width // side)
+    pixels = torch.from_numpy(scale(front.scale) / UNIT).float()
+    for part, read in zip(
+        torch.split(torch.from_numpy(images), 256), torch.split(out, 256), strict=True
+    ):
+        x = pixels[part.int()]
+        read.copy_(functional.avg_pool2d(x if front.kernel == 1 else _responses(x, front), side))
+    return out
 
 
-def _products(pixels: Tensor, reading: Reading) -> Tensor:
-    """As in whole numbers: mean, both sides of both slopes, sizes of others; colour by colour."""
-    filters = torch.from_numpy(bank(reading.kernel, reading.cut) / BANK_GAIN).float()[:, None]
-    z = functional.conv2d(pixels.flatten(0, 1)[:, None], filters, padding=reading.kernel // 2)
+def _responses(pixels: Tensor, front: FrontEnd) -> Tensor:
+    """Rectified responses of the filter bank, colour by colour, as in whole numbers."""
+    filters = torch.from_numpy(bank(front.kernel, front.cut) / BANK_GAIN).float()[:, None]
+    z = functional.conv2d(pixels.flatten(0, 1)[:, None], filters, padding=front.kernel // 2)
     mean, across, down, others = z[:, :1], z[:, 1:2], z[:, 2:3], z[:, 3:]
     found = torch.cat(
         [mean, across.relu(), (-across).relu(), down.relu(), (-down).relu(), others.abs()], dim=1

@@ -10,7 +10,7 @@ from test_codeword import random_network
 
 from ncbounds.errors import DataError, InvalidSample
 from ncbounds.network.compress import (
-    Reading,
+    FrontEnd,
     certify,
     count_errors,
     encode,
@@ -72,7 +72,7 @@ def test_verify_trusts_nothing_beside_the_bytes(tmp_path):
 
 
 def test_a_certificate_states_the_version_of_its_word():
-    later = random_network(0, reading=Reading("roots"))
+    later = random_network(0, front=FrontEnd("roots"))
     data = encode(later)
     assert certify(DATA, IMAGES, LABELS, classes=5).codec_version == 1
     assert certify(data, IMAGES, LABELS, classes=5).codec_version == 2

@@ -19,16 +19,16 @@ from ncbounds.network.compress.grammar import (
     ACTIVATIONS,
     CUTS,
     DEPTH,
+    FRONTS,
     KERNELS,
     LINKS,
     NORMS,
-    READINGS,
     REDUCTIONS,
     SHRINKS,
     WIDTHS,
     Architecture,
+    FrontEnd,
     Layer,
-    Reading,
     code_architecture,
 )
 from ncbounds.network.compress.weights import LARGEST, Adaptive, Shared, code_biases, code_tensor
@@ -117,12 +117,12 @@ def test_probabilities_of_all_bias_vectors_sum_to_one():
     assert total == 1
 
 
-@pytest.mark.parametrize("reading", [READINGS[0], READINGS[1], Reading("roots", 3, 2)])
-def test_architectures_of_one_layer_share_their_part(reading):
+@pytest.mark.parametrize("front", [FRONTS[0], FRONTS[1], FrontEnd("roots", 3, 2)])
+def test_architectures_of_one_layer_share_their_part(front):
     """Kraft's sum over every one-layer architecture; a width equal to the input's has two names."""
     total, same_width = Fraction(0), Fraction(0)
-    version = Architecture(reading=reading).version
-    inputs = 3 * reading.channels
+    version = Architecture(front=front).version
+    inputs = 3 * front.channels
     for reduction, norm, centred, frame in product(REDUCTIONS, NORMS, (False, True), (False, True)):
         for kernel, width, shrink, link, act, alone in product(
             KERNELS, WIDTHS, SHRINKS, LINKS, ACTIVATIONS, (False, True)
@@ -142,7 +142,7 @@ def test_architectures_of_one_layer_share_their_part(reading):
                     centred,
                     0,
                     frame,
-                    reading,
+                    front,
                 )
                 encoder = Encoder()
                 assert code_architecture(encoder, a, 3, 4, version) == a
@@ -151,7 +151,7 @@ def test_architectures_of_one_layer_share_their_part(reading):
                 same_width += part if same else 0
     # "another width" that is the same one: 2/3 of 1/16 where 1/3 was counted
     total += same_width * 3 * Fraction(2, 3 * 16)
-    assert total == Fraction(1, DEPTH * (1 if version == 1 else len(READINGS) - 1))
+    assert total == Fraction(1, DEPTH * (1 if version == 1 else len(FRONTS) - 1))
 
 
 @given(st.binary(min_size=1, max_size=30), st.integers(0, 10_000), st.integers(1, 255))

@@ -9,15 +9,15 @@ import pytest
 from ncbounds.network.compress import (
     Architecture,
     CodeWordError,
+    FrontEnd,
     Layer,
     Network,
-    Reading,
     decode,
     decode_prefix,
     encode,
 )
 from ncbounds.network.compress.coder import Encoder
-from ncbounds.network.compress.grammar import READINGS
+from ncbounds.network.compress.grammar import FRONTS
 from ncbounds.network.compress.rate import code_length
 
 SHAPE = (1, 12, 12)
@@ -50,7 +50,7 @@ def same(one, other):
 def test_round_trip_and_whatever_follows(seed):
     options = {
         "norm": ("layer", "channel")[seed % 2],
-        "reading": READINGS[5 * seed % len(READINGS)],
+        "front": FRONTS[5 * seed % len(FRONTS)],
     }
     network = random_network(seed, cut=seed, **options)
     data = encode(network)
@@ -91,9 +91,9 @@ def test_every_truncation_and_any_rest_is_an_error():
 
 def test_a_version_costs_its_bits_and_others_are_refused():
     network = random_network(3, (Layer(3),))
-    later = random_network(3, (Layer(3),), reading=Reading("roots"))
+    later = random_network(3, (Layer(3),), front=FrontEnd("roots"))
     bits = code_length(later) - code_length(network)
-    assert bits == pytest.approx(math.log2(12 / 6) + math.log2(len(READINGS) - 1))
+    assert bits == pytest.approx(math.log2(12 / 6) + math.log2(len(FRONTS) - 1))
     for version in (0, 3, 1000):
         encoder = Encoder()
         for passed in range(version):
@@ -103,11 +103,11 @@ def test_a_version_costs_its_bits_and_others_are_refused():
             decode(encoder.payload() + bytes(9), SHAPE, 5)
 
 
-@pytest.mark.parametrize("reading", [("pixels", 1, 2), ("roots", 3, 4), ("logs", 3, 2)])
-def test_readings_that_the_code_does_not_hold_are_refused(reading):
+@pytest.mark.parametrize("front", [("pixels", 1, 2), ("roots", 3, 4), ("logs", 3, 2)])
+def test_readings_that_the_code_does_not_hold_are_refused(front):
     network = random_network(0, (Layer(3),))
-    foreign = replace(network.architecture, reading=Reading(*reading))
-    with pytest.raises(ValueError, match="not in tuple"):
+    foreign = replace(network.architecture, front=FrontEnd(*front))
+    with pytest.raises(CodeWordError, match="the code has no"):
         encode(replace(network, architecture=foreign))
 
 

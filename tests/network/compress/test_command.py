@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 from ncbounds.cli import app
 from ncbounds.datasets import noisy_labels
 from ncbounds.errors import DataError, NcboundsError
-from ncbounds.network.compress import encode, predictions
+from ncbounds.network.compress import Certificate, encode, predictions
 from ncbounds.network.compress.checkpoint import _another_word, compress_checkpoint
-from ncbounds.network.compress.command import seconds_of, word_images
+from ncbounds.network.compress.command import seconds_of, sentence, word_images
 from ncbounds.network.compress.tasks import task_images
 from ncbounds.numerics import occam_upper
+from ncbounds.report.number import number
 from ncbounds.zoo.architectures import mlp
 
 DATA = """
@@ -185,9 +186,15 @@ def test_without_the_images_a_claim_is_called_one(listed, monkeypatch):
     # only the errors are taken from the file
     value = occam_upper(30, 300, 8 * len(word.read_bytes()), 0.05)
     assert "claims 30 errors on 300 training images" in claimed.output
-    assert f"<= {value:.4f}" in claimed.output
+    assert f"<= {number(value, 4, up=True)} with" in claimed.output
     (listed / "words/certificate.json").write_text('{"errors": "many"}')
     assert "not recounted\n" in run("verify", word).output
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.19821, ".1983"), (0.25, ".2500"), (1.0, "1.000")])
+def test_what_is_promised_is_rounded_up(value, shown):
+    found = Certificate(value, 8, 1, 10, 0.05, "", "", 2)
+    assert f"error of the decoded network <= {shown} with probability 0.95" in sentence(found)
 
 
 def test_wrong_words_are_explained(folder):

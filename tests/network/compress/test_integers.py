@@ -18,8 +18,8 @@ from ncbounds.network.compress import (
     CODEC_VERSION,
     Architecture,
     CodeWordError,
+    FrontEnd,
     Layer,
-    Reading,
     encode,
     logits,
     predictions,
@@ -34,7 +34,7 @@ from ncbounds.network.compress.basis import (
     polynomial,
     scale,
 )
-from ncbounds.network.compress.grammar import READINGS
+from ncbounds.network.compress.grammar import FRONTS
 from ncbounds.network.compress.integers import (
     BIAS,
     CEILING,
@@ -166,10 +166,10 @@ def test_normalisation_by_hand():
         {"cut": 2},
         {"cut": 3},
         {"reduction": 2},
-        {"reading": Reading("roots")},
-        {"reading": Reading("pixels", 3, 1)},
-        {"reading": Reading("roots", 5, 2), "reduction": 2},
-        {"reading": Reading("roots", 3, 3), "reduction": 2},
+        {"front": FrontEnd("roots")},
+        {"front": FrontEnd("pixels", 3, 1)},
+        {"front": FrontEnd("roots", 5, 2), "reduction": 2},
+        {"front": FrontEnd("roots", 3, 3), "reduction": 2},
     ],
 )
 def test_the_torch_form_is_close(options):
@@ -275,7 +275,7 @@ def test_a_bank_is_a_quarter_of_the_mean_and_the_other_patterns(side):
 def test_reading_by_hand():
     """Two colours with 3x3 filters, in Python's integers; blocks are averaged at the end."""
     colours = IMAGES[:2, :4, :6][None]
-    a = Architecture(reading=Reading("roots", 3, 2), reduction=2)
+    a = Architecture(front=FrontEnd("roots", 3, 2), reduction=2)
     roots = [round(64 * mpmath.sqrt(p)) for p in range(256)]
     mean, across, down, *others = bank(3, 2).astype(int)
     filters = [mean, across, -across, down, -down, *others]
@@ -309,31 +309,40 @@ def test_reading_by_hand():
                     for i in (0, 2)
                 ]
             )
-    read = _reduce(_read(colours, a.reading), 2)
+    read = _reduce(_read(colours, a.front), 2)
     assert read[:, 0].tolist() == expected
     assert np.abs(UNIT * prepare(colours, a)[0].numpy() - expected).max() < 1
 
 
 def test_what_is_read_of_a_mirrored_image():
     """Left and right slopes change places, everything else is mirrored."""
-    reading = Reading("roots", 5, 2)
-    own, mirrored = _read(IMAGES[:, None], reading), _read(IMAGES[:, None, :, ::-1], reading)
+    front = FrontEnd("roots", 5, 2)
+    own, mirrored = _read(IMAGES[:, None], front), _read(IMAGES[:, None, :, ::-1], front)
     assert np.array_equal(mirrored[..., ::-1], own[[0, 2, 1, 3, 4, 5, 6, 7]])
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 4])
-@pytest.mark.parametrize("reading", READINGS)
-def test_both_forms_read_alike(reading, reduction):
+@pytest.mark.parametrize("front", FRONTS)
+def test_both_forms_read_alike(front, reduction):
     """Two colours, sides that the blocks do not fill, and more images than are taken at once."""
     rng = np.random.default_rng(3)
     images = rng.integers(0, 256, (300, 2, 9, 7), dtype=np.uint8)
-    a = Architecture(reading=reading, reduction=reduction)
-    exact = _reduce(_read(images, reading), reduction)
-    assert exact.shape == (2 * reading.channels, 300, 9 // reduction, 7 // reduction)
+    a = Architecture(front=front, reduction=reduction)
+    exact = _reduce(_read(images, front), reduction)
+    assert exact.shape == (2 * front.channels, 300, 9 // reduction, 7 // reduction)
     assert np.array_equal(exact, np.rint(exact))
     near = UNIT * prepare(images, a).numpy().transpose(1, 0, 2, 3)
     assert near.shape == exact.shape
     assert np.abs(near - exact).max() < 1.01
+
+
+def test_a_bank_reads_images_of_any_size():
+    wide = np.full((1, 1, 760, 760), 255, dtype=np.uint8)
+    read = _read(wide, FrontEnd("roots", 5, 3))
+    assert read.shape == (12, 1, 760, 760)
+    # far from the border only the constant pattern answers
+    assert read[0, 0, 380, 380] == round(1022 * 25 * 29**2 / BANK_GAIN)
+    assert not read[1:, 0, 380, 380].any()
 
 
 def test_blocks_are_averaged_from_the_first_position_on():
@@ -346,7 +355,7 @@ def test_blocks_are_averaged_from_the_first_position_on():
 
 def test_every_reading_means_what_it_meant():
     """The order is part of the code, the values are what its words compute with."""
-    order = [(reading.scale, reading.kernel, reading.cut) for reading in READINGS]
+    order = [(front.scale, front.kernel, front.cut) for front in FRONTS]
     assert order == [
         ("pixels", 1, 0),
         ("roots", 1, 0),
@@ -354,8 +363,8 @@ def test_every_reading_means_what_it_meant():
         *(("roots", side, cut) for side in (3, 5) for cut in (1, 2, 3)),
     ]
     digest = hashlib.sha256()
-    for reading in READINGS:
-        digest.update(_read(IMAGES[:, None], reading).astype(np.int64).tobytes())
+    for front in FRONTS:
+        digest.update(_read(IMAGES[:, None], front).astype(np.int64).tobytes())
     assert digest.hexdigest().startswith("d4a63d01cc7671a4")
 
 
@@ -365,7 +374,7 @@ def test_every_reading_means_what_it_meant():
         ({}, "d878a3bfa31b11f6", "9b4740eee7fad775"),
         ({"reduction": 2, "norm": "channel"}, "6382af43a5f79f54", "418ec7bab24b8824"),
         ({"reduction": 4, "centred": False}, "f95e1e71dd6b5100", "56d97ef6336dd803"),
-        ({"reading": Reading("roots", 5, 2)}, "f9b59dbc8f9b2752", "d3d8a8bd54354bce"),
+        ({"front": FrontEnd("roots", 5, 2)}, "f9b59dbc8f9b2752", "d3d8a8bd54354bce"),
     ],
 )
 def test_versions_mean_what_they_meant(options, word, values):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ncbounds.network.compress import Architecture, Layer, Network, Reading, certify, encode
+from ncbounds.network.compress import Architecture, FrontEnd, Layer, Network, certify, encode
 from ncbounds.network.compress.polish import Head, Polish
 from ncbounds.network.compress.rate import code_length, size_costs, tensor_costs, value_costs
 from ncbounds.network.compress.schedule import Stage
@@ -261,12 +261,12 @@ def test_nothing_changes_when_it_may_not_go_on(digits):
     assert polish.changes == 0
 
 
-@pytest.mark.parametrize(("reduction", "reading"), [(1, Reading()), (2, Reading("roots", 3, 2))])
-def test_other_networks_are_read_right(reduction, reading):
+@pytest.mark.parametrize(("reduction", "front"), [(1, FrontEnd()), (2, FrontEnd("roots", 3, 2))])
+def test_other_networks_are_read_right(reduction, front):
     """Three channels, other norms, links and pools: the float form counts as the whole numbers."""
     rng = np.random.default_rng(1)
     layers = (Layer(4, 3, 3, "pool"), Layer(4, 3, 2, link="residual"), Layer(4, 3, 2, link="twice"))
-    a = Architecture(layers, reduction, "channel", centred=False, cut=2, reading=reading)
+    a = Architecture(layers, reduction, "channel", centred=False, cut=2, front=front)
     codes = tuple(rng.integers(-2, 3, size) for size in a.shapes(3, 4))
     biases = tuple(rng.integers(-1, 2, len(c)) for c in codes)
     network = Network(a, codes, biases, (3, 8, 8), 4)
@@ -365,3 +365,13 @@ def test_frame_has_no_head_to_polish(digits, tmp_path):
     teacher = 8.0 * np.eye(10)[labels.numpy()]
     found = Search(frame, images, labels.numpy(), teacher, tmp_path, [], report=lambda text: None)
     assert found.run().curve == []
+
+
+def test_a_word_of_another_architecture_is_not_polished(digits, tmp_path):
+    images, labels, _, network = digits
+    (tmp_path / "network.ncz").write_bytes(encode(network))
+    other = replace(SMALL, front=FrontEnd("roots"))
+    said, teacher = [], 8.0 * np.eye(10)[labels.numpy()]
+    found = Search(other, images, labels.numpy(), teacher, tmp_path, [], report=said.append)
+    assert found.run().curve == []
+    assert said == ["not polished: the best word so far is of another architecture"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ncbounds.network.compress import Architecture, Layer, Reading, certify, encode, logits
+from ncbounds.network.compress import Architecture, FrontEnd, Layer, certify, encode, logits
 from ncbounds.network.compress.checkpoint import architecture_for
 from ncbounds.network.compress.integers import HEAD_SCALE, UNIT
 from ncbounds.network.compress.rate import Rate, size_costs, tensor_costs
@@ -110,7 +110,7 @@ def test_stages_are_shared_out_by_the_pace_of_the_last(digits, tmp_path):
 def test_another_architecture_begins_anew_and_heeds_the_word_on_disk(digits, tmp_path):
     before = search(digits, tmp_path).run()
     images, labels, teacher = digits
-    other = replace(SMALL, reading=Reading("roots", 3, 1))
+    other = replace(SMALL, front=FrontEnd("roots", 3, 1))
     found = Search(other, images, labels, teacher, tmp_path, STAGES[:1], report=str, polished=False)
     found._resume()
     assert (found.state.stage, found.state.best) == (0, before.best)
@@ -127,7 +127,7 @@ def test_another_architecture_begins_anew_and_heeds_the_word_on_disk(digits, tmp
 )
 def test_an_architecture_for_every_shape(shape, reduction, widths):
     a = architecture_for(shape)
-    assert a.reading == Reading("roots", 3, 2)
+    assert a.front == FrontEnd("roots", 3, 2)
     assert a.reduction == reduction
     assert [layer.width for layer in a.layers] == [widths, widths]
     images = np.random.default_rng(0).integers(0, 256, (5, *shape), dtype=np.uint8)
