@@ -10,18 +10,19 @@ __version__ = "0.1.0"
 
 #: Public name -> module that has it.
 _WHERE = {
-    "Classifier": "ncbounds.checkpoints.build",
-    "Evidence": "ncbounds.evidence",
-    "LinearHead": "ncbounds.linear_head",
-    "Report": "ncbounds.report",
-    "Sample": "ncbounds.samples.sample",
-    "certify_head": "ncbounds.certify",
-    "evaluate": "ncbounds.evaluation",
-    "extract": "ncbounds.samples.extract",
+    "Classifier": "ncbounds.checkpoints.head.classifier",
+    "Evidence": "ncbounds.evidence.evidence",
+    "LinearHead": "ncbounds.evidence.head",
+    "Report": "ncbounds.report.report",
+    "Sample": "ncbounds.evidence.sample",
+    "certify_head": "ncbounds.certify.certify",
+    "evaluate": "ncbounds.evaluation.evaluate",
+    "extract": "ncbounds.extraction.extract",
     "load_checkpoint": "ncbounds.checkpoints.read",
-    "load_report": "ncbounds.report",
-    "split": "ncbounds.samples.sample",
-    "sweep": "ncbounds.sweeps",
+    "load_report": "ncbounds.report.report",
+    "split": "ncbounds.evidence.split",
+    "sweep": "ncbounds.runs.sweep",
+    "with_code_word": "ncbounds.code_words.counted",
 }
 _MODULES = ("bounds", "errors", "geometry", "numerics", "zoo")
 
@@ -33,18 +34,19 @@ if TYPE_CHECKING:
     from ncbounds import geometry as geometry
     from ncbounds import numerics as numerics
     from ncbounds import zoo as zoo
-    from ncbounds.certify import certify_head as certify_head
-    from ncbounds.checkpoints.build import Classifier as Classifier
+    from ncbounds.certify.certify import certify_head as certify_head
+    from ncbounds.checkpoints.head.classifier import Classifier as Classifier
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
-    from ncbounds.evaluation import evaluate as evaluate
-    from ncbounds.evidence import Evidence as Evidence
-    from ncbounds.linear_head import LinearHead as LinearHead
+    from ncbounds.code_words.counted import with_code_word as with_code_word
+    from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evidence.evidence import Evidence as Evidence
+    from ncbounds.evidence.head import LinearHead as LinearHead
+    from ncbounds.evidence.sample import Sample as Sample
+    from ncbounds.evidence.split import split as split
+    from ncbounds.extraction.extract import extract as extract
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
-    from ncbounds.samples.extract import extract as extract
-    from ncbounds.samples.sample import Sample as Sample
-    from ncbounds.samples.sample import split as split
-    from ncbounds.sweeps import sweep as sweep
+    from ncbounds.runs.sweep import sweep as sweep
 
 
 def __getattr__(name: str) -> Any:

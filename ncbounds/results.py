@@ -82,7 +82,7 @@ class Result:
         out = {f.name: getattr(self, f.name) for f in fields(self)}
         test = out.pop("test")
         out["test"] = None if test is None else {**vars(test), "reasons": list(test.reasons)}
-        return {"type": type(self).__name__, **_plain(out)}
+        return {"type": type(self).__name__, **plain(out)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,10 @@ class MeasureResult(Result):
     measure: float
 
 
+#: One row of a table.
+Row = BoundResult | MeasureResult
+
+
 def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
     """Rebuild a result from :meth:`Result.to_dict`."""
     rest = dict(data)
@@ -121,14 +125,14 @@ _NAMES = ("bound", "family", "kind", "target", "role", "checkpoint", "reasons", 
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
     """Make ``x`` JSON-able: numpy scalars to Python, non-finite floats to words."""
     if isinstance(x, Mapping):
-        return {str(k): _plain(v) for k, v in x.items()}
+        return {str(k): plain(v) for k, v in x.items()}
     if isinstance(x, (list, tuple)):
-        return [_plain(v) for v in x]
+        return [plain(v) for v in x]
     if isinstance(x, np.ndarray):
-        return _plain(x.tolist())
+        return plain(x.tolist())
     if isinstance(x, (bool, np.bool_)):
         return bool(x)
     if isinstance(x, np.integer):

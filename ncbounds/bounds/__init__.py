@@ -2,7 +2,8 @@
 
 from functools import cache
 
-from ncbounds.bounds._bound import Bound, Outcome, View, bound
+from ncbounds.bounds.bound import Bound, bound
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import UnknownName, suggest
 
 __all__ = ["Bound", "Outcome", "View", "bound", "catalogue", "get"]

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ncbounds.checkpoints.build import build_classifier, named_in_file
-from ncbounds.checkpoints.classifier import Classifier
-from ncbounds.checkpoints.guess import guess_architecture
-from ncbounds.checkpoints.head import HeadReport
-from ncbounds.checkpoints.read import Checkpoint, load_checkpoint
+from ncbounds.checkpoints.architectures.build import build_classifier, named_in_file
+from ncbounds.checkpoints.architectures.guess import guess_architecture
+from ncbounds.checkpoints.head.classifier import Classifier
+from ncbounds.checkpoints.head.head import HeadReport
+from ncbounds.checkpoints.loaded import Checkpoint
+from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.errors import NcboundsError
 
 ROWS = 16

@@ -2,12 +2,12 @@
 
 from ncbounds.geometry.alignment import Nc2, nc2, nc3, nc4
 from ncbounds.geometry.collapse import collapse
-from ncbounds.geometry.crossfit import CrossFit, crossfit
 from ncbounds.geometry.frames import SeliGrams, seli_grams, simplex_etf
 from ncbounds.geometry.measured import Metric, PairTable
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
-from ncbounds.geometry.unbiased import PairEstimates, corrected, estimate
 from ncbounds.geometry.variability import between_factor, nc1, vci
+from ncbounds.statistics.crossfit import CrossFit, crossfit
+from ncbounds.statistics.unbiased import PairEstimates, corrected, estimate
 
 __all__ = [
     "NORMALISATIONS",

@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidSample
+from ncbounds.evidence.head import LinearHead
 from ncbounds.geometry.measured import Metric, left_out
-from ncbounds.linear_head import Floats, LinearHead
-from ncbounds.samples.class_moments import ClassMoments
-from ncbounds.samples.rows import as_rows, block_rows
+from ncbounds.statistics.class_moments import ClassMoments
+from ncbounds.statistics.rows import as_rows, block_rows
 
 
 class Nc2(NamedTuple):

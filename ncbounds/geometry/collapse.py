@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ncbounds.arrays import Floats
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.alignment import nc2, nc3, nc4
-from ncbounds.geometry.crossfit import crossfit
 from ncbounds.geometry.measured import Metric
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
 from ncbounds.geometry.variability import nc1, vci
-from ncbounds.linear_head import Floats, LinearHead
-from ncbounds.samples.fewshot_moments import pairwise_moments
-from ncbounds.samples.sample import Sample
+from ncbounds.statistics.crossfit import crossfit
+from ncbounds.statistics.pair_moments import pairwise_moments
 
 if TYPE_CHECKING:
     import pandas as pd

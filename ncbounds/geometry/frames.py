@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sla
 
+from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidSample
-from ncbounds.linear_head import Floats
 
 
 def simplex_etf(classes: int, dim: int) -> Floats:

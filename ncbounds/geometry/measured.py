@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.linear_head import Floats
-from ncbounds.samples.class_moments import ClassMoments
+from ncbounds.arrays import Floats
+from ncbounds.statistics.class_moments import ClassMoments
+from ncbounds.statistics.crossfit import names
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,6 @@ def left_out(moments: ClassMoments, least: int = 1) -> tuple[NDArray[np.bool_], 
     if used.all():
         return used, ()
     return used, (f"classes with fewer than {least} points left out: {names(~used)}",)
-
-
-def names(which: NDArray[np.bool_]) -> str:
-    """Indices of true entries, at most ten of them."""
-    index = np.flatnonzero(which)
-    return ", ".join(str(int(c)) for c in index[:10]) + (", ..." if len(index) > 10 else "")
 
 
 def ratio(top: Floats, dist2: Floats, used: NDArray[np.bool_]) -> tuple[Floats, tuple[str, ...]]:

@@ -15,11 +15,11 @@ from typing import Literal
 import numpy as np
 
 from ncbounds.errors import UnknownName, suggest
-from ncbounds.geometry.crossfit import CrossFit
-from ncbounds.geometry.measured import PairTable, left_out, names, ratio
-from ncbounds.geometry.unbiased import PairEstimates, estimate
-from ncbounds.samples.class_moments import ClassMoments
-from ncbounds.samples.fewshot_moments import PairwiseMoments, squared_distances
+from ncbounds.geometry.measured import PairTable, left_out, ratio
+from ncbounds.statistics.class_moments import ClassMoments
+from ncbounds.statistics.crossfit import CrossFit, names
+from ncbounds.statistics.pair_moments import PairwiseMoments, squared_distances
+from ncbounds.statistics.unbiased import PairEstimates, estimate
 
 Normalisation = Literal["half-symmetric", "ordered", "unhalved"]
 NORMALISATIONS: dict[Normalisation, str] = {

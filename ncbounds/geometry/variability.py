@@ -5,9 +5,9 @@ from typing import Literal
 import numpy as np
 import scipy.linalg as sla
 
+from ncbounds.arrays import Floats
 from ncbounds.geometry.measured import Metric, left_out
-from ncbounds.linear_head import Floats
-from ncbounds.samples.class_moments import ClassMoments
+from ncbounds.statistics.class_moments import ClassMoments
 
 _EPS = float(np.finfo(np.float64).eps)
 

@@ -1,10 +1,9 @@
-"""A network read layer by layer: affine maps, activations, pools, and their norms.
+"""A network as norm bounds see it: affine maps, activations, pools, and their norms.
 
-Importing this package does not import torch; :func:`summarise` does.
+:mod:`ncbounds.network.reading` makes one from a module; only that needs torch.
 """
 
 from ncbounds.network.affine import AffineLayer
-from ncbounds.network.chain import Network
-from ncbounds.network.summary import summarise
+from ncbounds.network.network import Network
 
-__all__ = ["AffineLayer", "Network", "summarise"]
+__all__ = ["AffineLayer", "Network"]

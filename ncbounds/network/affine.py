@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.linear_head import Floats
+from ncbounds.arrays import Floats
 from ncbounds.network.steps import Images, Shape, Step
 
 Pair = tuple[int, int]

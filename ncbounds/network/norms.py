@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from ncbounds.linear_head import Floats
+from ncbounds.arrays import Floats
 from ncbounds.network.affine import AffineLayer
 from ncbounds.network.steps import INFLATION
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.linear_head import Floats
+from ncbounds.arrays import Floats
 
 Shape = tuple[int, int, int]
 Images = NDArray[np.floating]

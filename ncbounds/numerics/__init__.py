@@ -1,19 +1,30 @@
 """Hard functions of the bounds in float64, rounded outward."""
 
-from .binomial import binomial_interval, binomial_lower, binomial_upper, stratified_upper
-from .binomial_log import binomial_upper_log, occam_upper, stratified_upper_log
-from .ellipsoid_factored import CovarianceFactor
-from .gaussian import gaussian_loss, gaussian_loss_fast
-from .kl import kl_interval, kl_lower, kl_upper, ln_xi
-from .noncentral_t import noncentral_t_d_lower, noncentral_t_upper
-from .oracle import mean_binomial_upper
-from .pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
-from .rademacher import head_rademacher_slack, transport_slack, transport_slack_of_halves
-from .rounding import down, probability_up, up
-from .tails import cantelli, saw_one_sided, star_factor, unimodal
-from .two_moment import centred_ellipsoid_bound, two_moment_bound
-from .two_moment_frame import etf_two_moment
-from .two_moment_law import TwoMomentBound
+from ncbounds.numerics.binomial import (
+    binomial_interval,
+    binomial_lower,
+    binomial_upper,
+    binomial_upper_log,
+    occam_upper,
+    stratified_upper,
+    stratified_upper_log,
+)
+from ncbounds.numerics.ellipsoid_factored import CovarianceFactor
+from ncbounds.numerics.gaussian import gaussian_loss, gaussian_loss_fast
+from ncbounds.numerics.kl import kl_interval, kl_lower, kl_upper, ln_xi
+from ncbounds.numerics.noncentral_t import noncentral_t_d_lower, noncentral_t_upper
+from ncbounds.numerics.oracle import mean_binomial_upper
+from ncbounds.numerics.pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
+from ncbounds.numerics.rademacher import (
+    head_rademacher_slack,
+    transport_slack,
+    transport_slack_of_halves,
+)
+from ncbounds.numerics.rounding import down, probability_up, up
+from ncbounds.numerics.tails import cantelli, saw_one_sided, star_factor, unimodal
+from ncbounds.numerics.two_moment import centred_ellipsoid_bound, two_moment_bound
+from ncbounds.numerics.two_moment_frame import etf_two_moment
+from ncbounds.numerics.two_moment_law import TwoMomentBound
 
 __all__ = [
     "CovarianceFactor",

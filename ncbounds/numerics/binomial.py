@@ -7,19 +7,16 @@ evaluated at the limit, is on the safe side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
-from .rounding import FloatArray, down, up
+from ncbounds.numerics.binomial_beta import lower_interior, upper_interior
+from ncbounds.numerics.binomial_log import bisect
+from ncbounds.numerics.rounding import FloatArray, down, up
 
-# Relative outward move after the inversion. It has to exceed what an error of the incomplete beta
-# function (about 1e-12 relative for n up to 1e9) can hide; it costs nothing that anybody can see.
-_MOVE = 1e-11
-_MAX_NUDGES = 80
 # Below this the ordinary tail underflows within the reach of the inverse beta function.
 _LOG_DOMAIN = 1e-200
 
@@ -57,12 +54,10 @@ def binomial_upper(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
     inner = (k > 0) & (k < m)
     tiny = inner & (d < _LOG_DOMAIN)
     for i in map(tuple, np.argwhere(tiny)):
-        from .binomial_log import binomial_upper_log
-
         out[i] = binomial_upper_log(int(k[i]), int(m[i]), float(np.log(d[i])))
     rest = inner & ~tiny
     if rest.any():
-        out[rest] = _upper_interior(k[rest], m[rest], d[rest])
+        out[rest] = upper_interior(k[rest], m[rest], d[rest])
     return _unwrap(np.minimum(out, 1.0), errors, n, delta)
 
 
@@ -78,7 +73,7 @@ def binomial_lower(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
     out[every] = down(np.exp(np.log(d[every]) / m[every]), 4)
     rest = (k > 0) & (k < m)
     if rest.any():
-        out[rest] = _lower_interior(k[rest], m[rest], d[rest])
+        out[rest] = lower_interior(k[rest], m[rest], d[rest])
     return _unwrap(np.maximum(out, 0.0), errors, n, delta)
 
 
@@ -135,74 +130,6 @@ def stratified_upper(errors: int, n: int, delta: float) -> float:
     return float(value)
 
 
-def _upper_interior(k: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
-    """Upper limits for 0 < k < n: small ones in p, large ones in 1 - p."""
-    p = special.betainccinv(k + 1, n - k, delta)
-    q = special.betaincinv(n - k, k + 1, delta)
-    small = ~(p > 0.5)
-    out = np.empty(k.shape)
-    if small.any():
-        a, b, d = k[small] + 1, n[small] - k[small], delta[small]
-        out[small] = _nudge(p[small], 1.0, lambda x: _upper_tail_at_most(a, b, x, d))
-    large = ~small
-    if large.any():
-        a2, b2, d2 = n[large] - k[large], k[large] + 1, delta[large]
-        shrunk = _nudge(q[large], -1.0, lambda x: _lower_tail_at_most(a2, b2, x, d2))
-        out[large] = up(1.0 - shrunk)
-    return out
-
-
-def _lower_interior(k: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
-    """Lower limits for 0 < k < n: small ones in p, large ones in 1 - p."""
-    p = special.betaincinv(k, n - k + 1, delta)
-    q = special.betainccinv(n - k + 1, k, delta)
-    small = ~(p > 0.5)
-    out = np.empty(k.shape)
-    if small.any():
-        a, b, d = k[small], n[small] - k[small] + 1, delta[small]
-        out[small] = _nudge(p[small], -1.0, lambda x: _lower_tail_at_most(a, b, x, d))
-    large = ~small
-    if large.any():
-        a2, b2, d2 = n[large] - k[large] + 1, k[large], delta[large]
-        grown = _nudge(q[large], 1.0, lambda x: _upper_tail_at_most(a2, b2, x, d2))
-        out[large] = down(1.0 - grown)
-    return out
-
-
-def _upper_tail_at_most(a: FloatArray, b: FloatArray, x: FloatArray, delta: FloatArray) -> Any:
-    """Whether P(Beta(a, b) > x) <= delta, decided on the tail that is not near 1."""
-    return np.where(
-        delta <= 0.5,
-        special.betaincc(a, b, x) <= delta,
-        special.betainc(a, b, x) >= 1.0 - delta,
-    )
-
-
-def _lower_tail_at_most(a: FloatArray, b: FloatArray, x: FloatArray, delta: FloatArray) -> Any:
-    """Whether P(Beta(a, b) <= x) <= delta, decided on the tail that is not near 1."""
-    return np.where(
-        delta <= 0.5,
-        special.betainc(a, b, x) <= delta,
-        special.betaincc(a, b, x) >= 1.0 - delta,
-    )
-
-
-def _nudge(start: Any, sign: float, safe: Callable[[FloatArray], Any]) -> FloatArray:
-    """Move ``start`` in the direction ``sign`` until ``safe``, then by ``_MOVE`` more."""
-    x: FloatArray = np.asarray(start, dtype=np.float64)
-    step = 2.0**-52
-    for _ in range(_MAX_NUDGES):
-        bad = ~np.asarray(safe(x), dtype=bool)
-        if not bad.any():
-            break
-        x = np.where(bad, np.clip(x * (1.0 + sign * step), 0.0, 1.0), x)
-        step *= 2.0
-    else:
-        # Never seen; the trivial limit is the one answer that stays valid.
-        x = np.where(bad, 1.0 if sign > 0 else 0.0, x)
-    return np.clip(x * (1.0 + sign * _MOVE), 0.0, 1.0)
-
-
 def _checked(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> tuple[Any, Any, Any]:
     """Broadcast the three inputs to float arrays of one shape, or say what is wrong."""
     k, m, d = (np.asarray(v, dtype=np.float64) for v in (errors, n, delta))
@@ -219,3 +146,71 @@ def _checked(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> tuple[Any, An
 def _unwrap(out: FloatArray, *inputs: ArrayLike) -> Any:
     """Return a float if every input was a scalar."""
     return float(out) if all(np.ndim(v) == 0 for v in inputs) else out
+
+
+def binomial_upper_log(errors: int, n: int, ln_delta: float) -> float:
+    """Exact binomial upper limit with ``ln(delta)`` given, however small delta is.
+
+    Parameters
+    ----------
+    errors, n
+        Counts, ``0 <= errors <= n``, ``n >= 1``.
+    ln_delta
+        Natural logarithm of delta, negative; ``ln(delta) - l * ln(2)`` for a codeword of l bits.
+
+    Returns
+    -------
+    float
+        The largest p with ``ln P(Bin(n, p) <= errors) >= ln_delta``, rounded up.
+
+    Raises
+    ------
+    ValueError
+        Impossible counts, or ``ln_delta`` not a negative finite number.
+    """
+    if not (-math.inf < ln_delta < 0):
+        raise ValueError(f"ln_delta is {ln_delta}; needed: a finite negative number")
+    if int(errors) != errors or int(n) != n or not 0 <= errors <= n or n < 1:
+        raise ValueError(f"errors is {errors} of n = {n}; needed: whole numbers, 0 <= errors <= n")
+    if errors == n:
+        return 1.0
+    if errors == 0:
+        return min(1.0, float(up(-math.expm1(ln_delta / n), 4)))
+    if ln_delta > math.log(_LOG_DOMAIN):
+        # ln_delta may have been rounded by the caller; half an ulp of it moves delta by 3e-14.
+        return float(binomial_upper(errors, n, math.exp(ln_delta) * (1.0 - 1e-13)))
+    return bisect(int(errors), int(n), ln_delta)
+
+
+def stratified_upper_log(errors: int, n: int, ln_delta: float) -> float:
+    """:func:`~ncbounds.numerics.stratified_upper` with ``ln(delta)`` given.
+
+    Raises
+    ------
+    ValueError
+        ``delta`` above 1/4, or impossible counts.
+    """
+    if not ln_delta <= math.log(0.25):
+        raise ValueError(f"ln_delta is {ln_delta}; a stratified sample needs at most ln(1/4)")
+    value = binomial_upper_log(errors, n, ln_delta)
+    if errors == n - 1:
+        return min(1.0, float(up(1.0 - math.exp(ln_delta) / n)))
+    return value
+
+
+def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: bool = False) -> float:
+    """Largest p with ``P(Bin(n, p) <= errors) >= delta * 2^-bits``, rounded up.
+
+    Raises
+    ------
+    ValueError
+        Impossible counts; for a stratified sample ``delta * 2^-bits`` above 1/4.
+    """
+    invert = stratified_upper_log if stratified else binomial_upper_log
+    return invert(errors, n, _ln_share(delta, bits))
+
+
+def _ln_share(delta: float, bits: int) -> float:
+    """``ln(delta * 2^-bits)``, rounded down."""
+    # two logarithms, a product and a difference, each off by at most an ulp of the result
+    return float(down(math.log(delta) - bits * math.log(2.0), 4))

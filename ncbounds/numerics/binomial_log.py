@@ -11,8 +11,7 @@ import math
 import numpy as np
 from scipy import special
 
-from .binomial import _LOG_DOMAIN, binomial_upper
-from .rounding import EPS, down, up
+from ncbounds.numerics.rounding import EPS, up
 
 _CHUNK = 4096
 _BISECTIONS = 200
@@ -20,75 +19,7 @@ _BISECTIONS = 200
 _LOGIT_OF_ONE = 45.0
 
 
-def binomial_upper_log(errors: int, n: int, ln_delta: float) -> float:
-    """Exact binomial upper limit with ``ln(delta)`` given, however small delta is.
-
-    Parameters
-    ----------
-    errors, n
-        Counts, ``0 <= errors <= n``, ``n >= 1``.
-    ln_delta
-        Natural logarithm of delta, negative; ``ln(delta) - l * ln(2)`` for a codeword of l bits.
-
-    Returns
-    -------
-    float
-        The largest p with ``ln P(Bin(n, p) <= errors) >= ln_delta``, rounded up.
-
-    Raises
-    ------
-    ValueError
-        Impossible counts, or ``ln_delta`` not a negative finite number.
-    """
-    if not (-math.inf < ln_delta < 0):
-        raise ValueError(f"ln_delta is {ln_delta}; needed: a finite negative number")
-    if int(errors) != errors or int(n) != n or not 0 <= errors <= n or n < 1:
-        raise ValueError(f"errors is {errors} of n = {n}; needed: whole numbers, 0 <= errors <= n")
-    if errors == n:
-        return 1.0
-    if errors == 0:
-        return min(1.0, float(up(-math.expm1(ln_delta / n), 4)))
-    if ln_delta > math.log(_LOG_DOMAIN):
-        # ln_delta may have been rounded by the caller; half an ulp of it moves delta by 3e-14.
-        return float(binomial_upper(errors, n, math.exp(ln_delta) * (1.0 - 1e-13)))
-    return _bisect(int(errors), int(n), ln_delta)
-
-
-def stratified_upper_log(errors: int, n: int, ln_delta: float) -> float:
-    """:func:`~ncbounds.numerics.stratified_upper` with ``ln(delta)`` given.
-
-    Raises
-    ------
-    ValueError
-        ``delta`` above 1/4, or impossible counts.
-    """
-    if not ln_delta <= math.log(0.25):
-        raise ValueError(f"ln_delta is {ln_delta}; a stratified sample needs at most ln(1/4)")
-    value = binomial_upper_log(errors, n, ln_delta)
-    if errors == n - 1:
-        return min(1.0, float(up(1.0 - math.exp(ln_delta) / n)))
-    return value
-
-
-def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: bool = False) -> float:
-    """Largest p with ``P(Bin(n, p) <= errors) >= delta * 2^-bits``, rounded up.
-
-    Raises
-    ------
-    ValueError
-        Impossible counts; for a stratified sample ``delta * 2^-bits`` above 1/4.
-    """
-    invert = stratified_upper_log if stratified else binomial_upper_log
-    return invert(errors, n, _ln_share(delta, bits))
-
-
-def _ln_share(delta: float, bits: int) -> float:
-    """``ln(delta * 2^-bits)``, rounded down."""
-    # two logarithms, a product and a difference, each off by at most an ulp of the result
-    return float(down(math.log(delta) - bits * math.log(2.0), 4))
-
-
-def _bisect(k: int, n: int, ln_delta: float) -> float:
+def bisect(k: int, n: int, ln_delta: float) -> float:
     """Upper end of a bisection in logit(p), for 0 < k < n and tiny delta."""
     low, high = math.log(k / (n - k)), _LOGIT_OF_ONE
     if low >= high or _log_tail(k, n, high) > ln_delta:

@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from .rounding import EPS, FloatArray
+from ncbounds.numerics.rounding import EPS, FloatArray
 
 # S + eps I replaces S, eps this share of the largest variance: the bound only grows with S.
 REGULARISATION = 1e-9

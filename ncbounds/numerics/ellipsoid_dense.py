@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from .ellipsoid import REGULARISATION, error_mass, inside, roots
-from .rounding import EPS, FloatArray
+from ncbounds.numerics.ellipsoid import REGULARISATION, error_mass, inside, roots
+from ncbounds.numerics.rounding import EPS, FloatArray
 
 # Where R has no Cholesky factor, the part above this share of its largest eigenvalue serves.
 _RANGE = 1e-7

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
 
-from .ellipsoid import error_mass, inside, roots
-from .rounding import EPS, FloatArray
+from ncbounds.numerics.ellipsoid import error_mass, inside, roots
+from ncbounds.numerics.rounding import EPS, FloatArray
 
 # T as a share of the room of each half-space: what certifying may add to the value.
 _THICKNESS = 1e-11

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from .gaussian_grid import T_HIGH, T_LOW, Grid, grid, stencil
-from .rounding import FloatArray
+from ncbounds.numerics.gaussian_grid import T_HIGH, T_LOW, Grid, grid, stencil
+from ncbounds.numerics.rounding import FloatArray
 
 # Work is cut into blocks of about this many numbers, which fit into the cache.
 _BLOCK = 600_000

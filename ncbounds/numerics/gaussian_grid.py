@@ -21,7 +21,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from .rounding import FloatArray
+from ncbounds.numerics.rounding import FloatArray
 
 # Half-widths a and upper bounds on the supremum of |Phi| over the strip.
 STRIPS = (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from .rounding import EPS, FloatArray, down, up
+from ncbounds.numerics.rounding import EPS, FloatArray, down, up
 
 # The budget c is enlarged by this much, which covers the rounding of c by the caller and that of
 # the entropy here (a few ulps each).

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from .rounding import FloatArray
+from ncbounds.numerics.rounding import FloatArray
 
 # Outward move of d, relative to max(1, |d|), and of the tail, relative and absolute: above the
 # quadrature and rounding error (below 1e-12 relative) and the mass beyond the integrals' ends.

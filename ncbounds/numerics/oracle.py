@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from .binomial import binomial_upper
+from ncbounds.numerics.binomial import binomial_upper
 
 #: Half-width of the window of error counts, in standard deviations; the rest has mass < 1e-20.
 _WINDOW = 10.0

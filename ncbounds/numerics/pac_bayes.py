@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .rounding import up
+from ncbounds.numerics.rounding import up
 
 
 def catoni(q: float, c: float, b: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .rounding import probability_up
+from ncbounds.numerics.rounding import probability_up
 
 
 def cantelli(d: ArrayLike) -> Any:

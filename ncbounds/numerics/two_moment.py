@@ -14,12 +14,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .ellipsoid import fit
-from .ellipsoid_dense import Dense, certify
-from .ellipsoid_factored import CovarianceFactor, Factored
-from .rounding import FloatArray, up
-from .tails import cantelli
-from .two_moment_law import TwoMomentBound, matrix
+from ncbounds.numerics.ellipsoid import fit
+from ncbounds.numerics.ellipsoid_dense import Dense, certify
+from ncbounds.numerics.ellipsoid_factored import CovarianceFactor, Factored
+from ncbounds.numerics.rounding import FloatArray, up
+from ncbounds.numerics.tails import cantelli
+from ncbounds.numerics.two_moment_law import TwoMomentBound, matrix
 
 
 def two_moment_bound(
@@ -88,7 +88,7 @@ def two_moment_bound(
         return TwoMomentBound(min(1.0, union), best_single, 0, m, s)
     solver_value = math.nan
     if method == "sdp":
-        from .two_moment_sdp import solve
+        from ncbounds.numerics.two_moment_sdp import solve
 
         dense = Dense.of(m[keep], matrix(s)[np.ix_(keep, keep)])
         solver_value, centre, shape = solve(dense.d, dense.corr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .rounding import up
+from ncbounds.numerics.rounding import up
 
 
 def etf_two_moment(k: int, d: float, rho: float) -> float:

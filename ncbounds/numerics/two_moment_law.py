@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from .ellipsoid import fit
-from .ellipsoid_dense import Dense
-from .ellipsoid_factored import CovarianceFactor
-from .rounding import FloatArray
+from ncbounds.numerics.ellipsoid import fit
+from ncbounds.numerics.ellipsoid_dense import Dense
+from ncbounds.numerics.ellipsoid_factored import CovarianceFactor
+from ncbounds.numerics.rounding import FloatArray
 
 
 @dataclass(frozen=True)

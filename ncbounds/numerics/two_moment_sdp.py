@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
-from .rounding import FloatArray
+from ncbounds.numerics.rounding import FloatArray
 
 
 def solve(d: FloatArray, corr: FloatArray) -> tuple[float, FloatArray, FloatArray]:

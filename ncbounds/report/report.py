@@ -6,41 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ncbounds.errors import NcboundsError
 from ncbounds.files import write_text
-from ncbounds.report.number import number
-from ncbounds.results import MARK, BoundResult, MeasureResult, result_from_dict
+from ncbounds.report.cells import interval, legend, shown_params, shown_value
+from ncbounds.report.columns import COLUMNS, record
+from ncbounds.report.views.latex import escaped
+from ncbounds.report.views.markdown import READING
+from ncbounds.results import MARK, BoundResult, Row, result_from_dict
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Row = BoundResult | MeasureResult
-
-#: Columns of :meth:`Report.to_frame` and of the CSV file, in this order; more may follow.
-COLUMNS = (
-    "checkpoint",
-    "bound",
-    "params",
-    "family",
-    "kind",
-    "target",
-    "role",
-    "n",
-    "delta",
-    "value",
-    "measure",
-    "test_error",
-    "test_low",
-    "test_high",
-    "reasons",
-    "seconds",
-    "oracle",
-    "ratio",
-)
-#: Columns of the tables made for reading.
-READING = ("checkpoint", "bound", "params", "kind", "target", "role", "n", "value", "test error")
 
 
 @dataclass(frozen=True)
@@ -153,7 +128,7 @@ class Report:
         """Return a frame with :data:`COLUMNS`; a failed checkpoint is one row with its reason."""
         import pandas as pd
 
-        records = [_record(r) for r in self.rows]
+        records = [record(r) for r in self.rows]
         records += [{"checkpoint": f.checkpoint, "reasons": f.reason} for f in self.failures]
         frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
         return frame.astype({"n": "Int64"})  # a failed checkpoint has no n
@@ -174,7 +149,7 @@ class Report:
         It compiles in a document that loads ``booktabs``, ``longtable`` and ``amssymb``.
         """
         head = " & ".join(READING) + r" \\"
-        body = [" & ".join(_tex(c) for c in row) + r" \\" for row in self._reading()]
+        body = [" & ".join(escaped(c) for c in row) + r" \\" for row in self._reading()]
         text = "\n".join(
             [
                 r"% needs \usepackage{booktabs,longtable,amssymb}",
@@ -193,7 +168,7 @@ class Report:
 
     def to_html(self, path: "str | Path | None" = None) -> str:
         """Write (and return) one self-contained page: no script, no outside resource."""
-        from ncbounds.report.html import render
+        from ncbounds.report.views.html import render
 
         return _write(render(self), path)
 
@@ -229,7 +204,7 @@ class Report:
         return "\n".join([head, *lines, *more, legend()])
 
     def _repr_html_(self) -> str:
-        from ncbounds.report.html import fragment
+        from ncbounds.report.views.html import fragment
 
         return fragment(self)
 
@@ -259,78 +234,6 @@ def load_report(path: "str | Path") -> Report:
         return Report.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise NcboundsError(f"no stored report at {path}; run `ncbounds evaluate` first") from None
-
-
-def legend() -> str:
-    """Return the meaning of the marks, in one line."""
-    return (
-        "✓ certificate   ? holds if its named assumption does   "
-        "~ plug-in, no guarantee   # measure, not an error"
-    )
-
-
-def interval(error: float, low: float, high: float) -> str:
-    """``".197 [.189, .205]"``."""
-    if np.isnan(error):
-        return "nan"
-    return f"{number(error)} [{number(low)}, {number(high)}]"
-
-
-def shown_value(r: Row) -> str:
-    """Value or measure as tables show it; a bound is rounded up."""
-    return number(r.value, up=True) if isinstance(r, BoundResult) else number(r.measure)
-
-
-def shown_params(r: Row) -> str:
-    """Parameters of a row, e.g. ``"m=5"``."""
-    return ", ".join(
-        f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in r.params.items()
-    )
-
-
-def _record(r: Row) -> dict[str, Any]:
-    params = {k: str(v) if isinstance(v, float) and np.isinf(v) else v for k, v in r.params.items()}
-    reasons = [*r.reasons, *(r.test.reasons if r.test else ())]
-    return {
-        "checkpoint": r.checkpoint,
-        "bound": r.bound,
-        "params": json.dumps(params, sort_keys=True),
-        "family": r.family,
-        "kind": r.kind,
-        "target": r.target,
-        "role": r.role,
-        "n": r.n,
-        "delta": r.delta,
-        "value": r.value if isinstance(r, BoundResult) else np.nan,
-        "measure": r.measure if isinstance(r, MeasureResult) else np.nan,
-        "test_error": r.test.error if r.test else np.nan,
-        "test_low": r.test.low if r.test else np.nan,
-        "test_high": r.test.high if r.test else np.nan,
-        "reasons": "; ".join(reasons),
-        "seconds": r.seconds,
-        # mean exact binomial bound from n fresh points at the measured error
-        "oracle": r.details.get("oracle", np.nan),
-        "ratio": r.value / r.details["oracle"] if "oracle" in r.details else np.nan,  # type: ignore[union-attr]
-    }
-
-
-_TEX = {
-    "✓": r"$\checkmark$",
-    "~": r"$\sim$",
-    "#": r"\#",
-    "_": r"\_",
-    "%": r"\%",
-    "&": r"\&",
-    "{": r"\{",
-    "}": r"\}",
-    "\\": r"\textbackslash{}",
-    "$": r"\$",
-    "^": r"\^{}",
-}
-
-
-def _tex(cell: str) -> str:
-    return "".join(_TEX.get(c, c) for c in cell)
 
 
 def _write(text: str, path: "str | Path | None") -> str:

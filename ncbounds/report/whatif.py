@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics import binomial_upper, catoni, down, kl_upper, ln_xi, up
-from ncbounds.report.report import Failure, Report, Row
-from ncbounds.results import BoundResult
+from ncbounds.report.report import Failure, Report
+from ncbounds.results import BoundResult, Row
 
 #: A row is only recomputed if its own value comes out of its terms to this relative accuracy.
 REPRODUCED = 1e-9

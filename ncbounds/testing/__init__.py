@@ -7,8 +7,8 @@
 from ncbounds.testing.contract import check_bound, check_coverage
 from ncbounds.testing.coverage import Tally, coverage
 from ncbounds.testing.violations import ContractViolation
-from ncbounds.testing.world import Draw, Population, Truth, World
-from ncbounds.testing.worlds import worlds
+from ncbounds.testing.worlds.world import Draw, Population, Truth, World
+from ncbounds.testing.worlds.worlds import worlds
 
 __all__ = [
     "ContractViolation",

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.bounds._bound import Bound, Outcome, View
+from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NcboundsError
-from ncbounds.evidence import FIELD, Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.roles import Role
+from ncbounds.evidence.sample import Sample
 from ncbounds.results import BoundResult, MeasureResult
-from ncbounds.samples.roles import Role
-from ncbounds.samples.sample import Sample
 from ncbounds.testing.violations import ContractViolation
 
 #: Longest time that one row may take on the small samples of the battery, in seconds.

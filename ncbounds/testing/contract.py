@@ -4,15 +4,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ncbounds.bounds._bound import Bound
-from ncbounds.evidence import Evidence
+from ncbounds.bounds.bound import Bound
+from ncbounds.evidence.evidence import Evidence
 from ncbounds.testing.coverage import coverage
 from ncbounds.testing.declarations import check_declarations
 from ncbounds.testing.evidence_use import check_kind, check_requires, check_untouched
 from ncbounds.testing.invariance import check_errors_counted, check_invariance, check_monotone
 from ncbounds.testing.violations import ContractViolation
-from ncbounds.testing.world import World
-from ncbounds.testing.worlds import worlds as all_worlds
+from ncbounds.testing.worlds.world import World
+from ncbounds.testing.worlds.worlds import worlds as all_worlds
 
 #: Worlds of the battery by name, and of its small coverage simulation.
 BATTERY = ("simplex3", "unequal_spreads")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.errors import NcboundsError
-from ncbounds.evidence import Evidence
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.roles import Role
 from ncbounds.results import BoundResult
-from ncbounds.samples.roles import Role
-from ncbounds.testing.world import Draw, Truth, World
+from ncbounds.testing.worlds.world import Draw, Truth, World
 
 #: A violation counts only below the truth by this many standard errors of the truth.
 SURELY = 6.0

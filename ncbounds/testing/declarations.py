@@ -5,10 +5,11 @@ import pickle
 import re
 from typing import get_args
 
-from ncbounds.bounds._bound import Bound, Part
-from ncbounds.bounds._references import REFERENCES
+from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.needs import Part
+from ncbounds.bounds.references import REFERENCES
+from ncbounds.evidence.roles import ROLES
 from ncbounds.results import Kind, Target
-from ncbounds.samples.roles import ROLES
 from ncbounds.testing.violations import ContractViolation
 
 #: Words that begin a line of every bound's docstring.
@@ -101,7 +102,7 @@ def _references(bound: Bound) -> None:
         if key not in REFERENCES:
             raise ContractViolation(
                 f"{bound.id}: reference {key!r} is not in the bibliography; add "
-                f"REFERENCES[{key!r}] = '...' (ncbounds.bounds._references) with the full citation"
+                f"REFERENCES[{key!r}] = '...' (ncbounds.bounds.references) with the full citation"
             )
     if not bound.references and "Notes\n" not in doc:
         raise ContractViolation(

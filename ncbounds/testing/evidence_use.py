@@ -5,12 +5,13 @@ from typing import get_args
 
 import numpy as np
 
-from ncbounds.bounds._bound import Bound, Part
+from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.needs import Part
 from ncbounds.errors import MissingEvidence, RoleError
-from ncbounds.evidence import FIELD, Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.roles import Role, serves
 from ncbounds.results import MeasureResult, result_from_dict
-from ncbounds.samples.roles import Role, serves
 from ncbounds.testing.asking import (
     ask,
     changed,

@@ -4,19 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from ncbounds.bounds._bound import Bound
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import Ints, LinearHead
-from ncbounds.samples.roles import Role
-from ncbounds.testing.asking import (
-    ask,
-    differs,
-    mapped,
-    number,
-    outcome_of,
-    own_role,
-    with_sample,
-)
+from ncbounds.arrays import Ints
+from ncbounds.bounds.bound import Bound
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.roles import Role
+from ncbounds.testing.asking import ask, differs, mapped, number, outcome_of, own_role, with_sample
 from ncbounds.testing.violations import ContractViolation
 
 #: Share of rows that the battery makes non-finite.

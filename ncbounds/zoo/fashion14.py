@@ -14,21 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.datasets import read_idx
-from ncbounds.errors import DataError
+from ncbounds.data.fashion_mnist import fashion_mnist
 
-FASHION_MNIST_ENV = "NCBOUNDS_FASHION_MNIST"
 """Environment variable: the folder of the four Fashion-MNIST idx files."""
 
-FASHION_MNIST_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 """Where the Debian package ``dataset-fashion-mnist`` puts them."""
 
-HOW_TO_INSTALL = (
-    f"`apt install dataset-fashion-mnist` on Debian, or {FASHION_MNIST_ENV}=FOLDER of the four idx "
-    "files"
-)
 
-POOL_SEED = 0
 """Seed of the one permutation of the 70,000 pooled images."""
 
 FASHION14_ROWS = 26_000
@@ -40,62 +32,6 @@ FASHION14_ROLES = {
     "test": "16000:26000",
 }
 """Rows of the task ``fashion14`` by role (half-open slices)."""
-
-
-def fashion_mnist(
-    folder: str | os.PathLike[str] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int32]]:
-    """All 70,000 Fashion-MNIST images, pooled and permuted with a fixed seed.
-
-    The official test images are measurably harder than held-out training images, so the official
-    split is not one sample drawn twice; after pooling, any split by rows is. The pool has 7,000
-    images per class.
-
-    Parameters
-    ----------
-    folder : path, optional
-        Holds the four idx files, gzipped or not. Default: the environment variable
-        ``NCBOUNDS_FASHION_MNIST``, else where Debian's ``dataset-fashion-mnist`` puts them.
-
-    Returns
-    -------
-    images : uint8 array of shape (70000, 28, 28)
-    labels : uint8 array of shape (70000,)
-    rows : int32 array of shape (70000,)
-        Row in the pool before the permutation: 60,000 training images, then 10,000 test images.
-
-    Raises
-    ------
-    DataError
-        If a file is missing or is not what it should be.
-    """
-    root = Path(folder or installed_folder())
-    images = np.concatenate([_idx(root, f"{part}-images-idx3-ubyte") for part in ("train", "t10k")])
-    labels = np.concatenate([_idx(root, f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")])
-    if images.shape != (70_000, 28, 28) or labels.shape != (70_000,):
-        raise DataError(
-            f"{root} holds images {images.shape} and labels {labels.shape}, "
-            "needed (70000, 28, 28) and (70000,)"
-        )
-    rows = np.random.RandomState(POOL_SEED).permutation(len(images))
-    return images[rows], labels[rows], rows.astype(np.int32)
-
-
-def installed_folder() -> Path:
-    """Folder of the idx files: the environment variable's, else the Debian package's."""
-    return Path(os.environ.get(FASHION_MNIST_ENV) or FASHION_MNIST_FOLDER)
-
-
-def install_hint(missing: str | os.PathLike[str] | None) -> str:
-    """What to add to a message about a missing path: how to install the images, if it is theirs."""
-    return f"; {HOW_TO_INSTALL}" if str(missing) == str(installed_folder()) else ""
-
-
-def _idx(root: Path, name: str) -> NDArray[Any]:
-    for path in (root / name, root / f"{name}.gz"):
-        if path.exists():
-            return read_idx(path)
-    raise DataError(f"{root} has no {name} or {name}.gz; {HOW_TO_INSTALL}")
 
 
 def fashion14(folder: str | os.PathLike[str] | None = None) -> dict[str, NDArray[Any]]:

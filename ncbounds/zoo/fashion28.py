@@ -6,48 +6,26 @@ shipped checkpoint again. The images are not shipped; they are read from the fou
 
 import argparse
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD
 
-from ncbounds.datasets import standardise
-from ncbounds.zoo.architectures import build_model
-from ncbounds.zoo.fashion14 import fashion_mnist
+from ncbounds.checkpoints.architectures.small import build_model
+from ncbounds.data.fashion_mnist import fashion28
+from ncbounds.data.images import standardise
 from ncbounds.zoo.train import MOMENTUM, RATE, WARM_UP_STEPS, accuracy
 
-FASHION28_ROLES = {"fit": "0:60000", "unlabelled": "60000:65000", "test": "65000:70000"}
 """Rows of the pooled and permuted 70,000 images by role (half-open slices)."""
 
 NAME = "bncnn13"
 MODEL, ARGS = "bn_cnn", {"channels": 13, "side": 28}
 EPOCHS, BATCH, DECAY, SEED = 10, 128, 5e-4, 0
-
-
-def fashion28(
-    folder: str | os.PathLike[str] | None = None,
-) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Images (n, 28, 28) and labels (n,) of each role; a data function for the command line.
-
-    Raises
-    ------
-    DataError
-        If the idx files are missing.
-    """
-    images, labels, _ = fashion_mnist(folder)
-    slices = {
-        role: slice(*(int(end) for end in text.split(":")))
-        for role, text in FASHION28_ROLES.items()
-    }
-    return {role: (images[s], labels[s].astype(np.int64)) for role, s in slices.items()}
 
 
 def train_teacher(inputs: Tensor, labels: Tensor, epochs: int = EPOCHS) -> nn.Module:

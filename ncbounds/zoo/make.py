@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ncbounds.errors import ManifestError
-from ncbounds.heads import named_procedure
+from ncbounds.procedures.linear import named_procedure
 from ncbounds.zoo.layouts import LAYOUTS, read, write
 from ncbounds.zoo.manifest import backbone_of, file_name, roles
 from ncbounds.zoo.recipes import TASKS, Refit, Whole

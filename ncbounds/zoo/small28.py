@@ -21,10 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ncbounds.datasets import standardise
+from ncbounds.checkpoints.architectures.small import FeatureClassifier, build_model
+from ncbounds.data.fashion_mnist import FASHION28_ROLES, fashion28
+from ncbounds.data.images import standardise
 from ncbounds.zoo import fashion28 as teacher
-from ncbounds.zoo.architectures import FeatureClassifier, build_model
-from ncbounds.zoo.fashion28 import FASHION28_ROLES, fashion28
 
 NAME = "tiny6"
 MODEL, ARGS = "tiny_cnn", {"channels": 6, "side": 28}

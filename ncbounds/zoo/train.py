@@ -13,9 +13,11 @@ from torch.nn import functional
 from torch.optim import SGD
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ncbounds.datasets import load_npz, noisy_labels, standardise
+from ncbounds.checkpoints.architectures.small import build_model
+from ncbounds.data.images import standardise
+from ncbounds.data.noise import noisy_labels
+from ncbounds.data.npz import load_npz
 from ncbounds.errors import NcboundsError
-from ncbounds.zoo.architectures import build_model
 from ncbounds.zoo.recipes import Task, Whole
 
 RATE = 0.05

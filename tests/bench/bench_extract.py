@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "checkpoints"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "checkpoints/head"))
 from test_head_architectures import ResNet18
 
-from ncbounds.checkpoints.classifier import Classifier
-from ncbounds.samples.extract import extract
+from ncbounds.checkpoints.head.classifier import Classifier
+from ncbounds.extraction.extract import extract
 
 BATCH = 128
 

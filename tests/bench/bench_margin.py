@@ -11,10 +11,10 @@ import numpy as np
 
 from ncbounds.bounds import Bound, margin
 from ncbounds.bounds.margin import gaussian_head
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.roles import Role
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.roles import Role
+from ncbounds.evidence.sample import Sample
 
 #: n, C, d, limit in seconds (the logits are made before the clock starts).
 CASES = ((60_000, 10, 512, 10.0), (50_000, 1000, 512, 60.0))

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.geometry import collapse, nc1, simplex_etf
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.fewshot_moments import pairwise_moments
-from ncbounds.samples.moments import class_moments, feature_pass
-from ncbounds.samples.sample import Sample
+from ncbounds.statistics.moments import class_moments, feature_pass
+from ncbounds.statistics.pair_moments import pairwise_moments
 
 CASES = ((50_000, 512, 10), (100_000, 512, 100))
 LIMIT = 1.5
@@ -55,7 +55,7 @@ def ratio(n: int, d: int, classes: int, rounds: int = 7) -> tuple[float, dict[st
     """Return (ours / floor, median seconds of each, peak MiB of ours beyond its n x C output)."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, n)
-    head = LinearHead(rng.standard_normal((classes, d)), rng.standard_normal(classes))
+    affine = rng.standard_normal((classes, d)), rng.standard_normal(classes)
     onehot = np.zeros((classes, n))
     onehot[labels, np.arange(n)] = 1.0
     with tempfile.TemporaryDirectory() as folder:
@@ -63,10 +63,10 @@ def ratio(n: int, d: int, classes: int, rounds: int = 7) -> tuple[float, dict[st
         np.save(path, rng.standard_normal((n, d), dtype=np.float32) + np.float32(10))
         f = np.load(path, mmap_mode="r")
         runs = {
-            "at once": lambda: floor_at_once(f, onehot, head.weight),
-            "blocks of 2048": lambda: floor_in_blocks(f, onehot, head.weight, 2048),
-            "blocks of 8192": lambda: floor_in_blocks(f, onehot, head.weight, 8192),
-            "ours": lambda: feature_pass(f, labels, classes, head=head, norms=True),
+            "at once": lambda: floor_at_once(f, onehot, affine[0]),
+            "blocks of 2048": lambda: floor_in_blocks(f, onehot, affine[0], 2048),
+            "blocks of 8192": lambda: floor_in_blocks(f, onehot, affine[0], 8192),
+            "ours": lambda: feature_pass(f, labels, classes, affine=affine, norms=True),
         }
         times: dict[str, list[float]] = {name: [] for name in runs}
         for _ in range(rounds):  # alternating, so that a busy machine slows all alike

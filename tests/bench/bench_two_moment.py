@@ -15,10 +15,10 @@ import numpy as np
 from ncbounds.bounds.distribution import BOUNDS
 from ncbounds.bounds.distribution._margin_moments import margin_moments
 from ncbounds.bounds.distribution.two_moment_tight import two_moment_tight
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import two_moment_bound
-from ncbounds.samples.sample import Sample
 
 
 def world(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncbounds.bounds._classes import class_delta, class_frequency_distance, class_weighted
+from ncbounds.bounds.by_class import class_delta, class_frequency_distance, class_weighted
 
 
 def test_by_hand():

@@ -11,7 +11,7 @@ import pytest
 
 import ncbounds.bounds
 from ncbounds.bounds import catalogue
-from ncbounds.bounds._references import REFERENCES
+from ncbounds.bounds.references import REFERENCES
 from ncbounds.testing import check_bound
 
 FOLDER = Path(ncbounds.bounds.__file__).parent
@@ -111,7 +111,7 @@ def test_command_line_starts_light(command):
     code = (
         "import sys\n"
         f"sys.argv = ['ncbounds', *{command!r}]\n"
-        "from ncbounds.cli import main\n"
+        "from ncbounds.cli.app import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "bad = [m for m in ('torch', 'cvxpy', 'sklearn') if m in sys.modules]\n"

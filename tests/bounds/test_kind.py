@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from ncbounds.bounds import Outcome, bound, get
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
-from ncbounds.evidence import FIELD, Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.results import MeasureResult
-from ncbounds.samples.sample import Sample
 
 HEAD = LinearHead(np.eye(2))
 SEEN = []

@@ -54,7 +54,7 @@ def test_convolution_sides_are_tried(tmp_path: Path) -> None:
 
 
 def test_registered_name_in_the_file(tmp_path: Path) -> None:
-    zoo = pytest.importorskip("ncbounds.zoo.architectures")
+    zoo = pytest.importorskip("ncbounds.checkpoints.architectures.small")
     model = zoo.MODELS["cnn"](channels=4)
     torch.save(
         {"state_dict": model.state_dict(), "arch": "cnn", "args": {"channels": 4}}, tmp_path / "c"

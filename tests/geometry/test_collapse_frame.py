@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.geometry import cdnv, collapse, nc1, simplex_etf
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
 
 
 def make(role="fit", classes=4, seed=0, n=200):

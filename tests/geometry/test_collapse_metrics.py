@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncbounds.errors import InvalidSample
+from ncbounds.evidence.head import LinearHead
 from ncbounds.geometry import between_factor, nc1, nc2, nc3, nc4, simplex_etf, vci
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.moments import class_moments
+from ncbounds.statistics.moments import class_moments
 
 
 def etf_world(classes, dim, length=1.0, noise=0.1, offset=0.0):

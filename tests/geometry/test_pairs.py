@@ -5,10 +5,10 @@ import pytest
 
 from ncbounds.errors import UnknownName
 from ncbounds.geometry import NORMALISATIONS, cdnv, crossfit, directional_cdnv, simplex_etf
-from ncbounds.geometry.crossfit import _halves
-from ncbounds.geometry.unbiased import corrected
-from ncbounds.samples.fewshot_moments import pairwise_moments
-from ncbounds.samples.moments import class_moments
+from ncbounds.statistics.crossfit import _halves
+from ncbounds.statistics.moments import class_moments
+from ncbounds.statistics.pair_moments import pairwise_moments
+from ncbounds.statistics.unbiased import corrected
 
 
 def etf_world(classes=4, dim=6, length=3.0, noise=0.2):

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ncbounds.checkpoints.architectures.small import build_model
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import LinearHead
-from ncbounds.network import summarise
+from ncbounds.evidence.head import LinearHead
+from ncbounds.network.reading.summarise import summarise
 from ncbounds.network.steps import AveragePool, MaxPool, adaptive_averages, window_averages
-from ncbounds.zoo.architectures import build_model
 
 
 def head_of(linear):

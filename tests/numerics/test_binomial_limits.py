@@ -17,8 +17,9 @@ from ncbounds.numerics import (
     stratified_upper,
     stratified_upper_log,
 )
-from ncbounds.numerics.binomial import _nudge
-from ncbounds.numerics.binomial_log import _falling_sum, _ln_share, _log_tail
+from ncbounds.numerics.binomial import _ln_share
+from ncbounds.numerics.binomial_beta import _nudge
+from ncbounds.numerics.binomial_log import _falling_sum, _log_tail
 
 
 def exact_tail(k: int, n: int, p: float, digits: int = 50) -> mp.mpf:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ncbounds.bounds import Outcome, bound
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.numerics import kl_upper
 from ncbounds.testing import ContractViolation, check_bound, worlds
 

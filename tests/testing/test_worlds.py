@@ -5,10 +5,10 @@ import pytest
 from scipy.special import ndtr
 from scipy.stats import multivariate_normal
 
-from ncbounds.heads import ncm
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.head import LinearHead
+from ncbounds.procedures.linear import ncm
 from ncbounds.testing import worlds
-from ncbounds.testing.laws import Atoms, bivariate_normal, normal_line
+from ncbounds.testing.worlds.laws import Atoms, bivariate_normal, normal_line
 
 WORLDS = [w for w in worlds() if w.name != "class_population"]
 

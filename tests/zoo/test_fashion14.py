@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ncbounds.datasets import load_npz
+from ncbounds.data.npz import load_npz
 from ncbounds.errors import DataError
 from ncbounds.zoo import fashion14 as task
 

@@ -5,7 +5,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from ncbounds.zoo.architectures import build_model
+from ncbounds.checkpoints.architectures.small import build_model
 from ncbounds.zoo.layouts import LAYOUTS, halve, read, write
 
 MODEL = build_model("bn_mlp", {"width": 6, "depth": 1})

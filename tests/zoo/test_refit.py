@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ncbounds.datasets import load_npz
+from ncbounds.data.npz import load_npz
 from ncbounds.errors import ManifestError
 from ncbounds.zoo.make import make
 from ncbounds.zoo.recipes import Refit

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from ncbounds.bounds.network.parameter_cover import cover
-from ncbounds.linear_head import LinearHead
-from ncbounds.manifest import load_manifest
-from ncbounds.network import summarise
+from ncbounds.checkpoints.architectures.small import build_model
+from ncbounds.data.manifest import load_manifest
+from ncbounds.evidence.head import LinearHead
+from ncbounds.network.reading.summarise import summarise
 from ncbounds.zoo import fashion28, small28
-from ncbounds.zoo.architectures import build_model
 
 
 def test_folding_keeps_the_function():

@@ -1,6 +1,6 @@
 """Bounds of the collapse family."""
 
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.collapse.anchored_head import anchored_head
 from ncbounds.bounds.collapse.collapsed_head import collapsed_head
 from ncbounds.bounds.collapse.ncm_blocks import ncm_blocks

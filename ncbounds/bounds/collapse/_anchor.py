@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from ncbounds.heads import Procedure
-from ncbounds.linear_head import Floats, Ints, LinearHead, margins
+from ncbounds.arrays import Floats, Ints
+from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import catoni, gaussian_loss_fast, kl_upper
-from ncbounds.samples.sample import Sample
+from ncbounds.procedures.linear import Procedure
 
 #: Candidates for the shift theta and, as powers of 2 times the root mean square gap, the noise s.
 #: They are tried on the first part only, so their number costs nothing.

@@ -12,10 +12,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.geometry.unbiased import PairEstimates, estimate
-from ncbounds.linear_head import Floats
-from ncbounds.samples.fewshot_moments import PairwiseMoments, pairwise_moments
-from ncbounds.samples.sample import Sample
+from ncbounds.arrays import Floats
+from ncbounds.evidence.sample import Sample
+from ncbounds.statistics.pair_moments import PairwiseMoments, pairwise_moments
+from ncbounds.statistics.unbiased import PairEstimates, estimate
 
 Moments = Literal["corrected", "plug-in"]
 

@@ -5,14 +5,15 @@ import math
 import numpy as np
 from scipy.special import ndtr
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._homogeneous import Rays
-from ncbounds.bounds._parts import two_parts
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._anchor import Anchor, anchor, present_classes, stacked
-from ncbounds.heads import procedure_name
-from ncbounds.linear_head import Floats
+from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.sample import Sample
+from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, catoni, gaussian_loss, stratified_upper, up
-from ncbounds.samples.sample import Sample
+from ncbounds.procedures.linear import procedure_name
 
 #: Part of the sample that fixes the anchor, in tenths, and seed of the permutation; a priori.
 FIRST_TENTHS = 4

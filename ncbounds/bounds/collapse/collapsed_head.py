@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._gaussian_engine import gaussian_head_value
-from ncbounds.bounds._homogeneous import Rays
-from ncbounds.linear_head import Floats, LinearHead
-from ncbounds.samples.rows import as_rows
-from ncbounds.samples.sample import Sample
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
+from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.statistics.rows import as_rows
 
 #: Directions of the class means below this share of the largest singular value are left out.
 RANK_TOLERANCE = 1e-8

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds.collapse._nearest import not_nearest
-from ncbounds.linear_head import Floats, Ints
+from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import kl_upper, probability_up, up
+from ncbounds.statistics.nearest import not_nearest
 
 #: Seeded partitions whose mean is taken; fixed, since any number is valid.
 PARTITIONS = 20

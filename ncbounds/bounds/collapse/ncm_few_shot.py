@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._few_shot import (
     ESTIMATED,
     Moments,
@@ -14,9 +15,9 @@ from ncbounds.bounds.collapse._few_shot import (
     pair_reasons,
     without_separation,
 )
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import InvalidSample
-from ncbounds.heads import ncm_of_means
-from ncbounds.linear_head import Floats
+from ncbounds.procedures.linear import ncm_of_means
 from ncbounds.results import Target
 
 

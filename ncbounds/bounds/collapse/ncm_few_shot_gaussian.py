@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import ndtr
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._few_shot import (
     ESTIMATED,
     class_union,
@@ -14,6 +14,7 @@ from ncbounds.bounds.collapse._few_shot import (
     pair_reasons,
     without_separation,
 )
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import InvalidSample
 
 

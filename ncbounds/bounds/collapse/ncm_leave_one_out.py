@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.heads import ncm_of_means
-from ncbounds.linear_head import Floats, Ints
+from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.procedures.linear import ncm_of_means
 
 #: A difference of squared distances below this share of them is rounding, and counts as a tie.
 ROUNDING = 1e-13

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._few_shot import (
     ESTIMATED,
     Moments,
@@ -11,6 +11,7 @@ from ncbounds.bounds.collapse._few_shot import (
     pair_reasons,
 )
 from ncbounds.bounds.collapse.ncm_luthra_2026 import MIN_SHOTS
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import InvalidSample
 
 #: Smallest value of the free parameter a for which the statement is published.

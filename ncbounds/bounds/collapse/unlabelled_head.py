@@ -1,14 +1,13 @@
 """Certify a head that has used every label, by its disagreement with a partly fitted one."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._parts import two_parts
-from ncbounds.heads import procedure_name
-from ncbounds.linear_head import LinearHead
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.disagreement import differs, other_law
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, down, stratified_upper, up
-from ncbounds.samples.sample import Sample
+from ncbounds.procedures.linear import procedure_name
 
 #: Part of the labelled sample that the comparison head is fitted on, in tenths; fixed a priori.
 FIRST_TENTHS = 4
@@ -70,7 +69,7 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
     pool = view.unlabelled
     assert pool is not None
     weights = b.counts / b.n if view.stratified else None
-    if (mismatch := _other_law(b, pool, view.stratified)) is not None:
+    if (mismatch := other_law(b, pool, view.stratified)) is not None:
         return Outcome(value=np.nan, n=b.n, reasons=(mismatch,), details=details, weights=weights)
     k0 = int((~(b.margins(head0) > 0)).sum())
     k1 = int(differs(pool, view.head, head0).sum())
@@ -85,39 +84,3 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
         reasons=(f"reads {pool.n} unlabelled points",),
         weights=weights,
     )
-
-
-def differs(sample: Sample, one: LinearHead, other: LinearHead) -> NDArray[np.bool_]:
-    """Points where two heads predict differently, or where either has no single prediction."""
-    s, t = sample.logits(one), sample.logits(other)
-    same = np.argmax(s, axis=1) == np.argmax(t, axis=1)
-    found: NDArray[np.bool_] = ~(same & _decided(s) & _decided(t))
-    return found
-
-
-def _decided(logits: NDArray[np.float64]) -> NDArray[np.bool_]:
-    finite = np.asarray(np.isfinite(logits).all(axis=1))
-    top = np.where(finite[:, None], logits, 0.0)
-    top = np.partition(top, -2, axis=1)[:, -2:]
-    decided: NDArray[np.bool_] = finite & (top[:, 1] > top[:, 0])
-    return decided
-
-
-def _other_law(labelled: Sample, pool: Sample, stratified: bool) -> str | None:
-    """Say why the unlabelled points are not drawn from the law that the bounded error is over."""
-    if not stratified:
-        if pool.sampling == "stratified":
-            return "the unlabelled points were drawn class by class, the labelled ones were not"
-        return None
-    known = (pool.labels >= 0).all()
-    counts = np.bincount(pool.labels[pool.labels >= 0], minlength=len(labelled.counts))
-    classes = max(len(counts), len(labelled.counts))
-    own = np.pad(labelled.counts, (0, classes - len(labelled.counts)))
-    counts = np.pad(counts, (0, classes - len(counts)))
-    # integers, so that equal proportions are recognised exactly
-    if not known or not np.array_equal(counts * labelled.n, own * pool.n):
-        return (
-            "the labelled sample was drawn class by class, and the unlabelled points are not known "
-            "to have the class proportions of the part that errors are counted on"
-        )
-    return None

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds.collapse._nearest import ROUNDING
-from ncbounds.linear_head import Floats
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import kl_upper, up
-from ncbounds.samples.rows import as_rows
+from ncbounds.statistics.nearest import ROUNDING
+from ncbounds.statistics.rows import as_rows
 
 #: Classes per task, shots per class, replicates and seed; fixed a priori.
 WAYS = 5

@@ -1,6 +1,6 @@
 """Bounds of the distribution family: worst cases over laws with the moments of the margins."""
 
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.distribution.cantelli_union import cantelli_union
 from ncbounds.bounds.distribution.gaussian_tolerance import gaussian_tolerance
 from ncbounds.bounds.distribution.gaussian_union import gaussian_union

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.distribution._dip import dip
 from ncbounds.bounds.distribution._margin_moments import MarginMoments
-from ncbounds.linear_head import Floats
 
 #: Fewest points of a class for third and fourth moments to be looked at.
 FEWEST = 4

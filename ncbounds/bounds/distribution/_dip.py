@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ncbounds.linear_head import Floats, Ints
+from ncbounds.arrays import Floats, Ints
 
 
 def dip(values: Floats) -> float:

@@ -11,10 +11,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.bounds._bound import Outcome, View
-from ncbounds.linear_head import Floats, Ints, LinearHead
+from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import CovarianceFactor
-from ncbounds.samples.sample import Sample
 
 Bools = NDArray[np.bool_]
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.linear_head import Floats, Ints, LinearHead
+from ncbounds.arrays import Floats, Ints
+from ncbounds.evidence.head import LinearHead
 
 #: Part of the mean variance that is added to each class covariance; at least its square.
 RIDGE = 1e-3

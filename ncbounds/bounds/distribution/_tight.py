@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.distribution._margin_moments import MarginMoments
-from ncbounds.linear_head import Floats, Ints
 from ncbounds.numerics import two_moment_bound
 
 

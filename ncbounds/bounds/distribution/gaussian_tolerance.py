@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._classes import class_delta, class_weighted
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.distribution._diagnostics import normality
 from ncbounds.bounds.distribution._margin_moments import MarginMoments, margin_moments
-from ncbounds.linear_head import Floats
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import noncentral_t_upper, probability_up
 
 #: A standard deviation below this part of the largest margin is rounding, not spread.

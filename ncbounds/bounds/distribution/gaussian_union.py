@@ -3,9 +3,10 @@
 import numpy as np
 from scipy.special import ndtr
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._diagnostics import normality
 from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
+from ncbounds.bounds.view import Outcome, View
 
 
 @bound(

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._margin_moments import MarginMoments, averaged, margin_moments
-from ncbounds.linear_head import Floats
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
 
 

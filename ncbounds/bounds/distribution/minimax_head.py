@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._margin_moments import (
     FEWEST,
     MarginMoments,
@@ -13,6 +13,7 @@ from ncbounds.bounds.distribution._margin_moments import (
 )
 from ncbounds.bounds.distribution._minimax import minimax, reduce
 from ncbounds.bounds.distribution._tight import tight
+from ncbounds.bounds.view import Outcome, View
 
 
 @bound(

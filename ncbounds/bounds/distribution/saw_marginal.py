@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._margin_moments import FEWEST, averaged, margin_moments
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import saw_one_sided
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._diagnostics import unimodality
 from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
 from ncbounds.bounds.distribution._tight import effort, progress
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import centred_ellipsoid_bound, star_factor, up
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._diagnostics import unimodality
 from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import unimodal
 
 

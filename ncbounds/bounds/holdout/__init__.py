@@ -1,6 +1,6 @@
 """Bounds of the holdout family."""
 
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.holdout.binomial import binomial
 from ncbounds.bounds.holdout.hoeffding import hoeffding
 from ncbounds.bounds.holdout.kl_holdout import kl_holdout

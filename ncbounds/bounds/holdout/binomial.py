@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.linear_head import Floats, Ints
+from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import binomial_upper, stratified_upper, up
 
 

@@ -2,7 +2,8 @@
 
 import math
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
 
 

@@ -1,9 +1,10 @@
 """Fit a head on part of the labels and count its errors on the rest."""
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._parts import two_parts
-from ncbounds.heads import ncm, procedure_name
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, stratified_upper
+from ncbounds.procedures.linear import ncm, procedure_name
 
 #: Share of the points that is held back, in tenths, and seed of the permutation; fixed a priori.
 HELD_TENTHS = 7

@@ -1,6 +1,6 @@
 """Bounds of the margin family."""
 
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.margin.gaussian_head import gaussian_head
 from ncbounds.bounds.margin.kv_margin import kv_margin
 from ncbounds.bounds.margin.margin_quantiles import margin_quantiles

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from ncbounds.linear_head import Floats, Ints
+from ncbounds.arrays import Floats, Ints
 from ncbounds.numerics import up
 
 #: Largest size of a half; an assignment of 4000 points takes some seconds.

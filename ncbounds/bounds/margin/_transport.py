@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from ncbounds.bounds._homogeneous import Rays
+from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
-from ncbounds.linear_head import Floats, Ints
 from ncbounds.numerics import up
 from ncbounds.numerics.rademacher import transport_slack_of_halves
 

@@ -1,8 +1,9 @@
 """PAC-Bayes with Gaussian noise on the weights of the saved head."""
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._centre import centre_note, rays
-from ncbounds.bounds._gaussian_engine import gaussian_head_value
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.homogeneous.centre import centre_note, rays
+from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
+from ncbounds.bounds.view import Outcome, View
 
 
 @bound(

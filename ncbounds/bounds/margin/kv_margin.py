@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.arrays import Ints
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.margin._halves import half_distance, halves
 from ncbounds.bounds.margin.margin_quantiles import quantile
-from ncbounds.linear_head import Ints
+from ncbounds.bounds.view import Outcome, View
 
 
 @bound(

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.linear_head import Floats
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.view import Outcome, View
 
 
 @bound(

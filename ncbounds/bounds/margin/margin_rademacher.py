@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._centre import centre_note, rays
-from ncbounds.linear_head import Floats
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.homogeneous.centre import centre_note, rays
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
 
 #: Margins sqrt(2) 2^-k that the bound may choose from; sqrt(2) is the largest possible margin.

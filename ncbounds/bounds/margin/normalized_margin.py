@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.margin.margin_quantiles import quantile
-from ncbounds.linear_head import Floats
+from ncbounds.bounds.view import Outcome, View
 
 #: Quartiles, and the fences 1.5 interquartile ranges outside.
 STATISTICS = ("Q1", "Q2", "Q3", "lower fence", "upper fence")

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds._centre import centre_note, rays, scale_of_fit
-from ncbounds.bounds._classes import class_delta, class_weighted
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.by_class import class_delta, class_weighted
+from ncbounds.bounds.homogeneous.centre import centre_note, rays, scale_of_fit
 from ncbounds.bounds.margin._transport import class_bounds, class_guesses
+from ncbounds.bounds.view import Outcome, View
 
 
 @bound(

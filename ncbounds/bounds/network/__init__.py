@@ -1,6 +1,6 @@
 """Bounds of the network family: the whole network, from its training sample."""
 
-from ncbounds.bounds._bound import Bound
+from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.network.compressed_network import compressed_network
 from ncbounds.bounds.network.distance_to_initialisation import distance_to_initialisation
 from ncbounds.bounds.network.excess_capacity_conv import excess_capacity_conv

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.bounds._bound import Outcome, View
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
-from ncbounds.samples.roles import Role
+from ncbounds.evidence.roles import Role
 
 if TYPE_CHECKING:
-    from ncbounds.network.compress.counted import Compressed
+    from ncbounds.evidence.code_word import Compressed
 
 #: What is said where no code word was given; the row's details then name the missing part.
 NOT_GIVEN = (
     "no code word came with this classifier: `ncbounds compress` makes one, code_word = 'FILE.ncz' "
-    "in zoo.toml or Evidence.with_code_word attaches it"
+    "in zoo.toml or nb.with_code_word attaches it"
 )
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View
 from ncbounds.bounds.network._read import undefined
+from ncbounds.bounds.view import Outcome, View
 
 #: Share of training points whose margin may be smaller.
 SHARE = 0.1

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View
+from ncbounds.arrays import Floats
 from ncbounds.bounds.network._grid import price
 from ncbounds.bounds.network._read import class_weights
-from ncbounds.linear_head import Floats
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
 
 #: Largest mean ramp loss at which a vacuous bound is shown.

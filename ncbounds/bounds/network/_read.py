@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View
+from ncbounds.arrays import Floats
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import Floats
-from ncbounds.network.chain import Network
-from ncbounds.network.summary import COMPARED_ROWS, COMPARED_SHARE
+from ncbounds.network.network import COMPARED_ROWS, COMPARED_SHARE, Network
 
 
 def chain_of(view: View) -> Network:

@@ -1,8 +1,9 @@
 """The error of a network that a few hundred bytes describe, from its training sample alone."""
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.network._read import class_weights
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import occam_upper
 

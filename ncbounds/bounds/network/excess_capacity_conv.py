@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._grid import (
     GridPoint,
     grid_value,
@@ -15,9 +16,9 @@ from ncbounds.bounds.network._grid import (
 )
 from ncbounds.bounds.network._ramp import over_margins
 from ncbounds.bounds.network._read import chain_of, undefined
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import Floats
-from ncbounds.network.chain import Network
+from ncbounds.network.network import Network
 from ncbounds.network.norms import kernel_21_norm
 from ncbounds.network.steps import INFLATION
 

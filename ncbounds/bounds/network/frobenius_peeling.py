@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._grid import margin_indices
 from ncbounds.bounds.network._ramp import over_margins
 from ncbounds.bounds.network._read import chain_of, undefined
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
-from ncbounds.network.chain import Network
+from ncbounds.network.network import Network
 from ncbounds.network.norms import frobenius_norm
 from ncbounds.network.steps import INFLATION, Activation, AveragePool, Flatten
 

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.arrays import Ints
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._read import chain_of, undefined
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import Ints
 from ncbounds.network.affine import AffineLayer
-from ncbounds.network.chain import Network
+from ncbounds.network.network import Network
 from ncbounds.network.steps import Images
 
 #: Accuracy that noise may cost, draws per noise level, bisections, seed.

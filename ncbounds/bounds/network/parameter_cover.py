@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._grid import (
     GridPoint,
     all_rounded_up,
@@ -16,9 +17,9 @@ from ncbounds.bounds.network._grid import (
     total_price,
 )
 from ncbounds.bounds.network._read import chain_of, class_weights, undefined
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import Floats
-from ncbounds.network.chain import Network
+from ncbounds.network.network import Network
 from ncbounds.network.steps import INFLATION
 from ncbounds.numerics import kl_upper, up
 

@@ -4,18 +4,14 @@ import math
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds.network._grid import (
-    all_rounded_up,
-    grid_value,
-    margin_indices,
-    total_price,
-)
+from ncbounds.arrays import Floats
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.network._grid import all_rounded_up, grid_value, margin_indices, total_price
 from ncbounds.bounds.network._ramp import over_margins
 from ncbounds.bounds.network._read import chain_of, undefined
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
-from ncbounds.linear_head import Floats
-from ncbounds.network.chain import Network
+from ncbounds.network.network import Network
 from ncbounds.network.norms import augmented_matrix, matrix_norm
 from ncbounds.network.steps import INFLATION, MaxPool
 

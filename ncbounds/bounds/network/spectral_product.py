@@ -2,9 +2,10 @@
 
 import math
 
-from ncbounds.bounds._bound import Outcome, View, bound
+from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._quantile import per_margin
 from ncbounds.bounds.network._read import chain_of, undefined
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ncbounds.bounds._bound import Outcome, View, bound
-from ncbounds.bounds.collapse.unlabelled_head import _decided, _other_law
+from ncbounds.bounds.bound import bound
+from ncbounds.bounds.disagreement import decided, other_law
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.network._read import class_weights, undefined
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import binomial_upper, down, occam_upper, stratified_upper, up
 
@@ -65,11 +66,11 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
         other = predicted(word, "unlabelled", pool.n)
     except NotCovered as missing:
         return not_decoded(view, missing)
-    if (mismatch := _other_law(sample, pool, view.stratified)) is not None:
+    if (mismatch := other_law(sample, pool, view.stratified)) is not None:
         return undefined(view, mismatch)
     k = int((own != sample.labels).sum())
     logits = pool.logits(view.head)
-    same = (np.argmax(logits, axis=1) == other) & _decided(logits)
+    same = (np.argmax(logits, axis=1) == other) & decided(logits)
     k1 = int((~same).sum())
     half = down(delta / 2)
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper

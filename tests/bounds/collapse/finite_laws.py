@@ -4,10 +4,10 @@ from itertools import product
 
 import numpy as np
 
-from ncbounds.evidence import Evidence
-from ncbounds.geometry.unbiased import PairEstimates
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.statistics.unbiased import PairEstimates
 
 
 def exact(laws):

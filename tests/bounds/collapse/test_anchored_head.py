@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from ncbounds.bounds._parts import two_parts
 from ncbounds.bounds.collapse._anchor import Anchor, _gaps, stacked
 from ncbounds.bounds.collapse.anchored_head import SEED, _gibbs, anchored_head
 from ncbounds.errors import MissingEvidence
-from ncbounds.evidence import Evidence
-from ncbounds.heads import logistic, ncm
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, stratified_upper
-from ncbounds.samples.sample import Sample
+from ncbounds.procedures.linear import logistic, ncm
 
 
 def evidence(f, y, head=None, procedure=ncm, role="head", sampling="iid", classes=None):

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ncbounds.bounds._gaussian_engine import gaussian_head_value
-from ncbounds.bounds._homogeneous import Rays
 from ncbounds.bounds.collapse.collapsed_head import (
     class_mean_subspace,
     collapsed_head,
     project,
     restrict,
 )
+from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
+from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.margin.gaussian_head import gaussian_head
 from ncbounds.errors import MissingEvidence
-from ncbounds.evidence import Evidence
-from ncbounds.heads import logistic, ncm
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.procedures.linear import logistic, ncm
 
 
 def world(n=600, d=30, classes=4, gap=6.0, noise=1.0, seed=0, offset=1.0):

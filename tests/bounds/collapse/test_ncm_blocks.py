@@ -8,8 +8,8 @@ import pytest
 from finite_laws import draw, evidence, gap_law
 from scipy.stats import binom
 
-from ncbounds.bounds.collapse._nearest import not_nearest
 from ncbounds.bounds.collapse.ncm_blocks import PARTITIONS, ncm_blocks
+from ncbounds.statistics.nearest import not_nearest
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden.json").read_text())
 MODULE = "ncbounds.bounds.collapse.ncm_blocks"

@@ -154,9 +154,9 @@ def test_plug_in_moments_are_those_of_the_empirical_law(m):
 
 def test_corrected_variance_is_unbiased_for_a_skewed_law():
     """3,000 samples of five points: the mean of estimates within 5 standard errors."""
-    from ncbounds.geometry.unbiased import corrected
-    from ncbounds.samples.fewshot_moments import pairwise_moments
-    from ncbounds.samples.moments import class_moments
+    from ncbounds.statistics.moments import class_moments
+    from ncbounds.statistics.pair_moments import pairwise_moments
+    from ncbounds.statistics.unbiased import corrected
 
     rng = np.random.default_rng(5)
     laws = [random_law(rng), random_law(rng, gap=2.0)]

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from ncbounds.bounds._parts import two_parts
-from ncbounds.bounds.collapse.unlabelled_head import SEED, differs, unlabelled_head
+from ncbounds.bounds.collapse.unlabelled_head import SEED, unlabelled_head
+from ncbounds.bounds.disagreement import differs
 from ncbounds.errors import MissingEvidence
-from ncbounds.evidence import Evidence
-from ncbounds.heads import ncm
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, stratified_upper
-from ncbounds.samples.sample import Sample
+from ncbounds.procedures.linear import ncm
 
 HEAD = LinearHead(np.array([[1.0, 0.0], [0.0, 1.0]]))
 

@@ -11,9 +11,9 @@ from scipy.stats import binom
 
 from ncbounds.bounds.collapse.unseen_classes import unseen_classes
 from ncbounds.errors import MissingEvidence
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden.json").read_text())
 MODULE = "ncbounds.bounds.collapse.unseen_classes"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ncbounds.evidence import FIELD, Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 
 
 def evidence(features, labels, weight, bias=None, *, role="holdout", sampling="iid", **more):

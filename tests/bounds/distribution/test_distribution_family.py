@@ -8,10 +8,10 @@ from margin_worlds import evidence, from_margins, random_world
 from scipy.stats import special_ortho_group
 
 from ncbounds.bounds import distribution
-from ncbounds.bounds._references import REFERENCES
 from ncbounds.bounds.distribution import BOUNDS
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.bounds.references import REFERENCES
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
 from ncbounds.results import result_from_dict
 
 CHEAP = [b for b in BOUNDS if b.id != "minimax_head"]

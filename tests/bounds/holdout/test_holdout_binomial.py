@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncbounds.bounds import get
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 
 SIGN = LinearHead([[-1.0], [1.0]], [0.0, 0.0])
 binomial = get("binomial")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ncbounds.bounds import get
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 
 SIGN = LinearHead([[-1.0], [1.0]], [0.0, 0.0])
 kl_holdout, hoeffding = get("kl_holdout"), get("hoeffding")

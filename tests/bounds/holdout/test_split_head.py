@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from ncbounds.bounds._parts import two_parts
 from ncbounds.bounds.holdout.split_head import split_head
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence import Evidence
-from ncbounds.heads import ncm, ridge
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, stratified_upper
-from ncbounds.samples.sample import Sample
+from ncbounds.procedures.linear import ncm, ridge
 
 
 def evidence(f, y, role="head", sampling="iid", procedure=None, **more):

@@ -7,9 +7,9 @@ import pytest
 from scipy.special import ndtr
 
 from ncbounds.bounds import get
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 
 gaussian_head = get("gaussian_head")
 

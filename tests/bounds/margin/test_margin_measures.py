@@ -6,10 +6,10 @@ import pytest
 from ncbounds.bounds import get
 from ncbounds.bounds.margin.margin_quantiles import quantile
 from ncbounds.bounds.margin.normalized_margin import boundary_distances
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.results import MeasureResult
-from ncbounds.samples.sample import Sample
 
 margin_quantiles, normalized_margin, kv_margin = (
     get(name) for name in ("margin_quantiles", "normalized_margin", "kv_margin")

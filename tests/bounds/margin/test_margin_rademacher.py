@@ -11,9 +11,9 @@ from scipy.special import ndtr
 
 from ncbounds.bounds import get
 from ncbounds.bounds.margin.margin_rademacher import GAMMAS, ramp
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.samples.sample import Sample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 
 margin_rademacher = get("margin_rademacher")
 

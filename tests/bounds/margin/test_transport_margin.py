@@ -14,13 +14,13 @@ from scipy.special import ndtr
 from scipy.stats import wasserstein_distance
 
 from ncbounds.bounds import get
-from ncbounds.bounds._homogeneous import Rays
+from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
 from ncbounds.bounds.margin._transport import free_margin, lipschitz, unit_rays
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.numerics.rademacher import transport_slack_of_halves
-from ncbounds.samples.sample import Sample
 
 transport_margin = get("transport_margin")
 

@@ -9,11 +9,11 @@ import pytest
 
 from ncbounds.bounds.network.compressed_network import compressed_network
 from ncbounds.bounds.network.unlabelled_network import unlabelled_network
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
-from ncbounds.network.compress.counted import Compressed
+from ncbounds.evidence.code_word import Compressed
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import binomial_upper, occam_upper
-from ncbounds.samples.sample import Sample
 
 RNG = np.random.default_rng(3)
 N, M = 400, 300

@@ -14,11 +14,11 @@ from ncbounds.bounds.network import (
     spectral_complexity,
     spectral_product,
 )
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.network import AffineLayer, Network
 from ncbounds.network.steps import Activation
-from ncbounds.samples.sample import Sample
 
 MEASURES = (
     spectral_product,

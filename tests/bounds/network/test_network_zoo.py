@@ -15,13 +15,13 @@ from ncbounds.bounds.network import (
     spectral_margin,
     spectral_product,
 )
-from ncbounds.datasets import standardise
+from ncbounds.cli.code_words import recount, word_images
+from ncbounds.data.fashion_mnist import fashion_mnist
+from ncbounds.data.images import standardise
+from ncbounds.data.manifest import load_manifest
 from ncbounds.errors import DataError
-from ncbounds.evaluation import bound_rows
-from ncbounds.loading import evidence_of
-from ncbounds.manifest import load_manifest
-from ncbounds.network.compress.command import recount, word_images
-from ncbounds.zoo.fashion14 import fashion_mnist
+from ncbounds.evaluation.rows import bound_rows
+from ncbounds.runs.subject import evidence_of
 
 DATA = Path(__file__).parents[3] / "data"
 NAMED = [n for n, e in load_manifest(DATA / "zoo").checkpoints.items() if e.code_word]

@@ -16,11 +16,11 @@ from ncbounds.bounds.network._ramp import deviation, mean_ramp
 from ncbounds.bounds.network.excess_capacity_conv import dudley_sum, layer_norms, log_covering
 from ncbounds.bounds.network.frobenius_peeling import peeled_average, peeled_gap
 from ncbounds.bounds.network.spectral_margin import dudley_radius
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
 from ncbounds.network import AffineLayer, Network
 from ncbounds.network.steps import Activation, MaxPool
-from ncbounds.samples.sample import Sample
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden.json").read_text())
 RELU = Activation("relu")

@@ -9,18 +9,12 @@ import pytest
 from ncbounds.bounds.network import parameter_cover
 from ncbounds.bounds.network._grid import all_rounded_up, price, rounded_up
 from ncbounds.bounds.network.parameter_cover import TAU, cover
-from ncbounds.evidence import Evidence
-from ncbounds.linear_head import LinearHead, margins
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.sample import Sample
 from ncbounds.network import AffineLayer, Network
 from ncbounds.network.norms import dense_matrix, operator_norm
-from ncbounds.network.steps import (
-    Activation,
-    AveragePool,
-    Flatten,
-    MaxPool,
-    window_averages,
-)
-from ncbounds.samples.sample import Sample
+from ncbounds.network.steps import Activation, AveragePool, Flatten, MaxPool, window_averages
 
 
 def conv(name, weight, bias, side, *, stride=1, padding=0, groups=1, steps=()):

@@ -1,0 +1,207 @@
+"""A bound: metadata as data, and one pure function of what it may see."""
+
+import hashlib
+import importlib
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ncbounds.bounds.kind import judge
+from ncbounds.bounds.needs import SOURCES, Part, RoleWanted
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
+from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.roles import Role, check_role
+from ncbounds.evidence.sample import Sample
+from ncbounds.results import BoundResult, Kind, MeasureResult, Target
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """One statement: what it needs, what it is worth at best, and the function that computes it.
+
+    Made by the decorator :func:`bound`; call it as ``bound(evidence, delta=0.05)``.
+
+    Attributes
+    ----------
+    id, family, title : str
+    kind : str
+        The best kind that a row can have; the evidence decides.
+    role : str
+        Role of the sample that the probability is over; ``"any"`` for moment estimates.
+    target : str
+    function : callable ``(view, delta, **params) -> Outcome``
+    requires, optional : tuple of str
+        Parts of the evidence that must be there, and that are used if they are.
+    variants : tuple of dict
+        Parameters of the rows that it gives, one row each.
+    also_fit : bool
+        Whether it is also evaluated on ``fit``, as a plug-in.
+    assumptions : tuple of str
+        Shown as reasons on every row that is not a certificate.
+    references : tuple of str
+        Keys of the bibliography.
+    decreasing_in : tuple of str
+        ``"n"`` and/or ``"delta"``.
+    invariant_to : tuple of str
+        Of ``"relabelling", "rotation", "translation", "feature scale", "head scale",
+        "common row"``.
+    """
+
+    id: str
+    family: str
+    title: str
+    kind: Kind
+    role: RoleWanted
+    target: Target
+    function: Callable[..., Outcome]
+    requires: tuple[Part, ...] = ("head",)
+    optional: tuple[Part, ...] = ()
+    variants: tuple[Mapping[str, Any], ...] = ({},)
+    also_fit: bool = True
+    assumptions: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    decreasing_in: tuple[str, ...] = ()
+    invariant_to: tuple[str, ...] = ()
+
+    @property
+    def spends_delta(self) -> bool:
+        """Whether a row can be a certificate or conditional and so takes part in a union."""
+        return self.kind in ("certificate", "conditional")
+
+    @cached_property
+    def source_hash(self) -> str:
+        """Hash of the source of the function's file and of the metadata; part of a result."""
+        try:
+            source = Path(inspect.getfile(self.function)).read_bytes()
+        except (OSError, TypeError):  # typed at a prompt, or compiled
+            code = getattr(self.function, "__code__", None)
+            source = b"" if code is None else code.co_code + repr(code.co_consts).encode()
+        metadata = f"{self.kind} {self.role} {self.target} {self.requires} {self.variants}"
+        return hashlib.sha256(source + metadata.encode()).hexdigest()[:16]
+
+    def planned(self, evidence: Evidence) -> list[tuple[Role, Mapping[str, Any]]]:
+        """Rows that it gives on ``evidence``: pairs of role and parameters."""
+        if any(getattr(evidence, part) is None for part in self.requires):
+            return []
+        roles = [r for r in SOURCES[self.role] if evidence.sample(r) is not None][:1]
+        if self.also_fit and self.role != "fit" and evidence.fit is not None:
+            roles.append("fit")
+        return [(role, params) for role in roles for params in self.variants]
+
+    def __call__(
+        self, evidence: Evidence, delta: float = 0.05, *, role: Role | None = None, **params: Any
+    ) -> BoundResult | MeasureResult:
+        """Evaluate one row.
+
+        Parameters
+        ----------
+        evidence : Evidence
+        delta : float in (0, 1)
+        role : str, optional
+            Which sample; by default the one of the bound's role or the next stronger one.
+        **params
+            Parameters of the row; by default those of the first variant.
+
+        Raises
+        ------
+        MissingEvidence
+            If a sample or a part is missing.
+        RoleError
+            If ``role="test"``: no bound may read the test sample.
+        """
+        if not 0.0 < delta < 1.0:
+            raise InvalidSample(f"delta is a probability in (0, 1), found {delta}")
+        if role == "test":
+            raise RoleError("no bound may read the test sample; it only measures the error")
+        sample = self._sample(evidence, None if role is None else check_role(role))
+        chosen = dict(params) if params else dict(self.variants[0])
+        verdict = judge(self, sample, evidence, delta)
+        start = time.perf_counter()
+        outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
+        seconds = time.perf_counter() - start
+        common: dict[str, Any] = {
+            "bound": self.id,
+            "family": self.family,
+            "kind": verdict.kind,
+            "target": outcome.target or self.target,
+            "role": sample.role,
+            "n": outcome.n,
+            "delta": delta if self.spends_delta else np.nan,
+            "params": chosen,
+            "reasons": (*verdict.reasons, *outcome.reasons),
+            "terms": outcome.terms,
+            "details": outcome.details,
+            "seconds": seconds,
+            "checkpoint": evidence.checkpoint,
+            "provenance": {**evidence.provenance, "source": self.source_hash},
+        }
+        result: BoundResult | MeasureResult
+        if self.kind == "measure":
+            result = MeasureResult(measure=float(outcome.value), **common)
+        else:
+            result = BoundResult(value=float(outcome.value), **common)
+        object.__setattr__(result, "_outcome", outcome)
+        return result
+
+    def __reduce__(self) -> tuple[Callable[[str, str], "Bound"], tuple[str, str]]:
+        # the decorated name is this object, not the function, so it is pickled by that name
+        return _by_name, (self.function.__module__, self.function.__qualname__)
+
+    def _sample(self, evidence: Evidence, role: Role | None) -> Sample:
+        roles = SOURCES[self.role] if role is None else (role,)
+        for part in self.requires:
+            if getattr(evidence, part) is None:
+                raise MissingEvidence(f"{self.id} needs {part}; pass Evidence({part}=...)")
+        for r in roles:
+            if (found := evidence.sample(r)) is not None:
+                if found.n == 0:
+                    raise InvalidSample(f"the {r} sample is empty")
+                return found
+        raise MissingEvidence(
+            f"{self.id} needs a sample of role {' or '.join(roles)}, found "
+            f"{', '.join(evidence.samples()) or 'none'}; pass Evidence({FIELD[roles[0]]}=...)"
+        )
+
+    def _view(self, evidence: Evidence, sample: Sample) -> View:
+        seen = {*self.requires, *self.optional}
+        fit = evidence.fit if "fit" in seen and sample.role != "fit" else None
+        return View(
+            sample=sample,
+            head=evidence.head,
+            fit=fit,
+            head_sample=evidence.head_sample if "head_sample" in seen else None,
+            unlabelled=evidence.unlabelled if "unlabelled" in seen else None,
+            procedure=evidence.procedure if "procedure" in seen else None,
+            network=evidence.network if "network" in seen else None,
+            code_word=evidence.code_word if "code_word" in seen else None,
+            priors=evidence.class_priors() if "priors" in seen else None,
+            stratified=sample.sampling == "stratified",
+        )
+
+
+def bound(**metadata: Any) -> Callable[[Callable[..., Outcome]], Bound]:
+    """Make a :class:`Bound` of a function ``(view, delta, **params) -> Outcome``.
+
+    The function's name is the bound's id, its docstring the explanation, and the docstring's first
+    line the title. See :class:`Bound` for the keywords.
+    """
+
+    def make(function: Callable[..., Outcome]) -> Bound:
+        doc = inspect.getdoc(function) or ""
+        return Bound(
+            id=function.__name__, title=doc.partition("\n")[0], function=function, **metadata
+        )
+
+    return make
+
+
+def _by_name(module: str, name: str) -> Bound:
+    found: Bound = getattr(importlib.import_module(module), name)
+    return found

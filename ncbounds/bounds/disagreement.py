@@ -1,0 +1,44 @@
+"""How often two heads decide differently."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+
+
+def differs(sample: Sample, one: LinearHead, other: LinearHead) -> NDArray[np.bool_]:
+    """Points where two heads predict differently, or where either has no single prediction."""
+    s, t = sample.logits(one), sample.logits(other)
+    same = np.argmax(s, axis=1) == np.argmax(t, axis=1)
+    found: NDArray[np.bool_] = ~(same & decided(s) & decided(t))
+    return found
+
+
+def decided(logits: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Rows whose logits are finite and have one largest entry."""
+    finite = np.asarray(np.isfinite(logits).all(axis=1))
+    top = np.where(finite[:, None], logits, 0.0)
+    top = np.partition(top, -2, axis=1)[:, -2:]
+    decided: NDArray[np.bool_] = finite & (top[:, 1] > top[:, 0])
+    return decided
+
+
+def other_law(labelled: Sample, pool: Sample, stratified: bool) -> str | None:
+    """Say why the unlabelled points are not drawn from the law that the bounded error is over."""
+    if not stratified:
+        if pool.sampling == "stratified":
+            return "the unlabelled points were drawn class by class, the labelled ones were not"
+        return None
+    known = (pool.labels >= 0).all()
+    counts = np.bincount(pool.labels[pool.labels >= 0], minlength=len(labelled.counts))
+    classes = max(len(counts), len(labelled.counts))
+    own = np.pad(labelled.counts, (0, classes - len(labelled.counts)))
+    counts = np.pad(counts, (0, classes - len(counts)))
+    # integers, so that equal proportions are recognised exactly
+    if not known or not np.array_equal(counts * labelled.n, own * pool.n):
+        return (
+            "the labelled sample was drawn class by class, and the unlabelled points are not known "
+            "to have the class proportions of the part that errors are counted on"
+        )
+    return None

@@ -1,0 +1,65 @@
+"""One bound in words: its docstring, what it needs, and its sources."""
+
+import inspect
+import re
+
+from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.references import REFERENCES
+from ncbounds.results import MARK
+
+
+def as_text(b: Bound) -> str:
+    """Return statement, formula, role, assumptions and references as plain text."""
+    needs = (", ".join(b.requires) or "its sample only") + (
+        f" (uses if present: {', '.join(b.optional)})" if b.optional else ""
+    )
+    facts = [
+        ("family", b.family),
+        ("at best", f"{MARK[b.kind]} {b.kind}"),
+        ("sample", "any but test" if b.role == "any" else b.role),
+        ("about", b.target),
+        ("needs", needs),
+        ("rows", ", ".join(_variant(v) for v in b.variants)),
+        ("invariant to", ", ".join(b.invariant_to) or "-"),
+    ]
+    lines = [f"{b.id}", "=" * len(b.id), ""]
+    lines += [f"{name:>13}  {text}" for name, text in facts]
+    lines += [f"{'assumes':>13}  {text}" for text in b.assumptions]
+    lines += ["", _readable(inspect.getdoc(b.function) or ""), "", "References", "----------"]
+    lines += [f"[{i}] {REFERENCES[key]}" for i, key in enumerate(b.references, 1)]
+    return "\n".join(lines)
+
+
+def as_latex(b: Bound) -> str:
+    """Return the displayed formulas of the docstring as LaTeX environments."""
+    doc = (inspect.getdoc(b.function) or "") + "\n"
+    blocks = re.findall(r"\.\. math::[ ]*\n\n?((?:[ ]+.*\n|\n)+)", doc)
+    return "\n\n".join(_displayed(block) for block in blocks)
+
+
+def _displayed(block: str) -> str:
+    name = "align*" if "&" in block else "equation*"
+    body = "\n".join(f"  {line.strip()}" for line in block.strip().splitlines())
+    return f"\\begin{{{name}}}\n{body}\n\\end{{{name}}}"
+
+
+def _readable(doc: str) -> str:
+    """Docstring without the markup that only a documentation builder needs."""
+    doc = re.sub(r":math:`([^`]*)`", r"\1", doc)
+    doc = re.sub(r"(\[\d+\])_(?: (?=[.,;:)]))?", r"\1", doc)
+    return doc.replace("``", "")
+
+
+def as_bibtex(b: Bound) -> str:
+    """Return the references as BibTeX entries (citation text in ``note``)."""
+    entries = []
+    for key in b.references:
+        year = re.search(r"\d{4}(?=[^\d]*$)", REFERENCES[key])
+        when = f"  year = {{{year[0]}}},\n" if year else ""
+        entries.append(f"@misc{{{key},\n{when}  note = {{{REFERENCES[key]}}}\n}}")
+    return "\n\n".join(entries)
+
+
+def _variant(params: "object") -> str:
+    items = dict(params)  # type: ignore[call-overload]
+    return ", ".join(f"{k}={v}" for k, v in items.items()) or "one"

@@ -1,0 +1,1 @@
+"""Bounds for all heads at once: rays of heads, their centre, the Gaussian posterior."""

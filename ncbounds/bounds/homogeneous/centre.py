@@ -1,0 +1,58 @@
+"""What the fit sample fixes for a head in homogeneous form: a centre and a scale.
+
+Both must be independent of the rows that a certificate is about, so they never come from those.
+"""
+
+import math
+
+import numpy as np
+
+from ncbounds.arrays import Floats
+from ncbounds.bounds.homogeneous.rays import Rays, blocks
+from ncbounds.bounds.view import View
+from ncbounds.evidence.sample import Sample
+from ncbounds.statistics.rows import as_rows
+
+
+def rays(view: View) -> Rays:
+    """Rays of the saved head on ``view.sample``, centred at the mean of the fit sample if any."""
+    q = None if view.fit is None else fit_centre(view.fit)
+    head, sample = view.head, view.sample
+    return Rays.of(
+        sample.features,
+        sample.labels,
+        sample.logits(head),
+        head.weight,
+        head.bias,
+        centre=q,
+        constant=head.has_bias or q is not None,
+    )
+
+
+def fit_centre(fit: Sample) -> Floats:
+    """Mean of the finite rows of the fit sample, shape (d,); 0 if there are none."""
+    rows = as_rows(fit.features)
+    total, count = np.zeros(rows.shape[1]), 0
+    for index in blocks(fit.n, rows.shape[1]):
+        part = rows.take(index)
+        part = part[np.isfinite(part).all(axis=1)]
+        total, count = total + part.sum(axis=0), count + len(part)
+    mean = total / max(count, 1)
+    return mean if np.isfinite(mean).all() else np.zeros_like(mean)
+
+
+def centre_note(view: View) -> tuple[str, ...]:
+    """Reason that names the other sample which was read."""
+    return () if view.fit is None else ("centred at the mean of the fit sample",)
+
+
+def scale_of_fit(fit: Sample, found: Rays) -> float:
+    """Root mean square of ``||f - q||`` over the finite rows of the fit sample; 0 becomes 1."""
+    rows, total, count = as_rows(fit.features), 0.0, 0
+    for index in blocks(*rows.shape):
+        x = rows.take(index) - found.centre
+        squares = np.einsum("ij,ij->i", x, x)
+        squares = squares[np.isfinite(squares)]
+        total, count = total + float(squares.sum()), count + len(squares)
+    scale = math.sqrt(total / count) if count else 0.0
+    return scale if scale > 0 and math.isfinite(scale) else 1.0

@@ -1,0 +1,191 @@
+"""A linear head without its bias: rays of features and rows of weights whose products are logits.
+
+For a centre q and a scale kappa > 0, ``psi = (f - q, kappa)`` and ``V = P (W, (b + W q)/kappa)``,
+with P subtracting the mean over classes, satisfy ``V psi = W f + b`` up to a number that all
+classes share. So margins are those of the head, and bounds for linear maps of ``psi`` speak about
+the head with its bias. Each ``psi`` and V itself may be divided by any positive number.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.statistics.rows import Rows, as_rows, block_rows
+
+#: Scales of the constant coordinate that a bound may choose from; ln 13 is their price.
+KAPPAS: tuple[float, ...] = tuple(4.0**j for j in range(-6, 7))
+
+#: Directions of the weights below this share of the largest singular value are left out.
+RANK_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Rays:
+    """Rows ``psi`` and weights V of a head for every scale kappa.
+
+    Attributes
+    ----------
+    features : Rows
+        n rows in R^d as stored.
+    centre : array of shape (d,)
+        q, independent of the rows.
+    weight : array of shape (C, d)
+        Centred over classes.
+    bias : array of shape (C,)
+        ``b + W q``, centred over classes; zero without a constant coordinate.
+    logits : array of shape (n, C)
+    labels : integer array of shape (n,)
+    squares : array of shape (n,)
+        ``||f - q||^2``.
+    constant : bool
+        Whether ``psi`` has the constant coordinate.
+    """
+
+    features: Rows
+    centre: Floats
+    weight: Floats
+    bias: Floats
+    logits: Floats
+    labels: Ints
+    squares: Floats
+    constant: bool
+
+    @classmethod
+    def of(
+        cls,
+        features: object,
+        labels: Ints,
+        logits: Floats,
+        weight: Floats,
+        bias: Floats,
+        *,
+        centre: Floats | None = None,
+        constant: bool = True,
+    ) -> "Rays":
+        """Make rays of ``features`` of shape (n, d) and a head ``weight @ f + bias``.
+
+        ``logits`` are those of the head on ``features``, as the head itself computes them.
+        ``constant=False`` is for heads that have no bias by design, with no centre.
+        """
+        rows = as_rows(features)
+        q = np.zeros(rows.shape[1]) if centre is None else centre
+        with np.errstate(over="ignore", invalid="ignore"):
+            shifted = bias + weight @ q
+            return cls(
+                features=rows,
+                centre=q,
+                weight=weight - weight.mean(axis=0),
+                bias=(shifted - shifted.mean()) * float(constant),
+                logits=logits,
+                labels=labels,
+                squares=_squares(rows, q),
+                constant=constant,
+            )
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.labels)
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs C of the head."""
+        return len(self.weight)
+
+    @property
+    def dim(self) -> int:
+        """Dimension p of ``psi``."""
+        return self.features.shape[1] + int(self.constant)
+
+    @property
+    def kappas(self) -> tuple[float, ...]:
+        """Scales to choose from: K, or the single 0 without a constant coordinate."""
+        return KAPPAS if self.constant else (0.0,)
+
+    @cached_property
+    def usable(self) -> NDArray[np.bool_]:
+        """Rows that count through their margin, boolean of shape (n,).
+
+        The others are errors with loss 1: a feature or logit that is not finite, a squared norm
+        that overflows, a label that the head has no output for, or ``psi = 0``.
+        """
+        known = (self.labels >= 0) & (self.labels < self.classes)
+        found = known & np.isfinite(self.squares) & np.isfinite(self.logits).all(axis=1)
+        return found if self.constant else found & (self.squares > 0)
+
+    def lengths(self, kappa: float) -> Floats:
+        """``||psi||`` of every row, shape (n,)."""
+        out: Floats = np.sqrt(self.squares + kappa * kappa)
+        return out
+
+    def size(self, kappa: float) -> float:
+        """Frobenius norm of V; 0 or not finite for a head that separates nothing."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = float(np.sum(np.square(self.weight)))
+            if self.constant:
+                total += float(np.sum(np.square(self.bias / kappa)))
+        return float(np.sqrt(total))
+
+    def gaps(self, index: Ints) -> Floats:
+        """``s_y - s_j`` for the rivals j of rows ``index``, all usable; shape (m, C-1)."""
+        logits, labels = self.logits[index], self.labels[index]
+        rows = np.arange(len(index))
+        own = logits[rows, labels]
+        # moving the last class into the place of the true one leaves the C-1 rivals in front
+        logits[rows, labels] = logits[:, -1]
+        with np.errstate(over="ignore"):
+            out: Floats = own[:, None] - logits[:, :-1]
+        return out
+
+    def closest(self, index: Ints) -> Floats:
+        """Margins of rows ``index``, all usable: the gap to the best rival, shape (m,)."""
+        out = np.empty(len(index))
+        for part in blocks(len(index), self.classes):
+            out[part] = self.gaps(index[part]).min(axis=1)
+        return out
+
+    def unit_margins(self, kappa: float, margins: Floats) -> Floats:
+        """``margins`` of the head on ``psi/||psi||`` with ``||V||_F = 1``; ``-inf`` if unusable."""
+        out = np.full(self.n, -np.inf)
+        keep = self.usable
+        out[keep] = margins[keep] / (self.size(kappa) * self.lengths(kappa)[keep])
+        return out
+
+    @cached_property
+    def basis(self) -> Floats:
+        """Orthonormal basis of the row space of the weights, shape (d, r).
+
+        Its rank decides about tightness only: any orthogonal projector is valid.
+        """
+        _, values, right = np.linalg.svd(self.weight, full_matrices=False)
+        rank = int((values > RANK_TOLERANCE * values[0]).sum())
+        return np.ascontiguousarray(right[:rank].T)
+
+    def coordinates(self, index: Ints) -> Floats:
+        """``(f - q)`` of rows ``index`` in :attr:`basis`, shape (m, r)."""
+        out: Floats = (self.features.take(index) - self.centre) @ self.basis
+        return out
+
+    @cached_property
+    def tilt(self) -> Floats:
+        """Least-squares x with ``bias = (weight @ basis) @ x``, shape (r,)."""
+        return np.asarray(np.linalg.lstsq(self.weight @ self.basis, self.bias, rcond=None)[0])
+
+
+def blocks(n: int, width: int) -> list[Ints]:
+    """Row numbers 0..n-1 in consecutive pieces for arrays of ``width`` columns."""
+    size = block_rows(width)
+    return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
+
+
+def _squares(rows: Rows, centre: Floats) -> Floats:
+    out = np.empty(rows.shape[0])
+    for index in blocks(*rows.shape):
+        part = rows.take(index)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part -= centre
+            out[index] = np.einsum("ij,ij->i", part, part)
+    return out

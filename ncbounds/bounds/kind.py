@@ -1,0 +1,124 @@
+"""The kind of a row, computed from the evidence and never declared."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.roles import DEPENDENCE, Role, serves
+from ncbounds.evidence.sample import Sample
+from ncbounds.results import Kind
+
+if TYPE_CHECKING:
+    from ncbounds.bounds.bound import Bound
+
+#: Above this delta the pooled binomial statement is not proved for samples drawn class by class.
+EDGE_RULE_DELTA = 0.25
+
+
+class Verdict(NamedTuple):
+    """Kind of a row, what lowered or qualifies it, and the delta left for its formula."""
+
+    kind: Kind
+    reasons: tuple[str, ...]
+    delta: float
+
+
+def judge(bound: "Bound", sample: Sample, evidence: Evidence, delta: float) -> Verdict:
+    """Decide what ``bound`` on ``sample`` is worth.
+
+    A row reaches the bound's best kind only if the sample's role meets the hypothesis, its
+    sampling is declared and leaves the rows independent, the number of candidates compared on it
+    is known (its delta is divided by that number), and the other samples that the bound reads meet
+    the same demands. What is missing is listed and lowers the kind to a plug-in.
+    """
+    if bound.kind == "measure":
+        return Verdict("measure", (), delta)
+    on_fit = ("the features were fitted on this sample",) if sample.role == "fit" else ()
+    if bound.kind == "plug-in":
+        return Verdict("plug-in", (*bound.assumptions, *on_fit), delta)
+    read = [sample]
+    pool = evidence.unlabelled
+    if "unlabelled" in (*bound.requires, *bound.optional) and pool is not None:
+        read.append(pool)
+    missing = [
+        *_role(bound, sample),
+        *(reason for s in read for reason in _draw(s, evidence)),
+        *_apart(sample, read[1:], evidence),
+        *_fit_apart(bound, sample, evidence),
+        *_tried(bound, evidence),
+    ]
+    if sample.sampling == "stratified":
+        missing += _stratified(sample, evidence, delta)
+    candidates = int(np.prod([s.selected_among or 1 for s in read]))
+    if missing:
+        return Verdict("plug-in", (*missing, *bound.assumptions), delta / candidates)
+    chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()
+    return Verdict(bound.kind, (*bound.assumptions, *chosen), delta / candidates)
+
+
+def _role(bound: "Bound", sample: Sample) -> list[str]:
+    if bound.role == "any" or serves(sample.role, bound.role):
+        return []
+    return [f"needs role {bound.role}: {DEPENDENCE[sample.role]}"]
+
+
+def _draw(sample: Sample, evidence: Evidence) -> list[str]:
+    reasons = []
+    if sample.sampling == "unknown":
+        reasons.append(f"how the {sample.role} sample was drawn is not declared (sampling='iid')")
+    if sample.selected_among is None:
+        reasons.append(f"how many candidates were compared on the {sample.role} sample is unknown")
+    if sample.rows is not None and (again := sample.n - len(np.unique(sample.rows))):
+        reasons.append(f"{again} rows of the {sample.role} sample occur more than once")
+    if sample.groups is not None and len(np.unique(sample.groups)) < sample.n:
+        reasons.append(
+            f"rows of the {sample.role} sample share groups, so they are not independent"
+        )
+    others: tuple[Role, ...] = ("fit", "head")
+    for other in others:
+        if other != sample.role:
+            reasons += _grouped_apart(sample, other, evidence)
+    return reasons
+
+
+def _grouped_apart(sample: Sample, other: Role, evidence: Evidence) -> list[str]:
+    """Whether units that share rows are known not to have rows on both sides."""
+    used = evidence.sample(other)
+    if used is not None and (sample.groups is None) != (used.groups is None):
+        silent = sample.role if sample.groups is None else other
+        return [f"groups are declared, but not for {silent}"]
+    shared = evidence.shared_groups(sample.role, other)
+    return [f"{shared} groups have rows in {other} and in {sample.role}"] if shared else []
+
+
+def _apart(sample: Sample, others: list[Sample], evidence: Evidence) -> list[str]:
+    """Two samples whose draws a statement needs independent of each other."""
+    if sample.role in ("fit", "head"):  # compared already, in _draw
+        return []
+    return [reason for s in others for reason in _grouped_apart(s, sample.role, evidence)]
+
+
+def _fit_apart(bound: "Bound", sample: Sample, evidence: Evidence) -> list[str]:
+    if "fit" in bound.requires and sample.role == "fit" and bound.role != "fit":
+        return ["the fit sample cannot be both the bound's sample and its prior knowledge"]
+    return []
+
+
+def _tried(bound: "Bound", evidence: Evidence) -> list[str]:
+    """Decoded networks compared on the unlabelled points need a known, finite list."""
+    word = evidence.code_word
+    both = {"code_word", "unlabelled"} <= {*bound.requires, *bound.optional}
+    if not both or word is None or word.reason or word.tried is not None:
+        return []
+    return ["how many decoded networks could be compared on the unlabelled sample is unknown"]
+
+
+def _stratified(sample: Sample, evidence: Evidence, delta: float) -> list[str]:
+    reasons = []
+    if delta > EDGE_RULE_DELTA:
+        reasons.append(f"a stratified sample needs delta <= {EDGE_RULE_DELTA}, found {delta:g}")
+    absent = np.flatnonzero(sample.counts[: evidence.head.classes] == 0)
+    if len(absent):
+        reasons.append(f"class {absent[0]} has no point in a stratified sample")
+    return reasons

@@ -1,0 +1,68 @@
+"""Which bounds of the catalogue a word or a list stands for."""
+
+from collections.abc import Iterable
+
+from ncbounds.bounds import catalogue, get
+from ncbounds.bounds.bound import Bound
+from ncbounds.errors import UnknownName
+
+#: Named selections for ``bounds=`` beside "all"; the first is the default.
+SELECTIONS: dict[str, tuple[str, ...]] = {
+    "default": (
+        "binomial",
+        "kl_holdout",
+        "hoeffding",
+        "gaussian_head",
+        "margin_rademacher",
+        "collapsed_head",
+        "ncm_few_shot",
+        "ncm_leave_one_out",
+        "cantelli_union",
+        "min_margin_cantelli",
+        "gaussian_tolerance",
+        "two_moment_tight",
+        "parameter_cover",
+        "excess_capacity_conv",
+        "spectral_margin",
+        "frobenius_peeling",
+        "compressed_network",
+        "unlabelled_network",
+    ),
+}
+
+
+def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, ...]:
+    """Return the bounds of a selection.
+
+    Parameters
+    ----------
+    bounds : str, iterable of str or Bound, or None
+        ``None`` or ``"default"``: a readable selection; ``"all"``: the catalogue; a family's name:
+        that family; otherwise ids (a string may hold several, separated by commas).
+
+    Raises
+    ------
+    UnknownName
+        With the nearest known id.
+    """
+    if bounds is None:
+        bounds = "default"
+    listed = bounds.split(",") if isinstance(bounds, str) else list(bounds)
+    names = [name.strip() if isinstance(name, str) else name for name in listed]
+    families = {b.family for b in catalogue()}
+    chosen: dict[str, Bound] = {}
+    for name in names:
+        if isinstance(name, Bound):
+            found: Iterable[Bound] = [name]
+        elif name == "all":
+            found = catalogue()
+        elif name in SELECTIONS:
+            found = [get(i) for i in SELECTIONS[name]]
+        elif name in families:
+            found = [b for b in catalogue() if b.family == name]
+        else:
+            found = [get(name)]
+        chosen.update({b.id: b for b in found})
+    if not chosen:
+        raise UnknownName("no bound was selected; see `ncbounds list`")
+    return tuple(chosen.values())

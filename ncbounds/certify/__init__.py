@@ -1,0 +1,1 @@
+"""Certificates of a linear head on frozen features."""

@@ -1,0 +1,249 @@
+"""Certify a linear head on frozen features: split it, compare it, or anchor it."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.bounds import get
+from ncbounds.certify.certificates import CurvePoint, HeadCertificates, Worth
+from ncbounds.claims.claim import measured_error
+from ncbounds.errors import InvalidSample, RoleError
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.roles import DEPENDENCE, Role, serves
+from ncbounds.evidence.sample import Sample
+from ncbounds.numerics import mean_binomial_upper
+from ncbounds.procedures.linear import ncm, procedure_name
+from ncbounds.procedures.scikit_learn import head_of, procedure_of
+from ncbounds.results import BoundResult, Measured
+
+#: Shares of the labels at which the learning curve is shown, and random draws per share.
+CURVE_SHARES = (10, 5, 2, 1)
+CURVE_DRAWS = 5
+#: Beyond this many held-out labels a certificate's worth is called unbounded.
+MOST_LABELS = 2**26
+
+
+def certify_head(
+    features: Any,
+    labels: Any = None,
+    estimator: Any = None,
+    unlabelled: Any = None,
+    *,
+    delta: float = 0.05,
+    head: Any = None,
+    test: Any = None,
+    sampling: str = "iid",
+    simultaneous: bool = False,
+    seed: int = 0,
+    classes: int | None = None,
+) -> HeadCertificates:
+    r"""Certify a linear head on features that do not depend on these labels.
+
+    Up to three certificates, each of a classifier that the report names:
+
+    ``split_head``, always: the head fitted on 30 % of the labels, its errors counted on the rest.
+    On frozen features of a collapsed network this is hard to beat, since few labels fit the head.
+
+    ``unlabelled_head``, with ``unlabelled``: the head that has used every label, by its
+    disagreement with one fitted on 40 % of them.
+
+    ``anchored_head``, with ``head``: a head into which every label has gone already, by its
+    distance from one fitted on 40 % of them. Worth far fewer labels than the others.
+
+    Parameters
+    ----------
+    features : array-like of shape (n, d), or Sample of role "head" or "holdout"
+        Outputs of a backbone that was fixed before these points were drawn.
+    labels : array-like of n integers >= 0
+        Left out if ``features`` is a Sample.
+    estimator : None, str, callable or scikit-learn classifier
+        How a head is fitted: nearest class mean by default, ``"ridge"``, ``"logistic"``, a function
+        ``(features, labels, classes) -> LinearHead``, or a classifier with a linear decision
+        function (pipelines and searches included). It must be fixed before the sample: its kind
+        and settings may have been chosen on other data, or by itself inside the part that it is
+        fitted on (``GridSearchCV``), never by looking at these labels. A function has to be pure:
+        what it keeps between calls (a cache, a warm start) has seen all labels. Settings that were
+        tuned on these labels make all values plug-ins, and nothing here can notice it.
+    unlabelled : array-like of shape (m, d) or Sample, optional
+        Features of fresh points of the same law.
+    delta : float in (0, 1)
+        Probability with which each certificate may fail; with ``simultaneous``, any of them.
+    head : LinearHead or fitted scikit-learn classifier, optional
+        A head that may depend on all these labels. By default the estimator fitted on all of them.
+    test : pair (features, labels) or Sample of role "test", optional
+        Measures errors; no certificate reads it.
+    sampling : {"iid", "stratified", "unknown"}
+        How the points were drawn; it is your declaration. ``"unknown"`` makes plug-ins. A Sample
+        carries its own.
+    simultaneous : bool
+        Divide delta over the certificates, so that they hold together.
+    seed : int
+        Of the learning curve, and of classifiers whose ``random_state`` is None. The certificates
+        split with fixed seeds, so that nobody can try several.
+    classes : int, optional
+        Number of classes, if some have no point here.
+
+    Returns
+    -------
+    HeadCertificates
+        Rows with the classifiers they speak about, their worth as a number of held-out labels,
+        with ``test`` their ratio to counting on n fresh points, and the few-label learning curve
+        of nearest class mean.
+
+    Raises
+    ------
+    InvalidSample
+        If shapes do not fit, or the estimator is no linear classifier.
+    RoleError
+        If a Sample has a role that does not allow this.
+    """
+    procedure = procedure_of(estimator, seed)
+    sample = _sample(features, labels, "head", sampling, classes)
+    given = None if head is None else _given_head(head, sample)
+    sample = sample.with_classes(given.classes if given else 0)
+    if sample.classes < 2:
+        raise InvalidSample("all labels are 0; a classifier needs two classes (or pass classes=)")
+    full = given or procedure(sample.features, sample.labels, sample.classes)
+    pool = None if unlabelled is None else _sample(unlabelled, None, "unlabelled", sampling)
+    probe = None if test is None else _test_sample(test, sampling)
+    evidence = Evidence(head=full, head_sample=sample, unlabelled=pool, procedure=procedure)
+    Evidence(head=full, head_sample=sample, test=probe)  # dimensions fit, no point has two roles
+    beside = Evidence(head=full, test=probe)
+    if sample.n < 10:
+        raise InvalidSample(f"certifying a head needs at least 10 labelled points, got {sample.n}")
+
+    ids = ["split_head"]
+    ids += ["unlabelled_head"] if pool is not None else []
+    ids += ["anchored_head"] if given is not None else []
+    each = delta / len(ids) if simultaneous else delta
+    whole = measured_error(beside, "saved", label_noise=sample.label_noise)
+    rows, heads, worth = [], {}, {}
+    for name in ids:
+        row = get(name)(evidence, each, role="head")
+        outcome = row._outcome  # type: ignore[union-attr]
+        measured = measured_error(
+            beside,
+            row.target,
+            head=outcome.head,
+            weights=outcome.weights,
+            label_noise=sample.label_noise,
+        )
+        row = replace(row, test=measured)
+        rows.append(row)
+        heads[name] = outcome.head or full
+        worth[name] = _worth(row, measured, whole, sample.n, each)  # type: ignore[arg-type]
+    return HeadCertificates(
+        rows=tuple(rows),  # type: ignore[arg-type]
+        heads=heads,
+        about={r.bound: _about(r, sample.n, given is not None) for r in rows},
+        worth=worth,
+        curve=_curve(sample, probe, seed),
+        n=sample.n,
+        estimator=procedure_name(procedure),
+        delta=delta,
+        simultaneous=simultaneous,
+    )
+
+
+def held_out_worth(value: float, error: float, delta: float) -> float:
+    """Smallest number of held-out labels that certify no more than ``value`` on average.
+
+    That is the smallest h with ``mean_binomial_upper(error, h, delta) <= value``: 0 for a vacuous
+    value, ``inf`` for one that is not above ``error``, nan for an undefined one.
+    """
+    if not (np.isfinite(value) and np.isfinite(error)):
+        return np.nan
+    if value >= 1.0:
+        return 0.0
+    high = 1
+    while mean_binomial_upper(error, high, delta) > value:
+        high *= 2
+        if value <= error or high > MOST_LABELS:
+            return np.inf
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if mean_binomial_upper(error, middle, delta) > value:
+            low = middle
+        else:
+            high = middle
+    return float(high)
+
+
+def _worth(
+    row: BoundResult, measured: Measured | None, whole: Measured | None, n: int, delta: float
+) -> Worth:
+    if measured is None or whole is None or not np.isfinite(measured.error):
+        error = row.details.get("errors", np.nan) / row.n
+        return Worth(held_out_worth(row.value, error, delta), error, measured=False)
+    labels = held_out_worth(row.value, measured.error, delta)
+    oracle = mean_binomial_upper(whole.error, n, delta)
+    return Worth(labels, measured.error, True, oracle, row.value / oracle)
+
+
+def _about(row: Any, n: int, given: bool) -> str:
+    if row.target == "refitted-head":
+        return f"the head fitted on {row.details['fitted on']:,} of the labels"
+    return "the given head" if given else f"the head fitted on all {n:,} labels"
+
+
+def _curve(sample: Sample, test: Sample | None, seed: int) -> tuple[CurvePoint, ...]:
+    f = np.asarray(sample.features, dtype=np.float64)
+    y, n = sample.labels, sample.n
+    asked = None if test is None else (np.asarray(test.features, dtype=np.float64), test.labels)
+    rng = np.random.default_rng(seed)
+    points = []
+    for share in CURVE_SHARES:
+        m = n // share
+        if m == n and asked is None:
+            alone = Evidence(head=ncm(f, y, sample.classes), head_sample=sample)
+            error = get("ncm_leave_one_out")(alone).value  # type: ignore[union-attr]
+            points.append(CurvePoint(m, error, "each point left out in turn"))
+            continue
+        errors = []
+        for _ in range(CURVE_DRAWS if m < n else 1):
+            order = rng.permutation(n)
+            x, z = (f[order[m:]], y[order[m:]]) if asked is None else asked
+            errors.append(_error(ncm(f[order[:m]], y[order[:m]], sample.classes), x, z))
+        on = "the other labelled points" if test is None else f"{test.n:,} test points"
+        points.append(CurvePoint(m, float(np.mean(errors)), on))
+    return tuple(points)
+
+
+def _error(head: LinearHead, features: NDArray[Any], labels: NDArray[np.int64]) -> float:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(np.mean(~(margins(head.logits(features), labels) > 0)))
+
+
+def _given_head(head: Any, sample: Sample) -> LinearHead:
+    if isinstance(head, LinearHead):
+        return head
+    return head_of(head, sample.features, sample.classes)
+
+
+def _sample(
+    given: Any, labels: Any, role: Role, sampling: str, classes: int | None = None
+) -> Sample:
+    if not isinstance(given, Sample):
+        return Sample.from_arrays(given, labels, role=role, sampling=sampling, classes=classes)
+    if labels is not None:
+        raise InvalidSample("labels were passed beside a Sample, which has its own; leave them out")
+    if not serves(given.role, role):
+        raise RoleError(
+            f"certifying a head needs a {role} sample, found role {given.role!r}: "
+            f"{DEPENDENCE[given.role]}"
+        )
+    return replace(given, role=role).with_classes(classes or 0)
+
+
+def _test_sample(test: Any, sampling: str) -> Sample:
+    if isinstance(test, Sample):
+        if test.role != "test":
+            raise RoleError(f"test= takes a sample of role 'test', found {test.role!r}")
+        return test
+    if not isinstance(test, tuple | list) or len(test) != 2:
+        raise InvalidSample("test= takes a pair (features, labels) or a Sample of role 'test'")
+    return Sample.from_arrays(*test, role="test", sampling=sampling)

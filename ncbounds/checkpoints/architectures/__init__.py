@@ -1,0 +1,1 @@
+"""Networks that are known by name, matched to tensors, or guessed from them."""

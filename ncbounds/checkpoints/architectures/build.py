@@ -1,0 +1,173 @@
+"""From tensors to a network: registered architectures, user functions, transformers folders."""
+
+import ast
+import copy
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ncbounds.checkpoints.architectures.guess import guess_architecture
+from ncbounds.checkpoints.architectures.match import check_size, fit
+from ncbounds.checkpoints.architectures.transformers_folder import (
+    build_transformer,
+    config_identity,
+)
+from ncbounds.checkpoints.head.classifier import Classifier
+from ncbounds.errors import UnknownArchitecture, suggest
+
+if TYPE_CHECKING:
+    from ncbounds.checkpoints.loaded import Checkpoint
+
+__all__ = ["Classifier", "build_classifier", "build_module"]
+
+Model = str | nn.Module | Callable[..., nn.Module]
+NAME_KEYS = ("arch", "architecture", "model", "model_name")
+ARGS_KEYS = ("args", "model_args", "hyper_parameters", "config", "metadata")
+LONGEST_TEXT = 2000
+
+
+def build_classifier(
+    checkpoint: "Checkpoint", model: Model | None = None, args: Mapping[str, Any] | None = None
+) -> Classifier:
+    """Build the network of a checkpoint and wrap it; see :meth:`Checkpoint.build`."""
+    module, architecture, notes = build_module(checkpoint, model, args)
+    return Classifier(
+        module,
+        state_sha256=checkpoint.sha256,
+        architecture=architecture,
+        notes=(*checkpoint.notes, *notes),
+    )
+
+
+def build_module(
+    checkpoint: "Checkpoint", model: Model | None = None, args: Mapping[str, Any] | None = None
+) -> tuple[nn.Module, dict[str, Any], tuple[str, ...]]:
+    """Build the network of a checkpoint and load its tensors, completely or not at all.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    model : str, nn.Module or callable, optional
+        See :meth:`Checkpoint.build`.
+    args : mapping, optional
+
+    Returns
+    -------
+    module : nn.Module
+        In eval mode.
+    architecture : dict
+        Name and arguments.
+    notes : tuple of str
+
+    Raises
+    ------
+    UnknownArchitecture, CheckpointMismatch, MissingExtra
+        See :meth:`Checkpoint.build`.
+    """
+    if model is None and checkpoint.format == "transformers folder":
+        config = checkpoint.hints["config"]
+        module, notes = build_transformer(config, checkpoint.tensors, checkpoint.path)
+        return module.eval(), config_identity(config), notes
+    module, architecture = _make(checkpoint, model, dict(args or {}))
+    notes = fit(module, checkpoint.tensors, checkpoint.path)
+    return module.eval(), architecture, notes
+
+
+def _make(
+    checkpoint: "Checkpoint", model: Model | None, args: dict[str, Any]
+) -> tuple[nn.Module, dict[str, Any]]:
+    if isinstance(model, nn.Module):
+        return copy.deepcopy(model), {"module": type(model).__qualname__}
+    if callable(model):
+        name = getattr(model, "__qualname__", type(model).__qualname__)
+        return _run(model, args, name), {"function": name, "args": args}
+    if model is None or (model == named_in_file(checkpoint) and not args):
+        model, args = _named_in_file(checkpoint, args)
+    factory = _registered(model)
+    with torch.device("meta"):  # shapes first: arguments of a file must not set memory aside
+        check_size(_call(factory, args, model), checkpoint.tensors, checkpoint.path)
+    return _call(factory, args, model), {"model": model, "args": args}
+
+
+def registered_models() -> dict[str, Callable[..., nn.Module]]:
+    """Return the registered architectures by name."""
+    from ncbounds.checkpoints.architectures.small import MODELS
+
+    return dict(MODELS)
+
+
+def named_in_file(checkpoint: "Checkpoint") -> str | None:
+    """Return the architecture that a file names, if it names one."""
+    hints = checkpoint.hints
+    places = [hints, *(hints[k] for k in ARGS_KEYS if isinstance(hints.get(k), dict))]
+    names = [p[k] for p in places for k in NAME_KEYS if isinstance(p.get(k), str)]
+    known = [n for n in names if n in registered_models()]
+    return next(iter([*known, *names]), None)
+
+
+def _named_in_file(checkpoint: "Checkpoint", args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    name = named_in_file(checkpoint)
+    guessed = guess_architecture(checkpoint.tensors)
+    if name is None or name not in registered_models():
+        said = f"names the architecture {name!r}, not registered" if name else "names none"
+        raise UnknownArchitecture(
+            f"{checkpoint.path} needs an architecture and {said}; its tensors are {guessed}. Pass "
+            "model=function (--model file.py:function), a function that returns the nn.Module, or "
+            f"a registered name: {', '.join(sorted(registered_models()))}"
+        )
+    if args:
+        return name, args
+    accepted = inspect.signature(registered_models()[name]).parameters
+    places = [_mapping(checkpoint.hints.get(k)) for k in ARGS_KEYS]
+    places += [_mapping(place.get(k)) for place in places for k in ARGS_KEYS]
+    found: dict[str, Any] = {}
+    for place in places:
+        found |= {k: v for k, v in place.items() if k in accepted and isinstance(v, int)}
+    return name, found
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """A mapping, also one that is written as text, as safetensors metadata can only hold text."""
+    if isinstance(value, str) and value.startswith("{") and len(value) <= LONGEST_TEXT:
+        try:
+            value = json.loads(value)
+        except ValueError:
+            try:
+                value = ast.literal_eval(value)  # literals only: nothing is run
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                return {}
+        except RecursionError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _registered(name: str) -> Callable[..., nn.Module]:
+    models = registered_models()
+    if name not in models:
+        raise UnknownArchitecture(
+            f"no model {name!r} is registered; {suggest(name, list(models))}. Or pass a function "
+            "that returns the nn.Module (--model file.py:function)"
+        )
+    return models[name]
+
+
+def _call(factory: Callable[..., Any], args: Mapping[str, Any], name: str) -> nn.Module:
+    try:
+        return _run(factory, args, name)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise UnknownArchitecture(f"model {name!r} with args {dict(args)}: {error}") from error
+
+
+def _run(factory: Callable[..., Any], args: Mapping[str, Any], name: str) -> nn.Module:
+    """Call a factory without moving the random state of the process."""
+    with torch.random.fork_rng(devices=[]):
+        module = factory(**args)
+    if not isinstance(module, nn.Module):
+        raise UnknownArchitecture(
+            f"model {name!r} returned {type(module).__name__}; needed is a torch.nn.Module"
+        )
+    return module

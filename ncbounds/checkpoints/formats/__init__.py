@@ -1,0 +1,1 @@
+"""File formats: readers, and foreign formats with what converts them."""

@@ -1,0 +1,1 @@
+"""The linear head: found by running the network, proved on real inputs."""

@@ -1,0 +1,201 @@
+"""Find the linear head of a classifier, and make it prove itself.
+
+The head is the last affine map whose output is the logits. Nothing is accepted by its name or its
+place: every candidate, also one that the user names, is compared with the logits in float64 (see
+:func:`ncbounds.checkpoints.head.agreement.agreement`).
+"""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from ncbounds.checkpoints.head.agreement import Agreement
+from ncbounds.checkpoints.head.candidates import (
+    affine_head,
+    candidates,
+    count_calls,
+    layer_name,
+    layer_names,
+)
+from ncbounds.checkpoints.head.reading import DIRECT, GIVEN, FoundHead, Reading, ways
+from ncbounds.checkpoints.head.trace import Affine
+from ncbounds.errors import HeadNotFound
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One candidate: its layer, how it was read, and the largest difference to the logits."""
+
+    name: str
+    how: str
+    max_abs_diff: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class HeadReport:
+    """Which head was found and how exactly it reproduces the logits.
+
+    Attributes
+    ----------
+    name : str
+        Of the layer.
+    kind : str
+        How features are read from it.
+    max_abs_diff, tolerance : float
+        Largest ``|logits - (W f + b)|`` so far, and what was allowed where it mattered most.
+    rows : int
+        Rows compared so far.
+    tried : tuple of Attempt
+    notes : tuple of str
+    """
+
+    name: str
+    kind: str
+    max_abs_diff: float
+    tolerance: float
+    rows: int
+    tried: tuple[Attempt, ...]
+    notes: tuple[str, ...] = ()
+
+    def joined(self, found: Agreement) -> "HeadReport":
+        """Return the report after another batch has agreed."""
+        if not found.rows:
+            return self
+        larger = found.max_abs_diff > self.max_abs_diff or not self.rows
+        return replace(
+            self,
+            max_abs_diff=found.max_abs_diff if larger else self.max_abs_diff,
+            tolerance=found.tolerance if larger else self.tolerance,
+            rows=self.rows + found.rows,
+        )
+
+
+def find_head(
+    module: nn.Module, calls: list[Affine], logits: Tensor, wanted: str | None = None
+) -> tuple[FoundHead, HeadReport]:
+    """Search the affine maps of one forward pass for the head.
+
+    Parameters
+    ----------
+    module : nn.Module
+        For the names of layers.
+    calls : list of Affine
+        In order of computation, see :class:`ncbounds.checkpoints.head.trace.Tracer`.
+    logits : Tensor of shape (n, C)
+    wanted : str, optional
+        Only maps computed by this layer.
+
+    Returns
+    -------
+    FoundHead, HeadReport
+
+    Raises
+    ------
+    HeadNotFound
+        If none reproduces the logits; the message lists what was tried and what to pass.
+    """
+    names = layer_names(module)
+    right = [c for c in calls if c.weight.shape[0] == logits.shape[1]]
+    if wanted is not None:
+        right = [c for c in right if wanted == layer_name(c, names) or wanted in c.owners]
+    tried: list[Attempt] = []
+    for found, reading in candidates(module, right, logits, names):
+        result = found.check(reading)
+        tried.append(Attempt(found.name, found.how, result.max_abs_diff, result.tolerance))
+        if result.holds:
+            found = replace(found, expected=count_calls(found, right))
+            report = HeadReport(
+                found.name, found.how, 0.0, 0.0, 0, tuple(tried), found.notes
+            ).joined(result)
+            return found, report
+    raise HeadNotFound(_explain(right, calls, logits, tried, wanted, names))
+
+
+def match_given(
+    module: nn.Module, calls: list[Affine], reading: Reading
+) -> tuple[FoundHead, HeadReport]:
+    """Find the weights that turn features given by the user into logits.
+
+    Raises
+    ------
+    HeadNotFound
+        If no weight of the module does.
+    """
+    features, logits = reading.features, reading.logits
+    shape = (logits.shape[1], features.shape[1])
+    names = layer_names(module)
+    pool = [
+        (c.weight, c.bias, layer_name(c, names)) for c in reversed(calls) if c.weight.shape == shape
+    ]
+    for name, parameter in reversed(list(module.named_parameters())):
+        if parameter.squeeze().shape == shape:
+            biases = [p for p in module.parameters() if p.shape == shape[:1]]
+            pool += [
+                (parameter.squeeze(), b, name.removesuffix(".weight")) for b in [None, *biases]
+            ]
+    tried = []
+    for weight, bias, name in pool:
+        found = affine_head(name, GIVEN, [(weight, bias)])
+        result = found.check(reading)
+        tried.append(Attempt(name, GIVEN, result.max_abs_diff, result.tolerance))
+        if result.holds:
+            return found, HeadReport(name, GIVEN, 0.0, 0.0, 0, tuple(tried)).joined(result)
+    raise HeadNotFound(
+        f"no weight of the model turns the features {tuple(features.shape)} that head= returned "
+        f"into its logits {tuple(logits.shape)}; tried: {_listed(tried)}. Return what the last "
+        "linear layer multiplies, and its output"
+    )
+
+
+def _listed(tried: list[Attempt]) -> str:
+    best: dict[str, Attempt] = {}
+    for a in tried:
+        kept = best.get(a.name)
+        if kept is None or not kept.max_abs_diff <= a.max_abs_diff:
+            best[a.name] = a
+    lines = [
+        f"{a.name} (off by {a.max_abs_diff:.3g}, allowed {a.tolerance:.2g})" for a in best.values()
+    ]
+    return ", ".join(lines[:10]) or "none"
+
+
+def _explain(
+    right: list[Affine],
+    calls: list[Affine],
+    logits: Tensor,
+    tried: list[Attempt],
+    wanted: str | None,
+    names: dict[int, str],
+) -> str:
+    classes = logits.shape[1]
+    where = f"in the layer {wanted!r} " if wanted else ""
+    text = f"no affine map {where}reproduces the {classes} logits; tried: {_listed(tried)}"
+    others = len(calls) - len(right)
+    if others:
+        text += f"; {others} more have another number of outputs or belong to other layers"
+    if _probabilities(logits):
+        text += ". The outputs are probabilities: leave the softmax out of the model"
+    pair = _different_features(right, logits)
+    if pair:
+        a, b = (layer_name(c, names) for c in pair)
+        text += f". The logits are the mean of {a} and {b} on different features: no single head"
+    return (
+        f"{text}. Pass head='layer name', or head=function, where function(batch) returns "
+        "(features, logits)"
+    )
+
+
+def _probabilities(logits: Tensor) -> bool:
+    return bool((logits >= 0).all() and ((logits.double().sum(1) - 1).abs() < 1e-3).all())
+
+
+def _different_features(calls: list[Affine], logits: Tensor) -> tuple[Affine, Affine] | None:
+    flat = [c for c in calls if DIRECT in ways(c, len(logits))]
+    scale = float(logits.abs().max()) or 1.0
+    for i, a in enumerate(flat):
+        for b in flat[:i]:
+            mean = (a.output.reshape(logits.shape) + b.output.reshape(logits.shape)) / 2
+            if float((mean - logits).abs().max()) <= 1e-3 * scale:
+                return b, a
+    return None

@@ -1,0 +1,139 @@
+"""Features of a head from the affine maps that one forward pass computed."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from ncbounds.checkpoints.head.agreement import Agreement, agreement
+from ncbounds.checkpoints.head.trace import Affine
+
+DIRECT, POOLED, TOKEN, GIVEN = "direct", "mean over positions", "one position per row", "given"
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Features and logits of one batch.
+
+    Attributes
+    ----------
+    features : Tensor of shape (n, d)
+        What the head multiplies, after any pooling, normalisation and dropout (off).
+    logits : Tensor of shape (n, C)
+        As the network returned them.
+    magnitude : Tensor of shape (n, d) or None
+        Mean absolute value of what was averaged into the features.
+    """
+
+    features: Tensor
+    logits: Tensor
+    magnitude: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FoundHead:
+    """A candidate head and how to take its features out of a forward pass.
+
+    Attributes
+    ----------
+    name : str
+        Of its layer.
+    how : str
+        ``"direct"``, ``"mean over positions"``, ``"one position per row"`` or ``"given"``.
+    weight : float64 Tensor of shape (C, d)
+    bias : float64 Tensor of shape (C,)
+    has_bias : bool
+        Whether the architecture has one.
+    centred : bool
+        The logits agree up to one constant per row (log-softmax), which no margin sees.
+    sources : tuple of Tensor
+        Weights by which the calls are recognised in a forward pass.
+    members : tuple of int
+        Which of the recognised calls make the logits; several are averaged.
+    expected : int
+        How many calls are recognised in a pass.
+    notes : tuple of str
+    """
+
+    name: str
+    how: str
+    weight: Tensor
+    bias: Tensor
+    has_bias: bool
+    centred: bool = False
+    sources: tuple[Tensor, ...] = ()
+    members: tuple[int, ...] = (0,)
+    expected: int = 1
+    notes: tuple[str, ...] = field(default=())
+
+    def check(self, reading: Reading) -> Agreement:
+        """Compare the logits of a batch with ``W f + b``."""
+        weight, bias, logits = self.weight, self.bias, reading.logits
+        spread = None
+        if reading.magnitude is not None:
+            spread = reading.magnitude.double() @ weight.abs().T
+        if self.centred:
+            constant = (logits.double() - (reading.features.double() @ weight.T + bias)).mean(1)
+            plain = (logits.double() - constant[:, None]).to(logits.dtype)
+            size = constant.abs()[:, None].expand(logits.shape) + plain.abs()
+            return agreement(plain, reading.features, weight, bias, spread=size)
+        return agreement(logits, reading.features, weight, bias, spread=spread)
+
+    def read(self, calls: list[Affine], logits: Tensor) -> Reading | None:
+        """Return the features of a pass, or None if its calls are not those that were traced."""
+        known = [c for c in calls if any(torch.equal(c.weight, s) for s in self.sources)]
+        if len(known) != self.expected:
+            return None
+        chosen = [known[i] for i in self.members]
+        if len(chosen[0].input) != len(logits):
+            return None
+        if any(not torch.equal(c.input, chosen[0].input) for c in chosen[1:]):
+            return None
+        possible = ways(chosen[0], len(logits))  # a batch of one-token texts has one position
+        return take(chosen[0], logits, self.how if self.how in possible else possible[0])
+
+    def scaled(self, factor: float) -> "FoundHead":
+        """Return the head with logits multiplied by ``factor``."""
+        note = f"constant factor {factor:.6g} after the head folded into it"
+        return replace(
+            self, weight=self.weight * factor, bias=self.bias * factor, notes=(*self.notes, note)
+        )
+
+
+def positions(call: Affine) -> tuple[Tensor, Tensor]:
+    """Return inputs (n, P, d) and outputs (n, P, C) of a call, P positions per row."""
+    if call.channels == 1:
+        return call.input.flatten(2).transpose(1, 2), call.output.flatten(2).transpose(1, 2)
+    n, d, c = len(call.input), call.input.shape[-1], call.output.shape[-1]
+    return call.input.reshape(n, -1, d), call.output.reshape(n, -1, c)
+
+
+def ways(call: Affine, rows: int) -> tuple[str, ...]:
+    """Return the ways in which features can be read from a call."""
+    if len(call.input) != rows:
+        return ()
+    return (DIRECT,) if positions(call)[0].shape[1] == 1 else (TOKEN, POOLED)
+
+
+def take(call: Affine, logits: Tensor, how: str) -> Reading | None:
+    """Read features from a call; None if its shape does not allow it."""
+    if how not in ways(call, len(logits)):
+        return None
+    inputs, outputs = positions(call)
+    if how == DIRECT:
+        return Reading(inputs[:, 0], logits)
+    if how == POOLED:
+        return Reading(inputs.mean(1), logits, inputs.abs().mean(1))
+    # By value, never by place: padding may stand on either side.
+    distance = (outputs.double() - logits.double()[:, None]).abs().amax(2)
+    return Reading(inputs[torch.arange(len(inputs)), distance.argmin(1)], logits)
+
+
+def ambiguous_rows(call: Affine, logits: Tensor) -> int:
+    """Count rows where several positions with different inputs give the same logits."""
+    inputs, outputs = positions(call)
+    distance = (outputs.double() - logits.double()[:, None]).abs().amax(2)
+    best = distance.amin(1, keepdim=True)
+    chosen = inputs[torch.arange(len(inputs)), distance.argmin(1)][:, None]
+    differs = (inputs != chosen).any(2)
+    return int(((distance == best) & differs).any(1).sum())

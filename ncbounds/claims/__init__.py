@@ -1,0 +1,1 @@
+"""Whose error a row speaks about, and how that is measured."""

@@ -1,0 +1,85 @@
+"""Error of nearest class mean from a few points per class, averaged over draws."""
+
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.claims.counted import LEVEL
+from ncbounds.evidence.sample import Sample
+from ncbounds.numerics import kl_interval
+from ncbounds.results import Measured
+
+#: Draws, queries per draw (over all classes) and seed of the measured few-shot error.
+FEW_SHOT_DRAWS = 100
+
+FEW_SHOT_QUERIES = 2000
+
+FEW_SHOT_SEED = 20_220_518
+
+_DRAWS: WeakKeyDictionary[Sample, dict[int, Floats]] = WeakKeyDictionary()
+
+
+def few_shot_error(test: Sample, shots: int, weights: Floats | None = None) -> Measured:
+    """Mean error of nearest class mean from ``shots`` points per class, over seeded draws.
+
+    Every draw takes its shots, and then its queries, from a fresh permutation of each class of
+    ``test``. The interval is the two-sided kl interval for the number of disjoint blocks that the
+    sample holds; the spread over draws understates the uncertainty, since draws share points.
+    """
+    w = test.counts / test.n if weights is None else np.asarray(weights, dtype=np.float64)
+    if len(w) != test.classes:
+        return Measured(
+            np.nan, 0.0, 1.0, (f"the row has {len(w)} classes, the test sample {test.classes}",)
+        )
+    smallest = int(test.counts.min())
+    if smallest < shots + 1:
+        return Measured(np.nan, 0.0, 1.0, (f"a class has {smallest} test points",))
+    errors = _few_shot_draws(test, shots) @ w
+    mean, blocks = float(errors.mean()), smallest // (shots + 1)
+    low, high = kl_interval(mean, blocks, LEVEL)
+    spread = errors.std(ddof=1) / np.sqrt(FEW_SHOT_DRAWS)
+    reason = f"{FEW_SHOT_DRAWS} draws (s.e. {spread:.1g}), interval for {blocks} blocks"
+    return Measured(mean, float(low), float(high), (reason,))
+
+
+def _few_shot_draws(test: Sample, shots: int) -> Floats:
+    """Per-class errors of each draw, shape (draws, classes); computed once per sample and kept."""
+    kept = _DRAWS.setdefault(test, {})
+    if shots not in kept:
+        f = np.asarray(test.features, dtype=np.float64)
+        finite = np.isfinite(f).all(axis=1)
+        f = f - f[finite].mean(axis=0) if finite.any() else f
+        members = [np.flatnonzero(test.labels == c) for c in range(test.classes)]
+        queries = max(FEW_SHOT_QUERIES // test.classes, 20)
+        rng = np.random.default_rng(FEW_SHOT_SEED)
+        kept[shots] = np.stack(
+            [_one_draw(f, members, shots, queries, rng) for _ in range(FEW_SHOT_DRAWS)]
+        )
+    return kept[shots]
+
+
+def _one_draw(
+    f: Floats, members: list[Ints], shots: int, queries: int, rng: np.random.Generator
+) -> Floats:
+    drawn = [rng.permutation(m)[: shots + queries] for m in members]
+    # a non-finite query is an error; a non-finite shot spoils its class mean, so the whole draw
+    with np.errstate(invalid="ignore", over="ignore"):
+        return _class_errors(f, drawn, shots)
+
+
+def _class_errors(f: Floats, drawn: list[Ints], shots: int) -> Floats:
+    means = np.stack([f[d[:shots]].mean(axis=0) for d in drawn])
+    asked = f[np.concatenate([d[shots:] for d in drawn])]
+    truth = np.repeat(np.arange(len(drawn)), [len(d) - shots for d in drawn])
+    # ||f - mean||^2 up to the point's own norm, which all classes share
+    distance = np.einsum("ij,ij->i", means, means) - 2.0 * (asked @ means.T)
+    rows = np.arange(len(truth))
+    own = distance[rows, truth]
+    distance[rows, truth] = np.inf
+    # a tie is an error, and a gap below rounding counts as one
+    wrong = ~(own < distance.min(axis=1) - 1e-12 * np.einsum("ij,ij->i", asked, asked))
+    counts = np.bincount(truth, minlength=len(drawn))
+    misses = np.bincount(truth, weights=wrong, minlength=len(drawn))
+    shares: Floats = misses / np.maximum(counts, 1)
+    return shares

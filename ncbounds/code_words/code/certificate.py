@@ -1,0 +1,151 @@
+"""A certificate from bytes and recounted errors; nothing else is trusted."""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.code_words.code.codeword import Network, codec_hash, decode
+from ncbounds.code_words.code.integers import predictions
+from ncbounds.data.images import as_images
+from ncbounds.errors import DataError
+from ncbounds.numerics import occam_upper
+
+_PART = 2000
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What a code word guarantees about the network that it describes.
+
+    Attributes
+    ----------
+    value : float
+        With probability at least 1 - delta over the sample, the error is at most this.
+    bits : int
+        Length of the byte string, all of it.
+    errors, n : int
+        Errors of the decoded network on the training sample, ties included.
+    delta : float
+    sha256, codec_version : str, int
+        Of the code word, and the version of the code that it is in.
+    codec : str
+        Sha256 of the source that decodes it.
+    """
+
+    value: float
+    bits: int
+    errors: int
+    n: int
+    delta: float
+    sha256: str
+    codec: str
+    codec_version: int
+
+    def save(self, path: Path, **facts: Any) -> None:
+        """Write the certificate, with further ``facts`` for the reader, as JSON."""
+        path.write_text(json.dumps({**asdict(self), **facts}, indent=2) + "\n")
+
+
+def count_errors(network: Network, images: NDArray[np.uint8], labels: NDArray[Any]) -> int:
+    """Images that the network gets wrong or cannot decide."""
+    return int((predicted(network, images) != np.asarray(labels)).sum())
+
+
+def predicted(network: Network, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Predictions as of :func:`.integers.predictions`, with a thread for each core.
+
+    Sums of whole numbers are the same in any order, and NumPy lets threads work side by side.
+    """
+    parts = np.array_split(images, max(1, -(-len(images) // _PART)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate(list(pool.map(partial(predictions, network), parts)))
+
+
+def certify(
+    data: bytes,
+    images: NDArray[np.uint8],
+    labels: NDArray[Any],
+    *,
+    classes: int,
+    delta: float = 0.05,
+    stratified: bool = False,
+) -> Certificate:
+    """Decode ``data``, recount its errors on the training sample and invert the binomial tail.
+
+    Parameters
+    ----------
+    data : bytes
+        The code word.
+    images : uint8 array (n, height, width) or (n, channels, height, width)
+        All rows of the training sample, once each and as they are.
+    labels : integer array (n,)
+    classes : int
+    delta : float in (0, 1)
+    stratified : bool
+        Whether class counts were fixed by design.
+
+    Raises
+    ------
+    CodeWordError
+        If ``data`` is not a code word.
+    DataError
+        If images and labels do not fit.
+    """
+    x = as_images(images)
+    if len(x) != len(labels) or len(x) == 0:
+        raise DataError(f"{len(x)} images and {len(labels)} labels; needed as many, and some")
+    if not 0.0 < delta < 1.0:
+        raise DataError(f"delta is a probability in (0, 1), found {delta}")
+    network = decode(data, x.shape[1:], classes)
+    errors, bits = count_errors(network, x, labels), 8 * len(data)
+    return Certificate(
+        value=occam_upper(errors, len(x), bits, delta, stratified=stratified),
+        bits=bits,
+        errors=errors,
+        n=len(x),
+        delta=delta,
+        sha256=hashlib.sha256(data).hexdigest(),
+        codec=codec_hash(),
+        codec_version=network.architecture.version,
+    )
+
+
+def verify(
+    path: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[Any],
+    *,
+    classes: int,
+    delta: float = 0.05,
+) -> tuple[Certificate, list[str]]:
+    """Recount a code word, and say where a ``certificate.json`` beside it disagrees.
+
+    Returns
+    -------
+    certificate : Certificate
+        Computed from the bytes and the data alone.
+    disagreements : list of str
+        Fields in which the file beside it says something else; empty if there is no file.
+    """
+    found = certify(path.read_bytes(), images, labels, classes=classes, delta=delta)
+    stated = path.with_name("certificate.json")
+    if not stated.exists():
+        return found, []
+    try:
+        claims = json.loads(stated.read_text())
+    except ValueError as error:
+        return found, [f"{stated} is not JSON: {error}"]
+    fields = {**asdict(found)}
+    return found, [
+        f"{key}: the file says {claims[key]}, recounted {fields[key]}"
+        for key in fields
+        if key in claims and claims[key] != fields[key]
+    ]

@@ -1,0 +1,1 @@
+"""The search for a short code word that imitates a classifier."""

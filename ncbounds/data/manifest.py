@@ -1,0 +1,215 @@
+"""``zoo.toml``: which checkpoints there are, on which data, and what each row was used for."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ncbounds.arrays import Ints
+from ncbounds.data.fashion_mnist import installed_folder
+from ncbounds.errors import ManifestError, suggest
+from ncbounds.evidence.roles import ROLES, SAMPLINGS, Role, Sampling
+
+#: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
+FASHION_MNIST = "fashion-mnist"
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data and its declarations, shared by checkpoints.
+
+    ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
+    these are installed; ``label_noise`` the probability with
+    which a label is redrawn uniformly, with seed ``noise_seed``; ``priors`` the law's class
+    probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn.
+    """
+
+    name: str
+    data: Path
+    label_noise: float = 0.0
+    noise_seed: int = 0
+    priors: Any = None
+    sampling: Sampling = "unknown"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One checkpoint: its file, task, architecture and which rows had which role.
+
+    ``roles`` maps a role to row ranges such as ``"0:4000"`` or ``"0:500,900:1000"``;
+    ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
+    ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
+    head was fitted, with settings fixed before the head sample, e.g.
+    ``{name = "ridge", penalty = 0.01}``. ``code_word`` is a file in which few bytes describe a
+    network like this one, ``tried`` the number of such networks that could have been compared on
+    the unlabelled rows, a list complete before these were read (None: unknown).
+    """
+
+    name: str
+    file: Path
+    task: str
+    model: str | None = None
+    args: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str = "whole"
+    roles: Mapping[Role, str] = field(default_factory=dict)
+    group: Mapping[str, Any] = field(default_factory=dict)
+    selected_among: Mapping[Role, int] = field(default_factory=dict)
+    procedure: Mapping[str, Any] = field(default_factory=dict)
+    classes: Mapping[Role, list[int]] = field(default_factory=dict)
+    code_word: Path | None = None
+    tried: int | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A parsed manifest; paths are absolute."""
+
+    path: Path
+    tasks: Mapping[str, Task]
+    checkpoints: Mapping[str, Entry]
+
+
+def load_manifest(path: "str | Path") -> Manifest:
+    """Read and check a manifest.
+
+    Raises
+    ------
+    ManifestError
+        If the file is missing or not TOML, or an entry has an unknown key, a wrong type, or a task
+        that is not there. A *checkpoint file* that is missing is no error here: it becomes a row
+        with its reason.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "zoo.toml"
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ManifestError(
+            f"no manifest at {path}; a folder of checkpoints needs a zoo.toml, or pass "
+            "--model file.py:function and --data file.py:function"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path} is not TOML: {error}") from None
+    _known(raw, {"tasks", "checkpoints", "title"}, str(path))
+    tasks = {name: _task(name, t, path) for name, t in _table(raw, "tasks", path).items()}
+    entries = {n: _entry(n, e, path, tasks) for n, e in _table(raw, "checkpoints", path).items()}
+    if not entries:
+        raise ManifestError(f"{path} lists no checkpoint: add [checkpoints.NAME] tables")
+    return Manifest(path.resolve(), tasks, entries)
+
+
+def row_ids(text: str, total: int, where: str = "roles") -> Ints:
+    """Row numbers of ranges such as ``"0:4000"`` or ``"0:500,900:1000"``, shape (n,).
+
+    Raises
+    ------
+    ManifestError
+        If a range is malformed, empty or beyond ``total`` rows.
+    """
+    parts = []
+    for piece in text.split(","):
+        match = re.fullmatch(r"\s*(\d+):(\d+)\s*", piece)
+        if not match:
+            raise ManifestError(f"{where}: rows are ranges like '0:4000', found {piece.strip()!r}")
+        a, b = int(match[1]), int(match[2])
+        if not a < b <= total:
+            raise ManifestError(f"{where}: rows {a}:{b} do not fit data of {total} rows")
+        parts.append(np.arange(a, b, dtype=np.int64))
+    rows = np.concatenate(parts)
+    if len(np.unique(rows)) < len(rows):
+        raise ManifestError(f"{where}: {text!r} names a row twice")
+    return rows
+
+
+def entry_rows(entry: Entry, labels: Ints) -> dict[Role, Ints]:
+    """Row numbers of each role of a checkpoint, given the labels of all rows of its task.
+
+    Raises
+    ------
+    ManifestError
+        If a range does not fit the data.
+    """
+    found = {}
+    for role, text in entry.roles.items():
+        rows = row_ids(text, len(labels), f"{entry.name} roles.{role}")
+        kept = entry.classes.get(role)
+        found[role] = rows if kept is None else rows[np.isin(labels[rows], kept)]
+    return found
+
+
+def _table(raw: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
+    table = raw.get(key, {})
+    if not isinstance(table, dict) or not all(isinstance(v, dict) for v in table.values()):
+        raise ManifestError(f"{path}: [{key}] holds one table per name, as in [{key}.NAME]")
+    return table
+
+
+def _known(found: Mapping[str, Any], allowed: set[str], where: str) -> None:
+    for key in found:
+        if key not in allowed:
+            raise ManifestError(f"{where}: unknown key {key!r}; {suggest(key, list(allowed))}")
+
+
+def _typed(value: Any, kind: type | tuple[type, ...], where: str) -> None:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        names = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+        raise ManifestError(f"{where}: needs {names}, found {value!r}")
+
+
+def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
+    where = f"{path} [tasks.{name}]"
+    _known(raw, {f.name for f in fields(Task)} - {"name"}, where)
+    if "data" not in raw:
+        raise ManifestError(f"{where}: data = 'file.npz' is missing")
+    _typed(raw["data"], str, f"{where} data")
+    _typed(raw.get("label_noise", 0.0), (int, float), f"{where} label_noise")
+    _typed(raw.get("noise_seed", 0), int, f"{where} noise_seed")
+    if not 0 <= raw.get("label_noise", 0.0) <= 1:
+        raise ManifestError(f"{where} label_noise: a probability, found {raw['label_noise']}")
+    if raw.get("sampling", "unknown") not in SAMPLINGS:
+        raise ManifestError(
+            f"{where} sampling: one of {', '.join(SAMPLINGS)}, found {raw['sampling']!r}"
+        )
+    data = path.parent / raw["data"]
+    if raw["data"] == FASHION_MNIST and not data.exists():
+        data = installed_folder()
+    return Task(**{**raw, "name": name, "data": data.resolve()})
+
+
+def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:
+    where = f"{path} [checkpoints.{name}]"
+    _known(raw, {f.name for f in fields(Entry)} - {"name"}, where)
+    for key in ("file", "task", "roles"):
+        if key not in raw:
+            raise ManifestError(f"{where}: {key} is missing")
+    kinds = {**dict.fromkeys(("file", "task", "model", "protocol", "code_word"), str), "tried": int}
+    for key, kind in kinds.items():
+        if key in raw:
+            _typed(raw[key], kind, f"{where} {key}")
+    for key in ("roles", "args", "group", "selected_among", "procedure", "classes"):
+        _typed(raw.get(key, {}), dict, f"{where} {key}")
+    if "tried" in raw and (raw["tried"] < 1 or "code_word" not in raw):
+        raise ManifestError(
+            f"{where} tried: counts decoded networks, this code_word included, so it is at least 1 "
+            f"and goes with code_word = 'FILE.ncz'; found {raw['tried']}"
+        )
+    if raw["task"] not in tasks:
+        raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
+    for role, rows in raw["roles"].items():
+        if role not in ROLES:
+            raise ManifestError(f"{where}: unknown role {role!r}; {suggest(role, [*ROLES])}")
+        _typed(rows, str, f"{where} roles.{role}")
+    for role, kept in raw.get("classes", {}).items():
+        if role != "fit":
+            raise ManifestError(
+                f"{where} classes.{role}: only fit may keep some classes; a sample that a bound "
+                "reads must follow the law that it speaks about"
+            )
+        _typed(kept, list, f"{where} classes.{role}")
+    files = {k: (path.parent / raw[k]).resolve() for k in ("file", "code_word") if k in raw}
+    return Entry(**{**raw, "name": name, **files})

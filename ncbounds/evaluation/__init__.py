@@ -1,0 +1,1 @@
+"""Bounds on evidence: which rows, with which delta, beside which measured error."""

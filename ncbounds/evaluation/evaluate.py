@@ -1,0 +1,69 @@
+"""Evidence in, report out: every selected bound on every sample that it can read."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.selection import select
+from ncbounds.errors import MissingEvidence
+from ncbounds.evaluation.plan import check_delta, listed, planned_rows
+from ncbounds.evaluation.rows import bound_rows
+from ncbounds.evidence.evidence import Evidence
+
+if TYPE_CHECKING:
+    from ncbounds.report import Report
+
+
+def evaluate(
+    evidence: Evidence,
+    bounds: "str | Iterable[str | Bound] | None" = None,
+    delta: float = 0.05,
+    simultaneous: bool = False,
+) -> "Report":
+    """Evaluate bounds on one classifier and set them beside its measured error.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The head and the samples by role. The test sample measures the error; no bound reads it.
+    bounds : str, iterable of str or Bound, or None
+        See :func:`select`.
+    delta : float in (0, 1)
+        Probability with which each row may fail; with ``simultaneous`` the probability with which
+        any of them may.
+    simultaneous : bool
+        Give each row delta divided by the number of rows that spend it.
+
+    Returns
+    -------
+    Report
+        One row per bound, sample and parameters. A row that could not be computed is ``nan`` with
+        its reason.
+
+    Raises
+    ------
+    InvalidSample
+        If delta is no probability in (0, 1).
+    MissingEvidence
+        If none of the bounds finds the samples that it needs.
+    """
+    from ncbounds.report import Report
+
+    check_delta(delta)
+    chosen = select(bounds)
+    each = delta / max(planned_rows(chosen), 1) if simultaneous else delta
+    rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
+    if not rows:
+        raise nothing_found(chosen, evidence)
+    return Report(rows, simultaneous=simultaneous)
+
+
+def nothing_found(chosen: Iterable[Bound], evidence: Evidence) -> MissingEvidence:
+    """Error for bounds of which none gives a row on this evidence."""
+    bounds = list(chosen)
+    wanted = sorted({"holdout or head" if b.role == "any" else b.role for b in bounds})
+    return MissingEvidence(
+        f"none of {len(bounds)} bounds finds what it needs: they read samples of role "
+        f"{', '.join(wanted)} (`ncbounds explain ID` says what else), the evidence has "
+        f"{', '.join(evidence.samples()) or 'no sample'}"
+    )

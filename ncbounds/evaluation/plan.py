@@ -1,0 +1,58 @@
+"""What is computed, fixed before anything is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ncbounds.bounds.bound import Bound
+from ncbounds.data.manifest import Entry
+from ncbounds.errors import InvalidSample
+from ncbounds.results import Row
+
+
+def planned_rows(bounds: Iterable[Bound]) -> int:
+    """Rows of one checkpoint that spend delta: a bound's variants, if it can be a certificate."""
+    return sum(len(b.variants) for b in bounds if b.spends_delta)
+
+
+def listed(rows: Iterable[Row], bounds: "str | Iterable[str | Bound] | None") -> list[Row]:
+    """Rows that a report lists of those that a selection gives.
+
+    Where a bound was asked for, a row says that its code word was not given, and how to make one;
+    in a default report, where nobody asked, there is no such row.
+    """
+    default = bounds is None or bounds == "default"
+    return [r for r in rows if not (default and "not given" in r.details)]
+
+
+def check_delta(delta: float) -> None:
+    """Raise InvalidSample unless delta is in (0, 1)."""
+    if not 0.0 < delta < 1.0:
+        raise InvalidSample(f"delta is a probability in (0, 1), found {delta}; 0.05 is usual")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run computes; stored as ``run.json``.
+
+    ``asked`` is the selection that ``bounds`` came from.
+    ``planned`` is the number of rows that spend delta: checkpoints of the manifest times selected
+    bounds that can be certificates or conditional, failed ones included. It is fixed before
+    anything runs, so that resuming or merging does not change a row's delta.
+    """
+
+    out: Path
+    bounds: tuple[Bound, ...]
+    delta: float
+    simultaneous: bool
+    planned: int
+    asked: "str | tuple[str | Bound, ...] | None" = None
+
+    @property
+    def each(self) -> float:
+        """Delta of one row."""
+        return self.delta / max(self.planned, 1) if self.simultaneous else self.delta
+
+    def folder(self, entry: Entry) -> Path:
+        """Folder of one checkpoint's results."""
+        return self.out / "results" / entry.name.replace("/", "_")

@@ -1,0 +1,78 @@
+"""Rows of one bound, each beside the measured error of its own target."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.view import Outcome
+from ncbounds.claims.claim import measured_error
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.numerics import mean_binomial_upper
+from ncbounds.results import BoundResult, Measured, MeasureResult, Row
+
+
+def bound_rows(b: Bound, evidence: Evidence, delta: float) -> list[Row]:
+    """All rows of one bound, each with the measured error of its own target.
+
+    A row whose computation fails is ``nan`` with the failure as its reason, so that one bound
+    cannot take the others with it.
+    """
+    hidden = evidence.without_test()
+    rows = []
+    for role, params in b.planned(hidden):
+        try:
+            row = b(hidden, delta, role=role, **params)
+        except Exception as error:  # one bound must not take the others with it
+            rows.append(_undefined(b, evidence, role, dict(params), delta, error))
+            continue
+        outcome: Outcome = row._outcome  # type: ignore[union-attr]
+        rows.append(_beside_oracle(replace(row, test=_measure(evidence, row, outcome))))
+    return rows
+
+
+def _beside_oracle(row: Row) -> Row:
+    """Add what counting errors on n fresh points would certify on average, at the measured error.
+
+    That is the mean exact binomial bound; a certificate's ratio to it says what the certificate is
+    worth as a count.
+    """
+    if row.kind != "certificate" or row.test is None or not np.isfinite(row.test.error):
+        return row
+    oracle = mean_binomial_upper(row.test.error, row.n, row.delta)
+    return replace(row, details={**row.details, "oracle": oracle})
+
+
+def _measure(evidence: Evidence, row: Row, outcome: Outcome) -> Measured | None:
+    if isinstance(row, MeasureResult):
+        return None
+    sample = evidence.sample(row.role)  # type: ignore[arg-type]
+    return measured_error(
+        evidence,
+        row.target,
+        head=outcome.head,
+        weights=outcome.weights,
+        params=dict(row.params),
+        label_noise=0.0 if sample is None else sample.label_noise,
+    )
+
+
+def _undefined(
+    b: Bound, evidence: Evidence, role: str, params: dict[str, Any], delta: float, error: Exception
+) -> Row:
+    common: dict[str, Any] = {
+        "bound": b.id,
+        "family": b.family,
+        "target": b.target,
+        "role": role,
+        "n": 0,
+        "delta": delta if b.spends_delta else np.nan,
+        "params": params,
+        "reasons": (f"not computed: {type(error).__name__}: {error}",),
+        "checkpoint": evidence.checkpoint,
+        "provenance": evidence.provenance,
+    }
+    if b.kind == "measure":
+        return MeasureResult(kind="measure", measure=np.nan, **common)
+    return BoundResult(kind="plug-in", value=np.nan, **common)

@@ -1,0 +1,1 @@
+"""All that a bound may see: head, samples by role, and what is declared about them."""

@@ -1,0 +1,133 @@
+"""All that a bound may see: a head, samples by role, and a network."""
+
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ncbounds.arrays import Floats
+from ncbounds.errors import InvalidSample, RoleError
+from ncbounds.evidence.code_word import Compressed
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.overlap import check_rows
+from ncbounds.evidence.roles import Role
+from ncbounds.evidence.sample import Sample
+
+#: Field of :class:`Evidence` that holds the sample of a role.
+FIELD: dict[Role, str] = {
+    "fit": "fit",
+    "head": "head_sample",
+    "holdout": "holdout",
+    "unlabelled": "unlabelled",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """A head and the samples that speak about it.
+
+    Parameters
+    ----------
+    head : LinearHead
+    fit, head_sample, holdout, unlabelled, test : Sample, optional
+        Each of the role of its name (``head_sample``: role ``"head"``).
+    network : object, optional
+        Summary of the whole network, for bounds that read it.
+    code_word : object, optional
+        A short description of a network that imitates the classifier, decoded; see
+        ``nb.with_code_word``.
+    priors : "balanced", array of shape (C,) or None
+        Class probabilities of the law, if known; used where a sample was drawn class by class.
+    procedure : object, optional
+        A fitting procedure ``(features, labels, classes) -> LinearHead``, fixed before the data.
+    checkpoint : str
+        Name shown in tables.
+    provenance : dict
+        What is known about where this came from (hashes, head name, versions).
+
+    Raises
+    ------
+    RoleError
+        If a sample of another role is passed.
+    OverlapError
+        If one source row has two roles.
+    InvalidSample
+        If dimensions do not fit.
+    """
+
+    head: LinearHead
+    fit: Sample | None = None
+    head_sample: Sample | None = None
+    holdout: Sample | None = None
+    unlabelled: Sample | None = None
+    test: Sample | None = None
+    network: Any = None
+    code_word: Compressed | None = None
+    priors: Any = None
+    procedure: Any = None
+    checkpoint: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for role, name in FIELD.items():
+            sample = getattr(self, name)
+            if sample is None:
+                continue
+            if sample.role != role:
+                raise RoleError(
+                    f"{name}= takes a sample of role {role!r}, found {sample.role!r}; "
+                    "a role is declared once, where the sample is made"
+                )
+            if sample.dim != self.head.dim:
+                raise InvalidSample(
+                    f"the head takes {self.head.dim} features, the {role} sample has {sample.dim}"
+                )
+            object.__setattr__(self, name, sample.with_classes(self.head.classes))
+        check_rows(self.samples())
+
+    def sample(self, role: Role) -> Sample | None:
+        """Return the sample of ``role``, or None."""
+        found: Sample | None = getattr(self, FIELD[role])
+        return found
+
+    def samples(self) -> dict[Role, Sample]:
+        """Samples that are present, by role."""
+        return {role: s for role in FIELD if (s := self.sample(role)) is not None}
+
+    def class_priors(self) -> Floats | None:
+        """Class probabilities of shape (C,), or None if they were not given."""
+        if self.priors is None:
+            return None
+        classes = self.head.classes
+        if isinstance(self.priors, str):
+            if self.priors != "balanced":
+                raise InvalidSample(f"priors is 'balanced' or an array, found {self.priors!r}")
+            return np.full(classes, 1.0 / classes)
+        p = np.asarray(self.priors, dtype=np.float64)
+        if p.shape != (classes,) or not (p >= 0).all() or abs(p.sum() - 1.0) > 1e-9:
+            raise InvalidSample(f"priors need {classes} probabilities that sum to 1, found {p}")
+        return p
+
+    def without_test(self) -> "Evidence":
+        """Return the same evidence as bounds see it: the test sample is gone."""
+        word = self.code_word
+        return replace(self, test=None, code_word=None if word is None else word.without_test())
+
+    def shared_groups(self, one: Role, other: Role) -> int:
+        """Count groups that have rows in both roles (0 where a sample declares no groups)."""
+        a, b = self.sample(one), self.sample(other)
+        if a is None or b is None or a.groups is None or b.groups is None:
+            return 0
+        return len(np.intersect1d(a.groups, b.groups))
+
+    def duplicates(self) -> dict[str, int]:
+        """Count rows of one role whose input also occurs, as another row, in another role."""
+        found = {}
+        for (one, a), (other, b) in combinations(self.samples().items(), 2):
+            if a.input_hashes is not None and b.input_hashes is not None:
+                count = int(np.isin(b.input_hashes, a.input_hashes).sum())
+                if count:
+                    found[f"{one}/{other}"] = count
+        return found

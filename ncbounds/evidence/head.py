@@ -1,0 +1,86 @@
+"""The last affine map of a classifier, in float64."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.errors import InvalidSample
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """Head ``logits = features @ weight.T + bias``.
+
+    Parameters
+    ----------
+    weight : array of shape (C, d)
+    bias : array of shape (C,) or None
+        ``None`` stands for zeros of an architecture that has a bias term or none; see ``has_bias``.
+    has_bias : bool
+        False only if the *architecture* has no bias (known before any data), not if the bias
+        happens to be zero: bounds then drop the constant coordinate.
+
+    Raises
+    ------
+    InvalidSample
+        If the shapes do not fit.
+    """
+
+    weight: Floats
+    bias: Floats
+    has_bias: bool
+
+    def __init__(
+        self, weight: object, bias: object | None = None, *, has_bias: bool = True
+    ) -> None:
+        w = np.array(weight, dtype=np.float64)
+        if w.ndim != 2 or w.shape[0] < 2:
+            raise InvalidSample(f"a head's weight needs shape (C, d) with C >= 2, found {w.shape}")
+        b = np.zeros(len(w)) if bias is None else np.array(bias, dtype=np.float64)
+        if b.shape != (len(w),):
+            raise InvalidSample(
+                f"a head with weight {w.shape} needs a bias of shape ({len(w)},), found {b.shape}"
+            )
+        if not has_bias and b.any():
+            raise InvalidSample("has_bias=False was declared, but the bias is not zero")
+        w.setflags(write=False)
+        b.setflags(write=False)
+        object.__setattr__(self, "weight", w)
+        object.__setattr__(self, "bias", b)
+        object.__setattr__(self, "has_bias", has_bias)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes C."""
+        return len(self.weight)
+
+    @property
+    def dim(self) -> int:
+        """Feature dimension d."""
+        return int(self.weight.shape[1])
+
+    def logits(self, features: object) -> Floats:
+        """Float64 logits of shape (n, C) of ``features`` of shape (n, d)."""
+        f = np.asarray(features, dtype=np.float64)
+        out: Floats = f @ self.weight.T + self.bias
+        return out
+
+
+def margins(logits: Floats, labels: Ints) -> Floats:
+    """Margins ``s_y - max_{j != y} s_j`` of shape (n,); ``-inf`` for a non-finite logit.
+
+    A point is an error iff its margin is <= 0: an exact tie is an error, and so is a label that
+    the head has no output for.
+    """
+    n, classes = logits.shape
+    known = (labels >= 0) & (labels < classes)
+    rows = np.arange(n)
+    safe = np.where(known, labels, 0)
+    own = logits[rows, safe]
+    rivals = logits.copy()
+    rivals[rows, safe] = -np.inf
+    with np.errstate(invalid="ignore", over="ignore"):
+        result: Floats = own - rivals.max(axis=1)
+    result[~known | ~np.isfinite(logits).all(axis=1)] = -np.inf
+    return result

@@ -1,0 +1,1 @@
+"""One forward pass from inputs to stored samples."""

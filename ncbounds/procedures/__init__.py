@@ -1,0 +1,1 @@
+"""Fitting procedures for linear heads."""

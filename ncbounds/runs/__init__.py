@@ -1,0 +1,1 @@
+"""From files or a manifest to stored results and a report."""

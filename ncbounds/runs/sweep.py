@@ -1,0 +1,155 @@
+"""Many checkpoints: plan, map over an executor, keep every finished piece, collect.
+
+Work is cut into checkpoints and, inside one, into bounds. Each bound's rows are one file, written
+atomically and stamped with a key of everything it depends on, so that an interrupted run goes on
+where it stopped, and nothing stale is taken for current.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from pathlib import Path
+
+from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.selection import select
+from ncbounds.data.fashion_mnist import install_hint
+from ncbounds.data.manifest import Entry, Manifest, load_manifest
+from ncbounds.errors import ManifestError, NcboundsError, suggest
+from ncbounds.evaluation.plan import Plan, planned_rows
+from ncbounds.files import write_json
+from ncbounds.report import Failure, Report
+from ncbounds.runs.engine import run_entries
+from ncbounds.runs.folder import collect, description, pending_bounds
+from ncbounds.runs.keys import entry_key
+
+
+def sweep(
+    manifest: "Manifest | str | Path",
+    out: "str | Path",
+    executor: Executor | None = None,
+    *,
+    bounds: "str | Iterable[str | Bound] | None" = None,
+    delta: float = 0.05,
+    simultaneous: bool = False,
+    workers: int | None = None,
+    only: Iterable[str] | None = None,
+    fresh: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Report:
+    """Evaluate every checkpoint of a manifest; finished work is found in ``out`` and kept.
+
+    Parameters
+    ----------
+    manifest : Manifest or path of ``zoo.toml``
+    out : path
+        Run folder: ``store/`` (features), ``results/`` (one JSON file per checkpoint and bound),
+        ``run.json``. Nothing is written elsewhere.
+    executor : concurrent.futures.Executor, optional
+        Where checkpoints are evaluated; by default processes of this machine.
+    bounds, delta, simultaneous
+        As in :func:`ncbounds.evaluate`. With ``simultaneous`` delta is divided by the number of
+        planned rows of the whole manifest.
+    workers : int, optional
+        Processes if no executor is given (default: one per core); 0 runs in this process.
+    only : iterable of str, optional
+        Names of checkpoints to evaluate; delta is still divided over the whole manifest.
+    fresh : bool
+        Compute again what is already there.
+    progress : callable ``(done, total, name)``, optional
+
+    Returns
+    -------
+    Report
+        A checkpoint that cannot be evaluated is a row with its reason.
+    """
+    book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
+    plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
+    entries = _chosen(book, only)
+    write_json(plan.out / "run.json", description(plan, book))
+    keys: dict[str, str] = {}
+    failures: dict[str, Failure] = {}
+    todo = []
+    for entry in entries:
+        task = book.tasks[entry.task]
+        try:
+            keys[entry.name] = entry_key(entry, task)
+        except OSError as error:
+            what = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
+            failures[entry.name] = Failure(
+                entry.name, f"{error.filename}: {what}{install_hint(error.filename)}"
+            )
+            continue
+        if fresh or pending_bounds(plan, entry, keys[entry.name]):
+            todo.append((entry, task))
+    total = len(entries)
+    done = total - len(todo)
+    if progress:
+        progress(done, total, "")
+    for entry, failure in run_entries(plan, todo, keys, executor, workers, fresh):
+        done += 1
+        if failure is not None:
+            failures[entry.name] = failure
+        if progress:
+            progress(done, total, entry.name)
+    return collect(plan, entries, keys, failures)
+
+
+def select_files(
+    paths: Iterable[Path], manifest: "Path | None" = None
+) -> tuple[Manifest, list[str] | None]:
+    """Manifest and names that the command line's paths stand for.
+
+    A folder with a ``zoo.toml``, or a manifest itself, stands for all its checkpoints; files stand
+    for the entries of ``manifest`` (or of the ``zoo.toml`` beside them) that name them.
+
+    Raises
+    ------
+    ManifestError
+        If a file is in no manifest, or several manifests are meant.
+    """
+    files = [Path(p) for p in paths]
+    if manifest is None:
+        if len(files) == 1 and (files[0].suffix == ".toml" or (files[0] / "zoo.toml").exists()):
+            return load_manifest(files[0]), None
+        if not files[0].exists():
+            raise ManifestError(f"{files[0]} does not exist")
+        manifest = files[0] if files[0].is_dir() else files[0].parent
+    book = load_manifest(manifest)
+    by_file = {entry.file: name for name, entry in book.checkpoints.items()}
+    names = []
+    for file in files:
+        if file.resolve() not in by_file and file.resolve() != book.path.parent:
+            raise ManifestError(
+                f"{file} is not in {book.path}; add a [checkpoints.NAME] table with file = "
+                f"'{file.name}', or pass --data file.py:function"
+            )
+        names += [by_file[file.resolve()]] if file.resolve() in by_file else list(by_file.values())
+    return book, names
+
+
+def make_plan(
+    manifest: Manifest,
+    out: "str | Path",
+    *,
+    bounds: "str | Iterable[str | Bound] | None" = None,
+    delta: float = 0.05,
+    simultaneous: bool = False,
+) -> Plan:
+    """Fix what a run computes before anything is computed."""
+    if not 0.0 < delta < 1.0:
+        raise NcboundsError(f"delta is a probability in (0, 1), found {delta}")
+    asked = bounds if bounds is None or isinstance(bounds, str) else tuple(bounds)
+    chosen = select(asked)
+    planned = len(manifest.checkpoints) * planned_rows(chosen)
+    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked)
+
+
+def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:
+    if only is None:
+        return list(manifest.checkpoints.values())
+    known = manifest.checkpoints
+    for name in (names := list(only)):
+        if name not in known:
+            raise ManifestError(
+                f"no checkpoint {name!r} in {manifest.path}; {suggest(name, list(known))}"
+            )
+    return [known[name] for name in names]

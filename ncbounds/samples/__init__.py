@@ -1,1 +1,0 @@
-"""Samples: roles, extraction, streamed statistics."""

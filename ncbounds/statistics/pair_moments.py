@@ -1,0 +1,162 @@
+"""Sample moments up to order four that the few-shot error of class means depends on."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.errors import InvalidSample
+from ncbounds.statistics.class_moments import ClassMoments
+from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
+from ncbounds.statistics.scatter_products import scatter_products
+from ncbounds.statistics.shifted_sums import class_indicator
+
+
+@dataclass(frozen=True, eq=False)
+class PairwiseMoments:
+    """Second-pass moments of C classes; x in class c, residual ``e = x - xbar_c``.
+
+    ``S_c`` is the covariance with divisor n_c - 1 and ``Dh_ij = xbar_j - xbar_i``. Entries that
+    need more rows than a class has are nan. All are *plug-in* moments; the bias-corrected ones are
+    made from them by :func:`ncbounds.statistics.unbiased.estimate`.
+
+    Attributes
+    ----------
+    count : integer array of shape (C,)
+    variance : array of shape (C,)
+        ``v_c = tr S_c``; two rows or more.
+    fourth : array of shape (C,)
+        ``Q_c = sum ||e||^4 / (n_c - 1)``; two rows or more.
+    trace_products : array of shape (C, C)
+        ``tr S_i S_j``; two rows or more in both.
+    dist2 : array of shape (C, C)
+        ``||Dh_ij||^2``.
+    spread : array of shape (C, C)
+        ``Dh_ij' S_i Dh_ij``; the rival's ``Dh_ij' S_j Dh_ij`` is the transpose.
+    skew : array of shape (C, C)
+        ``Dh_ij' kap_i`` with ``kap_c = n_c / ((n_c-1)(n_c-2)) sum e ||e||^2``; three rows or more.
+        The rival's ``Dh_ij' kap_j`` is minus the transpose.
+    centred_by : str
+        Fingerprint of the class means that the residuals were taken from.
+    """
+
+    count: Ints
+    variance: Floats
+    fourth: Floats
+    trace_products: Floats
+    dist2: Floats
+    spread: Floats
+    skew: Floats
+    centred_by: str
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes C."""
+        return len(self.count)
+
+
+def pairwise_moments(
+    features: object, labels: object, moments: ClassMoments, *, block: int = 2048
+) -> PairwiseMoments:
+    """Compute the moments of all ordered pairs of classes in a second pass over the features.
+
+    Memory beyond the store is O(C d + C^2 + max(d, block)^2): never all C class covariances.
+
+    Parameters
+    ----------
+    features : array-like of shape (n, d)
+    labels : integer array of shape (n,)
+    moments : ClassMoments
+        Of the same rows.
+    block : int
+        See :func:`ncbounds.statistics.scatter_products.scatter_products`.
+
+    Returns
+    -------
+    PairwiseMoments
+
+    Raises
+    ------
+    InvalidSample
+        If ``moments`` are those of other rows.
+    """
+    rows = as_rows(features)
+    y = checked_labels(labels, rows.shape[0], moments.classes)
+    if rows.shape[1] != moments.dim or not np.array_equal(
+        np.bincount(y, minlength=moments.classes), moments.count
+    ):
+        raise InvalidSample(
+            "the class moments are those of other rows: their counts or dimension differ; compute "
+            "class_moments on the same features and labels first"
+        )
+    # Projections on centred means: a common offset would cost digits in every product below.
+    mean = moments.mean
+    centred = np.where(np.isnan(mean), 0.0, mean - (moments.centre() if moments.n else 0.0))
+    fourth, cubic, spread, trace = _fourth_order_sums(rows, y, mean, centred)
+    off = np.abs(trace - moments.trace) > 1e-8 * moments.trace + 1e-20 * np.square(mean).sum(axis=1)
+    if off[moments.count > 0].any():
+        raise InvalidSample(
+            "the class moments are those of other rows: their traces differ; compute class_moments "
+            "on the same features and labels first"
+        )
+    n = moments.count.astype(np.float64)
+    n1, n2 = np.where(n >= 2, n - 1, np.nan), np.where(n >= 3, n - 2, np.nan)
+    products = scatter_products(rows, y, np.nan_to_num(mean), block=block)
+    third = cubic * (n / (n1 * n2))[:, None]
+    projected = third @ centred.T
+    dist2 = squared_distances(centred)
+    dist2[moments.count == 0] = np.nan
+    dist2[:, moments.count == 0] = np.nan
+    spread[:, moments.count == 0] = np.nan
+    projected[:, moments.count == 0] = np.nan
+    return PairwiseMoments(
+        count=moments.count,
+        variance=moments.trace / n1,
+        fourth=fourth / n1,
+        trace_products=products / np.outer(n1, n1),
+        dist2=dist2,
+        spread=spread / n1[:, None],
+        skew=projected - np.diag(projected)[:, None],
+        centred_by=moments.fingerprint,
+    )
+
+
+def _fourth_order_sums(
+    rows: Rows, labels: Ints, mean: Floats, centred: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Per class: sum ||e||^4 (C,), sum e ||e||^2 (C, d), sum (e'Dh_cj)^2 (C, C), sum ||e||^2."""
+    classes, dim = mean.shape
+    fourth, trace = np.zeros(classes), np.zeros(classes)
+    cubic, spread = np.zeros((classes, dim)), np.zeros((classes, classes))
+    size = block_rows(dim)
+    buffer = np.empty((min(size, max(rows.shape[0], 1)), dim))
+    for i in range(0, rows.shape[0], size):
+        y = labels[i : i + size]
+        members = class_indicator(y, np.bincount(y, minlength=classes))
+        e = rows.read(i, i + size, buffer)
+        e -= mean[y]
+        square = np.einsum("ij,ij->i", e, e)
+        trace += members @ square
+        fourth += members @ np.square(square)
+        along = e @ centred.T
+        along -= along[np.arange(len(y)), y][:, None]
+        np.square(along, out=along)
+        spread += members @ along
+        e *= square[:, None]
+        cubic += members @ e
+    return fourth, cubic, spread, trace
+
+
+def squared_distances(points: Floats) -> Floats:
+    """``||p_j - p_i||^2`` from differences, one row at a time: exact 0 for equal points."""
+    result = np.empty((len(points), len(points)))
+    for i, p in enumerate(points):
+        step = points - p
+        result[i] = np.einsum("ij,ij->i", step, step)
+    return result

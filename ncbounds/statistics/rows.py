@@ -1,0 +1,113 @@
+"""One way to read feature rows in float64, whatever holds them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.errors import InvalidSample
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Feature rows that are cast to float64 a block at a time; the source is never written to.
+
+    Attributes
+    ----------
+    source : array or tensor of shape (n, d)
+        Indexable by slices and by integer arrays.
+    shape : tuple (n, d)
+    is_tensor : bool
+        Whether blocks have to be turned into arrays first.
+    """
+
+    source: Any
+    shape: tuple[int, int]
+    is_tensor: bool
+
+    def read(self, start: int, stop: int, out: Floats) -> Floats:
+        """Cast rows ``start:stop`` into the first rows of ``out`` and return that part of it."""
+        block = self._as_array(self.source[start:stop])
+        target = out[: len(block)]
+        np.copyto(target, block, casting="unsafe")
+        return target
+
+    def take(self, index: Ints, first_column: int = 0) -> Floats:
+        """Return rows ``index`` from ``first_column`` on, as a new float64 array."""
+        if len(index) > 0 and bool((np.diff(index) == 1).all()):  # a slice spares the gather
+            picked = self.source[int(index[0]) : int(index[-1]) + 1, first_column:]
+        else:
+            picked = self.source[index, first_column:]
+        return np.array(self._as_array(picked), dtype=np.float64, order="C")
+
+    def _as_array(self, block: Any) -> NDArray[Any]:
+        # Arrays have no bfloat16; a tensor's own conversion to float32 is exact for it.
+        return np.asarray(block.float().cpu().numpy() if self.is_tensor else block)
+
+
+def as_rows(features: object) -> Rows:
+    """Wrap an array, a memory map, a tensor or nested lists of shape (n, d).
+
+    Parameters
+    ----------
+    features : array-like of shape (n, d)
+        float16, float32, float64 or integers; bfloat16 as a torch tensor or as an array of the
+        ``ml_dtypes`` type. All are exact in float64. torch is not imported for this.
+
+    Raises
+    ------
+    InvalidSample
+        If there are not two axes or the numbers are not real.
+    """
+    source: Any = features
+    is_tensor = False
+    if hasattr(source, "detach") and hasattr(source, "cpu"):
+        source = source.detach()
+        is_tensor = "bfloat16" in str(source.dtype)
+        if not is_tensor:
+            source = source.cpu().numpy()
+    elif not isinstance(source, np.ndarray):
+        source = np.asarray(source)
+    if len(source.shape) != 2:
+        raise InvalidSample(
+            f"features need shape (n, d), found {tuple(source.shape)}; flatten them per row first"
+        )
+    real = is_tensor or source.dtype.kind in "fiub" or source.dtype.name == "bfloat16"
+    if not real:
+        raise InvalidSample(
+            f"features need real numbers, found dtype {source.dtype}; "
+            "convert them with numpy.asarray(features, dtype=numpy.float32)"
+        )
+    return Rows(source, (int(source.shape[0]), int(source.shape[1])), is_tensor)
+
+
+def block_rows(dim: int) -> int:
+    """Rows per block: at most 16 d^2 numbers for d >= 64, and enough to keep a product efficient.
+
+    numpy mirrors the triangle of each Gram product, which short blocks would pay for too often.
+    """
+    return min(8192, max(1024, 16 * dim))
+
+
+def checked_labels(labels: object, n: int, classes: int) -> Ints:
+    """Return ``labels`` as int64 of shape (n,), all in 0..classes-1.
+
+    Raises
+    ------
+    InvalidSample
+        If the length differs or a label is out of range.
+    """
+    y = np.asarray(labels)
+    if y.shape != (n,) or (y.dtype.kind not in "iub" and n > 0):
+        raise InvalidSample(
+            f"{n} rows of features need {n} integer labels, found shape {y.shape} of {y.dtype}"
+        )
+    y = y.astype(np.int64, copy=False)
+    if n and (int(y.min()) < 0 or int(y.max()) >= classes):
+        raise InvalidSample(
+            f"labels need to be in 0..{classes - 1}, found {int(y.min())}..{int(y.max())}; "
+            "pass classes= one more than the largest label, and leave out rows without a label"
+        )
+    return y

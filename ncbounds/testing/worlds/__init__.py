@@ -1,0 +1,1 @@
+"""Laws whose true errors are known, for testing bounds."""

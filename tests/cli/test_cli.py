@@ -1,0 +1,182 @@
+"""The command line: what a person sees, and the exit code."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import ncbounds
+from ncbounds.bounds import catalogue
+from ncbounds.checkpoints.architectures.small import MODELS
+from ncbounds.cli.app import app
+
+runner = CliRunner()
+
+
+def invoke(*args, code=0):
+    result = runner.invoke(app, [str(a) for a in args])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_list_shows_every_bound():
+    text = invoke("list")
+    for b in catalogue():
+        assert b.id in text
+    assert "binomial" not in invoke("list", "--family", "margin")
+    assert "families:" in invoke("list", "--family", "nonsense", code=2)
+
+
+@pytest.mark.parametrize("b", catalogue(), ids=lambda b: b.id)
+def test_explain_every_bound(b):
+    text = invoke("explain", b.id)
+    assert text.startswith(b.id)
+    assert "Source" in text
+    assert ":math:" not in text
+    latex = invoke("explain", b.id, "--latex")
+    assert latex.count("\\begin{") == latex.count("\\end{") >= 1
+    if b.references:
+        assert invoke("explain", b.id, "--bibtex").count("@") >= len(b.references)
+
+
+def test_unknown_bound_is_told_the_nearest_name():
+    assert "did you mean 'binomial'" in invoke("explain", "binomail", code=2)
+
+
+def test_the_catalogue_starts_without_heavy_imports():
+    code = (
+        "import sys, ncbounds.cli.app as c; from typer.testing import CliRunner;"
+        "r = [CliRunner().invoke(c.app, a) for a in (['list'], ['explain', 'binomial'])];"
+        "assert all(x.exit_code == 0 for x in r), r;"
+        "heavy = {'torch', 'cvxpy', 'sklearn', 'pandas', 'scipy.stats'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.fixture
+def own_files(tmp_path):
+    """A user's own checkpoint, model function and data function."""
+    torch.manual_seed(0)
+    torch.save(MODELS["mlp"](width=8, in_features=4, classes=3).state_dict(), tmp_path / "own.pt")
+    (tmp_path / "user.py").write_text(
+        "import numpy as np\n"
+        "from ncbounds.checkpoints.architectures.small import MODELS\n"
+        "def model():\n    return MODELS['mlp'](width=8, in_features=4, classes=3)\n"
+        "def data():\n"
+        "    rng = np.random.default_rng(0)\n"
+        "    x = rng.normal(size=(300, 4)).astype('float32'); y = rng.integers(0, 3, 300)\n"
+        "    return {'holdout': (x[:150], y[:150]), 'test': (x[150:], y[150:])}\n"
+        "def wrong():\n    return 3\n"
+    )
+    return tmp_path
+
+
+def test_own_checkpoint_without_a_manifest(own_files):
+    user = own_files / "user.py"
+    common = ["--model", f"{user}:model", "--out", own_files / "run", "--bounds", "binomial"]
+    args = ["evaluate", own_files / "own.pt", "--data", f"{user}:data", *common]
+    undeclared = invoke(*args)
+    assert "✓ ." not in undeclared
+    assert "--sampling iid" in undeclared
+    assert "~" in undeclared
+    text = invoke(*args, "--sampling", "iid")
+    assert "✓ " in text.replace("✓ certificate", "")
+    assert (own_files / "run" / "table.csv").exists()
+    assert (own_files / "run" / "store").is_dir()
+    wrong = ["evaluate", own_files / "own.pt", "--data", f"{user}:wrong", *common]
+    assert "needed a dict" in invoke(*wrong, code=2)
+
+
+def test_a_bad_own_checkpoint_is_a_row(own_files):
+    (own_files / "empty.pt").write_bytes(b"")
+    user = own_files / "user.py"
+    text = invoke(
+        "evaluate",
+        own_files / "own.pt",
+        own_files / "empty.pt",
+        *("--data", f"{user}:data", "--model", f"{user}:model", "--out", own_files / "run"),
+        *("--bounds", "binomial"),
+    )
+    assert "not evaluated: empty.pt" in text
+    assert "own.pt" in text
+
+
+def test_an_impossible_option_is_refused_before_anything_is_written(own_files):
+    user = own_files / "user.py"
+    args = ["evaluate", own_files / "own.pt", "--model", f"{user}:model", "--out", own_files / "r"]
+    data = ["--data", f"{user}:data"]
+    assert "in (0, 1)" in invoke(*args, *data, "--delta", "2", code=2)
+    assert "one of iid" in invoke(*args, *data, "--sampling", "IID", code=2)
+    assert "go with --data" in invoke(*args, code=2)
+    missing = [own_files / "none.pt" if a == own_files / "own.pt" else a for a in args]
+    assert "does not exist" in invoke(*missing, *data, code=2)
+    assert not (own_files / "r").exists()
+
+
+def test_a_run_without_any_row_fails(own_files):
+    user = own_files / "user.py"
+    (own_files / "user.py").write_text(
+        user.read_text() + "def only_test():\n    return {'test': data()['test']}\n"
+    )
+    text = invoke(
+        *("evaluate", own_files / "own.pt", "--model", f"{user}:model"),
+        *("--data", f"{user}:only_test", "--out", own_files / "run"),
+        code=1,
+    )
+    assert "not evaluated: own.pt" in text
+    assert "the evidence has test" in " ".join(text.split())
+
+
+def test_names_of_bounds_may_have_blanks(own_files):
+    user = own_files / "user.py"
+    text = invoke(
+        *("evaluate", own_files / "own.pt", "--model", f"{user}:model", "--data", f"{user}:data"),
+        *("--bounds", "gaussian_head, holdout", "--out", own_files / "run"),
+    )
+    assert "binomial" in text
+
+
+def test_evaluate_says_what_to_pass(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"x")
+    text = invoke("evaluate", tmp_path / "a.pt", code=2)
+    assert "zoo.toml" in text
+    assert "--data" in text
+    assert "does not exist" in invoke("evaluate", tmp_path / "none", code=2)
+    assert "no stored report" in invoke("report", tmp_path, code=2)
+
+
+def test_nothing_is_written_beside_the_data(own_files, monkeypatch, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    work = tmp_path_factory.mktemp("work")
+    monkeypatch.chdir(work)
+    before = sorted(p.name for p in own_files.iterdir())
+    user = own_files / "user.py"
+    invoke(
+        *("evaluate", own_files / "own.pt", "--data", f"{user}:data"),
+        *("--model", f"{user}:model", "--bounds", "binomial"),
+    )
+    after = sorted(p.name for p in own_files.iterdir() if p.name != "__pycache__")
+    assert before == after
+    assert not list(work.iterdir())
+    assert list(cache.rglob("table.csv"))
+
+
+def test_inspect(own_files):
+    user = own_files / "user.py"
+    text = invoke("inspect", own_files / "own.pt", "--model", f"{user}:model")
+    assert "head" in text
+    for wrong in ("{width", "width", "width=", "width=8,", "=3", "width={}"):
+        assert "--args is width=128" in invoke(
+            "inspect", own_files / "own.pt", "--args", wrong, code=2
+        )
+    for args in ("width=8,in_features=4,classes=3", '{"width": 8, "in_features": 4, "classes": 3}'):
+        text = invoke("inspect", own_files / "own.pt", "--model", "mlp", "--args", args)
+        assert "problem" not in text
+
+
+def test_version():
+    assert invoke("--version") == f"ncbounds {ncbounds.__version__}\n"

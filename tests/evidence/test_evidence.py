@@ -1,0 +1,103 @@
+"""Evidence refuses contradictory declarations."""
+
+import numpy as np
+import pytest
+
+from ncbounds.errors import InvalidSample, OverlapError, RoleError
+from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+
+HEAD = LinearHead(np.eye(3, 2))
+
+
+def sample(role, n=4, **more):
+    return Sample.from_arrays(np.ones((n, 2)), np.arange(n) % 2, role=role, **more)
+
+
+@pytest.mark.parametrize("role", FIELD)
+def test_field_takes_only_its_role(role):
+    for other in FIELD:
+        if other == role:
+            assert Evidence(head=HEAD, **{FIELD[role]: sample(role)}).sample(role).role == role
+        else:
+            with pytest.raises(RoleError, match=f"role {role!r}, found {other!r}"):
+                Evidence(head=HEAD, **{FIELD[role]: sample(other)})
+
+
+@pytest.mark.parametrize("one", FIELD)
+@pytest.mark.parametrize("other", FIELD)
+def test_one_row_in_two_roles(one, other):
+    if one == other:
+        return
+    a, b = sample(one, rows=[1, 2, 3, 4]), sample(other, rows=[4, 5, 6, 7])
+    with pytest.raises(OverlapError, match=r"row 4 is one"):
+        Evidence(head=HEAD, **{FIELD[one]: a, FIELD[other]: b})
+    c = sample(other, rows=[5, 6, 7, 8])
+    Evidence(head=HEAD, **{FIELD[one]: a, FIELD[other]: c})
+
+
+def test_dimension_must_fit():
+    wide = Sample.from_arrays(np.ones((2, 3)), [0, 1], role="fit")
+    with pytest.raises(InvalidSample, match="takes 2 features, the fit sample has 3"):
+        Evidence(head=HEAD, fit=wide)
+
+
+def test_counts_cover_the_heads_classes():
+    e = Evidence(head=HEAD, holdout=sample("holdout"))
+    assert e.holdout.counts.tolist() == [2, 2, 0]
+    beyond = Sample.from_arrays(np.ones((2, 2)), [0, 4], role="holdout")
+    assert Evidence(head=HEAD, holdout=beyond).holdout.counts.tolist() == [1, 0, 0, 0, 1]
+
+
+def test_duplicates_are_counted_between_roles():
+    hashes = np.array([7, 8, 8, 9], dtype=np.uint64)
+    a = sample("fit", input_hashes=hashes, rows=np.arange(4))
+    b = sample("test", input_hashes=hashes[[1, 1, 3, 0]] + [0, 0, 0, 1], rows=np.arange(4, 8))
+    found = Evidence(head=HEAD, fit=a, test=b).duplicates()
+    assert found == {"fit/test": 4}
+    c = sample("test", input_hashes=hashes + np.uint64(100))
+    assert Evidence(head=HEAD, fit=a, test=c).duplicates() == {}
+    assert Evidence(head=HEAD, fit=a, test=sample("test")).duplicates() == {}
+
+
+def test_shared_groups():
+    a, b = sample("fit", groups=[0, 0, 1, 2]), sample("holdout", groups=[2, 1, 1, 5])
+    e = Evidence(head=HEAD, fit=a, holdout=b)
+    assert e.shared_groups("fit", "holdout") == 2
+    assert e.shared_groups("fit", "head") == 0
+
+
+def test_priors():
+    assert Evidence(head=HEAD).class_priors() is None
+    assert np.allclose(Evidence(head=HEAD, priors="balanced").class_priors(), 1 / 3)
+    given = Evidence(head=HEAD, priors=[0.5, 0.25, 0.25]).class_priors()
+    assert given.tolist() == [0.5, 0.25, 0.25]
+    for bad in ("equal", [0.5, 0.5], [0.5, 0.6, -0.1], [np.nan] * 3, [0.2, 0.2, 0.2]):
+        with pytest.raises(InvalidSample, match="priors"):
+            Evidence(head=HEAD, priors=bad).class_priors()
+
+
+def test_without_test():
+    e = Evidence(head=HEAD, test=sample("test"), fit=sample("fit"))
+    assert e.without_test().test is None
+    assert list(e.without_test().samples()) == ["fit"]
+
+
+def test_the_same_array_in_two_roles_is_noticed_without_row_ids():
+    f = np.random.default_rng(0).normal(size=(40, 2))
+    y = np.arange(40) % 3
+
+    def made(role, points, **more):
+        return Sample.from_arrays(points, y[: len(points)], role=role, **more)
+
+    with pytest.raises(OverlapError, match="40 points have two roles"):
+        Evidence(head=HEAD, fit=made("fit", f), holdout=made("holdout", f[::-1]))
+    with pytest.raises(OverlapError, match="20 points have two roles"):
+        Evidence(head=HEAD, fit=made("fit", f), unlabelled=made("unlabelled", f[20:]))
+    Evidence(head=HEAD, fit=made("fit", f[:20]), holdout=made("holdout", f[20:]))
+    # rows that are declared to differ, and laws with few points, may repeat points
+    other = {"rows": np.arange(40, 80)}
+    Evidence(head=HEAD, fit=made("fit", f, rows=np.arange(40)), holdout=made("holdout", f, **other))
+    few = np.tile(np.eye(2), (20, 1))
+    Evidence(head=HEAD, fit=made("fit", few), holdout=made("holdout", few))

@@ -1,0 +1,239 @@
+"""Reports: the long table, its formats, and what the reader sees of a number."""
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ncbounds.errors import NcboundsError, UnknownName
+from ncbounds.files import read_json, write_text
+from ncbounds.report import COLUMNS, Failure, Report, load_report
+from ncbounds.report.cells import number
+from ncbounds.report.views.screen import SCREEN, _families, caption, lines, table, used
+from ncbounds.report.write import write_report
+from ncbounds.results import BoundResult, Measured, MeasureResult, result_from_dict
+
+
+def row(value=0.2, **changes):
+    base = {
+        "bound": "binomial",
+        "family": "holdout",
+        "kind": "certificate",
+        "target": "saved",
+        "role": "holdout",
+        "n": 100,
+        "delta": 0.05,
+        "checkpoint": "one",
+        "test": Measured(0.1, 0.09, 0.11),
+        "terms": {"empirical": 0.1, "confidence": 0.1},
+    }
+    return BoundResult(value=value, **{**base, **changes})
+
+
+def measure(**changes):
+    base = {"bound": "margin_quantiles", "family": "margin", "target": "saved", "role": "fit"}
+    return MeasureResult(
+        measure=3.0, kind="measure", n=10, delta=np.nan, checkpoint="one", **{**base, **changes}
+    )
+
+
+REPORT = Report(
+    [
+        row(),
+        row(np.nan, bound="x", reasons=("undefined; because | of _this_",)),
+        row(3.2e4, bound="vac", kind="plug-in", role="fit", params={"m": np.inf}),
+        measure(),
+        row(0.15, checkpoint="two"),
+    ],
+    [Failure("three", "CheckpointUnreadable: truncated")],
+    {"one": {"n": {"fit": 10}, "group": {"block": "b"}}},
+)
+
+
+def test_a_measure_has_no_value():
+    with pytest.raises(AttributeError):
+        _ = measure().value
+
+
+def test_frame_has_the_promised_columns_and_one_row_per_failure():
+    frame = REPORT.to_frame()
+    assert tuple(frame.columns) == COLUMNS
+    assert len(frame) == 6
+    failed = frame[frame.checkpoint == "three"].iloc[0]
+    assert failed.reasons == "CheckpointUnreadable: truncated"
+    assert failed.drop(["checkpoint", "reasons"]).isna().all()
+    assert np.isnan(frame[frame.kind == "measure"].value).all()
+    assert np.isnan(frame[frame.kind != "measure"].measure).all()
+    assert json.loads(frame.params[2]) == {"m": "inf"}
+
+
+def test_csv_reads_back_to_the_last_digit():
+    value = 0.1 + 0.2
+    text = Report([row(value)]).to_csv()
+    (record,) = csv.DictReader(io.StringIO(text))
+    assert float(record["value"]) == value
+    assert record["measure"] == ""
+
+
+@pytest.mark.parametrize("r", [*REPORT.rows])
+def test_json_round_trip(r):
+    again = result_from_dict(json.loads(json.dumps(r.to_dict())))
+    assert type(again) is type(r)
+    assert again.to_dict() == r.to_dict()
+    assert repr(again) == repr(r)
+
+
+def test_report_round_trip_through_a_run_folder(tmp_path):
+    names = write_report(REPORT, tmp_path)
+    assert sorted(names) == sorted(p.name for p in tmp_path.iterdir())
+    again = load_report(tmp_path)
+    assert again.to_dict() == REPORT.to_dict()
+    assert again.to_csv() == REPORT.to_csv()
+    with pytest.raises(NcboundsError, match="no stored report"):
+        load_report(tmp_path / "elsewhere")
+
+
+def test_best_certificate_is_only_taken_over_rows_that_hold_together():
+    rows = [row(0.2), row(0.15, bound="other"), row(0.01, kind="plug-in")]
+    with pytest.raises(NcboundsError, match="simultaneous=True"):
+        Report(rows).best_certificate()
+    assert Report(rows, simultaneous=True).best_certificate().value == 0.15
+    with pytest.raises(NcboundsError, match="no certificate"):
+        Report([row(kind="plug-in")]).best_certificate()
+
+
+def test_rows_by_bound():
+    assert len(REPORT["binomial"]) == 2
+    with pytest.raises(UnknownName, match="did you mean 'binomial'"):
+        REPORT["binomail"]
+
+
+class Tags(HTMLParser):
+    VOID = frozenset({"meta", "br", "hr"})
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+        self.outside = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.outside += [v for k, v in attrs if k in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_page_is_whole_escaped_and_self_contained():
+    page = Report([row(checkpoint="<script>alert(1)</script>")]).to_html()
+    assert "<script>" not in page
+    parser = Tags()
+    parser.feed(page)
+    assert parser.open == []
+    assert parser.outside == []
+
+
+def test_markdown_and_latex_escape_what_would_break_them():
+    markdown = REPORT.to_markdown().splitlines()
+    cells = markdown[0].count("|")
+    for line in markdown[: 2 + 6]:
+        assert line.replace("\\|", "").count("|") == cells
+    latex = Report([row(bound="a_b", checkpoint="50%&")]).to_latex()
+    assert r"a\_b" in latex
+    assert r"50\%\&" in latex
+
+
+def test_compact_table_fits_120_columns_and_shows_marks():
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table(REPORT))
+    text = console.export_text()
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 120
+    assert "✓ .201" in text  # the double .2 lies above the decimal .200
+    assert "one" in text
+    assert "probability 0.05" in caption(REPORT)
+    assert [block for block, _ in lines(REPORT)] == ["b", ""]
+
+
+def alone(value, bound="compressed_network", error=0.35, **more):
+    """Cell of the column of what the training data alone say."""
+    measured = Measured(error, error - 0.01, error + 0.01)
+    base = {"family": "network", "role": "fit", "target": "compressed", "test": measured}
+    return row(value, bound=bound, **{**base, **more})
+
+
+def of_saved(value, bound, **more):
+    return alone(value, bound, 0.2, target="saved", **more)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cell"),
+    [
+        ([alone(0.83)], "✓ .83 (.35)"),
+        ([alone(0.83, error=np.nan)], "✓ .83 (–)"),
+        # a code word first, in whatever order rows stand
+        ([of_saved(0.4, "parameter_cover"), alone(0.83)], "✓ .83 (.35)"),
+        ([of_saved(0.349, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")], "✓ .35"),
+        ([of_saved(1.0, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")], "✓ 10^2"),
+        (
+            [of_saved(1 - 1e-15, "parameter_cover"), of_saved(80.2, "excess_capacity_conv")],
+            "✓ 10^2",
+        ),
+        ([of_saved(1.0, "parameter_cover"), of_saved(100.1, "excess_capacity_conv")], "✓ 10^3"),
+        ([of_saved(1.0, "parameter_cover"), of_saved(np.nan, "excess_capacity_conv")], "✓ 1.0"),
+        ([alone(np.nan), of_saved(0.349, "parameter_cover")], "✓ .35"),
+        ([alone(0.83, kind="plug-in")], "~ .83 (.35)"),
+        ([of_saved(np.nan, "parameter_cover")], "–"),
+        ([of_saved(0.1, "spectral_margin")], ""),
+        ([], ""),
+    ],
+)
+def test_what_the_training_data_alone_say(rows, cell):
+    (column,) = [c for c in SCREEN if c.title == "data alone"]
+    assert column.cell(rows) == cell
+    assert column.cell(rows[::-1]) == cell
+
+
+def test_a_column_of_dashes_is_left_out():
+    undefined = of_saved(np.nan, "parameter_cover", checkpoint="one")
+    titles = [SCREEN[i].title for i in used(Report([row(checkpoint="one"), undefined]))]
+    assert titles == ["held out"]
+
+
+def test_names_of_families_end_where_their_columns_end():
+    assert _families(["", "a", "bb", "bb", "long"], [3, 2, 2, 2, 3]) == "     a    bb long"
+
+
+@given(st.floats(1e-12, 1e9), st.integers(2, 3))
+def test_a_printed_bound_is_never_below_its_value(x, digits):
+    shown = float(number(x, digits, up=True))
+    assert shown >= min(x, 1.0)
+    assert shown <= x * 1.11 + 10.0**-digits
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [(0.205, ".205"), (0, "0"), (1.0, "1.00"), (32000, "3.2e4"), (5e-8, "5.0e-8"), (12.34, "12.3")],
+)
+def test_numbers_are_short(x, text):
+    assert number(x) == text
+
+
+def test_files_are_whole_or_absent(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    write_text(path, '{"a": 1}')
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_text(path, '{"a": 2}')
+    assert read_json(path) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    assert read_json(tmp_path / "none.json") is None
+    path.write_text('{"a": ')
+    assert read_json(path) is None
