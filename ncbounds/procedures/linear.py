@@ -172,7 +172,7 @@ def never_predicted(weight: Floats, bias: Floats, present: Ints, classes: int) -
 
 
 def checked(features: NDArray[Any], labels: Ints, classes: int) -> tuple[Floats, Ints, Ints]:
-    """Rows with finite features and a label below ``classes``: float64 features, labels, classes."""
+    """Rows with finite features and a label below ``classes``; also the classes that have one."""
     f = np.asarray(features, dtype=np.float64)
     y = np.asarray(labels)
     keep = np.isfinite(f).all(axis=1) & (y >= 0) & (y < classes)
