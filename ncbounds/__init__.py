@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 #: Public name -> module that has it.
 _WHERE = {
     "Classifier": "ncbounds.checkpoints.head.classifier",
+    "Draw": "ncbounds.evidence.draw",
     "Evidence": "ncbounds.evidence.evidence",
     "LinearHead": "ncbounds.evidence.head",
     "Report": "ncbounds.report.report",
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
     from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence
     from ncbounds.evidence.head import LinearHead as LinearHead
     from ncbounds.evidence.sample import Sample as Sample

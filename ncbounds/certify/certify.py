@@ -236,7 +236,7 @@ def _sample(
             f"certifying a head needs a {role} sample, found role {given.role!r}: "
             f"{DEPENDENCE[given.role]}"
         )
-    return replace(given, role=role).with_classes(classes or 0)
+    return replace(given, draw=replace(given.draw, role=role)).with_classes(classes or 0)
 
 
 def _test_sample(test: Any, sampling: str) -> Sample:

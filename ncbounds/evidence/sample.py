@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
-from ncbounds.errors import InvalidSample, RoleError
+from ncbounds.errors import InvalidSample
+from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.head import LinearHead, margins
-from ncbounds.evidence.roles import ROLES, SAMPLINGS, Role, Sampling, check_role
+from ncbounds.evidence.roles import Role, Sampling
 
 if TYPE_CHECKING:
     from ncbounds.statistics.class_moments import ClassMoments
@@ -26,36 +27,25 @@ class Sample:
         What the head multiplies; any float type, possibly memory-mapped.
     labels : integer array of shape (n,)
         May exceed the head's classes (classes that the head never saw).
-    role : {"fit", "head", "holdout", "unlabelled", "test"}
-    sampling : {"iid", "stratified", "unknown"}
-        How the rows were drawn. ``"unknown"`` makes every certificate a plug-in.
-    selected_among : int or None
-        Number of candidates that were compared on this sample (1: none); None if unknown.
-    label_noise : float
-        Probability with which a label was replaced by a uniform draw from all classes.
-    rows : integer array of shape (n,) or None
-        Source row ids, by which overlap between roles is found.
-    groups : integer array of shape (n,) or None
-        Ids of units that share rows (a patient, a writer).
+    draw : Draw
+        How the rows came about; its fields can be read from the sample (``sample.role``).
     input_hashes : uint64 array of shape (n,) or None
     module_disagreements : int or None
         Rows where the module's own argmax differs from that of the float64 head.
     classes : int
         Number of classes that labels are counted over. It has to cover every label that the law
         can produce, drawn or not: rows that add up or compare class bounds count over it.
+    tap : str or None
+        Place of the network where the features were read; None is the head's input.
     """
 
     features: NDArray[Any]
     labels: Ints
-    role: Role
-    sampling: Sampling
-    selected_among: int | None
-    label_noise: float
-    rows: Ints | None
-    groups: Ints | None
+    draw: Draw
     input_hashes: NDArray[np.uint64] | None
     module_disagreements: int | None
     classes: int
+    tap: str | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -67,15 +57,12 @@ class Sample:
         features: object,
         labels: object | None = None,
         *,
-        role: str,
-        sampling: str = "unknown",
-        selected_among: int | None = 1,
-        label_noise: float = 0.0,
-        rows: object | None = None,
-        groups: object | None = None,
+        role: str | Draw,
         input_hashes: NDArray[np.uint64] | None = None,
         module_disagreements: int | None = None,
         classes: int | None = None,
+        tap: str | None = None,
+        **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
 
@@ -83,9 +70,13 @@ class Sample:
         ----------
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
-        role, sampling, selected_among, label_noise, rows, groups, classes
-            See the class. ``sampling`` must be declared (``"iid"`` or ``"stratified"``) before any
-            result on this sample can be a certificate.
+        role : str or Draw
+        input_hashes, module_disagreements, classes, tap
+            See the class.
+        **declared
+            ``sampling``, ``selected_among``, ``label_noise``, ``rows``, ``groups`` of
+            :class:`Draw`, where ``role`` is a word. ``sampling`` must be declared (``"iid"`` or
+            ``"stratified"``) before any result on this sample can be a certificate.
 
         Raises
         ------
@@ -95,7 +86,7 @@ class Sample:
         RoleError
             If the role is unknown.
         """
-        checked = check_role(role)
+        draw = Draw.of(role, **declared)
         f = features if isinstance(features, np.ndarray) else np.asarray(features)
         if f.ndim != 2:
             raise InvalidSample(
@@ -103,31 +94,50 @@ class Sample:
             )
         if f.dtype.kind != "f":
             f = f.astype(np.float64)
-        if sampling not in SAMPLINGS:
-            raise InvalidSample(f"sampling is one of {', '.join(SAMPLINGS)}, found {sampling!r}")
-        if selected_among is not None and selected_among < 1:
-            raise InvalidSample(
-                f"selected_among counts candidates and is at least 1, found {selected_among}"
-            )
-        if not 0.0 <= label_noise <= 1.0:
-            raise InvalidSample(f"label_noise is a probability, found {label_noise}")
-        y = _labels(labels, len(f), checked)
+        y = _labels(labels, len(f), draw.role)
+        draw.check_length(len(f))
         highest = int(y.max(initial=-1)) + 1
         if classes is not None and classes < highest:
             raise InvalidSample(f"classes={classes}, but a label is {highest - 1}")
         return cls(
             features=f,
             labels=y,
-            role=checked,
-            sampling=sampling,
-            selected_among=selected_among,
-            label_noise=float(label_noise),
-            rows=_ids(rows, len(f), "rows"),
-            groups=_ids(groups, len(f), "groups"),
+            draw=draw,
             input_hashes=input_hashes,
             module_disagreements=module_disagreements,
             classes=highest if classes is None else int(classes),
+            tap=tap,
         )
+
+    @property
+    def role(self) -> Role:
+        """What the rows were used for."""
+        return self.draw.role
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the rows were drawn."""
+        return self.draw.sampling
+
+    @property
+    def selected_among(self) -> int | None:
+        """Number of candidates that were compared on the rows."""
+        return self.draw.selected_among
+
+    @property
+    def label_noise(self) -> float:
+        """Probability with which a label was replaced."""
+        return self.draw.label_noise
+
+    @property
+    def rows(self) -> Ints | None:
+        """Source row ids, shape (n,)."""
+        return self.draw.rows
+
+    @property
+    def groups(self) -> Ints | None:
+        """Ids of units that share rows, shape (n,)."""
+        return self.draw.groups
 
     @property
     def n(self) -> int:
@@ -201,36 +211,13 @@ class Sample:
         RoleError
             If ``role`` is stronger than the sample's own.
         """
-        check_weaker(self.role, role)
         return replace(
             self,
             features=self.features[index],
             labels=self.labels[index],
-            role=self.role if role is None else check_role(role),
-            sampling="unknown",
-            rows=None if self.rows is None else self.rows[index],
-            groups=None if self.groups is None else self.groups[index],
+            draw=self.draw.take(index, role),
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],
             module_disagreements=None,
-        )
-
-
-#: Roles that part of a sample may have; fresh points may become anything, the test sample nothing.
-_PARTS: dict[Role, frozenset[str]] = {
-    "fit": frozenset({"fit"}),
-    "head": frozenset({"fit", "head"}),
-    "holdout": frozenset(ROLES),
-    "unlabelled": frozenset({"unlabelled"}),
-    "test": frozenset({"test"}),
-}
-
-
-def check_weaker(own: Role, wanted: str | None) -> None:
-    """Raise RoleError if ``wanted`` is a stronger role than ``own``."""
-    if wanted is not None and check_role(wanted) not in _PARTS[own]:
-        raise RoleError(
-            f"a {own} sample cannot become {wanted}, only {' or '.join(sorted(_PARTS[own]))}: only "
-            "data that nothing was fitted on can; declare role='holdout' if that is what it is"
         )
 
 
@@ -253,12 +240,3 @@ def _labels(labels: object | None, n: int, role: Role) -> Ints:
     if role != "unlabelled" and y.min(initial=0) < 0:
         raise InvalidSample(f"labels are class numbers 0, 1, ..., found {y.min()}")
     return y
-
-
-def _ids(ids: object | None, n: int, name: str) -> Ints | None:
-    if ids is None:
-        return None
-    a = np.asarray(ids)
-    if a.shape != (n,) or a.dtype.kind not in "iu":
-        raise InvalidSample(f"{name} needs {n} integers, found shape {a.shape} of {a.dtype}")
-    return a.astype(np.int64)

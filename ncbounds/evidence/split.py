@@ -7,7 +7,7 @@ import numpy as np
 
 from ncbounds.arrays import Ints
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.sample import Sample, check_weaker
+from ncbounds.evidence.sample import Sample
 
 
 def two_parts(sample: Sample, first: Callable[[int], int], *, seed: int) -> tuple[Ints, Ints]:
@@ -65,11 +65,13 @@ def split(sample: Sample, parts: "dict[str, float]", *, seed: int) -> dict[str, 
     if min(parts.values(), default=0.0) <= 0 or sum(parts.values()) > 1 + 1e-12:
         raise InvalidSample(f"shares are positive and sum to at most 1, found {parts}")
     for role in parts:
-        check_weaker(sample.role, role)
+        sample.draw.check_part(role)
     order = np.random.default_rng(seed).permutation(sample.n)
     ends = np.floor(np.cumsum(list(parts.values())) * sample.n + 1e-9).astype(int)
     starts = [0, *ends[:-1]]
-    return {
-        role: replace(sample.take(np.sort(order[a:b]), role), sampling=sample.sampling)
-        for role, a, b in zip(parts, starts, ends, strict=True)
-    }
+    out = {}
+    for role, a, b in zip(parts, starts, ends, strict=True):
+        part = sample.take(np.sort(order[a:b]), role)
+        # a random part of a draw is a draw of the same kind
+        out[role] = replace(part, draw=replace(part.draw, sampling=sample.sampling))
+    return out

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import DataError, StoreError
-from ncbounds.evidence.roles import check_role
+from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.batches import DataDigest, batches, data_parts, iter_again
 from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
@@ -23,16 +23,12 @@ CONFIRMED_SHARE = 1e-3  # of the largest feature: rounding differs with the batc
 def extract(
     classifier: "Classifier",
     loader: Any,
-    role: str,
+    role: str | Draw,
     store: str | os.PathLike[str] | None = None,
     *,
-    sampling: str = "unknown",
-    selected_among: int | None = 1,
-    label_noise: float = 0.0,
-    rows: object | None = None,
-    groups: object | None = None,
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    **declared: Any,
 ) -> Sample:
     """Run the network once over the data and return its features and labels as a sample.
 
@@ -46,17 +42,19 @@ def extract(
         Batches of inputs (tensor, array, or mapping by keyword) with integer labels, in a fixed
         order; or ``(inputs, labels)`` as whole arrays of n rows. Labels None stand for
         ``role="unlabelled"``.
-    role : {"fit", "head", "holdout", "unlabelled", "test"}
+    role : str or Draw
+        What the rows were used for, or all that is declared about them.
     store : path, optional
         Folder under which features are kept and found again. Without it they stay in memory.
-    sampling, selected_among, label_noise, rows, groups
-        See :class:`Sample`.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
         row ranges). A lookup then needs no pass over the data. By default they are hashed; an
         iterable is read once more for that if it can be.
     batch_size : int
         Rows per forward pass where whole arrays are given.
+    **declared
+        ``sampling``, ``selected_among``, ``label_noise``, ``rows``, ``groups`` of :class:`Draw`,
+        where ``role`` is a word.
 
     Returns
     -------
@@ -72,7 +70,7 @@ def extract(
     StoreError
         If a stored folder was damaged.
     """
-    check_role(role)
+    draw = Draw.of(role, **declared)
     data = None if key_parts is None else dict(key_parts)
     if store is not None and data is None and iter_again(loader):
         data = data_parts(loader, batch_size)
@@ -84,13 +82,8 @@ def extract(
         kept = _run(classifier, loader, store, key_parts, batch_size)
     return Sample.from_arrays(
         kept.features,
-        None if role == "unlabelled" and (kept.labels < 0).all() else kept.labels,
-        role=role,
-        sampling=sampling,
-        selected_among=selected_among,
-        label_noise=label_noise,
-        rows=rows,
-        groups=groups,
+        None if draw.role == "unlabelled" and (kept.labels < 0).all() else kept.labels,
+        role=draw,
         input_hashes=kept.input_hashes,
         module_disagreements=int(kept.meta["module_disagreements"]),
     )

@@ -6,6 +6,7 @@ from ncbounds.code_words.counted import code_word_of
 from ncbounds.data.manifest import Entry, Task, entry_rows
 from ncbounds.data.task import class_priors, task_arrays
 from ncbounds.evaluation.facts import versions
+from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
@@ -37,14 +38,16 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         samples[role] = extract(
             classifier,
             (arrays.inputs[rows], arrays.labels[rows]),
-            role,
+            Draw(
+                role,
+                # rows picked by class follow another law than the task's
+                sampling="unknown" if role in entry.classes else task.sampling,
+                selected_among=entry.selected_among.get(role, 1),
+                label_noise=task.label_noise,
+                rows=rows,
+                groups=None if arrays.groups is None else arrays.groups[rows],
+            ),
             store=store,
-            # rows picked by class follow another law than the task's
-            sampling="unknown" if role in entry.classes else task.sampling,
-            selected_among=entry.selected_among.get(role, 1),
-            label_noise=task.label_noise,
-            rows=rows,
-            groups=None if arrays.groups is None else arrays.groups[rows],
         )
         if role == "fit":
             network = summarise(classifier.module, classifier.head, arrays.inputs[rows])

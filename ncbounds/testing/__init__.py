@@ -7,12 +7,12 @@
 from ncbounds.testing.contract import check_bound, check_coverage
 from ncbounds.testing.coverage import Tally, coverage
 from ncbounds.testing.violations import ContractViolation
-from ncbounds.testing.worlds.world import Draw, Population, Truth, World
+from ncbounds.testing.worlds.world import Drawn, Population, Truth, World
 from ncbounds.testing.worlds.worlds import worlds
 
 __all__ = [
     "ContractViolation",
-    "Draw",
+    "Drawn",
     "Population",
     "Tally",
     "Truth",

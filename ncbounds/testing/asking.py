@@ -94,13 +94,8 @@ def remade(sample: Sample, **changes: Any) -> Sample:
     kept = {
         "features": sample.features,
         "labels": sample.labels,
-        "role": sample.role,
-        "sampling": sample.sampling,
-        "selected_among": sample.selected_among,
-        "label_noise": sample.label_noise,
-        "rows": sample.rows,
-        "groups": sample.groups,
         "classes": sample.classes,
+        **vars(sample.draw),
     }
     return Sample.from_arrays(**{**kept, **changes})
 

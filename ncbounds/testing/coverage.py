@@ -11,7 +11,7 @@ from ncbounds.errors import NcboundsError
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role
 from ncbounds.results import BoundResult
-from ncbounds.testing.worlds.world import Draw, Truth, World
+from ncbounds.testing.worlds.world import Drawn, Truth, World
 
 #: A violation counts only below the truth by this many standard errors of the truth.
 SURELY = 6.0
@@ -117,7 +117,7 @@ def coverage(
 
 
 def _rows(
-    b: Bound, drawn: Draw, fresh: bool, on_fit: bool
+    b: Bound, drawn: Drawn, fresh: bool, on_fit: bool
 ) -> list[tuple[Evidence, Role, Mapping[str, Any]]]:
     rows: list[tuple[Evidence, Role, Mapping[str, Any]]] = []
     if fresh:

@@ -133,7 +133,7 @@ def test_key_sees_every_part_and_the_version(monkeypatch: pytest.MonkeyPatch) ->
 
 WRITER = """
 import sys, numpy as np
-from ncbounds.samples.store import StoreWriter
+from ncbounds.extraction.store import StoreWriter
 print("ready", flush=True)
 for i in range(10_000):
     with StoreWriter(sys.argv[1]) as writer:

@@ -31,7 +31,7 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Draw:
+class Drawn:
     """Evidence drawn once from a world.
 
     Attributes
@@ -129,14 +129,14 @@ class World:
         *,
         sampling: str = "iid",
         head: LinearHead | None = None,
-    ) -> Draw:
+    ) -> Drawn:
         """Draw one sample of every role, and the heads."""
         fit, labelled, held = (
             self.sample(role, rng, n, sampling=sampling) for role in ("fit", "head", "holdout")
         )
         pool = self.sample("unlabelled", rng, n, sampling=sampling)
         head = self.head if head is None else head
-        return Draw(
+        return Drawn(
             Evidence(
                 head=self.fitted(labelled) if head is None else head,
                 fit=fit,
@@ -275,7 +275,7 @@ class Population(World):
         *,
         sampling: str = "iid",
         head: LinearHead | None = None,
-    ) -> Draw:
+    ) -> Drawn:
         """Draw classes, then samples: few classes in ``fit`` and ``head``, all in ``holdout``."""
         total = self.seen + self.unseen
         means = self.spread * rng.standard_normal((total, self.law.dim))
@@ -291,7 +291,7 @@ class Population(World):
         evidence = Evidence(
             head=head, fit=fit, head_sample=labelled, holdout=sample("holdout", total)
         )
-        return Draw(evidence, Evidence(head=head, fit=fit))
+        return Drawn(evidence, Evidence(head=head, fit=fit))
 
     def truth(self, row: BoundResult, outcome: Outcome, evidence: Evidence) -> Truth | None:
         """Mean error of ways-way shots-shot nearest class mean on new classes, simulated."""

@@ -55,7 +55,7 @@ IMAGES = np.random.default_rng(5).integers(0, 256, (40, 12, 12), dtype=np.uint8)
 CHILD = """
 import hashlib, sys
 import numpy as np
-from ncbounds.network.compress import decode, logits
+from ncbounds.code_words import decode, logits
 network = decode(bytes.fromhex(sys.argv[1]), (1, 12, 12), 5)
 images = np.random.default_rng(5).integers(0, 256, (40, 12, 12), dtype=np.uint8)
 print(hashlib.sha256(logits(network, images).tobytes()).hexdigest())
