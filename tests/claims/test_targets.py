@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ncbounds.claims import claim as targets
+from ncbounds.claims import few_shot
 from ncbounds.claims.claim import measured_error
 from ncbounds.claims.counted import head_error
 from ncbounds.claims.few_shot import few_shot_error
@@ -62,10 +62,10 @@ def test_weights_over_other_classes():
 def slow_few_shot(test, shots, weights):
     """One draw after the other, one query after the other, with plain distances."""
     f = np.asarray(test.features, dtype=float)
-    rng = np.random.default_rng(targets.FEW_SHOT_SEED)
-    queries = max(targets.FEW_SHOT_QUERIES // test.classes, 20)
+    rng = np.random.default_rng(few_shot.FEW_SHOT_SEED)
+    queries = max(few_shot.FEW_SHOT_QUERIES // test.classes, 20)
     errors = []
-    for _ in range(targets.FEW_SHOT_DRAWS):
+    for _ in range(few_shot.FEW_SHOT_DRAWS):
         drawn = []
         for c in range(test.classes):
             rows = np.flatnonzero(test.labels == c)
@@ -85,7 +85,7 @@ def slow_few_shot(test, shots, weights):
 
 @pytest.mark.parametrize("weights", [None, np.array([0.2, 0.3, 0.5])])
 def test_few_shot_against_a_slow_loop(weights, monkeypatch):
-    monkeypatch.setattr(targets, "FEW_SHOT_DRAWS", 10)
+    monkeypatch.setattr(few_shot, "FEW_SHOT_DRAWS", 10)
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1, 2], [12, 14, 20])
     test = made(np.eye(3)[labels] * 1.5 + rng.standard_normal((46, 3)) + 50.0, labels)

@@ -17,6 +17,7 @@ import ncbounds as nb
 from ncbounds.checkpoints.architectures.small import MODELS
 from ncbounds.data.manifest import load_manifest
 from ncbounds.errors import ManifestError, NcboundsError
+from ncbounds.runs import engine
 from ncbounds.runs import sweep as sweeps
 
 BOUNDS = "binomial,ncm_leave_one_out"
@@ -73,7 +74,7 @@ def test_rows_stand_in_the_manifests_order(reference):
 
 def test_finished_work_is_not_done_again(zoo, tmp_path, reference, monkeypatch):
     run(zoo, tmp_path)
-    monkeypatch.setattr(sweeps, "bound_rows", None)
+    monkeypatch.setattr(engine, "bound_rows", None)
     again = run(zoo, tmp_path).to_frame()
     same(again, reference)
 
@@ -165,8 +166,8 @@ def test_a_bug_in_one_checkpoint_leaves_the_others(zoo, tmp_path, monkeypatch):
             raise KeyError("a bug")
         return real(b, evidence, delta)
 
-    real = sweeps.bound_rows
-    monkeypatch.setattr(sweeps, "bound_rows", fails_on_two)
+    real = engine.bound_rows
+    monkeypatch.setattr(engine, "bound_rows", fails_on_two)
     report = run(zoo, tmp_path)
     assert [f.checkpoint for f in report.failures] == ["two"]
     assert "traceback.txt" in report.failures[0].reason
