@@ -14,6 +14,7 @@ _WHERE = {
     "Draw": "ncbounds.evidence.draw",
     "Evidence": "ncbounds.evidence.evidence",
     "LinearHead": "ncbounds.evidence.head",
+    "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
     "certify_head": "ncbounds.certify.certify",
@@ -25,12 +26,13 @@ _WHERE = {
     "sweep": "ncbounds.runs.sweep",
     "with_code_word": "ncbounds.code_words.counted",
 }
-_MODULES = ("bounds", "errors", "geometry", "numerics", "zoo")
+_MODULES = ("bounds", "claims", "errors", "geometry", "numerics", "zoo")
 
 __all__ = ["__version__", *_WHERE, *_MODULES]
 
 if TYPE_CHECKING:
     from ncbounds import bounds as bounds
+    from ncbounds import claims as claims
     from ncbounds import errors as errors
     from ncbounds import geometry as geometry
     from ncbounds import numerics as numerics
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
     from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evidence.decision import MultiClass as MultiClass
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence
     from ncbounds.evidence.head import LinearHead as LinearHead

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.bounds.kind import judge
-from ncbounds.bounds.needs import SOURCES, Part, RoleWanted
+from ncbounds.bounds.kind import Verdict, judge
+from ncbounds.bounds.needs import SOURCES, Needs, Part, RoleWanted
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.claim import Claim
+from ncbounds.claims.registry import named
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.roles import Role, check_role
@@ -36,6 +38,8 @@ class Bound:
     role : str
         Role of the sample that the probability is over; ``"any"`` for moment estimates.
     target : str
+        Word of :data:`ncbounds.claims.CLAIMS`: whose error a row speaks about, unless its outcome
+        brings a claim of its own.
     function : callable ``(view, delta, **params) -> Outcome``
     requires, optional : tuple of str
         Parts of the evidence that must be there, and that are used if they are.
@@ -74,6 +78,22 @@ class Bound:
     def spends_delta(self) -> bool:
         """Whether a row can be a certificate or conditional and so takes part in a union."""
         return self.kind in ("certificate", "conditional")
+
+    @property
+    def claim(self) -> Claim:
+        """Claim of a row whose outcome brings none."""
+        return named(self.target)
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of the evidence."""
+        return Needs(
+            kind=self.kind,
+            role=self.role,
+            parts=frozenset((*self.requires, *self.optional)),
+            required=frozenset(self.requires),
+            assumptions=self.assumptions,
+        )
 
     @cached_property
     def source_hash(self) -> str:
@@ -122,15 +142,18 @@ class Bound:
             raise RoleError("no bound may read the test sample; it only measures the error")
         sample = self._sample(evidence, None if role is None else check_role(role))
         chosen = dict(params) if params else dict(self.variants[0])
-        verdict = judge(self, sample, evidence, delta)
+        verdict = judge(self.needs, sample, evidence, delta)
         start = time.perf_counter()
         outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
         seconds = time.perf_counter() - start
+        claim = outcome.claim or self.claim
         common: dict[str, Any] = {
             "bound": self.id,
             "family": self.family,
             "kind": verdict.kind,
-            "target": outcome.target or self.target,
+            "target": claim.target,
+            "qualifier": claim.qualifier,
+            "claim": claim,
             "role": sample.role,
             "n": outcome.n,
             "delta": delta if self.spends_delta else np.nan,
@@ -142,13 +165,15 @@ class Bound:
             "checkpoint": evidence.checkpoint,
             "provenance": {**evidence.provenance, "source": self.source_hash},
         }
-        result: BoundResult | MeasureResult
         if self.kind == "measure":
-            result = MeasureResult(measure=float(outcome.value), **common)
-        else:
-            result = BoundResult(value=float(outcome.value), **common)
-        object.__setattr__(result, "_outcome", outcome)
-        return result
+            return MeasureResult(measure=float(outcome.value), **common)
+        return BoundResult(value=float(outcome.value), **common)
+
+    def verdict(
+        self, evidence: Evidence, delta: float = 0.05, *, role: Role | None = None
+    ) -> Verdict:
+        """Return what a row is worth, and why, without computing it."""
+        return judge(self.needs, self._sample(evidence, role), evidence, delta)
 
     def __reduce__(self) -> tuple[Callable[[str, str], "Bound"], tuple[str, str]]:
         # the decorated name is this object, not the function, so it is pickled by that name
@@ -183,6 +208,7 @@ class Bound:
             code_word=evidence.code_word if "code_word" in seen else None,
             priors=evidence.class_priors() if "priors" in seen else None,
             stratified=sample.sampling == "stratified",
+            decision=evidence.decision,
         )
 
 

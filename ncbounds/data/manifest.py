@@ -25,7 +25,8 @@ class Task:
     ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
     these are installed; ``label_noise`` the probability with
     which a label is redrawn uniformly, with seed ``noise_seed``; ``priors`` the law's class
-    probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn.
+    probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn; ``classes`` the
+    names of the classes, in the order of their numbers.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Task:
     noise_seed: int = 0
     priors: Any = None
     sampling: Sampling = "unknown"
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,10 +177,20 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         raise ManifestError(
             f"{where} sampling: one of {', '.join(SAMPLINGS)}, found {raw['sampling']!r}"
         )
+    classes = _class_names(raw.get("classes", []), f"{where} classes")
     data = path.parent / raw["data"]
     if raw["data"] == FASHION_MNIST and not data.exists():
         data = installed_folder()
-    return Task(**{**raw, "name": name, "data": data.resolve()})
+    return Task(**{**raw, "name": name, "data": data.resolve(), "classes": classes})
+
+
+def _class_names(found: Any, where: str) -> tuple[str, ...]:
+    _typed(found, list, where)
+    for name in found:
+        _typed(name, str, where)
+        if found.count(name) > 1 or not name.strip():
+            raise ManifestError(f"{where}: every class has a name of its own; mend {name!r}")
+    return tuple(found)
 
 
 def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:

@@ -88,7 +88,7 @@ class Report:
             if isinstance(r, BoundResult)
             and r.kind == "certificate"
             and r.target == "saved"
-            and not r.params.get("per")
+            and not r.qualifier
             and (checkpoint is None or r.checkpoint == checkpoint)
         ]
         if len(found) > 1 and not self.simultaneous:

@@ -6,6 +6,7 @@ from ncbounds.code_words.counted import code_word_of
 from ncbounds.data.manifest import Entry, Task, entry_rows
 from ncbounds.data.task import class_priors, task_arrays
 from ncbounds.evaluation.facts import versions
+from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role
@@ -23,6 +24,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     """
     import torch
 
+    from ncbounds.checkpoints.class_names import class_names
     from ncbounds.checkpoints.read import load_checkpoint
     from ncbounds.extraction.extract import extract
     from ncbounds.network.reading.summarise import summarise
@@ -62,6 +64,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         code_word=code_word_of(entry, arrays, chosen, classifier.head.classes),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, classifier.head.classes),
+        decision=MultiClass(task.classes or class_names(checkpoint.hints, classifier.head.classes)),
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,

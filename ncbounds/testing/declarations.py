@@ -8,8 +8,9 @@ from typing import get_args
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.needs import Part
 from ncbounds.bounds.references import REFERENCES
+from ncbounds.claims.registry import CLAIMS
 from ncbounds.evidence.roles import ROLES
-from ncbounds.results import Kind, Target
+from ncbounds.results import Kind
 from ncbounds.testing.violations import ContractViolation
 
 #: Words that begin a line of every bound's docstring.
@@ -41,7 +42,7 @@ def check_declarations(bound: Bound) -> None:
 def _words(bound: Bound) -> None:
     allowed = {
         "kind": get_args(Kind),
-        "target": get_args(Target),
+        "target": tuple(CLAIMS),
         "role": (*(r for r in ROLES if r not in ("test", "unlabelled")), "any"),
     }
     for name, words in allowed.items():

@@ -83,11 +83,11 @@ def anchored_head(view: View, delta: float) -> Outcome:
     sample, head = view.sample, view.head
     first, rest = two_parts(sample, lambda n: FIRST_TENTHS * n // 10, seed=SEED)
     a, b = sample.take(first), sample.take(rest)
-    fixed = anchor(a, view.procedure, head.classes, b.n, delta)
+    fixed = anchor(a, view.procedure, head.classes, b.n, delta, view.decision)
     v = stacked(head, fixed.centre, fixed.kappa)
     present = present_classes(a, head.classes)
     v0 = stacked(fixed.head, fixed.centre, fixed.kappa, present)
-    weights = b.counts / b.n if view.stratified else None
+    claim = view.pooled(sample=b)
     details = {
         "procedure": procedure_name(view.procedure),
         "fitted on": a.n,
@@ -99,8 +99,8 @@ def anchored_head(view: View, delta: float) -> Outcome:
     along = _along(v, v0)
     if along is None:
         reason = "the head is constant, not finite, or opposed to the one fitted on 40 %"
-        return Outcome(value=1.0, n=b.n, reasons=(reason,), details=details, weights=weights)
-    wrong = ~(b.margins(fixed.head) > 0)
+        return Outcome(value=1.0, n=b.n, reasons=(reason,), details=details, claim=claim)
+    wrong = view.wrong_on(b, fixed.head)
     loss = _gibbs(view, b, fixed, along)
     kl = _divergence(along * v, v0, fixed.noise)
     share = delta if fixed.whole else delta / 2.0
@@ -116,7 +116,7 @@ def anchored_head(view: View, delta: float) -> Outcome:
         n=b.n,
         terms={"counted": counted, "drift": drift},
         details={**details, "gibbs": mean, "kl": kl, "errors": int(wrong.sum())},
-        weights=weights,
+        claim=claim,
     )
 
 

@@ -7,6 +7,7 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.heads import OtherHead
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.rows import as_rows
@@ -73,7 +74,7 @@ def collapsed_head(view: View, delta: float) -> Outcome:
         )
     q, basis = class_mean_subspace(view.fit)
     restricted = restrict(head, q, basis)
-    weights = sample.counts / sample.n if view.stratified else None
+    claim = view.pooled(OtherHead("restricted-head", restricted))
     reasons = ("subspace from the class means of the fit sample",)
     if basis.shape[1] == 0:
         return Outcome(
@@ -81,8 +82,7 @@ def collapsed_head(view: View, delta: float) -> Outcome:
             n=sample.n,
             reasons=(*reasons, "the class means coincide"),
             details={"dimension": 0},
-            head=restricted,
-            weights=weights,
+            claim=claim,
         )
     with np.errstate(invalid="ignore", over="ignore"):
         # logits from the projected points: at a large offset more accurate than from the features
@@ -96,8 +96,7 @@ def collapsed_head(view: View, delta: float) -> Outcome:
         terms=found.terms,
         reasons=reasons,
         details={"dimension": basis.shape[1], **found.details},
-        head=restricted,
-        weights=weights,
+        claim=claim,
     )
 
 

@@ -5,6 +5,8 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
 from ncbounds.numerics import kl_upper, probability_up, up
 from ncbounds.statistics.nearest import not_nearest
 
@@ -61,14 +63,14 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     sample = view.sample
     classes = len(sample.counts)
     blocks = int(sample.counts.min()) // (m + 1)
-    weights = np.full(classes, 1.0 / classes)
+    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
     if blocks == 0:
         smallest = int(sample.counts.min())
         return Outcome(
             value=np.nan,
             n=0,
             reasons=(f"a class has {smallest} points, {m} shots and a query need {m + 1}",),
-            weights=weights,
+            claim=claim,
         )
     mean = _mean_loss(view, m, blocks)
     value = float(kl_upper(mean, up(-np.log(delta) / blocks, 4)))
@@ -77,7 +79,7 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
         n=blocks,
         terms={"empirical": mean, "confidence": value - mean},
         details={"blocks": blocks, "partitions": PARTITIONS},
-        weights=weights,
+        claim=claim,
     )
 
 

@@ -16,9 +16,12 @@ from ncbounds.bounds.collapse._few_shot import (
     without_separation,
 )
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.claim import Claim
+from ncbounds.claims.few_shot import FewShot
+from ncbounds.claims.heads import OtherHead
 from ncbounds.errors import InvalidSample
 from ncbounds.procedures.linear import ncm_of_means
-from ncbounds.results import Target
 
 
 @bound(
@@ -80,25 +83,23 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
     """
     sample = view.sample
     weights = sample.counts / sample.n
-    target: Target = "ncm" if np.isinf(m) else "few-shot"
+    claim: Claim = OtherHead("ncm") if np.isinf(m) else FewShot(m)
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), target=target)
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
     pairs = without_separation(cantelli(gap_mean(p, m), gap_variance(p, m)), p)
     per_class = class_union(pairs)
-    head = None
     if np.isinf(m):
         present = sample.moments.present
-        head = ncm_of_means(sample.moments.mean[present], present, len(sample.counts))
+        means = sample.moments.mean[present]
+        claim = OtherHead("ncm", ncm_of_means(means, present, len(sample.counts)))
     return Outcome(
         value=float(weights @ per_class),
         n=sample.n,
-        reasons=pair_reasons(p),
+        reasons=pair_reasons(p, view.decision),
         details={"per class": per_class, "worst pair": worst_pair(pairs)},
-        head=head,
-        target=target,
-        weights=weights,
+        claim=Weighted(weights, claim),
     )
 
 

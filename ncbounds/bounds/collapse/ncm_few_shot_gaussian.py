@@ -15,6 +15,8 @@ from ncbounds.bounds.collapse._few_shot import (
     without_separation,
 )
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
 from ncbounds.errors import InvalidSample
 
 
@@ -56,14 +58,14 @@ def ncm_few_shot_gaussian(view: View, delta: float, m: float) -> Outcome:
     try:
         p = pair_moments(sample, "corrected")
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),))
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=FewShot(m))
     variance = gap_variance(p, m)
     tails = ndtr(-gap_in_deviations(gap_mean(p, m), variance))
     per_class = class_union(without_separation(np.where(variance < 0, 1.0, tails), p))
     return Outcome(
         value=float(weights @ per_class),
         n=sample.n,
-        reasons=pair_reasons(p),
+        reasons=pair_reasons(p, view.decision),
         details={"per class": per_class},
-        weights=weights,
+        claim=Weighted(weights, FewShot(m)),
     )

@@ -5,6 +5,7 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.heads import OtherHead
 from ncbounds.procedures.linear import ncm_of_means
 
 #: A difference of squared distances below this share of them is rounding, and counts as a tie.
@@ -77,8 +78,7 @@ def ncm_leave_one_out(view: View, delta: float) -> Outcome:
         n=sample.n,
         reasons=tuple(reasons),
         details={"per class": missed / np.where(counts > 0, counts, np.nan)},
-        head=ncm_of_means(means, present, classes),
-        weights=counts / sample.n if view.stratified else None,
+        claim=view.pooled(OtherHead("ncm", ncm_of_means(means, present, classes))),
     )
 
 

@@ -12,6 +12,8 @@ from ncbounds.bounds.collapse._few_shot import (
 )
 from ncbounds.bounds.collapse.ncm_luthra_2026 import MIN_SHOTS
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
 from ncbounds.errors import InvalidSample
 
 #: Smallest value of the free parameter a for which the statement is published.
@@ -61,17 +63,19 @@ def ncm_luthra_2025(
     """
     sample = view.sample
     classes = len(sample.counts)
-    weights = np.full(classes, 1.0 / classes)
+    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
     if m < MIN_SHOTS:
         reason = f"the statement needs m >= {MIN_SHOTS}, found {m:g}"
-        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), weights=weights)
+        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), claim=claim)
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), weights=weights)
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
     dist2 = off_diagonal(p.dist2)
     if not (dist2 > 0).all():
-        return Outcome(value=np.nan, n=sample.n, reasons=pair_reasons(p), weights=weights)
+        return Outcome(
+            value=np.nan, n=sample.n, reasons=pair_reasons(p, view.decision), claim=claim
+        )
     ordered = p.variance[:, None] / dist2
     directional = float((off_diagonal(p.own) / dist2**2).mean())
     mean, mean_root = float(ordered.mean()), float(np.sqrt(ordered).mean())
@@ -85,9 +89,9 @@ def ncm_luthra_2025(
             "directional": (classes - 1) * (value - shots),
             "shots": (classes - 1) * shots,
         },
-        reasons=pair_reasons(p),
+        reasons=pair_reasons(p, view.decision),
         details={"a": a, "averages": [directional, mean, mean_root]},
-        weights=weights,
+        claim=claim,
     )
 
 

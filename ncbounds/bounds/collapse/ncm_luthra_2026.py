@@ -13,6 +13,8 @@ from ncbounds.bounds.collapse._few_shot import (
     without_separation,
 )
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.unbiased import PairEstimates
 
@@ -65,21 +67,21 @@ def ncm_luthra_2026(
     """
     sample = view.sample
     classes = len(sample.counts)
-    weights = np.full(classes, 1.0 / classes)
+    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
     if m < MIN_SHOTS:
         reason = f"the statement needs m >= {MIN_SHOTS}, found {m:g}"
-        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), weights=weights)
+        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), claim=claim)
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), weights=weights)
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
     per_class = off_diagonal(without_separation(luthra_pairs(p, m), p)).sum(axis=1)
     return Outcome(
         value=float(per_class.mean()),
         n=sample.n,
-        reasons=pair_reasons(p),
+        reasons=pair_reasons(p, view.decision),
         details={"per class": per_class},
-        weights=weights,
+        claim=claim,
     )
 
 

@@ -68,11 +68,11 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
     details = {"procedure": procedure_name(view.procedure), "fitted on": a.n}
     pool = view.unlabelled
     assert pool is not None
-    weights = b.counts / b.n if view.stratified else None
+    claim = view.pooled(sample=b)
     if (mismatch := other_law(b, pool, view.stratified)) is not None:
-        return Outcome(value=np.nan, n=b.n, reasons=(mismatch,), details=details, weights=weights)
-    k0 = int((~(b.margins(head0) > 0)).sum())
-    k1 = int(differs(pool, view.head, head0).sum())
+        return Outcome(value=np.nan, n=b.n, reasons=(mismatch,), details=details, claim=claim)
+    k0 = int(view.wrong_on(b, head0).sum())
+    k1 = int(differs(pool, view.head, head0, view.decision).sum())
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
     error = float(upper(k0, b.n, down(LABELLED * delta)))
     difference = float(upper(k1, pool.n, down(UNLABELLED * delta)))
@@ -82,5 +82,5 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
         terms={"error of the partly fitted head": error, "difference": difference},
         details={**details, "errors": k0, "differences": k1, "unlabelled": pool.n},
         reasons=(f"reads {pool.n} unlabelled points",),
-        weights=weights,
+        claim=claim,
     )

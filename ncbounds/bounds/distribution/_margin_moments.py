@@ -150,5 +150,5 @@ def averaged(view: View, per_class: Floats, **details: object) -> Outcome:
         value=float(counts @ per_class / n),
         n=n,
         details={"per class": per_class, **details},
-        weights=counts / n if view.stratified else None,
+        claim=view.pooled(),
     )

@@ -90,7 +90,7 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
         n=n,
         terms=terms,
         details={"per class": per_class, "diagnostics": normality(moments)},
-        weights=moments.counts / n if view.stratified else None,
+        claim=view.pooled(),
     )
 
 

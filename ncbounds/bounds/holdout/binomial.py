@@ -7,6 +7,7 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted, WorstClass
 from ncbounds.numerics import binomial_upper, stratified_upper, up
 
 
@@ -59,7 +60,7 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     n, counts = sample.n, sample.counts
     errors = np.bincount(sample.labels[view.wrong], minlength=len(counts))
     if per == "worst class":
-        return _worst_class(errors, counts, delta)
+        return _worst_class(view, errors, delta)
     priors = _priors(view)
     if priors is not None:
         return _prescribed(errors, counts, priors, delta)
@@ -72,12 +73,13 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
         details={"errors": k},
-        weights=counts / n if view.stratified else None,
+        claim=view.pooled(),
     )
 
 
-def _worst_class(errors: Ints, counts: Ints, delta: float) -> Outcome:
+def _worst_class(view: View, errors: Ints, delta: float) -> Outcome:
     """Largest class bound; the error it is compared with is that of the class that attains it."""
+    counts = view.sample.counts
     upper = _per_class(errors, counts, delta)
     worst = int(np.argmax(upper))
     value = float(upper[worst])
@@ -86,9 +88,12 @@ def _worst_class(errors: Ints, counts: Ints, delta: float) -> Outcome:
         value=value,
         n=int(counts[worst]),
         terms={"empirical": rate, "confidence": value - rate},
-        reasons=(f"bounds the largest class error (here of class {worst}), not the average",),
+        reasons=(
+            f"bounds the largest class error (here of class {view.decision.name(worst)}), "
+            "not the average",
+        ),
         details={"worst class": worst, "per class": upper.tolist()},
-        weights=np.eye(len(counts))[worst],
+        claim=WorstClass(worst, len(counts)),
     )
 
 
@@ -102,7 +107,7 @@ def _prescribed(errors: Ints, counts: Ints, priors: Floats, delta: float) -> Out
         n=int(counts[priors > 0].min()),
         terms={"empirical": rate, "confidence": value - rate},
         details={"per class": upper.tolist()},
-        weights=priors,
+        claim=Weighted(priors),
     )
 
 

@@ -44,5 +44,5 @@ def hoeffding(view: View, delta: float) -> Outcome:
         n=n,
         terms={"empirical": k / n, "confidence": confidence},
         details={"errors": k},
-        weights=view.sample.counts / n if view.stratified else None,
+        claim=view.pooled(),
     )

@@ -48,5 +48,5 @@ def kl_holdout(view: View, delta: float) -> Outcome:
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
         details={"errors": k},
-        weights=view.sample.counts / n if view.stratified else None,
+        claim=view.pooled(),
     )

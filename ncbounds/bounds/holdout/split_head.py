@@ -2,6 +2,7 @@
 
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.heads import OtherHead
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, stratified_upper
 from ncbounds.procedures.linear import ncm, procedure_name
@@ -59,7 +60,7 @@ def split_head(view: View, delta: float) -> Outcome:
     fitted = sample.take(train)
     head = procedure(fitted.features, fitted.labels, len(sample.counts))
     rest = sample.take(held)
-    n, k = rest.n, int((~(rest.margins(head) > 0)).sum())
+    n, k = rest.n, int(view.wrong_on(rest, head).sum())
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
     value = float(upper(k, n, delta))
     return Outcome(
@@ -67,6 +68,5 @@ def split_head(view: View, delta: float) -> Outcome:
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
         details={"procedure": procedure_name(procedure), "fitted on": fitted.n, "errors": k},
-        head=head,
-        weights=rest.counts / n if view.stratified else None,
+        claim=view.pooled(OtherHead("refitted-head", head), rest),
     )

@@ -83,5 +83,5 @@ def gaussian_head(view: View, delta: float) -> Outcome:
         terms=found.terms,
         reasons=centre_note(view),
         details=found.details,
-        weights=view.sample.counts / view.sample.n if view.stratified else None,
+        claim=view.pooled(),
     )

@@ -7,6 +7,7 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.margin._halves import half_distance, halves
 from ncbounds.bounds.margin.margin_quantiles import quantile
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.decision import Decision
 
 
 @bound(
@@ -51,7 +52,7 @@ def kv_margin(view: View, delta: float) -> Outcome:
     del delta
     sample, weight = view.sample, view.head.weight
     f = np.asarray(sample.features, dtype=np.float64)
-    reason = _undefined(sample.counts, len(weight), bool(np.isfinite(f).all()))
+    reason = _undefined(sample.counts, len(weight), bool(np.isfinite(f).all()), view.decision)
     if reason:
         return Outcome(value=np.nan, n=sample.n, reasons=(reason,))
     spreads = np.zeros(len(weight))
@@ -69,10 +70,10 @@ def kv_margin(view: View, delta: float) -> Outcome:
     )
 
 
-def _undefined(counts: Ints, outputs: int, finite: bool) -> str:
+def _undefined(counts: Ints, outputs: int, finite: bool, decision: Decision) -> str:
     """Why there is no number, or an empty string."""
     if (counts == 1).any():
-        return f"class {int(np.flatnonzero(counts == 1)[0])} has a single point"
+        return f"class {decision.name(int(np.flatnonzero(counts == 1)[0]))} has a single point"
     if counts[outputs:].any():
         return "the head has no output for a label"
     return "" if finite else "a feature is not finite"

@@ -74,10 +74,10 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
     The weights 1/((k+1)(k+2)) add up to at most 1. Points that are not finite have loss 1.
     """
     found, sample = rays(view), view.sample
-    weights = sample.counts / sample.n if view.stratified else None
+    claim = view.pooled()
     if not all(0.0 < found.size(k) < math.inf for k in found.kappas):
         reason = {"degenerate": "V is zero or not finite"}
-        return Outcome(value=1.0, n=sample.n, details=reason, weights=weights)
+        return Outcome(value=1.0, n=sample.n, details=reason, claim=claim)
     margins, price = view.margins, len(found.kappas)
     best: tuple[float, float, float, Floats] | None = None
     for kappa in found.kappas:
@@ -99,7 +99,7 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
         terms={"empirical": empirical, "complexity": complexity, "confidence": confidence},
         reasons=centre_note(view),
         details={"kappa": kappa, "gamma": gamma},
-        weights=weights,
+        claim=claim,
     )
 
 

@@ -72,12 +72,12 @@ def transport_margin(view: View, delta: float) -> Outcome:
     0 with ramp 1.
     """
     found, sample = rays(view), view.sample
-    weights = sample.counts / sample.n if view.stratified else None
+    claim = view.pooled()
     known = None if view.fit is None else scale_of_fit(view.fit, found)
     scales = found.kappas if known is None else (known,)
     if not all(0.0 < found.size(k) < math.inf for k in scales):
         reason = {"degenerate": "V is zero or not finite"}
-        return Outcome(value=1.0, n=sample.n, details=reason, weights=weights)
+        return Outcome(value=1.0, n=sample.n, details=reason, claim=claim)
     members = [np.flatnonzero(sample.labels == c) for c in range(len(sample.counts))]
     margins = view.margins
     kappa = scales[0]
@@ -94,5 +94,5 @@ def transport_margin(view: View, delta: float) -> Outcome:
         terms=terms,
         reasons=centre_note(view),
         details={"kappa": kappa, "per class": p_c.tolist()},
-        weights=weights,
+        claim=claim,
     )

@@ -2,8 +2,8 @@
 
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
-from ncbounds.bounds.network._read import class_weights
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.decoded import Decoded
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import occam_upper
 
@@ -54,12 +54,12 @@ def compressed_network(view: View, delta: float) -> Outcome:
     except NotCovered as error:
         return not_decoded(view, error)
     sample, n = view.sample, view.sample.n
-    k = int((found != sample.labels).sum())
+    k = int(view.decision.missed(found, sample.labels).sum())
     value = occam_upper(k, n, word.bits, delta, stratified=view.stratified)
     return Outcome(
         value=value,
         n=n,
         terms={"empirical": k / n, "complexity": value - k / n},
         details={"errors": k, "bits": word.bits, "sha256": word.sha256},
-        weights=class_weights(view),
+        claim=view.pooled(Decoded()),
     )

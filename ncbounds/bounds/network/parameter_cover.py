@@ -16,7 +16,7 @@ from ncbounds.bounds.network._grid import (
     rounded_up,
     total_price,
 )
-from ncbounds.bounds.network._read import chain_of, class_weights, undefined
+from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.network.network import Network
@@ -184,7 +184,7 @@ def parameter_cover(view: View, delta: float) -> Outcome:
             "radii": [p.value for p in a],
             "reference": "initialisation" if network.reference is not None else "zero",
         },
-        weights=class_weights(view),
+        claim=view.pooled(),
     )
 
 

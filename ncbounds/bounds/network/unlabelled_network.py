@@ -1,11 +1,9 @@
 """The saved network through its compressed form, with unlabelled points for the difference."""
 
-import numpy as np
-
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.disagreement import decided, other_law
+from ncbounds.bounds.disagreement import apart, other_law
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
-from ncbounds.bounds.network._read import class_weights, undefined
+from ncbounds.bounds.network._read import undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import binomial_upper, down, occam_upper, stratified_upper, up
@@ -68,10 +66,8 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
         return not_decoded(view, missing)
     if (mismatch := other_law(sample, pool, view.stratified)) is not None:
         return undefined(view, mismatch)
-    k = int((own != sample.labels).sum())
-    logits = pool.logits(view.head)
-    same = (np.argmax(logits, axis=1) == other) & decided(logits)
-    k1 = int((~same).sum())
+    k = int(view.decision.missed(own, sample.labels).sum())
+    k1 = int(apart(view.decision.predicted(pool.logits(view.head)), other).sum())
     half = down(delta / 2)
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
     error = occam_upper(k, sample.n, word.bits, float(half), stratified=view.stratified)
@@ -88,5 +84,5 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
             "tried": word.tried,
         },
         reasons=(f"reads {pool.n} unlabelled points",),
-        weights=class_weights(view),
+        claim=view.pooled(),
     )
