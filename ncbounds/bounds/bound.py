@@ -209,6 +209,7 @@ class Bound:
             priors=evidence.class_priors() if "priors" in seen else None,
             stratified=sample.sampling == "stratified",
             decision=evidence.decision,
+            claim=self.claim,
         )
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from ncbounds.arrays import Floats
 from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
-from ncbounds.claims.heads import Saved
 from ncbounds.evidence.decision import Bools, Decision
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
@@ -30,6 +29,8 @@ class View:
         sample's own class frequencies.
     decision : Decision
         What an error is, and what the classes are called.
+    claim : Claim
+        What the bound's ``target`` stands for.
     """
 
     sample: Sample
@@ -43,6 +44,7 @@ class View:
     priors: Floats | None
     stratified: bool
     decision: Decision
+    claim: Claim
 
     @property
     def margins(self) -> Floats:
@@ -61,10 +63,11 @@ class View:
     def pooled(self, claim: Claim | None = None, sample: Sample | None = None) -> Claim:
         """Return what a bound on the pooled error of a sample speaks about.
 
-        That is ``claim`` (the saved head by default); if class counts were fixed by design, with
-        the class frequencies of ``sample`` (the view's own by default) as weights.
+        That is ``claim`` (by default what the bound's ``target`` stands for); if class counts were
+        fixed by design, with the class frequencies of ``sample`` (by default the view's own) as
+        weights.
         """
-        of, s = claim or Saved(), sample or self.sample
+        of, s = claim or self.claim, sample or self.sample
         return Weighted(s.counts / s.n, of) if self.stratified else of
 
 

@@ -44,8 +44,7 @@ When vacuous: for very few points.
 def mine(view, delta):
     wrong = view.wrong
     value = float(kl_upper(float(wrong.mean()), np.log(1 / delta) / len(wrong)))
-    weights = view.sample.counts / view.sample.n if view.stratified else None
-    return Outcome(value=value, n=len(wrong), weights=weights)
+    return Outcome(value=value, n=len(wrong), claim=view.pooled())
 
 
 mine = Bound(id="mine", title=TEXT.partition("\n")[0], function=mine.function, **GOOD)
@@ -244,8 +243,9 @@ def test_plug_in_must_not_depend_on_delta():
     refused(variant(**said), "its value depends on it")
 
 
-def test_returned_head_is_needed():
-    refused(variant(target="ncm"), r"Outcome\(head=...\)")
+@pytest.mark.parametrize("target", ["ncm", "few-shot", "worst class"])
+def test_a_claim_that_a_bound_fills_in_is_needed(target):
+    refused(variant(target=target), r"Outcome\(claim=...\)")
 
 
 def test_slow_bound(monkeypatch):

@@ -3,7 +3,6 @@
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.claims.decoded import Decoded
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import occam_upper
 
@@ -61,5 +60,5 @@ def compressed_network(view: View, delta: float) -> Outcome:
         n=n,
         terms={"empirical": k / n, "complexity": value - k / n},
         details={"errors": k, "bits": word.bits, "sha256": word.sha256},
-        claim=view.pooled(Decoded()),
+        claim=view.pooled(),
     )

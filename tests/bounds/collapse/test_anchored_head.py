@@ -187,7 +187,7 @@ def test_stratified_samples():
     y = np.arange(3).repeat([200, 100, 50])
     f = np.random.default_rng(0).normal(size=(350, 5)) + 2.5 * np.eye(3, 5)[y]
     row = anchored_head(evidence(f, y, sampling="stratified"))
-    assert row._outcome.weights == pytest.approx(np.array([120, 60, 30]) / 210)
+    assert row.claim.weights == pytest.approx(np.array([120, 60, 30]) / 210)
     assert row.details["form"] == "split"
     assert row.terms["counted"] == stratified_upper(row.details["errors"], 210, 0.025)
 
