@@ -107,12 +107,11 @@ def test_no_bound_compares_a_margin_with_zero_by_itself():
     for path in [*root.glob("bounds/**/*.py"), *root.glob("claims/*.py"), *root.glob("certify/*")]:
         if path.suffix != ".py":
             continue
-        compared = (
-            n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Compare)
-        )
+        tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if any(
             "margins" in ast.unparse(n.left) and ast.unparse(n.comparators[0]) in ("0", "0.0")
-            for n in compared
+            for n in tree
+            if isinstance(n, ast.Compare)
         ):
             found.add(path.relative_to(root).as_posix())
     assert found == formulas
