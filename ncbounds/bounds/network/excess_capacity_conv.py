@@ -7,6 +7,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.network._grid import (
     GridPoint,
     grid_value,
@@ -89,6 +90,9 @@ def dudley_sum(layers: list[LayerNorms], inputs: float, n: int, gamma: float) ->
     requires=("head", "network"),
     references=("graf2022", "bartlett2017"),
     decreasing_in=("delta",),
+    default=True,
+    column=ScreenColumn("data alone", order=72, heading="training", on_fit=True),
+    formula=dudley_sum,
 )
 def excess_capacity_conv(view: View, delta: float) -> Outcome:
     r"""Bound the error of a convolutional network by norms of its kernels.

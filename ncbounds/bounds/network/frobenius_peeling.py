@@ -39,6 +39,8 @@ def peeled_gap(
     requires=("head", "network"),
     references=("golowich2018", "maurer2016"),
     decreasing_in=("delta",),
+    default=True,
+    formula=peeled_gap,
 )
 def frobenius_peeling(view: View, delta: float) -> Outcome:
     r"""Bound the error of a ReLU network by the product of its layers' Frobenius norms.
