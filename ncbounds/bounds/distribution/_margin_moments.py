@@ -128,7 +128,7 @@ def distances(mean: Floats, variance: Floats) -> Floats:
 
 
 def standardised(mean: Floats, variance: Floats) -> Floats:
-    """Mean over standard deviation; without spread ``inf`` or ``-inf`` by sign, unknown ``-inf``."""
+    """Mean over standard deviation; ``-inf`` if unknown, ``inf`` or ``-inf`` without spread."""
     usable = np.isfinite(mean) & np.isfinite(variance)
     spread = usable & (variance > 0)
     still = np.where(usable & (mean > 0), np.inf, -np.inf)
