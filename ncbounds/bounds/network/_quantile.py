@@ -19,7 +19,7 @@ def tenth(margins: Floats) -> float:
 
 
 def product_formula(norms: Iterable[float], margins: Floats) -> float:
-    """Product of the layers' norms over the tenth percentile of the margins, shape (n,)."""
+    """Product of the layers' norms over the tenth percentile of ``margins`` of shape (n,)."""
     return math.prod(norms) / tenth(margins)
 
 

@@ -71,7 +71,18 @@ def log_covering(
 
 
 def dudley_sum(layers: list[LayerNorms], inputs: float, n: int, gamma: float) -> float:
-    """Rademacher average: upper sums of Dudley's integral up to 1/4, smallest over their start."""
+    """Rademacher average: upper sums of Dudley's integral up to 1/4, smallest over their start.
+
+    Parameters
+    ----------
+    layers : list of LayerNorms
+        Rounded norms of the layers; see :func:`layer_norms`.
+    inputs : float
+        Frobenius norm of the inputs.
+    n : int
+    gamma : float
+        Margin.
+    """
     start = min(1.0 / n, LARGEST_START)
     steps = math.ceil(math.log(UPPER_END / start) / math.log(RADIUS_RATIO))
     radii = np.geomspace(start, UPPER_END, steps + 1)
