@@ -22,11 +22,12 @@ _WHERE = {
     "extract": "ncbounds.extraction.extract",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
+    "register": "ncbounds.registry",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
     "with_code_word": "ncbounds.code_words.counted",
 }
-_MODULES = ("bounds", "claims", "errors", "geometry", "numerics", "zoo")
+_MODULES = ("bounds", "claims", "errors", "formulas", "geometry", "numerics", "zoo")
 
 __all__ = ["__version__", *_WHERE, *_MODULES]
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from ncbounds import bounds as bounds
     from ncbounds import claims as claims
     from ncbounds import errors as errors
+    from ncbounds import formulas as formulas
     from ncbounds import geometry as geometry
     from ncbounds import numerics as numerics
     from ncbounds import zoo as zoo
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
     from ncbounds.runs.sweep import sweep as sweep

@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import SOURCES, Needs, Part, RoleWanted
+from ncbounds.bounds.references import Reference
+from ncbounds.bounds.restate import Restated
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.claim import Claim
 from ncbounds.claims.registry import named
@@ -49,13 +52,23 @@ class Bound:
         Whether it is also evaluated on ``fit``, as a plug-in.
     assumptions : tuple of str
         Shown as reasons on every row that is not a certificate.
-    references : tuple of str
-        Keys of the bibliography.
+    references : tuple of str or Reference
+        Keys of the bibliography, or references of one's own.
     decreasing_in : tuple of str
         ``"n"`` and/or ``"delta"``.
     invariant_to : tuple of str
         Of ``"relabelling", "rotation", "translation", "feature scale", "head scale",
         "common row"``.
+    default : bool
+        Whether it is evaluated where nobody asked for bounds by name.
+    column : ScreenColumn or None
+        Its column of the compact table.
+    restated : callable ``(row, n, delta) -> float``, str or None
+        Value of one of its rows at another n and delta, its measured quantities kept; it raises
+        :class:`~ncbounds.bounds.restate.NotExplicit` where they say too little. A text says why
+        there is no such value.
+    formula : callable or None
+        What it computes, as a function of arrays.
     """
 
     id: str
@@ -70,9 +83,13 @@ class Bound:
     variants: tuple[Mapping[str, Any], ...] = ({},)
     also_fit: bool = True
     assumptions: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    references: tuple[str | Reference, ...] = ()
     decreasing_in: tuple[str, ...] = ()
     invariant_to: tuple[str, ...] = ()
+    default: bool = False
+    column: ScreenColumn | None = None
+    restated: Restated | str | None = None
+    formula: Callable[..., Any] | None = None
 
     @property
     def spends_delta(self) -> bool:

@@ -5,9 +5,10 @@ import pickle
 import re
 from typing import get_args
 
+from ncbounds.bounds.bibliography import REFERENCES
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.needs import Part
-from ncbounds.bounds.references import REFERENCES
+from ncbounds.bounds.references import Reference
 from ncbounds.claims.registry import CLAIMS
 from ncbounds.evidence.roles import ROLES
 from ncbounds.results import Kind
@@ -100,10 +101,10 @@ def _docstring(bound: Bound) -> None:
 def _references(bound: Bound) -> None:
     doc = inspect.getdoc(bound.function) or ""
     for key in bound.references:
-        if key not in REFERENCES:
+        if not isinstance(key, Reference) and REFERENCES.find(key) is None:
             raise ContractViolation(
-                f"{bound.id}: reference {key!r} is not in the bibliography; add "
-                f"REFERENCES[{key!r}] = '...' (ncbounds.bounds.references) with the full citation"
+                f"{bound.id}: reference {key!r} is not in the bibliography; write "
+                f"nb.bounds.Reference({key!r}, author, title, published, year) in its place"
             )
     if not bound.references and "Notes\n" not in doc:
         raise ContractViolation(

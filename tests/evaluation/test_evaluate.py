@@ -8,7 +8,7 @@ import pytest
 
 from ncbounds.bounds import catalogue, get
 from ncbounds.bounds.bound import Bound
-from ncbounds.bounds.selection import SELECTIONS, select
+from ncbounds.bounds.selection import select
 from ncbounds.bounds.view import Outcome
 from ncbounds.claims import OtherHead, Weighted
 from ncbounds.errors import MissingEvidence, UnknownName
@@ -45,7 +45,7 @@ def made(function, **more):
 
 def test_selection():
     assert {b.id for b in select("all")} == {b.id for b in catalogue()}
-    assert [b.id for b in select(None)] == list(SELECTIONS["default"])
+    assert [b.id for b in select(None)] == [b.id for b in catalogue() if b.default]
     assert select("default") == select(None)
     assert [b.id for b in select("binomial, hoeffding")] == ["binomial", "hoeffding"]
     assert {b.family for b in select("margin")} == {"margin"}

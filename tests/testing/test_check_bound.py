@@ -97,7 +97,7 @@ def test_docstring_needs_statement_and_formula():
 
 
 def test_references():
-    refused(variant(references=("nobody1900",)), r"REFERENCES\['nobody1900'\]")
+    refused(variant(references=("nobody1900",)), r"nb.bounds.Reference\('nobody1900'")
     refused(variant(references=()), "no reference and no proof")
     refused(variant(text=TEXT.replace("[1]_", "")), "cites nothing")
     refused(variant(text=TEXT.replace("[1]_", "[2]_")), r"cites \[2\]")

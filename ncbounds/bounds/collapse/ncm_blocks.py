@@ -4,10 +4,11 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.collapse._blocks import blocks_formula, blocks_restated
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted
 from ncbounds.claims.few_shot import FewShot
-from ncbounds.numerics import kl_upper, probability_up, up
+from ncbounds.numerics import probability_up
 from ncbounds.statistics.nearest import not_nearest
 
 #: Seeded partitions whose mean is taken; fixed, since any number is valid.
@@ -27,6 +28,8 @@ CHUNK = 4_000_000
     references=("hoeffding1963",),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
+    restated=blocks_restated,
+    formula=blocks_formula,
 )
 def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     r"""Bound the m-shot error of nearest class mean by disjoint blocks of m shots and a query.
@@ -73,7 +76,7 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
             claim=claim,
         )
     mean = _mean_loss(view, m, blocks)
-    value = float(kl_upper(mean, up(-np.log(delta) / blocks, 4)))
+    value = blocks_formula(mean, blocks, delta)
     return Outcome(
         value=value,
         n=blocks,

@@ -15,6 +15,7 @@ from ncbounds.bounds.collapse._few_shot import (
     pair_reasons,
     without_separation,
 )
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
@@ -22,6 +23,25 @@ from ncbounds.claims.few_shot import FewShot
 from ncbounds.claims.heads import OtherHead
 from ncbounds.errors import InvalidSample
 from ncbounds.procedures.linear import ncm_of_means
+from ncbounds.statistics.unbiased import PairEstimates
+
+
+def ncm_few_shot_formula(moments: PairEstimates, m: float) -> Floats:
+    """Bounds on the m-shot error of every class, shape (C,).
+
+    Parameters
+    ----------
+    moments : PairEstimates
+        Moments of C classes and their pairs, as
+        :func:`ncbounds.statistics.unbiased.estimate` makes them.
+    m : float
+        Shots per class, at least 1; may be infinite.
+    """
+    return class_union(_pairs(moments, m))
+
+
+def _pairs(p: PairEstimates, m: float) -> Floats:
+    return without_separation(cantelli(gap_mean(p, m), gap_variance(p, m)), p)
 
 
 @bound(
@@ -34,6 +54,9 @@ from ncbounds.procedures.linear import ncm_of_means
     assumptions=(ESTIMATED,),
     references=("cantelli1929", "sorscher2022", "luthra2026", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+    default=True,
+    column=ScreenColumn("5-shot fit", order=40, heading="collapse", on_fit=True, params={"m": 5}),
+    formula=ncm_few_shot_formula,
 )
 def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "corrected") -> Outcome:
     r"""Bound the m-shot error of nearest class mean by the exact mean and variance of its gap.
@@ -88,8 +111,7 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
         p = pair_moments(sample, moments)
     except InvalidSample as error:
         return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
-    pairs = without_separation(cantelli(gap_mean(p, m), gap_variance(p, m)), p)
-    per_class = class_union(pairs)
+    per_class = ncm_few_shot_formula(p, m)
     if np.isinf(m):
         present = sample.moments.present
         means = sample.moments.mean[present]
@@ -98,7 +120,7 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
         value=float(weights @ per_class),
         n=sample.n,
         reasons=pair_reasons(p, view.decision),
-        details={"per class": per_class, "worst pair": worst_pair(pairs)},
+        details={"per class": per_class, "worst pair": worst_pair(_pairs(p, m))},
         claim=Weighted(weights, claim),
     )
 

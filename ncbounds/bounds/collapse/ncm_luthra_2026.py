@@ -22,6 +22,21 @@ from ncbounds.statistics.unbiased import PairEstimates
 MIN_SHOTS = 10
 
 
+def ncm_luthra_2026_formula(moments: PairEstimates, m: float) -> Floats:
+    """Bounds on the m-shot error of every class, shape (C,); they may exceed 1.
+
+    Parameters
+    ----------
+    moments : PairEstimates
+        Moments of C classes and their pairs.
+    m : float
+        Shots per class; the statement is published for 10 and more.
+    """
+    pairs = without_separation(luthra_pairs(moments, m), moments)
+    per_class: Floats = off_diagonal(pairs).sum(axis=1)
+    return per_class
+
+
 @bound(
     family="collapse",
     kind="plug-in",
@@ -32,6 +47,7 @@ MIN_SHOTS = 10
     assumptions=(ESTIMATED,),
     references=("luthra2026",),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+    formula=ncm_luthra_2026_formula,
 )
 def ncm_luthra_2026(
     view: View, delta: float, m: float = 10, moments: Moments = "corrected"
@@ -75,7 +91,7 @@ def ncm_luthra_2026(
         p = pair_moments(sample, moments)
     except InvalidSample as error:
         return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
-    per_class = off_diagonal(without_separation(luthra_pairs(p, m), p)).sum(axis=1)
+    per_class = ncm_luthra_2026_formula(p, m)
     return Outcome(
         value=float(per_class.mean()),
         n=sample.n,

@@ -4,9 +4,10 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.collapse._blocks import blocks_formula, blocks_restated
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.unmeasured import UnseenClasses
-from ncbounds.numerics import kl_upper, up
+from ncbounds.numerics import up
 from ncbounds.statistics.nearest import strictly_nearer
 from ncbounds.statistics.rows import as_rows
 
@@ -30,6 +31,8 @@ SEED = 75
     references=("hoeffding1963", "galanti2022"),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
+    restated=blocks_restated,
+    formula=blocks_formula,
 )
 def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> Outcome:
     r"""Bound the k-way m-shot error of nearest class mean on classes from the same population.
@@ -94,7 +97,7 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
         order = rng.permutation(len(usable))[: groups * k].reshape(groups, k)
         total += sum(_task_loss([points[c] for c in group], m, rng) for group in order)
     mean = min(1.0, float(up(total / (REPLICATES * groups), 8))) if total > 0 else 0.0
-    value = float(kl_upper(mean, up(-np.log(delta) / groups, 4)))
+    value = blocks_formula(mean, groups, delta)
     return Outcome(
         value=value,
         n=groups,

@@ -6,9 +6,33 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.column import ScreenColumn
+from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted, WorstClass
 from ncbounds.numerics import binomial_upper, stratified_upper, up
+from ncbounds.results import BoundResult
+
+
+def binomial_formula(errors: int, n: int, delta: float, *, stratified: bool = False) -> float:
+    """Largest p with ``P(Bin(n, p) <= errors) >= delta``, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Counts, ``0 <= errors <= n``.
+    delta : float in (0, 1)
+    stratified : bool
+        Whether class counts were fixed by design; above delta = 1/4 this is not used, since no
+        statement is proved there.
+    """
+    exact = stratified_upper if stratified and delta <= 0.25 else binomial_upper
+    return float(exact(errors, n, delta))
+
+
+def count_restated(row: BoundResult, n: int, delta: float) -> float:
+    """Value at n points with as high a rate of errors."""
+    return binomial_formula(errors_at(row, n), n, delta)
 
 
 @bound(
@@ -22,6 +46,10 @@ from ncbounds.numerics import binomial_upper, stratified_upper, up
     references=("clopper1934", "hoeffding1956", "langford2005"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    column=ScreenColumn("held out", order=10, digits=3),
+    restated=count_restated,
+    formula=binomial_formula,
 )
 def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     r"""Invert the exact binomial tail of the number of held-out errors.
@@ -65,9 +93,7 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     if priors is not None:
         return _prescribed(errors, counts, priors, delta)
     k = int(errors.sum())
-    # above 1/4 a stratified row is a plug-in anyway
-    exact = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-    value = float(exact(k, n, delta))
+    value = binomial_formula(k, n, delta, stratified=view.stratified)
     return Outcome(
         value=value,
         n=n,

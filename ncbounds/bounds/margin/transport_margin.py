@@ -7,7 +7,7 @@ import numpy as np
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.homogeneous.centre import centre_note, rays, scale_of_fit
-from ncbounds.bounds.margin._transport import class_bounds, class_guesses
+from ncbounds.bounds.margin._transport import class_bound, class_bounds, class_guesses
 from ncbounds.bounds.view import Outcome, View
 
 
@@ -21,6 +21,8 @@ from ncbounds.bounds.view import Outcome, View
     references=("chuang2021", "kantorovich1958", "mcdiarmid1989"),
     decreasing_in=("delta",),
     invariant_to=("relabelling", "rotation", "head scale", "common row"),
+    restated="the transport distance of its halves is measured and would change with n",
+    formula=class_bound,
 )
 def transport_margin(view: View, delta: float) -> Outcome:
     r"""Bound each class error by its margins and how far apart two halves of the class are.

@@ -9,6 +9,54 @@ from ncbounds.errors import NotCovered
 from ncbounds.numerics import binomial_upper, down, occam_upper, stratified_upper, up
 
 
+def unlabelled_network_formula(
+    errors: int,
+    n: int,
+    bits: int,
+    differences: int,
+    unlabelled: int,
+    delta: float,
+    *,
+    tried: int = 1,
+    stratified: bool = False,
+) -> float:
+    """Bound on the error of a network that differs from a decoded one, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Errors of the decoded network among the n training points.
+    bits : int
+        Length of its code word.
+    differences, unlabelled : int
+        Points where the two networks differ, among so many without labels.
+    delta : float in (0, 1)
+    tried : int
+        Decoded networks that were to be compared on these.
+    stratified : bool
+        Whether class counts were fixed by design.
+    """
+    return float(
+        up(sum(_terms(errors, n, bits, differences, unlabelled, delta, tried, stratified)))
+    )
+
+
+def _terms(
+    errors: int,
+    n: int,
+    bits: int,
+    differences: int,
+    unlabelled: int,
+    delta: float,
+    tried: int,
+    stratified: bool,
+) -> tuple[float, float]:
+    half = down(delta / 2)
+    upper = stratified_upper if stratified and delta <= 0.25 else binomial_upper
+    error = occam_upper(errors, n, bits, float(half), stratified=stratified)
+    return error, float(upper(differences, unlabelled, float(down(half / tried))))
+
+
 @bound(
     family="network",
     kind="certificate",
@@ -19,6 +67,8 @@ from ncbounds.numerics import binomial_upper, down, occam_upper, stratified_uppe
     also_fit=False,
     references=("clopper1934", "hoeffding1956", "kaariainen2005", "blumer1987"),
     decreasing_in=("delta",),
+    default=True,
+    formula=unlabelled_network_formula,
 )
 def unlabelled_network(view: View, delta: float) -> Outcome:
     r"""Add a bound on the error of the decoded network and one on its difference from the saved.
@@ -68,10 +118,9 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
         return undefined(view, mismatch)
     k = int(view.decision.missed(own, sample.labels).sum())
     k1 = int(apart(view.decision.predicted(pool.logits(view.head)), other).sum())
-    half = down(delta / 2)
-    upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-    error = occam_upper(k, sample.n, word.bits, float(half), stratified=view.stratified)
-    difference = float(upper(k1, pool.n, float(down(half / (word.tried or 1)))))
+    error, difference = _terms(
+        k, sample.n, word.bits, k1, pool.n, delta, word.tried or 1, view.stratified
+    )
     return Outcome(
         value=float(up(error + difference)),
         n=sample.n,
