@@ -14,7 +14,7 @@ from ncbounds.data.manifest import Entry, Task
 from ncbounds.data.user import Located, UserCode, UserData, keep_samples, locate, read_samples
 from ncbounds.evaluation.plan import Plan
 from ncbounds.files import file_hash
-from ncbounds.runs.sources import PACKAGE, ROOT, source_hash
+from ncbounds.runs.sources import PACKAGE, ROOT, is_library, source_hash
 
 #: What makes evidence, what measures errors beside a bound, and what facts are made by.
 EVIDENCE = "ncbounds.runs.subject"
@@ -103,13 +103,12 @@ def _model_key(model: object) -> str:
     """
     if model is None or isinstance(model, str):
         return str(model)
-    if isinstance(model, UserCode):
-        found = locate(model.spec)
-        return f"{found.module}:{found.name} {source_hash([found.module], found.root, '')}"
-    found_at = _place(model)
-    if found_at is None:
+    found = locate(model.spec) if isinstance(model, UserCode) else _place(model)
+    if found is None:
         return uuid.uuid4().hex
-    return f"{found_at.module}:{found_at.name} {source_hash([found_at.module], found_at.root, '')}"
+    # of an installed library its own package is followed, of a project all that it imports
+    only = found.module.partition(".")[0] if is_library(found.root) else ""
+    return f"{found.module}:{found.name} {source_hash([found.module], found.root, only)}"
 
 
 def _place(function: object) -> Located | None:
@@ -117,10 +116,10 @@ def _place(function: object) -> Located | None:
     module = inspect.getmodule(function)
     name = getattr(function, "__qualname__", "")
     file = getattr(module, "__file__", None)
-    if module is None or file is None or module.__name__ == "__main__":
-        return None  # what a script or a notebook set beforehand is in no file
-    if getattr(module, name, None) is not function:
+    if module is None or file is None or not file.endswith(".py"):
         return None
+    if module.__name__ == "__main__" or getattr(module, name, None) is not function:
+        return None  # what a script or a notebook set beforehand is in no file
     return locate(f"{file}:{name}")
 
 

@@ -8,7 +8,6 @@ those for type checkers alone do not.
 import ast
 import hashlib
 import importlib.util
-import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -19,9 +18,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ncbounds"
 
-_LIBRARIES = tuple(
-    sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")
-)
+_STANDARD = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))
 
 
 class Import(NamedTuple):
@@ -99,20 +96,27 @@ def _file(name: str, root: Path, only: str) -> Path | None:
     return None
 
 
+def is_library(path: Path) -> bool:
+    """Whether a file belongs to Python itself or to a package that was installed."""
+    return str(path).startswith(_STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(
+        path.parts
+    )
+
+
 @cache
 def _own_root(top: str, root: Path) -> Path:
     """Folder that a person's own module lies in: beside the others, or where it is installed from.
 
     Libraries in site-packages and Python's own modules are not followed.
     """
-    if (root / top).is_dir() or (root / f"{top}.py").is_file() or top in sys.modules:
+    if (root / top).is_dir() or (root / f"{top}.py").is_file():
         return root
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError, AttributeError):
         return root
     places = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin or ""])]
-    places = [p for p in places if not p.startswith(_LIBRARIES) and Path(p).exists()]
+    places = [p for p in places if Path(p).exists() and not is_library(Path(p))]
     return Path(places[0]).parent if places else root
 
 
