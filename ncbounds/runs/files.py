@@ -1,5 +1,6 @@
 """Checkpoint files, a model and data: a manifest in memory, which goes the road of every other."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -146,7 +147,7 @@ def _task(data: Any, roles: Mapping[str, str] | None, sampling: str, priors: Any
         raise InvalidSample(f"--sampling is one of {', '.join(SAMPLINGS)}, found {sampling!r}")
     declared: dict[str, Any] = {"name": "data", "sampling": sampling, "priors": priors}
     path = Path(data).expanduser() if isinstance(data, str | Path) else None
-    if path is not None and ((path.suffix != ".py" and not is_code(data)) or path.exists()):
+    if path is not None and (os.path.exists(path) or not (path.suffix == ".py" or is_code(data))):
         if data == FASHION_MNIST and not path.exists():
             path = installed_folder()
         if path.suffix == ".py":

@@ -30,11 +30,14 @@ def data():
         stream.write("call ")
     a = np.load(__file__.replace("user.py", "data.npz"))
     x, y = a["inputs"], a["labels"]
-    return {"fit": (x[:200], y[:200]), "holdout": (x[200:400], y[200:400]), "test": (x[400:], y[400:])}
+    rows = {"fit": slice(200), "holdout": slice(200, 400), "test": slice(400, 600)}
+    return {role: (x[r], y[r]) for role, r in rows.items()}
 
 def batches():
-    return {role: [(torch.from_numpy(x[i:i+50]), torch.from_numpy(y[i:i+50])) for i in range(0, 200, 50)]
-            for role, (x, y) in data().items()}
+    return {
+        role: [tuple(torch.from_numpy(a[i : i + 50]) for a in pair) for i in range(0, 200, 50)]
+        for role, pair in data().items()
+    }
 
 def once():
     return {role: iter(b) for role, b in batches().items()}
@@ -73,9 +76,9 @@ def own(tmp_path):
 
 
 def run(own, data="data", model="build", paths=("a/best.pt", "b/best.pt"), **options):
-    named = {"data": f"{own}/user.py:{data}", "model": f"{own}/user.py:{model}"}
+    data, model = (f"{own}/user.py:{x}" if isinstance(x, str) else x for x in (data, model))
     options = {"bounds": BOUNDS, "sampling": "iid", "workers": 0, "out": own / "run", **options}
-    return nb.evaluate_files([own / p for p in paths], **{**named, **options})
+    return nb.evaluate_files([own / p for p in paths], data=data, model=model, **options)
 
 
 def values(report):
@@ -176,34 +179,21 @@ def test_objects_stay_in_this_process(own):
             found = run(own, data=data, model=model, workers=None, out=own / "objects")
             assert values(found) == named
     assert torch.get_num_threads() == threads
-    with pytest.raises(DataError, match=r"FILE.py:FUNCTION"):
+    with pytest.raises(DataError, match=r"FILE\.py:FUNCTION"):
         run(own, data=samples, workers=2)
 
 
-def test_a_changed_closure_is_no_stored_row(own):
+def test_a_function_that_closes_over_something_else_gives_other_rows(own):
+    def build(act):
+        return lambda: nn.Sequential(nn.Linear(4, 8), act, nn.Linear(8, 3))
+
+    torch.save(build(nn.ReLU())().state_dict(), own / "closed.pt")
     found = [
-        values(run(own, model=lambda act=act: network(act), out=own / "closure"))
-        for act in (nn.ReLU, nn.Tanh)
+        values(run(own, model=build(act), out=own / "closure", workers=0, paths=["closed.pt"]))
+        for act in (nn.ReLU(), nn.Tanh())
     ]
+    assert found[0]
     assert found[0] != found[1]
-
-
-def network(act):
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            built = MODELS["mlp"](width=8, depth=1, in_features=4, classes=3)
-            for name, child in built.named_children():
-                self.add_module(name, child)
-            self.act = act()
-
-        def forward(self, x):
-            *body, head = self.children() if not isinstance(self.act, type) else ()
-            for layer in [m for m in self.modules() if isinstance(m, nn.Linear)][:-1]:
-                x = self.act(layer(x))
-            return self.head(x)
-
-    return Net()
 
 
 @pytest.mark.parametrize(("data", "model"), [("leaves", "build"), ("data", "leaving_model")])
@@ -245,7 +235,7 @@ def test_names(own):
         with pytest.raises(DataError, match="--name"):
             run(own, names=names)
     for path in ("none.pt", "*.none"):
-        with pytest.raises(DataError, match="does not exist|matches nothing"):
+        with pytest.raises(DataError, match=r"does not exist|matches nothing"):
             run(own, paths=[path])
 
 
@@ -284,6 +274,6 @@ def test_options_that_do_not_reach_are_errors(own):
         run(own, selected_among=0)
     with pytest.raises(InvalidSample, match="one of iid"):
         run(own, sampling="IID")
-    with pytest.raises(DataError, match="needed FILE.py"):
-        run(own, data=own / "user.py")
+    with pytest.raises(DataError, match=r"needed FILE\.py"):
+        nb.evaluate_files(own / "a/best.pt", data=own / "user.py", out=own / "run")
     assert not (own / "run").exists()
