@@ -19,6 +19,7 @@ _WHERE = {
     "Sample": "ncbounds.evidence.sample",
     "certify_head": "ncbounds.certify.certify",
     "evaluate": "ncbounds.evaluation.evaluate",
+    "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
+    from ncbounds.runs.files import evaluate_files as evaluate_files
     from ncbounds.runs.sweep import sweep as sweep
 
 

@@ -18,7 +18,7 @@ from ncbounds.checkpoints.architectures.small import MODELS
 from ncbounds.data.manifest import load_manifest
 from ncbounds.errors import ManifestError, NcboundsError
 from ncbounds.runs import engine
-from ncbounds.runs import sweep as sweeps
+from ncbounds.runs.paths import select_files
 
 BOUNDS = "binomial,ncm_leave_one_out"
 NAMES = ("one", "two", "three")
@@ -204,13 +204,13 @@ def wait_for(process, ready):
 
 
 def test_files_on_the_command_line_are_found_in_their_manifest(zoo):
-    book, only = sweeps.select_files([zoo])
+    book, only = select_files([zoo])
     assert only is None
     assert list(book.checkpoints) == list(NAMES)
-    assert sweeps.select_files([zoo / "two.pt"])[1] == ["two"]
-    assert sweeps.select_files([zoo / "two.pt"], zoo / "zoo.toml")[1] == ["two"]
+    assert select_files([zoo / "two.pt"])[1] == ["two"]
+    assert select_files([zoo / "two.pt"], zoo / "zoo.toml")[1] == ["two"]
     with pytest.raises(ManifestError, match=r"add a \[checkpoints.NAME\] table"):
-        sweeps.select_files([zoo / "data.npz"])
+        select_files([zoo / "data.npz"])
     with pytest.raises(ManifestError, match="does not exist"):
-        sweeps.select_files([zoo / "none.pt"])
+        select_files([zoo / "none.pt"])
     assert load_manifest(zoo).path == book.path
