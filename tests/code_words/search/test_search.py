@@ -175,7 +175,7 @@ def test_costs_by_hand():
 def test_held_codes_and_fixed_zeros_stay(digits, tmp_path):
     found = search(digits, tmp_path)
     found.run()
-    student = found.student
+    student = found.trainer.student
     assert any((kept == 0).any() for kept in student.kept)
     with torch.no_grad():
         for p in student.all_latents():
