@@ -41,7 +41,14 @@ class Checkpoint:
     notes: tuple[str, ...]
     files: tuple[Path, ...]
 
-    def build(self, model: Any = None, *, args: Mapping[str, Any] | None = None) -> "Classifier":
+    def build(
+        self,
+        model: Any = None,
+        *,
+        args: Mapping[str, Any] | None = None,
+        head: Any = None,
+        output: str | int | None = None,
+    ) -> "Classifier":
         """Build the network, put the weights into it and return it as a classifier.
 
         Parameters
@@ -52,6 +59,10 @@ class Checkpoint:
             the one of a transformers folder.
         args : mapping, optional
             Keyword arguments for a registered name or a function.
+        head : str or callable, optional
+            See :class:`Classifier`.
+        output : str or int, optional
+            Name or index of the logits, where the model returns several things.
 
         Returns
         -------
@@ -68,4 +79,4 @@ class Checkpoint:
         """
         from ncbounds.checkpoints.architectures.build import build_classifier
 
-        return build_classifier(self, model, args)
+        return build_classifier(self, model, args, head=head, output=output)

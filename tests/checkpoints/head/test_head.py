@@ -69,7 +69,10 @@ FOUND: dict[str, tuple[Callable[[Net, Tensor], Any], str]] = {
     ),
     "log softmax": (lambda m, x: m.head(feature(m, x)).log_softmax(1), "head"),
     "used twice": (lambda m, x: (m.head(feature(m, -x)), m.head(feature(m, x)))[1], "head"),
-    "auxiliary after": (lambda m, x: (m.head(feature(m, x)), m.second(feature(m, -x))), "head"),
+    "auxiliary before": (
+        lambda m, x: {"aux": m.second(feature(m, -x)), "output": m.head(feature(m, x))},
+        "head",
+    ),
     "dict": (lambda m, x: {"hidden": x, "logits": m.head(feature(m, x))}, "head"),
     "in place later": (lambda m, x: later(m, x), "head"),
 }
