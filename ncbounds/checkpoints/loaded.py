@@ -31,6 +31,8 @@ class Checkpoint:
         What was chosen, stripped or passed over.
     files : tuple of Path
         Everything that was read.
+    place : str
+        Where in the file the weights stand, as in ``model_ema``; empty at the top.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Checkpoint:
     hints: dict[str, Any] = field(repr=False)
     notes: tuple[str, ...]
     files: tuple[Path, ...]
+    place: str = ""
 
     def build(
         self,

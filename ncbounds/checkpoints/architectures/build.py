@@ -52,7 +52,7 @@ def build_classifier(
         module,
         head,
         output,
-        state_sha256=checkpoint.sha256,
+        state_sha256=":".join(filter(None, (checkpoint.sha256, checkpoint.place))),
         architecture=architecture,
         notes=(*checkpoint.notes, *notes),
         twin=twin if made else None,
