@@ -127,13 +127,27 @@ def inspect(
     model: Spec = None,
     args: Arguments = "",
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that names its model")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="where the weights stand: an entry, or a prefix like model.")
+    ] = None,
+    ema: Annotated[
+        bool | None, typer.Option("--ema/--raw", help="averaged weights, or those of the optimizer")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="name of the layer that is the head")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="name or index of the logits among several outputs")
+    ] = None,
 ) -> None:
     """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits."""
     with _user_errors():
         from ncbounds.checkpoints.inspect import inspect_checkpoint, render
 
         chosen, given = _architecture(checkpoint, model, args, manifest)
-        _console().print(render(inspect_checkpoint(checkpoint, model=chosen, args=given)))
+        weights = None if ema is None else "ema" if ema else "raw"
+        found = inspect_checkpoint(
+            checkpoint, chosen, given, key=key, weights=weights, head=head, output=output
+        )
+        _console().print(render(found))
 
 
 @app.command("certify-head")

@@ -87,7 +87,8 @@ def locate_weights(
         taken = _with_inner(key, groups)
         if taken is None:
             raise _absent(path, f"no tensors under {key!r}", groups)
-        return Located(*normalise(groups[taken], notes + passed_over(groups, taken)), taken)
+        notes = [*notes, f"weights taken from {taken!r}", *passed_over(groups, taken)]
+        return Located(*normalise(groups[taken], notes), taken)
     found = _searched(content, groups, path, weights, notes)
     return found if key is None else located_under(found, key, path)
 

@@ -25,8 +25,8 @@ from ncbounds.checkpoints.head.trace import Tracer, first_rows, rows_at, rows_of
 from ncbounds.errors import HeadNotFound
 
 TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
-REPEATED_ROWS = 8  # run again: twice, in other groups, by a network built once more
-PASSES = 5  # of the same rows, where a pass draws random numbers
+REPEATED_ROWS = 8  # run again in other groups, and by a network built once more
+MORE_PASSES = 5  # over the same rows, where a pass draws random numbers
 
 Classes = Callable[[], int | None]
 Twin = Callable[[], nn.Module]
@@ -68,13 +68,13 @@ def examine(
     small, few = first_rows(batch, TRACED_ROWS), first_rows(batch, REPEATED_ROWS)
     before = draws()
     found, report, logits = _search(forward, small, output, classes)
-    passes = PASSES if draws() != before else 1
+    drawn = draws() != before
     first = forward.features(small, found)
     check_same(replace(first, logits=logits), first, first, found.how, RANDOM)
+    for _ in range(MORE_PASSES if drawn else 0):
+        check_same(first, forward.features(small, found), first, found.how, RANDOM)
     part = cut(first, slice(REPEATED_ROWS))
-    for _ in range(passes):
-        check_same(part, forward.features(few, found), first, found.how, RANDOM)
-    for group in first_groups(len(part.logits)):
+    for group in (list(range(len(part.logits))), *first_groups(len(part.logits))):
         again = forward.features(rows_at(few, group), found)
         check_same(cut(part, group), again, first, found.how, BESIDE)
     check_free(found, first, lambda head, tracer: forward.read(small, head, tracer))
