@@ -151,7 +151,7 @@ def _output_like(outputs: list[Output], logits: Tensor) -> Output:
         if largest_change(option.value, logits, logits) <= 1.0:
             return option
     listed = ", ".join(map(str, outputs)) or "nothing of that form"
-    by = f" by {float((same[0].value - logits).abs().max()):.3g}" if same else ""
+    by = f" by {min(float((o.value - logits).abs().max()) for o in same):.3g}" if same else ""
     raise HeadNotFound(
         f"the logits {tuple(logits.shape)} that head= returned differ{by} from what the model "
         f"returns ({listed}): the model draws random numbers, or head= returns something else. "

@@ -147,10 +147,10 @@ def choose(
     HeadNotFound
         If there are none.
     """
-    _check_kind(returned, rows)
     options = per_row(returned, rows)
     if wanted is not None:
         return _asked(returned, rows, options, wanted)
+    _check_kind(returned, rows, options)
     named = [o for o in options if not is_feature(o.name)]
     if not named:
         _refuse(returned, rows, options)
@@ -207,10 +207,11 @@ def _asked(
     raise HeadNotFound(f"the model has no output {wanted!r}; {suggest(wanted, names)}")
 
 
-def _check_kind(returned: Any, rows: int) -> None:
-    """Refuse what a detector returns: a list with a mapping for each image."""
+def _check_kind(returned: Any, rows: int, options: list[Output]) -> None:
+    """Refuse a list with a mapping for each row, and logits that are several for each row."""
     several = isinstance(returned, tuple | list) and len(returned) > 0
-    if several and all(isinstance(item, Mapping) for item in returned):
+    each = several and (len(returned) == rows or not options)
+    if each and all(isinstance(item, Mapping) for item in returned):
         keys = ", ".join(map(str, list(returned[0])[:4]))
         raise HeadNotFound(
             f"the model returns a list of {len(returned)} dictionaries ({keys}): a detector, whose "
