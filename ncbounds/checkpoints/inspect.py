@@ -105,7 +105,7 @@ def inspect_checkpoint(
     except NcboundsError as error:
         problem = str(error)
     verified = classifier is not None and problem is None
-    head = classifier.head if classifier is not None and verified else None
+    linear = classifier.head if classifier is not None and verified else None
     return Inspection(
         path=str(checkpoint.path),
         format=checkpoint.format,
@@ -120,9 +120,9 @@ def inspect_checkpoint(
         guess=guess_architecture(checkpoint.tensors),
         model=_model_name(model, checkpoint),
         head=classifier.head_report if classifier is not None and verified else None,
-        classes=None if head is None else head.classes,
-        dim=None if head is None else head.dim,
-        has_bias=None if head is None else head.has_bias,
+        classes=None if linear is None else linear.classes,
+        dim=None if linear is None else linear.dim,
+        has_bias=None if linear is None else linear.has_bias,
         inputs=inputs,
         problem=problem,
     )

@@ -157,7 +157,7 @@ def test_a_layer_that_leaves_eval_mode_in_a_pass_is_refused(start: int) -> None:
         if len(calls) > start:
             m.body[3].train()
 
-    with pytest.raises(HeadNotFound, match="left eval mode|random numbers"):
+    with pytest.raises(HeadNotFound, match=r"left eval mode|random numbers"):
         extract(Classifier(Normed(also)), (X, Y), "holdout")
 
 

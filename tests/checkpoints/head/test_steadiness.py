@@ -75,7 +75,7 @@ def test_rows_that_depend_on_others_are_refused_at_every_batch_size(kind: str, s
     torch.manual_seed(0)
     module = Net(DEPENDENT[kind])
     before = {k: v.clone() for k, v in module.state_dict().items()}
-    with pytest.raises(HeadNotFound, match="rows beside it|no affine map"):
+    with pytest.raises(HeadNotFound, match=r"rows beside it|no affine map"):
         extract(Classifier(module), loader(size), "holdout")
     assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
 
