@@ -19,6 +19,7 @@ from ncbounds.checkpoints.head.steadiness import (
     check_same,
     cut,
     first_groups,
+    largest,
     largest_change,
 )
 from ncbounds.checkpoints.head.trace import Tracer, first_rows, rows_at, rows_of, run, watched
@@ -148,7 +149,7 @@ def _output_like(outputs: list[Output], logits: Tensor) -> Output:
     """Return the output that a function given by the user took for the logits."""
     same = [o for o in outputs if o.value.shape == logits.shape]
     for option in same:
-        if largest_change(option.value, logits, logits) <= 1.0:
+        if largest_change(option.value, logits, largest(logits)) <= 1.0:
             return option
     listed = ", ".join(map(str, outputs)) or "nothing of that form"
     by = f" by {min(float((o.value - logits).abs().max()) for o in same):.3g}" if same else ""

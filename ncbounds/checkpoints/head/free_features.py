@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
-from ncbounds.checkpoints.head.steadiness import largest_change
+from ncbounds.checkpoints.head.steadiness import largest, largest_change
 from ncbounds.checkpoints.head.trace import Tracer, affine_parts
 from ncbounds.errors import HeadNotFound
 
@@ -86,7 +86,8 @@ def check_free(
     tracer = OtherHead(found.sources)
     got = read(replace(found, sources=tracer.others), tracer)
     same = got is not None and got.features.shape == first.features.shape
-    if got is None or not same or largest_change(first.features, got.features, first.features) > 1:
+    size = largest(first.features)
+    if got is None or not same or largest_change(first.features, got.features, size) > 1.0:
         raise HeadNotFound(
             f"the features that {found.name!r} multiplies are others when its weights are: the "
             "head chooses its own feature (the largest of several instances, the surest expert) or "

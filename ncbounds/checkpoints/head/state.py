@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ncbounds.checkpoints.head.steadiness import largest_change
+from ncbounds.checkpoints.head.steadiness import largest, largest_change
 from ncbounds.errors import HeadNotFound
 
 OTHER_SEED = 0x5EED_0F_A7713
@@ -106,7 +106,7 @@ def check_twin(module: nn.Module, first: Tensor, second: Tensor) -> None:
     HeadNotFound
         Naming the tensors that the file does not hold.
     """
-    if first.shape == second.shape and largest_change(first, second, first) <= 1.0:
+    if first.shape == second.shape and largest_change(first, second, largest(first)) <= 1.0:
         return
     outside = tensors_outside(module)
     where = f" (outside its state_dict: {', '.join(outside[:4])})" if outside else ""

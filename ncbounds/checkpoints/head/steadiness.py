@@ -10,7 +10,7 @@ from ncbounds.checkpoints.head.reading import TOKEN, Reading
 from ncbounds.checkpoints.head.trace import rows_at, rows_of
 from ncbounds.errors import HeadNotFound
 
-SHARE = 32  # one row in so many is run again beside other rows
+SHARE = 64  # one row in so many is run again beside other rows
 SINGLES = 3  # rows that are run alone where the head is looked for
 
 BESIDE = (
@@ -23,49 +23,59 @@ RANDOM = (
 )
 
 
-def largest_change(first: Tensor, second: Tensor, scale: Tensor) -> float:
+def largest_change(first: Tensor, second: Tensor, size: float) -> float:
     """Return the largest difference of two passes as a multiple of what rounding explains.
 
     Parameters
     ----------
     first, second : Tensor of shape (n, k)
         The same rows from two passes.
-    scale : Tensor
-        All values of a pass: rounding errors follow the largest, not those of one row.
+    size : float
+        Largest value of a pass: rounding errors follow it, not the values of one row.
 
     Returns
     -------
     float
         Infinite where a value is finite in one pass only.
     """
+    if torch.equal(first, second):
+        return 0.0
     if not torch.equal(torch.isfinite(first), torch.isfinite(second)):
         return float("inf")
     finite = torch.isfinite(first)
     difference = (first[finite].double() - second[finite].double()).abs()
     if not len(difference):
         return 0.0
-    size = float(scale[torch.isfinite(scale)].double().abs().max())
     allowed = float(torch.finfo(first.dtype).eps ** 0.5) * size
     return float(difference.max()) / max(allowed, float(torch.finfo(torch.float64).tiny))
 
 
-def check_same(first: Reading, second: Reading, scale: Reading, how: str, cause: str) -> None:
-    """Raise if two readings of the same rows differ by more than rounding.
+def largest(values: Tensor) -> float:
+    """Return the largest finite absolute value; 0 if there is none."""
+    return float(torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0).abs().max())
+
+
+def check_same(first: Reading, second: Reading, whole: Reading, how: str, cause: str) -> None:
+    """Raise if two readings of the same rows differ by more than rounding at the size of a pass.
 
     Raises
     ------
     HeadNotFound
         Saying by how much, and ``cause``.
     """
-    pairs = [(first.logits, second.logits, scale.logits)]
+    pairs = [(first.logits, second.logits, whole.logits)]
     if how != TOKEN:  # which position is read depends on rounding where two give the same logits
-        pairs.append((first.features, second.features, scale.features))
+        pairs.append((first.features, second.features, whole.features))
     for what, (a, b, size) in zip(("logits", "features"), pairs, strict=False):
-        if a.shape != b.shape or largest_change(a, b, size) > 1.0:
+        if a.shape != b.shape or _differ(a, b, size):
             by = "in shape" if a.shape != b.shape else f"by {float((a - b).abs().max()):.3g}"
             raise HeadNotFound(
                 f"the {what} of the same rows differ {by} between two passes: {cause}"
             )
+
+
+def _differ(first: Tensor, second: Tensor, whole: Tensor) -> bool:
+    return not torch.equal(first, second) and largest_change(first, second, largest(whole)) > 1.0
 
 
 def first_groups(rows: int) -> list[list[int]]:
@@ -78,9 +88,9 @@ def first_groups(rows: int) -> list[list[int]]:
 
 
 class Regrouping:
-    """Runs some rows of every batch again in other company, one row in 32 at most.
+    """Runs some rows of every batch again in other company, one row in 64 at most.
 
-    A row alone, and a few rows together where a batch is large enough for both. Batches of one row
+    A row alone and a few rows together in turn, where batches are large enough. Batches of one row
     are run again with the row before them.
     """
 
@@ -119,12 +129,10 @@ class Regrouping:
         if n < 2 or self._credit < 1:
             return []
         start = self._batches * 7919 % n
-        size = min(n // 2, int(self._credit) - 1)
-        groups = [[start]]
-        if size > 1:  # evenly through the batch
-            groups.append(sorted((start + 1 + i * (n // size)) % n for i in range(size)))
-        self._credit -= sum(map(len, groups))
-        return groups
+        size = min(n // 2, int(self._credit)) if self._batches % 2 else 1
+        group = sorted((start + i * (n // size)) % n for i in range(size))  # evenly spread
+        self._credit -= size
+        return [group]
 
     def _check_joined(
         self, read: Callable[[Any], Reading], batch: Any, whole: Reading, how: str

@@ -345,7 +345,7 @@ def test_a_safetensors_file_has_prefixes_only(tmp_path: Path) -> None:
     safetensors.torch.save_file({**prefixed("student."), **prefixed("teacher.", 7.0)}, file)
     same(load_checkpoint(file, key="student.").tensors, weights())
     same(load_checkpoint(file, weights="raw", key="student.").tensors, weights())
-    with pytest.raises(CheckpointUnreadable, match="no entry 'student'.*leave key="):
+    with pytest.raises(CheckpointUnreadable, match=r"no entry 'student'.*leave key="):
         load_checkpoint(file, key="student")
     with pytest.raises(CheckpointUnreadable, match="one group of weights, no average"):
         load_checkpoint(file, weights="ema")

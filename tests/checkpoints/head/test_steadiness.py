@@ -99,7 +99,7 @@ def test_a_function_of_each_row_passes_at_every_batch_size(size: int) -> None:
     np.testing.assert_allclose(sample.features, wanted, atol=1e-6)
 
 
-def test_at_most_one_row_in_32_is_run_again() -> None:
+def test_at_most_one_row_in_64_is_run_again() -> None:
     torch.manual_seed(0)
     for size in (256, 32, 8, 1):
         module = Net(lambda m, f: f)
