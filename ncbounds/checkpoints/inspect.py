@@ -67,6 +67,11 @@ def inspect_checkpoint(
     model: Any = None,
     args: Mapping[str, Any] | None = None,
     batch: Any = None,
+    *,
+    key: str | None = None,
+    weights: str | None = None,
+    head: str | None = None,
+    output: str | int | None = None,
 ) -> Inspection:
     """Read a checkpoint and, where the architecture is known, check its head on random inputs.
 
@@ -78,6 +83,10 @@ def inspect_checkpoint(
     batch : Tensor or mapping, optional
         Inputs to check the head on; by default random ones, of a shape guessed from the first
         layer.
+    key, weights : str, optional
+        See :func:`load_checkpoint`.
+    head, output : optional
+        See :class:`Classifier`.
 
     Returns
     -------
@@ -88,15 +97,15 @@ def inspect_checkpoint(
     CheckpointRefused, CheckpointUnreadable, CheckpointMismatch
         If the file cannot be read. What goes wrong after that stands in ``problem``.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, key=key, weights=weights)
     problem, classifier, inputs = None, None, "nothing"
     try:
-        classifier = build_classifier(checkpoint, model, args)
+        classifier = build_classifier(checkpoint, model, args, head=head, output=output)
         inputs = _verify(classifier, checkpoint, batch)
     except NcboundsError as error:
         problem = str(error)
     verified = classifier is not None and problem is None
-    head = classifier.head if classifier is not None and verified else None
+    linear = classifier.head if classifier is not None and verified else None
     return Inspection(
         path=str(checkpoint.path),
         format=checkpoint.format,
@@ -111,9 +120,9 @@ def inspect_checkpoint(
         guess=guess_architecture(checkpoint.tensors),
         model=_model_name(model, checkpoint),
         head=classifier.head_report if classifier is not None and verified else None,
-        classes=None if head is None else head.classes,
-        dim=None if head is None else head.dim,
-        has_bias=None if head is None else head.has_bias,
+        classes=None if linear is None else linear.classes,
+        dim=None if linear is None else linear.dim,
+        has_bias=None if linear is None else linear.has_bias,
         inputs=inputs,
         problem=problem,
     )
@@ -144,6 +153,7 @@ def render(inspection: Inspection, tensors: int = 12) -> str:
     ]
     if i.head is not None:
         bias = "with bias" if i.has_bias else "without bias"
+        lines += [f"  output     {i.head.output}"] if i.head.output else []
         lines += [
             f"  head       {i.head.name} ({i.head.kind}): {i.classes} classes, {i.dim} features, "
             f"{bias}",

@@ -31,6 +31,8 @@ class Checkpoint:
         What was chosen, stripped or passed over.
     files : tuple of Path
         Everything that was read.
+    place : str
+        Where in the file the weights stand, as in ``model_ema``; empty at the top.
     """
 
     path: Path
@@ -40,8 +42,16 @@ class Checkpoint:
     hints: dict[str, Any] = field(repr=False)
     notes: tuple[str, ...]
     files: tuple[Path, ...]
+    place: str = ""
 
-    def build(self, model: Any = None, *, args: Mapping[str, Any] | None = None) -> "Classifier":
+    def build(
+        self,
+        model: Any = None,
+        *,
+        args: Mapping[str, Any] | None = None,
+        head: Any = None,
+        output: str | int | None = None,
+    ) -> "Classifier":
         """Build the network, put the weights into it and return it as a classifier.
 
         Parameters
@@ -52,6 +62,10 @@ class Checkpoint:
             the one of a transformers folder.
         args : mapping, optional
             Keyword arguments for a registered name or a function.
+        head : str or callable, optional
+            See :class:`Classifier`.
+        output : str or int, optional
+            Name or index of the logits, where the model returns several things.
 
         Returns
         -------
@@ -68,4 +82,4 @@ class Checkpoint:
         """
         from ncbounds.checkpoints.architectures.build import build_classifier
 
-        return build_classifier(self, model, args)
+        return build_classifier(self, model, args, head=head, output=output)

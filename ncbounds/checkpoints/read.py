@@ -15,26 +15,39 @@ from ncbounds.checkpoints.formats.folder import (
     weight_files,
 )
 from ncbounds.checkpoints.formats.foreign import check_foreign
-from ncbounds.checkpoints.formats.locate import check_tensors, hints_of, locate_weights, normalise
+from ncbounds.checkpoints.formats.locate import (
+    Located,
+    check_tensors,
+    hints_of,
+    locate_weights,
+    located_under,
+    normalise,
+)
 from ncbounds.checkpoints.formats.safetensors import is_safetensors, load_safetensors
 from ncbounds.checkpoints.formats.torch_file import load_torch
 from ncbounds.checkpoints.loaded import Checkpoint
 from ncbounds.errors import CheckpointUnreadable
 
 
-def load_checkpoint(path: str | os.PathLike[str], *, key: str | None = None) -> Checkpoint:
+def load_checkpoint(
+    path: str | os.PathLike[str], *, key: str | None = None, weights: str | None = None
+) -> Checkpoint:
     """Read a checkpoint; never run code from it.
 
     Reads safetensors, ``state_dict`` files, nested training checkpoints, Lightning checkpoints
-    (Lightning is not imported), and folders with config.json and weights, sharded or not. Averaged
-    (EMA) weights are preferred and the notes say so.
+    (Lightning is not imported), and folders with config.json and weights, sharded or not. The notes
+    say which of several groups of weights was taken, and name every other.
 
     Parameters
     ----------
     path : path
         File or folder.
     key : str, optional
-        Where the file holds several networks: the entry to take.
+        Where the file holds several networks: the entry to take, a path to one
+        (``callbacks.EMA.weights``), or a beginning of names that ends with a point (``model.``).
+    weights : {"ema", "raw"}, optional
+        Averaged weights, or those that the optimizer moved; by default averaged ones where a usual
+        name says that they are there.
 
     Returns
     -------
@@ -45,27 +58,45 @@ def load_checkpoint(path: str | os.PathLike[str], *, key: str | None = None) -> 
     CheckpointRefused
         If the file can only be read by running code; the message names what blocks it.
     CheckpointUnreadable
-        If it is missing, empty, truncated, absurdly sized or of an unknown format.
+        If it is missing, empty, truncated, absurdly sized or of an unknown format, or does not
+        hold what was asked for.
     CheckpointMismatch
         If it holds tensors that are no plain arrays.
     """
     path = Path(path)
     if path.is_dir():
+        _check_single(path, "a folder", key, weights)
         return _load_folder(path)
     content, kind, digest = _load_file(path)
     if kind == "safetensors":
-        tensors, notes = normalise(content["tensors"], [])
-        if key is not None:
-            raise CheckpointUnreadable(f"{path} is a safetensors file, which has no entry {key!r}")
+        found = Located(*normalise(content["tensors"], []), "")
+        if key is not None and key.endswith("."):
+            found = located_under(found, key, path)
+        else:
+            _check_single(path, "a safetensors file", key, weights)
         hints = {"metadata": content["metadata"]} if content["metadata"] else {}
     else:
-        tensors, notes = locate_weights(content, path, key)
+        found = locate_weights(content, path, key, weights)
         hints = hints_of(content)
         kind = _describe(content, kind)
-    if not tensors:
+    if not found.tensors:
         raise CheckpointUnreadable(f"{path} holds no tensors")
-    check_tensors(tensors, path, path.stat().st_size)
-    return Checkpoint(path, kind, digest, tensors, hints, tuple(notes), (path,))
+    check_tensors(found.tensors, path, path.stat().st_size)
+    notes = tuple(found.notes)
+    return Checkpoint(path, kind, digest, found.tensors, hints, notes, (path,), found.place)
+
+
+def _check_single(path: Path, what: str, key: str | None, weights: str | None) -> None:
+    """Raise if an entry was asked for where there is one group of weights only."""
+    if key is not None:
+        raise CheckpointUnreadable(
+            f"{path} is {what}, which has no entry {key!r}: leave key= (--key) out, or name the "
+            "file in which it stands"
+        )
+    if weights == "ema":
+        raise CheckpointUnreadable(
+            f"{path} is {what}, which holds one group of weights, no average"
+        )
 
 
 def _load_folder(folder: Path) -> Checkpoint:

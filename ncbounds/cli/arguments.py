@@ -17,6 +17,26 @@ Spec = Annotated[
 Arguments = Annotated[
     str, typer.Option(help="of the model: width=128,depth=2 or '{\"width\": 128}'")
 ]
+#: What is meant where a file leaves a choice.
+Key = Annotated[
+    str | None, typer.Option(help="where the weights stand: an entry, or a prefix like model.")
+]
+Averaged = Annotated[
+    bool | None, typer.Option("--ema/--raw", help="averaged weights, or those of the optimizer")
+]
+Head = Annotated[str | None, typer.Option(help="name of the layer that is the head")]
+Output = Annotated[
+    str | None, typer.Option(help="name or index of the logits among several outputs")
+]
+
+
+def choice(
+    key: str | None, ema: bool | None, head: str | None, output: str | None
+) -> dict[str, Any]:
+    """What was typed of ``--key``, ``--ema/--raw``, ``--head`` and ``--output``, by field."""
+    weights = None if ema is None else "ema" if ema else "raw"
+    typed = {"key": key, "weights": weights, "head": head, "output": output}
+    return {name: value for name, value in typed.items() if value is not None}
 
 
 def model_arguments(text: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncbounds.cli.arguments import Arguments, Spec, architecture
+from ncbounds.cli.arguments import Arguments, Averaged, Key, Spec, architecture, choice
 from ncbounds.cli.console import user_errors
 from ncbounds.errors import NcboundsError
 
@@ -27,6 +27,8 @@ def compress(
     ] = None,
     model: Spec = None,
     args: Arguments = "",
+    key: Key = None,
+    ema: Averaged = None,
     rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
     seed: Annotated[int, typer.Option(help="of the search")] = 0,
     delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
@@ -50,6 +52,7 @@ def compress(
             seconds=seconds_of(budget),
             model=chosen,
             args=given,
+            **choice(key, ema, None, None),
             seed=seed,
             delta=delta,
             compiled=compiled,

@@ -8,10 +8,15 @@ import typer
 
 from ncbounds.cli.arguments import (
     Arguments,
+    Averaged,
+    Head,
+    Key,
     Out,
+    Output,
     Spec,
     by_role,
     candidates,
+    choice,
     class_priors,
     model_arguments,
 )
@@ -40,6 +45,10 @@ def evaluate(
     out: Out = None,
     model: Spec = None,
     args: Arguments = "",
+    key: Key = None,
+    ema: Averaged = None,
+    head: Head = None,
+    output: Output = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -87,12 +96,15 @@ def evaluate(
             "fresh": fresh,
         }
         declared = dict(zip(DECLARATIONS, (role, sampling, selected_among, priors, name)))
+        picked = choice(key, ema, head, output)
         with progress_bar() as progress:
             common["progress"] = progress
             if data is None:
-                report = _zoo(paths, manifest, model, args, declared, folder, common)
+                report = _zoo(paths, manifest, model, args, picked, declared, folder, common)
             else:
-                report = _files(paths, manifest, model, args, data, declared, folder, common)
+                report = _files(
+                    paths, manifest, model, args, picked, data, declared, folder, common
+                )
         written = write_report(report, folder)
         show(report)
         typer.echo(f"written to {folder}: {', '.join(written)}")
@@ -106,12 +118,13 @@ def _zoo(
     manifest: Path | None,
     model: str | None,
     args: str,
+    picked: dict[str, Any],
     declared: dict[str, Any],
     folder: Path,
     common: dict[str, Any],
 ) -> "Report":
     """Evaluate checkpoints that a zoo.toml describes."""
-    from ncbounds.runs.files import with_model
+    from ncbounds.runs.files import changed, with_model
     from ncbounds.runs.paths import select_files
     from ncbounds.runs.sweep import sweep
 
@@ -126,6 +139,8 @@ def _zoo(
     book, only = select_files(paths, manifest)
     if model is not None:
         book = with_model(book, model, model_arguments(args))
+    if picked:
+        book = changed(book, **picked)
     return sweep(book, folder, only=only, **common)
 
 
@@ -134,6 +149,7 @@ def _files(
     manifest: Path | None,
     model: str | None,
     args: str,
+    picked: dict[str, Any],
     data: str,
     declared: dict[str, Any],
     folder: Path,
@@ -165,6 +181,7 @@ def _files(
         selected_among=given.get("--selected-among", 1),
         priors=given.get("--priors"),
         names=given.get("--name"),
+        **picked,
         out=folder,
         **common,
     )

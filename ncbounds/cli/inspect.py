@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from ncbounds.cli.arguments import Arguments, Spec, architecture
+from ncbounds.cli.arguments import (
+    Arguments,
+    Averaged,
+    Head,
+    Key,
+    Output,
+    Spec,
+    architecture,
+    choice,
+)
 from ncbounds.cli.console import console, user_errors
 
 
@@ -14,10 +23,15 @@ def inspect(
     model: Spec = None,
     args: Arguments = "",
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that names its model")] = None,
+    key: Key = None,
+    ema: Averaged = None,
+    head: Head = None,
+    output: Output = None,
 ) -> None:
     """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits."""
     with user_errors():
         from ncbounds.checkpoints.inspect import inspect_checkpoint, render
 
         chosen, given = architecture(checkpoint, model, args, manifest)
-        console().print(render(inspect_checkpoint(checkpoint, model=chosen, args=given)))
+        picked = choice(key, ema, head, output)
+        console().print(render(inspect_checkpoint(checkpoint, chosen, given, **picked)))

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -51,6 +51,8 @@ def compress_checkpoint(
     seconds: float,
     model: Any = None,
     args: dict[str, Any] | None = None,
+    key: str | None = None,
+    weights: Literal["ema", "raw"] | None = None,
     seed: int = 0,
     delta: float = 0.05,
     compiled: bool = False,
@@ -73,7 +75,7 @@ def compress_checkpoint(
     fit = samples.get("fit")
     if fit is None or fit.labels is None:
         raise MissingEvidence("compress needs the labelled training sample, role 'fit'")
-    classifier = load_checkpoint(checkpoint).build(model, args=args or {})
+    classifier = load_checkpoint(checkpoint, key=key, weights=weights).build(model, args=args or {})
     teacher = saved_logits(classifier.module, fit.images)
     if fit.labels.max() >= teacher.shape[1]:
         raise DataError(f"a label is {fit.labels.max()}, the network has {teacher.shape[1]} logits")

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -52,6 +52,9 @@ class Entry:
     ``{name = "ridge", penalty = 0.01}``. ``code_word`` is a file in which few bytes describe a
     network like this one, ``tried`` the number of such networks that could have been compared on
     the unlabelled rows, a list complete before these were read (None: unknown).
+    Where the file leaves a choice, ``key`` says where its weights stand, ``weights`` whether the
+    averaged (``"ema"``) or the ``"raw"`` ones are meant, ``head`` names the layer and ``output``
+    the name or index of the logits.
     """
 
     name: str
@@ -67,6 +70,10 @@ class Entry:
     classes: Mapping[Role, list[int]] = field(default_factory=dict)
     code_word: Path | None = None
     tried: int | None = None
+    key: str | None = None
+    weights: Literal["ema", "raw"] | None = None
+    head: str | None = None
+    output: str | int | None = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +209,8 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
     for key in ("file", "task", "roles"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
-    kinds = {**dict.fromkeys(("file", "task", "model", "protocol", "code_word"), str), "tried": int}
+    words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head")
+    kinds = {**dict.fromkeys(words, str), "tried": int}
     for key, kind in kinds.items():
         if key in raw:
             _typed(raw[key], kind, f"{where} {key}")
@@ -213,6 +221,8 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
             f"{where} tried: counts decoded networks, this code_word included, so it is at least 1 "
             f"and goes with code_word = 'FILE.ncz'; found {raw['tried']}"
         )
+    if raw.get("weights", "ema") not in ("ema", "raw"):
+        raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
     for role, rows in raw["roles"].items():

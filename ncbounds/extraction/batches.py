@@ -34,8 +34,9 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int6
     Raises
     ------
     DataError
-        If a batch is no pair, or its lengths differ.
+        If a batch is no pair, its lengths differ, or single rows are given in place of batches.
     """
+    _check_single_rows(loader)
     for batch in _slices(loader, batch_size) if is_pair(loader) else _pairs(loader):
         inputs, labels = batch
         n = _length(inputs)
@@ -44,6 +45,29 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int6
             raise DataError(f"a batch of {n} rows needs {n} integer labels, found shape {y.shape}")
         if n:
             yield inputs, y
+
+
+def class_count(loader: Any) -> int | None:
+    """Return the number of classes of the data; None where only one pass over it is possible.
+
+    Labels are 0, 1, ..., so that it is the largest plus 1. Loaders are read through.
+    """
+    if not iter_again(loader):
+        return None
+    parts = [loader[1]] if is_pair(loader) else [labels for _, labels in batches(loader, 1)]
+    largest = max((int(_labels(y).max()) for y in parts if y is not None and len(y)), default=-1)
+    return largest + 1 if largest >= 0 else None
+
+
+def _check_single_rows(loader: Any) -> None:
+    """A map-style Dataset yields single rows, which look like batches of one feature each."""
+    from torch.utils.data import Dataset, IterableDataset
+
+    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
+        raise DataError(
+            f"{type(loader).__name__} is a Dataset, which yields single rows; needed are batches: "
+            "torch.utils.data.DataLoader(dataset, batch_size=256)"
+        )
 
 
 def _pairs(loader: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
@@ -57,7 +81,7 @@ def _pairs(loader: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
-    inputs, labels = pair
+    inputs, labels = (_unframed(part) for part in pair)
     if size < 1:
         raise DataError(f"batch_size is at least 1, found {size}")
     n = _length(inputs)
@@ -69,6 +93,11 @@ def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
             {k: v[part] for k, v in inputs.items()} if isinstance(inputs, Mapping) else inputs[part]
         )
         yield chosen, None if labels is None else labels[part]
+
+
+def _unframed(part: Any) -> Any:
+    """Take the numbers out of a data frame or a series, whose own index means nothing here."""
+    return part.to_numpy() if hasattr(part, "to_numpy") and hasattr(part, "iloc") else part
 
 
 def data_parts(loader: Any, batch_size: int = 256) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError, StoreError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import DataDigest, batches, data_parts, iter_again
+from ncbounds.extraction.batches import DataDigest, batches, class_count, data_parts, iter_again
 from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ def extract(
 ) -> Sample:
     """Run the network once over the data and return its features and labels as a sample.
 
-    The head is checked on every batch. Values that are not finite are passed on; they count as
-    errors later.
+    The head is checked on every batch, and some rows of it are run again alone and in other
+    company. Values that are not finite are passed on; they count as errors later.
 
     Parameters
     ----------
     classifier : Classifier
     loader : iterable of (inputs, labels), or a pair of arrays
         Batches of inputs (tensor, array, or mapping by keyword) with integer labels, in a fixed
-        order; or ``(inputs, labels)`` as whole arrays of n rows. Labels None stand for
+        order; or ``(inputs, labels)`` as whole arrays or frames of n rows. Labels None stand for
         ``role="unlabelled"``.
     role : str or Draw
         What the rows were used for, or all that is declared about them.
@@ -66,7 +66,8 @@ def extract(
     DataError
         If batches are no (inputs, labels) pairs, lengths differ, or there are no rows.
     HeadNotFound
-        If the head does not reproduce the logits of some batch.
+        If the head does not reproduce the logits of some batch, or the network is no fixed
+        function of each row.
     StoreError
         If a stored folder was damaged.
     """
@@ -123,7 +124,8 @@ def _confirm(classifier: "Classifier", loader: Any, kept: Stored, batch_size: in
     from ncbounds.checkpoints.head.trace import first_rows
 
     inputs, _ = next(batches(loader, min(batch_size, CONFIRMED_ROWS)))
-    fresh = _numpy(classifier.features_and_logits(first_rows(_tensors(inputs), CONFIRMED_ROWS))[0])
+    rows = first_rows(_tensors(inputs), CONFIRMED_ROWS)
+    fresh = _numpy(classifier.features_and_logits(rows, lambda: class_count(loader))[0])
     stored = kept.features[: len(fresh)]
     scale = float(np.nanmax(np.abs(fresh), initial=0.0))
     if stored.shape != fresh.shape or not np.allclose(
@@ -143,7 +145,9 @@ def _stream(
     disagreements = 0
     for inputs, labels in batches(loader, batch_size):
         digest.add(inputs, labels)
-        features, logits = classifier.features_and_logits(_tensors(inputs))
+        features, logits = classifier.features_and_logits(
+            _tensors(inputs), lambda: class_count(loader)
+        )
         block = _numpy(features)
         keep(block)
         with np.errstate(invalid="ignore", over="ignore"):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.fashion_mnist import installed_folder
@@ -35,6 +35,10 @@ def evaluate_files(
     procedure: Mapping[str, Any] | None = None,
     code_word: "str | Path | None" = None,
     tried: int | None = None,
+    key: str | None = None,
+    weights: Literal["ema", "raw"] | None = None,
+    head: str | None = None,
+    output: "str | int | None" = None,
     names: Sequence[str] | None = None,
     out: "str | Path | None" = None,
     bounds: "str | Iterable[str | Bound] | None" = None,
@@ -70,7 +74,7 @@ def evaluate_files(
         Number of checkpoints compared on a sample before these were picked.
     priors : "balanced" or list of float, optional
         The law's class probabilities.
-    procedure, code_word, tried
+    procedure, code_word, tried, key, weights, head, output
         As in a manifest.
     names : sequence of str, optional
         Names of the checkpoints, in order, in place of their paths.
@@ -107,6 +111,10 @@ def evaluate_files(
         procedure=dict(procedure or {}),
         code_word=None if code_word is None else Path(code_word).resolve(),
         tried=tried,
+        key=key,
+        weights=weights,
+        head=head,
+        output=output,
     )
     entries = {n: replace(shared, name=n, file=f) for n, f in _named(files, names).items()}
     stays = _stays_here(model, data)
@@ -130,8 +138,12 @@ def evaluate_files(
 
 def with_model(book: Manifest, model: Any, args: Mapping[str, Any]) -> Manifest:
     """Return a manifest whose checkpoints are all built by a model that a person named."""
-    changed = {"model": _model(model), "args": dict(args)}
-    entries = {name: replace(e, **changed) for name, e in book.checkpoints.items()}
+    return changed(book, model=_model(model), args=dict(args))
+
+
+def changed(book: Manifest, **fields: Any) -> Manifest:
+    """Return a manifest in which all checkpoints have the same new ``fields``."""
+    entries = {name: replace(e, **fields) for name, e in book.checkpoints.items()}
     return replace(book, checkpoints=entries)
 
 

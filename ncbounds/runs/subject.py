@@ -38,11 +38,13 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     from ncbounds.extraction.extract import extract
 
     torch.set_num_threads(1)  # cores are shared out over checkpoints
-    checkpoint = load_checkpoint(entry.file)
+    checkpoint = load_checkpoint(entry.file, key=entry.key, weights=entry.weights)
     model = entry.model
     if isinstance(model, UserCode):
         model = user_function(model.spec)
-    classifier = checkpoint.build(model, args=dict(entry.args))
+    classifier = checkpoint.build(
+        model, args=dict(entry.args), head=entry.head, output=entry.output
+    )
     points = entry_points(entry, task)
     samples: dict[Role, Sample] = {}
     network = None
@@ -81,7 +83,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         provenance={
             "checkpoint_sha256": checkpoint.sha256,
             "checkpoint_format": checkpoint.format,
-            "checkpoint_notes": list(checkpoint.notes),
+            "checkpoint_notes": list(classifier.choices),
             "head": classifier.head_report.name,
             "head_max_abs_diff": classifier.head_report.max_abs_diff,
             "task": task.name,

@@ -180,3 +180,20 @@ def test_inspect(own_files):
 
 def test_version():
     assert invoke("--version") == f"ncbounds {ncbounds.__version__}\n"
+
+
+def test_inspect_takes_what_was_chosen(own_files):
+    import torch
+
+    saved = torch.load(own_files / "own.pt")
+    state = saved.get("state_dict", saved)
+    torch.save({"model": state, "model_ema": state, "teacher": state}, own_files / "three.pt")
+    model = ("--model", f"{own_files / 'user.py'}:model")
+    assert "averaged (EMA) weights used" in invoke("inspect", own_files / "three.pt", *model)
+    raw = invoke("inspect", own_files / "three.pt", *model, "--raw")
+    assert "weights found under 'model'" in raw
+    assert "problem" not in raw
+    named = invoke("inspect", own_files / "three.pt", *model, "--key", "teacher")
+    assert "weights taken from 'teacher'" in named
+    assert "no layer 'x'" in invoke("inspect", own_files / "three.pt", *model, "--head", "x")
+    assert "no output '1'" in invoke("inspect", own_files / "three.pt", *model, "--output", "1")

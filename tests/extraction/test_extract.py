@@ -11,7 +11,7 @@ from torch import nn
 
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.errors import DataError, HeadNotFound, RoleError, StoreError
-from ncbounds.extraction.batches import data_parts
+from ncbounds.extraction.batches import class_count, data_parts
 from ncbounds.extraction.extract import count_disagreements, extract
 
 
@@ -83,13 +83,14 @@ def test_one_forward_pass(tmp_path: Path) -> None:
     model = Counting()
     classifier = Classifier(model)
     extract(classifier, data(), "fit", tmp_path, batch_size=35)
-    assert model.rows == 70 + 32 + 35  # finding the head: 32 rows and a first check of a batch
+    examined = 3 * 32 + 8 + (4 + 4) + 3  # found, again, under another head; parts of 8 rows
+    assert model.rows == 70 + examined + 1  # and one row in 64 again
     model.rows = 0
     extract(classifier, data(), "fit", tmp_path)
     assert model.rows == 32  # found in the store: only the first rows are compared
     model.rows = 0
     extract(classifier, loader(), "fit", tmp_path)  # same rows, other batches
-    assert model.rows <= 32
+    assert model.rows <= 32 + 1
 
 
 def test_the_key_sees_everything(tmp_path: Path) -> None:
@@ -244,3 +245,32 @@ def test_row_hashes_ignore_batches_and_see_duplicates() -> None:
     assert hashes[5] == hashes[50]
     assert len(np.unique(hashes)) == 69
     assert data_parts((x, y)) == data_parts(iter([(x[:9], y[:9]), (x[9:], y[9:])]))
+
+
+def test_frames_are_their_numbers() -> None:
+    pandas = pytest.importorskip("pandas")
+    x, y = data()
+    index = np.random.default_rng(0).permutation(70) + 1000
+    frame, series = pandas.DataFrame(x, index=index), pandas.Series(y, index=index)
+    wanted = extract(Classifier(Counting()), (x, y), "holdout")
+    found = extract(Classifier(Counting()), (frame, series), "holdout", batch_size=16)
+    np.testing.assert_allclose(found.features, wanted.features, atol=1e-6)
+    np.testing.assert_array_equal(found.labels, y)
+    mixed = extract(Classifier(Counting()), (torch.from_numpy(x), series), "holdout")
+    np.testing.assert_array_equal(mixed.labels, y)
+
+
+def test_a_dataset_yields_rows_and_needs_a_loader() -> None:
+    x, y = data()
+    tensors = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+    for rows in (tensors, torch.utils.data.Subset(tensors, range(9))):
+        with pytest.raises(DataError, match=r"yields single rows.*DataLoader\(dataset, batch_size"):
+            extract(Classifier(Counting()), rows, "holdout")
+
+
+def test_the_number_of_classes_is_known_where_data_can_be_read_twice() -> None:
+    x, y = data()
+    assert class_count((x, y)) == 3
+    assert class_count(loader()) == 3
+    assert class_count(iter(loader())) is None
+    assert class_count((x, None)) is None

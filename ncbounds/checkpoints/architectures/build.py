@@ -17,6 +17,8 @@ from ncbounds.checkpoints.architectures.transformers_folder import (
     config_identity,
 )
 from ncbounds.checkpoints.head.classifier import Classifier
+from ncbounds.checkpoints.head.passes import HeadFunction
+from ncbounds.checkpoints.head.state import reseeded, tensors_outside
 from ncbounds.errors import UnknownArchitecture, suggest
 
 if TYPE_CHECKING:
@@ -31,15 +33,29 @@ LONGEST_TEXT = 2000
 
 
 def build_classifier(
-    checkpoint: "Checkpoint", model: Model | None = None, args: Mapping[str, Any] | None = None
+    checkpoint: "Checkpoint",
+    model: Model | None = None,
+    args: Mapping[str, Any] | None = None,
+    *,
+    head: str | HeadFunction | None = None,
+    output: str | int | None = None,
 ) -> Classifier:
     """Build the network of a checkpoint and wrap it; see :meth:`Checkpoint.build`."""
     module, architecture, notes = build_module(checkpoint, model, args)
+
+    def twin() -> nn.Module:
+        with reseeded():
+            return build_module(checkpoint, model, args)[0]
+
+    made = model is not None and not isinstance(model, nn.Module)  # by a function, which may draw
     return Classifier(
         module,
-        state_sha256=checkpoint.sha256,
+        head,
+        output,
+        state_sha256=":".join(filter(None, (checkpoint.sha256, checkpoint.place))),
         architecture=architecture,
         notes=(*checkpoint.notes, *notes),
+        twin=twin if made else None,
     )
 
 
@@ -74,6 +90,9 @@ def build_module(
         return module.eval(), config_identity(config), notes
     module, architecture = _make(checkpoint, model, dict(args or {}))
     notes = fit(module, checkpoint.tensors, checkpoint.path)
+    outside = tensors_outside(module) if isinstance(model, nn.Module) else []
+    if outside:
+        notes += (f"taken from the module given, not from the file: {', '.join(outside[:8])}",)
     return module.eval(), architecture, notes
 
 

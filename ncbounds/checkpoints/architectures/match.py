@@ -123,6 +123,7 @@ def _matched(
         if best is None or overlap > best[0]:
             best = (overlap, named, stripped)
     assert best is not None
+    _check_neighbours(want, tensors, path)
     missing = [n for n in want if n not in best[1]]
     extra = [n for n in best[1] if n not in want]
     parts = [f"the model needs {few(missing)}, which the file has not"] * bool(missing)
@@ -131,6 +132,23 @@ def _matched(
         f"{path} does not fit the model: {'; '.join(parts)}. Nothing was loaded; pass the model "
         "and the args that the file was saved from"
     )
+
+
+def _check_neighbours(
+    want: Mapping[str, Tensor], tensors: Mapping[str, Tensor], path: object
+) -> None:
+    """Raise if all that the model needs stands under one prefix, with something else beside it."""
+    prefixes = dict.fromkeys(n.partition(".")[0] + "." for n in tensors if "." in n)
+    needed = [n for n in want if not n.endswith(OPTIONAL)]
+    fitting = [p for p in prefixes if all(p + n in tensors for n in needed)]
+    if fitting:
+        beside = [n for n in tensors if not n.startswith(fitting[0])]
+        shown = beside if len(fitting) == 1 else [f"{p}*" for p in fitting[1:]]
+        raise CheckpointMismatch(
+            f"{path} holds what the model needs under {fitting[0]}* and beside it {few(shown)}, "
+            f"which the model has not. Nothing was loaded; take load_checkpoint(path, "
+            f"key={fitting[0]!r}) (--key {fitting[0]}) if that is the network"
+        )
 
 
 def _candidates(tensors: Mapping[str, Tensor]) -> list[tuple[str, dict[str, Tensor]]]:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ncbounds.checkpoints.architectures.match import check_finite, check_size, few, precision_note
+from ncbounds.checkpoints.head.passes import check_task
 from ncbounds.errors import CheckpointMismatch, MissingExtra, UnknownArchitecture
 
 DROPPED = frozenset(
@@ -87,6 +88,7 @@ def build_transformer(
             "class of the transformers library. Code that a folder brings along is never run: pass "
             "model=function, a function that returns the nn.Module"
         )
+    check_task(name, config.get("problem_type"), str(path), UnknownArchitecture)
     check_finite(tensors, path)
     stored = {t.dtype for t in tensors.values() if t.is_floating_point()}
     dtype = torch.float64 if torch.float64 in stored else torch.float32

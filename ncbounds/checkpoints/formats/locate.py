@@ -3,10 +3,19 @@
 import argparse
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from ncbounds.checkpoints.formats.groups import (
+    Tensors,
+    averages,
+    named_tensors,
+    passed_over,
+    prefixes,
+    tensor_groups,
+    under_prefix,
+)
 from ncbounds.errors import CheckpointMismatch, CheckpointUnreadable
 
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
@@ -22,12 +31,22 @@ CURRENT = (
     "model_weights",
 )
 INNER = ("state_dict", "model_state_dict", "model", "module", "shadow", "params")
+WEIGHTS = ("ema", "raw")
 WRAPPERS = ("module.", "_orig_mod.")
 HINT_ITEMS = 2_000  # hints are read by people; a file cannot make them large
-Tensors = dict[str, torch.Tensor]
 
 
-def locate_weights(content: Any, path: object, key: str | None = None) -> tuple[Tensors, list[str]]:
+class Located(NamedTuple):
+    """Weights that were found in a file: tensors, notes on what was done, and their place."""
+
+    tensors: Tensors
+    notes: list[str]
+    place: str
+
+
+def locate_weights(
+    content: Any, path: object, key: str | None = None, weights: str | None = None
+) -> Located:
     """Return the weights of a loaded checkpoint and notes on what was done.
 
     Parameters
@@ -37,58 +56,113 @@ def locate_weights(content: Any, path: object, key: str | None = None) -> tuple[
     path : object
         Name of the file, for messages.
     key : str, optional
-        Take the weights under this key instead of searching.
+        Take the weights under this key instead of searching: the name of a group, a path to one
+        (``callbacks.EMA.weights``), or a beginning of names that ends with a point (``model.``).
+    weights : {"ema", "raw"}, optional
+        Averaged weights, or those that the optimizer moved; by default averaged ones where a
+        usual name says so.
 
     Returns
     -------
-    tensors : dict of str to Tensor
-        Without the prefixes of wrappers (``module.``, ``_orig_mod.``).
-    notes : list of str
+    Located
+        Tensors without the prefixes of wrappers (``module.``, ``_orig_mod.``).
 
     Raises
     ------
     CheckpointUnreadable
-        If there are no named tensors, or several groups of them to choose from.
+        If there are no named tensors, several groups of them to choose from, or not those that
+        were asked for.
     """
+    if weights is not None and weights not in WEIGHTS:
+        raise CheckpointUnreadable(f"weights is 'ema' or 'raw', found {weights!r}")
     if not isinstance(content, Mapping):
         raise CheckpointUnreadable(
             f"{path} holds a {type(content).__name__}; needed is a dict of named tensors: "
             "torch.save(model.state_dict(), 'weights.pt')"
         )
-    groups = {str(name): _group(value) for name, value in content.items()}
-    groups = {name: group for name, group in groups.items() if group}
+    groups = tensor_groups(content)
     optimizer = [str(n) for n in content if "optim" in str(n)]
     notes = [f"optimizer state ignored: {', '.join(optimizer)}"] if optimizer else []
-    if key is not None:
-        if key not in groups:
-            raise CheckpointUnreadable(
-                f"{path} has no tensors under {key!r}; it has {', '.join(groups) or 'none'}"
-            )
-        return normalise(groups[key], notes)
-    averaged = next((n for n in AVERAGED if n in groups), None)
-    current = next((n for n in CURRENT if n in groups), None)
-    if averaged is not None:
+    if key is not None and not key.endswith("."):
+        taken = _with_inner(key, groups)
+        if taken is None:
+            raise _absent(path, f"no tensors under {key!r}", groups)
+        notes = [*notes, f"weights taken from {taken!r}", *passed_over(groups, taken)]
+        return Located(*normalise(groups[taken], notes), taken)
+    found = _searched(content, groups, path, weights, notes)
+    return found if key is None else located_under(found, key, path)
+
+
+def located_under(found: Located, prefix: str, path: object) -> Located:
+    """Return the tensors whose names begin with ``prefix``, without it.
+
+    Raises
+    ------
+    CheckpointUnreadable
+        If there are none.
+    """
+    chosen, notes = under_prefix(found.tensors, prefix)
+    if not chosen:
+        raise CheckpointUnreadable(
+            f"{path} has no tensors whose names begin with {prefix!r}; they begin with "
+            f"{', '.join(prefixes(found.tensors)[:8])}"
+        )
+    return Located(chosen, found.notes + notes, f"{found.place}:{prefix}")
+
+
+def _searched(
+    content: Mapping[Any, Any],
+    groups: dict[str, Tensors],
+    path: object,
+    weights: str | None,
+    notes: list[str],
+) -> Located:
+    """Choose among groups by their usual names, averaged weights first unless asked otherwise."""
+    averaged = next((n for a in AVERAGED if (n := _with_inner(a, groups)) is not None), None)
+    current = next((n for c in CURRENT if (n := _with_inner(c, groups)) is not None), None)
+    if weights == "ema" and averaged is None:
+        named = averages(groups)
+        if len(named) != 1:
+            raise _absent(path, f"{'several' if named else 'no'} averaged weights", groups)
+        averaged = named[0]
+    if averaged is not None and weights != "raw":
         tensors, notes = normalise(groups[averaged], notes)
-        notes.append(f"averaged (EMA) weights used, from {averaged!r}")
+        notes.append(f"averaged (EMA) weights used, from {_outer(averaged)!r}")
         full = _with_buffers(tensors, groups.get(current or "", {}))
         if len(full) > len(tensors):
-            notes.append(f"its batch-norm statistics taken from {current!r}")
-        return full, notes
+            notes.append(f"its batch-norm statistics taken from {_outer(current or '')!r}")
+        return Located(full, notes + passed_over(groups, averaged), averaged)
     if current is not None:
-        notes.append(f"weights found under {current!r}")
-        return normalise(groups[current], notes)
-    top = _tensors(content)
-    if top:
-        return normalise(top, notes + _skipped(content))
-    others = [n for n in groups if n not in optimizer]
-    if len(others) == 1:
-        notes.append(f"weights found under {others[0]!r}")
-        return normalise(groups[others[0]], notes)
+        notes.append(f"weights found under {_outer(current)!r}")
+        return Located(*normalise(groups[current], notes + passed_over(groups, current)), current)
+    if "" in groups:
+        rest = _skipped(content)
+        return Located(*normalise(groups[""], notes + rest + passed_over(groups, "")), "")
+    if len(groups) == 1:
+        only = next(iter(groups))
+        notes.append(f"weights found under {only!r}")
+        return Located(*normalise(groups[only], notes), only)
+    found = ", ".join(groups) or ", ".join(map(str, list(content)[:8])) or "an empty dict"
     raise CheckpointUnreadable(
-        f"{path} has {'several groups of tensors' if others else 'no named tensors'}; found "
-        f"{', '.join(others or map(str, list(content)[:8])) or 'an empty dict'}"
-        + ("; choose one with load_checkpoint(path, key=...)" if others else "")
+        f"{path} has {'several groups of tensors' if groups else 'no named tensors'}; found {found}"
+        + ("; choose one with load_checkpoint(path, key=...) (--key ...)" if groups else "")
     )
+
+
+def _with_inner(name: str, groups: Mapping[str, Tensors]) -> str | None:
+    """Return the path of a group, which may stand one level inside its container."""
+    inside = (f"{name}.{n}" for n in INNER)
+    return next((p for p in (name, *inside) if p in groups), None) if name else None
+
+
+def _outer(path: str) -> str:
+    return path.partition(".")[0]
+
+
+def _absent(path: object, what: str, groups: Mapping[str, Tensors]) -> CheckpointUnreadable:
+    listed = ", ".join(p for p in groups if p)
+    hint = "; choose one with load_checkpoint(path, key=...) (--key ...)" if listed else ""
+    return CheckpointUnreadable(f"{path} has {what}; it has {listed or 'no groups'}{hint}")
 
 
 def normalise(tensors: Tensors, notes: list[str]) -> tuple[Tensors, list[str]]:
@@ -133,28 +207,15 @@ def hints_of(content: Any) -> dict[str, Any]:
         return {}
     kept = {}
     for name, value in content.items():
-        if isinstance(value, torch.Tensor) or "optim" in str(name) or _group(value):
+        if isinstance(value, torch.Tensor) or "optim" in str(name) or _holds_weights(value):
             continue
         kept[str(name)] = _plain(value, budget)
     return kept
 
 
-def _tensors(value: Any) -> Tensors:
-    if not isinstance(value, Mapping):
-        return {}
-    return {
-        n: t.detach()
-        for n, t in value.items()
-        if isinstance(n, str) and isinstance(t, torch.Tensor)
-    }
-
-
-def _group(value: Any) -> Tensors:
-    """Named tensors of a container, or of a container one level inside it."""
-    direct = _tensors(value)
-    if direct or not isinstance(value, Mapping):
-        return direct
-    return next((t for n in INNER if (t := _tensors(value.get(n)))), {})
+def _holds_weights(value: Any) -> bool:
+    inner = [value.get(n) for n in INNER] if isinstance(value, Mapping) else []
+    return any(named_tensors(v) for v in (value, *inner))
 
 
 def _with_buffers(tensors: Tensors, current: Tensors) -> Tensors:

@@ -16,9 +16,10 @@ class Agreement:
     Attributes
     ----------
     max_abs_diff : float
-        Largest ``|logits - (W f + b)|`` over the rows that are finite.
+        Largest ``|logits - (W f + b)|`` over the rows that are finite; where they do not agree,
+        the one that is the largest multiple of what is allowed for it.
     tolerance : float
-        What was allowed where the ratio of the two was largest.
+        What is allowed for that one.
     ratio : float
         Largest difference as a multiple of its tolerance; at most 1 where they agree.
     rows : int
@@ -87,10 +88,11 @@ def agreement(
 def _largest(difference: Tensor, allowed: Tensor) -> Agreement:
     tiny = torch.finfo(torch.float64).tiny  # 0 differs from 0 by nothing
     ratio = difference / allowed.clamp_min(tiny)
-    worst = int(ratio.argmax())
+    largest = float(ratio.max())
+    shown = int(difference.argmax() if largest <= 1.0 else ratio.argmax())
     return Agreement(
-        float(difference.max()),
-        float(allowed.flatten()[worst]),
-        float(ratio.flatten()[worst]),
+        float(difference.flatten()[shown]),
+        float(allowed.flatten()[shown]),
+        largest,
         len(difference),
     )

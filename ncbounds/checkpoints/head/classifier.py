@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.examine import Classes, Twin, examine
 from ncbounds.checkpoints.head.fingerprint import code_of, state_hash
-from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
-from ncbounds.checkpoints.head.passes import HeadFunction, check_steady, given, shapes, unwrapped
+from ncbounds.checkpoints.head.forward import Forward
+from ncbounds.checkpoints.head.head import HeadReport
+from ncbounds.checkpoints.head.passes import HeadFunction, check_task, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
-from ncbounds.checkpoints.head.trace import Tracer, first_rows, logits_of, rows_of, run, watched
-from ncbounds.errors import DataError, HeadNotFound
+from ncbounds.checkpoints.head.state import state_of
+from ncbounds.checkpoints.head.steadiness import BESIDE, Regrouping, check_same, cut
+from ncbounds.errors import HeadNotFound
 from ncbounds.evidence.head import LinearHead
-
-TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
 
 
 class Classifier:
@@ -33,29 +34,40 @@ class Classifier:
     head : str or callable, optional
         Name of the layer to accept, or a function from a batch to ``(features, logits)``. Both are
         checked like any other.
+    output : str or int, optional
+        Name or index of the logits, where the module returns several things. By default a name
+        that says so decides, else the number of classes of the data.
     state_sha256 : str, optional
         Hash of the file that the weights came from; by default they are hashed.
     architecture : mapping, optional
         Name and arguments, for the identity under which features are stored.
     notes : tuple of str, optional
         What was done while reading and building.
+    twin : callable, optional
+        Builds the network once more from the same file; the two must agree on the first rows.
 
     Raises
     ------
     HeadNotFound
-        At the first batch, if no affine map reproduces the logits.
+        At once, if the module says that it is for another task than one label per row; at the
+        first batch, if no affine map reproduces the logits, or the module is no fixed function of
+        each row.
     """
 
     def __init__(
         self,
         module: nn.Module,
         head: str | HeadFunction | None = None,
+        output: str | int | None = None,
         *,
         state_sha256: str | None = None,
         architecture: Mapping[str, Any] | None = None,
         notes: tuple[str, ...] = (),
+        twin: Twin | None = None,
     ) -> None:
         module = unwrapped(module)
+        problem = getattr(getattr(module, "config", None), "problem_type", None)
+        check_task(type(module).__name__, problem, "the model", HeadNotFound)
         if isinstance(head, str) and head not in dict(module.named_modules()):
             names = [n for n, m in module.named_modules() if n and not list(m.children())]
             raise HeadNotFound(
@@ -63,12 +75,16 @@ class Classifier:
             )
         self.module = module.eval().requires_grad_(False)
         self.wanted = head
+        self.output = None if output is None else str(output)
         self.notes = notes
         self._state = state_sha256
         self._architecture = dict(architecture or {})
+        self._twin = twin
+        self._forward = Forward(self.module, head)
         self._found: FoundHead | None = None
         self._report: HeadReport | None = None
         self._head: LinearHead | None = None
+        self._regrouping = Regrouping()
 
     def __repr__(self) -> str:
         """Show the module's class and the head."""
@@ -102,15 +118,25 @@ class Classifier:
             "head": described,
             "state": self._state,
         }
+        if self.output is not None:
+            parts["output"] = self.output
         return json.dumps(parts, sort_keys=True, default=str)
 
-    def verify(self, batch: Any) -> HeadReport:
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What was chosen among several: weights, output, a rewritten head. Known once verified."""
+        return (*self.notes, *self.head_report.notes)
+
+    def verify(self, batch: Any, classes: Classes | None = None) -> HeadReport:
         """Find the head on the first rows of a batch and check it on all of them.
 
         Parameters
         ----------
         batch : Tensor, sequence or mapping of tensors
             Real inputs, without labels.
+        classes : callable, optional
+            Gives the number of classes of the data; asked only where several outputs of the model
+            could be the logits.
 
         Returns
         -------
@@ -119,27 +145,26 @@ class Classifier:
         Raises
         ------
         HeadNotFound
-            If no affine map reproduces the logits, or the logits of a row change from pass to
-            pass or with the rows beside it.
+            If no affine map reproduces the logits, or the module is no fixed function of each row
+            and of its file alone.
         DataError
             If the module cannot process the batch.
         """
-        small = first_rows(batch, TRACED_ROWS)
-        with torch.no_grad():
-            found, report, logits = self._search(small)
-            self._fix(found, report)
-            features, whole = self.features_and_logits(batch)
-        del features
-        check_steady(logits, whole[: len(logits)])
+        self._found = self._forward.verified = None
+        self.features_and_logits(batch, classes)
         return self.head_report
 
-    def features_and_logits(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Run one forward pass and check the head on it.
+    def features_and_logits(
+        self, batch: Any, classes: Classes | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run one forward pass and check the head on it, and some rows in other company.
 
         Parameters
         ----------
         batch : Tensor, sequence or mapping of tensors
             Inputs of n rows, without labels.
+        classes : callable, optional
+            See :meth:`verify`.
 
         Returns
         -------
@@ -151,92 +176,40 @@ class Classifier:
         Raises
         ------
         HeadNotFound
-            If the head does not reproduce the logits of this batch.
+            If the head does not reproduce the logits of this batch, or a row's logits depend on
+            the rows beside it.
         DataError
             If the module cannot process the batch.
         """
-        if self._found is None:
-            self.verify(batch)
-        assert self._found is not None
-        assert self._report is not None
         with torch.no_grad():
-            reading = self._read(batch, self._found)
-            agreed = self._found.check(reading)
+            found, first = self._found, None
+            if found is None:
+                found, first = self._examined(batch, classes)
+            reading = self._forward.features(batch, found)
+            if first is not None:
+                part = cut(reading, slice(len(first.logits)))
+                check_same(first, part, reading, found.how, BESIDE)
+            self._agree(found, reading)
+            self._regrouping.check(
+                lambda part: self._forward.features(part, found), batch, reading, found.how
+            )
+        if first is not None:  # only now: a network that failed is examined again
+            self._found, self._forward.verified = found, state_of(self.module)
+        return reading.features, reading.logits
+
+    def _examined(self, batch: Any, classes: Classes | None) -> tuple[FoundHead, Reading]:
+        found, self._report, first = examine(self._forward, batch, self.output, classes, self._twin)
+        self._twin = None
+        bias = found.bias.numpy() if found.has_bias else None
+        self._head = LinearHead(found.weight.numpy(), bias, has_bias=found.has_bias)
+        return found, first
+
+    def _agree(self, found: FoundHead, reading: Reading) -> None:
+        agreed = found.check(reading)
         if agreed.rows and not agreed.holds:
             raise HeadNotFound(
-                f"the head {self._report.name!r} reproduced the first logits, here it is off by "
+                f"the head {found.name!r} reproduced the first logits, here it is off by "
                 f"{agreed.max_abs_diff:.3g} where {agreed.tolerance:.2g} is allowed; the model is "
                 "not one linear head on its features"
             )
-        self._report = self._report.joined(agreed)
-        return reading.features, reading.logits
-
-    def _read(self, batch: Any, found: FoundHead) -> Reading:
-        if callable(self.wanted):
-            return given(self.wanted, self._inputs(batch))
-        known = {s.shape for s in found.sources}
-        tracer = Tracer(lambda shape: shape in known)
-        logits = self._forward(batch, tracer)
-        reading = found.read(tracer.calls, logits)
-        if reading is None:
-            raise HeadNotFound(
-                f"the layer {found.name!r} that made the first logits was not used in the same way "
-                "on this batch; the weights of the head must be the same for all inputs"
-            )
-        return reading
-
-    def _search(self, batch: Any) -> tuple[FoundHead, HeadReport, Tensor]:
-        tracer = Tracer(lambda shape: True)
-        with watched(self.module, tracer):
-            logits = self._forward(batch, tracer)
-            if callable(self.wanted):
-                with tracer:
-                    reading = given(self.wanted, self._inputs(batch))
-        if logits.shape[1] < 2:
-            raise HeadNotFound(
-                f"the model returns {logits.shape[1]} output per row; needed is one logit per "
-                "class. For two classes with one logit z, return torch.cat([-z, z], 1)"
-            )
-        if callable(self.wanted):
-            check_steady(logits, reading.logits)
-            return *match_given(self.module, tracer.calls, reading), logits
-        name = self.wanted if isinstance(self.wanted, str) else None
-        return *find_head(self.module, tracer.calls, logits, name), logits
-
-    def _forward(self, batch: Any, tracer: Tracer) -> Tensor:
-        inputs = self._inputs(batch)
-        try:
-            with tracer:
-                output = run(self.module, inputs)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            raise DataError(
-                f"the model cannot process a batch of {shapes(batch)}: {error}"
-            ) from error
-        logits = logits_of(output)
-        n = rows_of(batch)
-        if logits is None or len(logits) != n:
-            found = type(output).__name__ if logits is None else str(tuple(logits.shape))
-            raise HeadNotFound(
-                f"the model returned {found} for {n} rows; needed are logits of shape ({n}, C), or "
-                "a tuple, mapping or object with .logits that holds them"
-            )
-        return logits
-
-    def _inputs(self, batch: Any) -> Any:
-        """Bring floating-point inputs to the module's precision; integers stay."""
-        dtype = next((p.dtype for p in self.module.parameters() if p.is_floating_point()), None)
-
-        def cast(value: Any) -> Any:
-            change = dtype and isinstance(value, Tensor) and value.is_floating_point()
-            return value.to(dtype) if change else value
-
-        if isinstance(batch, Mapping):
-            return {name: cast(value) for name, value in batch.items()}
-        if isinstance(batch, tuple | list):
-            return type(batch)(cast(value) for value in batch)
-        return cast(batch)
-
-    def _fix(self, found: FoundHead, report: HeadReport) -> None:
-        bias = found.bias.numpy() if found.has_bias else None
-        self._head = LinearHead(found.weight.numpy(), bias, has_bias=found.has_bias)
-        self._found, self._report = found, report
+        self._report = self.head_report.joined(agreed)

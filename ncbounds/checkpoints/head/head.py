@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from ncbounds.checkpoints.head.agreement import Agreement
+from ncbounds.checkpoints.head.agreement import Agreement, unit_roundoff
 from ncbounds.checkpoints.head.candidates import (
     affine_head,
     candidates,
@@ -43,11 +43,13 @@ class HeadReport:
     kind : str
         How features are read from it.
     max_abs_diff, tolerance : float
-        Largest ``|logits - (W f + b)|`` so far, and what was allowed where it mattered most.
+        Largest ``|logits - (W f + b)|`` so far, and what was allowed there.
     rows : int
         Rows compared so far.
     tried : tuple of Attempt
     notes : tuple of str
+    output : str
+        Name or index of the logits among what the model returns; empty if it returns one tensor.
     """
 
     name: str
@@ -57,6 +59,7 @@ class HeadReport:
     rows: int
     tried: tuple[Attempt, ...]
     notes: tuple[str, ...] = ()
+    output: str = ""
 
     def joined(self, found: Agreement) -> "HeadReport":
         """Return the report after another batch has agreed."""
@@ -136,7 +139,7 @@ def match_given(
             ]
     tried = []
     for weight, bias, name in pool:
-        found = affine_head(name, GIVEN, [(weight, bias)])
+        found = replace(affine_head(name, GIVEN, [(weight, bias)]), sources=(weight,))
         result = found.check(reading)
         tried.append(Attempt(name, GIVEN, result.max_abs_diff, result.tolerance))
         if result.holds:
@@ -176,6 +179,12 @@ def _explain(
         text += f"; {others} more have another number of outputs or belong to other layers"
     if _probabilities(logits):
         text += ". The outputs are probabilities: leave the softmax out of the model"
+    coarse = next((c.output.dtype for c in right if _coarser(c.output, logits)), None)
+    if coarse is not None:
+        text += (
+            f". Layers compute in {str(coarse).removeprefix('torch.')} (autocast), and their "
+            "outputs are widened: take torch.autocast out of forward"
+        )
     pair = _different_features(right, logits)
     if pair:
         a, b = (layer_name(c, names) for c in pair)
@@ -188,6 +197,10 @@ def _explain(
 
 def _probabilities(logits: Tensor) -> bool:
     return bool((logits >= 0).all() and ((logits.double().sum(1) - 1).abs() < 1e-3).all())
+
+
+def _coarser(output: Tensor, logits: Tensor) -> bool:
+    return unit_roundoff(output.dtype) > unit_roundoff(logits.dtype)
 
 
 def _different_features(calls: list[Affine], logits: Tensor) -> tuple[Affine, Affine] | None:

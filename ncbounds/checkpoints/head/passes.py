@@ -1,13 +1,12 @@
-"""Checks around a forward pass: what was passed in, and whether the network is a fixed function."""
+"""Checks around a forward pass: what was passed in, and what the network says that it is for."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ncbounds.checkpoints.head.reading import Reading
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, NcboundsError
 
 HeadFunction = Callable[[Any], tuple[Tensor, Tensor]]
 
@@ -37,19 +36,48 @@ def given(function: HeadFunction, batch: Any) -> Reading:
     return Reading(features, logits)
 
 
-def check_steady(first: Tensor, second: Tensor) -> None:
-    """Two passes over the same rows, the second among more rows, agree up to rounding."""
-    finite = torch.isfinite(first).all(1) & torch.isfinite(second).all(1)
-    a, b = first[finite].double(), second[finite].double()
-    if not len(a):
-        return
-    allowed = float(torch.finfo(first.dtype).eps) ** 0.5 * float(a.abs().max())
-    if float((a - b).abs().max()) > allowed:
-        raise HeadNotFound(
-            f"the logits of the same rows differ by {float((a - b).abs().max()):.3g} between two "
-            "passes: the model draws random numbers in eval mode, or a row's logits depend on the "
-            "rows beside it (batch norm without running statistics). Make the model a fixed "
-            "function of each row"
+OTHER_TASKS = {
+    "TokenClassification": "labels every token",
+    "AudioFrameClassification": "labels every frame",
+    "ObjectDetection": "returns boxes",
+    "Segmentation": "labels every pixel",
+    "MultipleChoice": "scores the answers of each question by one number",
+    "QuestionAnswering": "marks a span of text",
+}
+OTHER_PROBLEMS = {
+    "multi_label_classification": "several labels may hold for one row, and none of them excludes "
+    "another",
+    "regression": "its answers are numbers",
+}
+
+
+def check_task(kind: str, problem: Any, what: str, error: type[NcboundsError]) -> None:
+    """Raise if a configuration says that the network gives no single label per row.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the class of the network.
+    problem : object
+        The ``problem_type`` of its configuration, or None.
+    what : str
+        The network, or its folder, for the message.
+    error : type
+        What to raise.
+
+    Raises
+    ------
+    NcboundsError
+        Of the type ``error``.
+    """
+    why = next((why for end, why in OTHER_TASKS.items() if kind.endswith(end)), None)
+    named = kind
+    if why is None and isinstance(problem, str) and problem in OTHER_PROBLEMS:
+        named, why = f"problem_type {problem!r}", OTHER_PROBLEMS[problem]
+    if why is not None:
+        raise error(
+            f"{what}: {named}: {why}. Needed is a classifier with one label per row, the class of "
+            "its largest logit"
         )
 
 
@@ -60,3 +88,18 @@ def shapes(batch: Any) -> str:
     if isinstance(batch, tuple | list):
         return ", ".join(str(tuple(v.shape)) for v in batch if hasattr(v, "shape"))
     return f"{tuple(batch.shape)} of {batch.dtype}"
+
+
+def in_precision_of(module: nn.Module, batch: Any) -> Any:
+    """Bring floating-point inputs to the module's precision; integers stay."""
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+
+    def cast(value: Any) -> Any:
+        change = dtype and isinstance(value, Tensor) and value.is_floating_point()
+        return value.to(dtype) if change else value
+
+    if isinstance(batch, Mapping):
+        return {name: cast(value) for name, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return type(batch)(cast(value) for value in batch)
+    return cast(batch)

@@ -52,6 +52,8 @@ class FoundHead:
         Which of the recognised calls make the logits; several are averaged.
     expected : int
         How many calls are recognised in a pass.
+    output : str
+        Name of the logits among what the network returns; empty if it returns one tensor.
     notes : tuple of str
     """
 
@@ -64,6 +66,7 @@ class FoundHead:
     sources: tuple[Tensor, ...] = ()
     members: tuple[int, ...] = (0,)
     expected: int = 1
+    output: str = ""
     notes: tuple[str, ...] = field(default=())
 
     def check(self, reading: Reading) -> Agreement:

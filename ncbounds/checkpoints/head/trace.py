@@ -16,8 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ncbounds.errors import HeadNotFound
+
 PRODUCTS = (torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
 ADDED = (torch.addmm, Tensor.addmm)
+BATCH_NORMS = (F.batch_norm, torch.batch_norm)
+OF_THE_BATCH = (
+    "a batch norm of the model computes its statistics from the rows beside it also in eval mode "
+    "(it has no running statistics, or training=True is written in forward). Make the model a "
+    "fixed function of each row"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +74,9 @@ class Tracer(TorchFunctionMode):
     ) -> Any:
         """Run ``func`` and record it if it is an affine map with constant coefficients."""
         kwargs = kwargs or {}
-        parts = _parts(func, args, kwargs)
+        if func in BATCH_NORMS and _of_the_batch(args, kwargs):
+            raise HeadNotFound(OF_THE_BATCH)
+        parts = affine_parts(func, args, kwargs)
         if parts is None or not self._keep(parts[2].shape):
             return func(*args, **kwargs)
         x, source, weight, bias, channels = parts
@@ -104,7 +114,7 @@ def watched(module: nn.Module, tracer: Tracer) -> Iterator[None]:
             handle.remove()
 
 
-def _parts(
+def affine_parts(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, int] | None:
     """Return input, weight as passed, weight (C, d), bias and channel axis, or None."""
@@ -121,6 +131,11 @@ def _parts(
         if isinstance(x, Tensor) and isinstance(matrix, Tensor) and matrix.ndim == 2 <= x.ndim:
             return x, matrix, matrix.T, None, -1
     return None
+
+
+def _of_the_batch(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a batch norm takes statistics of its input; it would move running ones unseen."""
+    return bool(kwargs.get("training", args[5] if len(args) > 5 else False))
 
 
 def _linear(
@@ -145,25 +160,6 @@ def _convolution(
     return None
 
 
-def logits_of(output: Any) -> Tensor | None:
-    """Return the logits in what a network returned: the first tensor of shape (n, C >= 2)."""
-    if isinstance(output, Tensor):
-        flat = output.flatten(1) if output.ndim == 4 and output.shape[2:] == (1, 1) else output
-        return flat if flat.ndim == 2 and flat.is_floating_point() else None
-    if isinstance(output, Mapping):
-        named = output.get("logits")
-        return logits_of(named) if named is not None else _first(output.values())
-    if isinstance(getattr(output, "logits", None), Tensor):
-        return logits_of(output.logits)
-    if isinstance(output, tuple | list):
-        return _first(output)
-    return None
-
-
-def _first(values: Any) -> Tensor | None:
-    return next((found for v in values if (found := logits_of(v)) is not None), None)
-
-
 def run(module: nn.Module, batch: Any) -> Any:
     """Call a network on a batch: a mapping by keyword, a tuple or list by position."""
     if isinstance(batch, Mapping):
@@ -180,11 +176,16 @@ def rows_of(batch: Any) -> int:
 
 def first_rows(batch: Any, count: int) -> Any:
     """Return the first ``count`` rows of a batch, in the same form."""
+    return rows_at(batch, slice(count))
+
+
+def rows_at(batch: Any, rows: slice | list[int]) -> Any:
+    """Return some rows of a batch, in the same form."""
     n = rows_of(batch)
 
     def cut(value: Any) -> Any:
         per_row = isinstance(value, Tensor) and value.ndim > 0 and len(value) == n
-        return value[:count] if per_row else value
+        return value[rows] if per_row else value
 
     if isinstance(batch, Mapping):
         return {name: cut(value) for name, value in batch.items()}

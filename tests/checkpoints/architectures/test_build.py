@@ -241,3 +241,29 @@ def test_text_in_metadata_is_never_run(
     save_file(state, tmp_path / "m.safetensors", metadata={"model": "os.system", "args": text})
     with pytest.raises(UnknownArchitecture, match="not registered"):
         load_checkpoint(tmp_path / "m.safetensors").build()
+
+
+@pytest.mark.parametrize(
+    ("beside", "named"),
+    [
+        ({"criterion.weight": torch.ones(5)}, "criterion.weight"),
+        (
+            {"metric.total": torch.ones(1), "loss.weight": torch.ones(2)},
+            "metric.total, loss.weight",
+        ),
+        ({f"ema.{n}": t for n, t in Small().state_dict().items()}, "ema.*"),
+    ],
+)
+def test_what_stands_beside_the_network_is_named(
+    tmp_path: Path, beside: dict[str, torch.Tensor], named: str
+) -> None:
+    state = {f"model.{n}": t for n, t in Small().state_dict().items()}
+    with pytest.raises(CheckpointMismatch) as error:
+        saved(tmp_path, {**state, **beside}).build(Small)
+    message = str(error.value)
+    assert f"under model.* and beside it {named}, which the model has not" in message
+    assert "key='model.'" in message
+    torch.save({**state, **beside}, tmp_path / "d.pt")
+    classifier = load_checkpoint(tmp_path / "d.pt", key="model.").build(Small)
+    for name, tensor in classifier.module.state_dict().items():
+        assert torch.equal(tensor, state[f"model.{name}"])

@@ -243,3 +243,130 @@ def test_zip_files_are_memory_mapped(tmp_path: Path) -> None:
     checkpoint = load_checkpoint(tmp_path / "c.pt")
     assert Path("/proc/self/maps").read_text().count(str(tmp_path / "c.pt")) > before
     assert torch.equal(checkpoint.tensors["w"].flatten(), large)
+
+
+CHOICES: dict[str, tuple[Any, dict[str, str], str]] = {
+    "averaged by default": (
+        {"model": weights(7.0), "model_ema": weights(), "teacher": weights(8.0)},
+        {},
+        "passed over: 'model' (2 tensors), 'teacher' (2 tensors)",
+    ),
+    "raw": (
+        {"model": weights(), "model_ema": weights(7.0)},
+        {"weights": "raw"},
+        "passed over: 'model_ema' (2 tensors)",
+    ),
+    "teacher": (
+        {"model": weights(), "teacher": weights(7.0), "optimizer": {"m": torch.ones(2)}},
+        {},
+        "passed over: 'teacher' (2 tensors)",
+    ),
+    "stochastic weight averaging": (
+        {"state_dict": weights(), "swa_state_dict": weights(7.0)},
+        {},
+        "passed over: 'swa_state_dict' (2 tensors)",
+    ),
+    "stochastic weight averaging, asked for": (
+        {"state_dict": weights(7.0), "swa_state_dict": prefixed("module.")},
+        {"weights": "ema"},
+        "averaged (EMA) weights used, from 'swa_state_dict'",
+    ),
+    "averages of a callback": (
+        {"state_dict": weights(), "callbacks": {"EMA": {"ema_weights": weights(7.0), "decay": 1}}},
+        {},
+        "passed over: 'callbacks.EMA.ema_weights' (2 tensors)",
+    ),
+    "averages of a callback, asked for": (
+        {"state_dict": weights(7.0), "callbacks": {"EMA": {"ema_weights": weights()}}},
+        {"weights": "ema"},
+        "passed over: 'state_dict' (2 tensors)",
+    ),
+    "in a list": (
+        {"state_dict": weights(), "loops": [{"best": weights(7.0)}]},
+        {},
+        "passed over: 'loops.0.best' (2 tensors)",
+    ),
+    "beside plain tensors": (
+        {**weights(), "teacher": weights(7.0)},
+        {},
+        "passed over: 'teacher' (2 tensors)",
+    ),
+    "a path": (
+        {"nets": {"student": weights(7.0), "teacher": weights()}},
+        {"key": "nets.teacher"},
+        "weights taken from 'nets.teacher'; passed over: 'nets.student' (2 tensors)",
+    ),
+    "a prefix": (
+        {"state_dict": {**prefixed("model."), "criterion.weight": torch.ones(3)}},
+        {"key": "model."},
+        "names under model. taken; passed over: criterion.",
+    ),
+    "prefix of an average": (
+        {"state_dict": {**prefixed("online.", 7.0), **prefixed("ema_model.")}},
+        {"key": "ema_model."},
+        "names under ema_model. taken; passed over: online.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(CHOICES))
+def test_weights_that_were_chosen_and_all_others_by_name(tmp_path: Path, case: str) -> None:
+    content, options, note = CHOICES[case]
+    torch.save(content, tmp_path / "c.pt")
+    checkpoint = load_checkpoint(tmp_path / "c.pt", **options)
+    same(checkpoint.tensors, weights())
+    assert note in "; ".join(checkpoint.notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        ({"model": weights()}, {"weights": "ema"}, "has no averaged weights; it has model"),
+        (
+            {"model": weights(), "swa": weights(), "cb": {"ema": weights()}},
+            {"weights": "ema"},
+            "several averaged weights; it has model, swa, cb.ema; choose one with .*--key",
+        ),
+        ({"model": weights()}, {"weights": "best"}, "weights is 'ema' or 'raw', found 'best'"),
+        ({"model": weights()}, {"key": "x."}, r"begin with 'x\.'; they begin with body\."),
+        ({"nets": {"a": weights(), "b": weights()}}, {}, r"several groups.*nets\.a, nets\.b"),
+    ],
+)
+def test_weights_that_are_not_there(
+    tmp_path: Path, content: Any, options: dict[str, str], message: str
+) -> None:
+    torch.save(content, tmp_path / "c.pt")
+    with pytest.raises(CheckpointUnreadable, match=message):
+        load_checkpoint(tmp_path / "c.pt", **options)
+
+
+def test_a_safetensors_file_has_prefixes_only(tmp_path: Path) -> None:
+    file = tmp_path / "c.safetensors"
+    safetensors.torch.save_file({**prefixed("student."), **prefixed("teacher.", 7.0)}, file)
+    same(load_checkpoint(file, key="student.").tensors, weights())
+    same(load_checkpoint(file, weights="raw", key="student.").tensors, weights())
+    with pytest.raises(CheckpointUnreadable, match=r"no entry 'student'.*leave key="):
+        load_checkpoint(file, key="student")
+    with pytest.raises(CheckpointUnreadable, match="one group of weights, no average"):
+        load_checkpoint(file, weights="ema")
+
+
+def test_weights_of_one_file_are_told_apart(tmp_path: Path) -> None:
+    """Features are stored under an identity: two networks of one file must not share it."""
+    model = torch.nn.Linear(2, 3)
+    other = torch.nn.Linear(2, 3)
+    torch.save({"model": model.state_dict(), "ema": other.state_dict()}, tmp_path / "c.pt")
+    found = {
+        load_checkpoint(tmp_path / "c.pt", **options).build(model).identity
+        for options in ({}, {"weights": "raw"})
+    }
+    assert len(found) == 2
+
+
+def test_a_file_cannot_make_the_search_long(tmp_path: Path) -> None:
+    deep: Any = weights(7.0)
+    for _ in range(40):
+        deep = {"x": deep}
+    wide = {f"g{i}": {"y": 1} for i in range(50_000)}
+    torch.save({"model": weights(), "deep": deep, "wide": wide}, tmp_path / "c.pt")
+    same(load_checkpoint(tmp_path / "c.pt").tensors, weights())

@@ -69,7 +69,10 @@ FOUND: dict[str, tuple[Callable[[Net, Tensor], Any], str]] = {
     ),
     "log softmax": (lambda m, x: m.head(feature(m, x)).log_softmax(1), "head"),
     "used twice": (lambda m, x: (m.head(feature(m, -x)), m.head(feature(m, x)))[1], "head"),
-    "auxiliary after": (lambda m, x: (m.head(feature(m, x)), m.second(feature(m, -x))), "head"),
+    "auxiliary before": (
+        lambda m, x: {"aux": m.second(feature(m, -x)), "output": m.head(feature(m, x))},
+        "head",
+    ),
     "dict": (lambda m, x: {"hidden": x, "logits": m.head(feature(m, x))}, "head"),
     "in place later": (lambda m, x: later(m, x), "head"),
 }
@@ -370,3 +373,42 @@ def test_identity_follows_weights_code_and_head() -> None:
         Classifier(first, head=lambda x: (x, first(x))).identity,
     }
     assert len(names) == 4
+
+
+class Autocast(nn.Module):
+    """Computes in bfloat16; returns that, or widens it."""
+
+    def __init__(self, widen: bool, depth: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*(nn.Linear(12, 12) for _ in range(depth)))
+        self.head = nn.Linear(12, 5)
+        self.widen = widen
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            out: Tensor = self.head(self.body(x).relu())
+        return out.float() if self.widen else out
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_autocast_in_the_model(depth: int) -> None:
+    torch.manual_seed(1)
+    report = Classifier(Autocast(False, depth)).verify(torch.randn(64, 12))
+    assert report.max_abs_diff <= report.tolerance
+    with pytest.raises(HeadNotFound, match=r"compute in bfloat16 \(autocast\).*out of forward"):
+        Classifier(Autocast(True, depth)).verify(torch.randn(64, 12))
+
+
+def test_the_difference_that_is_shown_belongs_to_what_is_allowed() -> None:
+    """A large logit may differ by more than a small one is allowed to."""
+    features, weight = torch.tensor([[1.0], [1e-3]]), torch.tensor([[1.0], [2.0]])
+    logits = (features @ weight.T).bfloat16()
+    logits[0, 1] = 2.0078125 + 0.0078125
+    good = agreement(logits, features, weight.double(), torch.zeros(2).double())
+    assert good.holds
+    assert good.max_abs_diff == pytest.approx(0.015625)
+    assert good.max_abs_diff <= good.tolerance
+    logits[1, 0] = 2e-3
+    bad = agreement(logits, features, weight.double(), torch.zeros(2).double())
+    assert not bad.holds
+    assert bad.tolerance < bad.max_abs_diff == pytest.approx(1e-3, rel=0.01)

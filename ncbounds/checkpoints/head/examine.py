@@ -1,0 +1,160 @@
+"""Find the head on some rows, and see that the network is a function of each row and its file."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from ncbounds.checkpoints.head.forward import Forward
+from ncbounds.checkpoints.head.free_features import check_free
+from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
+from ncbounds.checkpoints.head.outputs import Output, Undecided, choose, per_row, undecided
+from ncbounds.checkpoints.head.passes import given, in_precision_of, unwrapped
+from ncbounds.checkpoints.head.reading import FoundHead, Reading
+from ncbounds.checkpoints.head.state import check_twin, draws, evaluating
+from ncbounds.checkpoints.head.steadiness import (
+    BESIDE,
+    RANDOM,
+    check_same,
+    cut,
+    first_groups,
+    largest,
+    largest_change,
+)
+from ncbounds.checkpoints.head.trace import Tracer, first_rows, rows_at, rows_of, run, watched
+from ncbounds.errors import HeadNotFound
+
+TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
+REPEATED_ROWS = 8  # run again in other groups, and by a network built once more
+MORE_PASSES = 5  # over the same rows, where a pass draws random numbers
+
+Classes = Callable[[], int | None]
+Twin = Callable[[], nn.Module]
+
+
+def examine(
+    forward: Forward,
+    batch: Any,
+    output: str | None = None,
+    classes: Classes | None = None,
+    twin: Twin | None = None,
+) -> tuple[FoundHead, HeadReport, Reading]:
+    """Find the head on the first rows of a batch and run them again in every other way.
+
+    Parameters
+    ----------
+    forward : Forward
+    batch : Tensor, sequence or mapping of tensors
+    output : str, optional
+        Name or index of the logits among what the network returns.
+    classes : callable, optional
+        Gives the number of classes of the data; asked only where the output is undecided.
+    twin : callable, optional
+        Builds the network once more from the same file.
+
+    Returns
+    -------
+    FoundHead, HeadReport
+    Reading
+        Of the first rows.
+
+    Raises
+    ------
+    HeadNotFound
+        If no affine map reproduces the logits; if they change from pass to pass, with the rows
+        beside a row, or from one building of the network to the next; or if the features change
+        with the head.
+    """
+    small, few = first_rows(batch, TRACED_ROWS), first_rows(batch, REPEATED_ROWS)
+    before = draws()
+    found, report, logits = _search(forward, small, output, classes)
+    drawn = draws() != before
+    first = forward.features(small, found)
+    check_same(replace(first, logits=logits), first, first, found.how, RANDOM)
+    for _ in range(MORE_PASSES if drawn else 0):
+        check_same(first, forward.features(small, found), first, found.how, RANDOM)
+    part = cut(first, slice(REPEATED_ROWS))
+    for group in (list(range(len(part.logits))), *first_groups(len(part.logits))):
+        again = forward.features(rows_at(few, group), found)
+        check_same(cut(part, group), again, first, found.how, BESIDE)
+    check_free(found, first, lambda head, tracer: forward.read(small, head, tracer))
+    if twin is not None:
+        _check_twin(forward.module, unwrapped(twin()), few, found, part.logits)
+    return found, report, first
+
+
+def _check_twin(
+    module: nn.Module, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
+) -> None:
+    with evaluating(other, None):
+        returned = run(other, in_precision_of(other, batch))
+    output = choose(returned, rows_of(batch), found.output or None)[0]
+    check_twin(module, logits, output.value)
+
+
+def _search(
+    forward: Forward, batch: Any, output: str | None, classes: Classes | None
+) -> tuple[FoundHead, HeadReport, Tensor]:
+    tracer = Tracer(lambda shape: True)
+    reading = None
+    with watched(forward.module, tracer):
+        returned = forward.returned(batch, tracer)
+        if callable(forward.wanted):
+            with tracer:
+                reading = given(forward.wanted, in_precision_of(forward.module, batch))
+    n = rows_of(batch)
+    if reading is not None:
+        made = _output_like(per_row(returned, n), reading.logits)
+        found, report = match_given(forward.module, tracer.calls, reading)
+        return replace(found, output=made.name), replace(report, output=made.name), reading.logits
+    chosen, notes = _choice(forward.module, tracer, returned, n, output, classes)
+    if chosen.width < 2:
+        raise HeadNotFound(
+            f"the model returns {chosen.width} output per row; needed is one logit per class. For "
+            "two classes with one logit z, return torch.cat([-z, z], 1)"
+        )
+    name = forward.wanted if isinstance(forward.wanted, str) else None
+    found, report = find_head(forward.module, tracer.calls, chosen.value, name)
+    report = replace(report, notes=(*notes, *report.notes), output=chosen.name)
+    return replace(found, output=chosen.name), report, chosen.value
+
+
+def _choice(
+    module: nn.Module,
+    tracer: Tracer,
+    returned: Any,
+    rows: int,
+    wanted: str | None,
+    classes: Classes | None,
+) -> tuple[Output, tuple[str, ...]]:
+    """Choose the logits; ask for the number of classes, and describe the options, if need be."""
+    try:
+        return choose(returned, rows, wanted)
+    except Undecided as error:
+        options = error.options
+    try:
+        return choose(returned, rows, None, None if classes is None else classes())
+    except Undecided:
+        heads = {}
+        for option in options:
+            try:
+                heads[option.name] = find_head(module, tracer.calls, option.value)[1].name
+            except HeadNotFound:
+                continue
+        raise HeadNotFound(undecided(options, heads)) from None
+
+
+def _output_like(outputs: list[Output], logits: Tensor) -> Output:
+    """Return the output that a function given by the user took for the logits."""
+    same = [o for o in outputs if o.value.shape == logits.shape]
+    for option in same:
+        if largest_change(option.value, logits, largest(logits)) <= 1.0:
+            return option
+    listed = ", ".join(map(str, outputs)) or "nothing of that form"
+    by = f" by {min(float((o.value - logits).abs().max()) for o in same):.3g}" if same else ""
+    raise HeadNotFound(
+        f"the logits {tuple(logits.shape)} that head= returned differ{by} from what the model "
+        f"returns ({listed}): the model draws random numbers, or head= returns something else. "
+        "Return an output of the model as the logits"
+    )

@@ -1,0 +1,84 @@
+"""Forward passes of a network, always in eval mode, and what a head reads from them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from ncbounds.checkpoints.head.outputs import choose
+from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_of, shapes
+from ncbounds.checkpoints.head.reading import FoundHead, Reading
+from ncbounds.checkpoints.head.state import State, evaluating
+from ncbounds.checkpoints.head.trace import Tracer, rows_of, run
+from ncbounds.errors import DataError, HeadNotFound
+
+
+@dataclass
+class Forward:
+    """A network and how it is called.
+
+    Attributes
+    ----------
+    module : nn.Module
+    wanted : str, callable or None
+        The head that the user named, or the function that gives features and logits.
+    verified : list or None
+        State of the network when its head was verified; a pass from another state is refused.
+    """
+
+    module: nn.Module
+    wanted: str | HeadFunction | None = None
+    verified: State | None = None
+
+    def returned(self, batch: Any, tracer: Tracer) -> Any:
+        """Run one pass under a tracer and return what the network returns.
+
+        Raises
+        ------
+        DataError
+            If the network cannot process the batch.
+        HeadNotFound
+            If it was changed since its head was verified, or changes itself.
+        """
+        inputs = in_precision_of(self.module, batch)
+        with evaluating(self.module, self.verified):
+            try:
+                with tracer:
+                    return run(self.module, inputs)
+            except (RuntimeError, ValueError, TypeError, IndexError) as error:
+                raise DataError(
+                    f"the model cannot process a batch of {shapes(batch)}: {error}"
+                ) from error
+
+    def read(self, batch: Any, found: FoundHead, tracer: Tracer | None = None) -> Reading | None:
+        """Return features and logits of a batch; None if the head was used in another way.
+
+        Raises
+        ------
+        DataError, HeadNotFound
+            See :meth:`returned`.
+        """
+        if tracer is None:
+            known = {s.shape for s in found.sources}
+            tracer = Tracer(lambda shape: shape in known)
+        if callable(self.wanted):
+            with evaluating(self.module, self.verified), tracer:
+                return given(self.wanted, in_precision_of(self.module, batch))
+        output = choose(self.returned(batch, tracer), rows_of(batch), found.output or None)[0]
+        return found.read(tracer.calls, output.value)
+
+    def features(self, batch: Any, found: FoundHead) -> Reading:
+        """Return features and logits of a batch.
+
+        Raises
+        ------
+        HeadNotFound
+            If the head was used in another way than where it was found.
+        """
+        reading = self.read(batch, found)
+        if reading is None:
+            raise HeadNotFound(
+                f"the layer {found.name!r} that made the first logits was not used in the same way "
+                "on this batch; the weights of the head must be the same for all inputs"
+            )
+        return reading
