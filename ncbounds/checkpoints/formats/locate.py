@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from ncbounds.errors import CheckpointMismatch, CheckpointUnreadable
+from ncbounds.budgets import ALIASED_BYTES, ALIASES, NAME_LENGTH, TENSORS, WRAPPERS
+from ncbounds.errors import CheckpointMismatch, CheckpointUnreadable, few, shown
 
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
 CURRENT = (
@@ -22,7 +23,8 @@ CURRENT = (
     "model_weights",
 )
 INNER = ("state_dict", "model_state_dict", "model", "module", "shadow", "params")
-WRAPPERS = ("module.", "_orig_mod.")
+WRAPPER_NAMES = ("module.", "_orig_mod.")
+LONGEST_NUMBER = 1024  # bits; what Python writes as text without refusing
 HINT_ITEMS = 2_000  # hints are read by people; a file cannot make them large
 Tensors = dict[str, torch.Tensor]
 
@@ -55,52 +57,75 @@ def locate_weights(content: Any, path: object, key: str | None = None) -> tuple[
             f"{path} holds a {type(content).__name__}; needed is a dict of named tensors: "
             "torch.save(model.state_dict(), 'weights.pt')"
         )
-    groups = {str(name): _group(value) for name, value in content.items()}
-    groups = {name: group for name, group in groups.items() if group}
-    optimizer = [str(n) for n in content if "optim" in str(n)]
-    notes = [f"optimizer state ignored: {', '.join(optimizer)}"] if optimizer else []
+    groups = _groups(content)
+    optimizer = [name for name in map(_key, content) if "optim" in name]
+    notes = [f"optimizer state ignored: {few(optimizer)}"] if optimizer else []
     if key is not None:
         if key not in groups:
             raise CheckpointUnreadable(
-                f"{path} has no tensors under {key!r}; it has {', '.join(groups) or 'none'}"
+                f"{path} has no tensors under {shown(key)}; it has {few(groups) or 'none'}"
             )
-        return normalise(groups[key], notes)
+        return normalise(groups[key], notes, path)
     averaged = next((n for n in AVERAGED if n in groups), None)
     current = next((n for n in CURRENT if n in groups), None)
     if averaged is not None:
-        tensors, notes = normalise(groups[averaged], notes)
+        tensors, notes = normalise(groups[averaged], notes, path)
         notes.append(f"averaged (EMA) weights used, from {averaged!r}")
-        full = _with_buffers(tensors, groups.get(current or "", {}))
+        full = _with_buffers(tensors, groups.get(current or "", {}), path)
         if len(full) > len(tensors):
             notes.append(f"its batch-norm statistics taken from {current!r}")
         return full, notes
     if current is not None:
         notes.append(f"weights found under {current!r}")
-        return normalise(groups[current], notes)
+        return normalise(groups[current], notes, path)
     top = _tensors(content)
     if top:
-        return normalise(top, notes + _skipped(content))
+        return normalise(top, notes + _skipped(content), path)
     others = [n for n in groups if n not in optimizer]
     if len(others) == 1:
-        notes.append(f"weights found under {others[0]!r}")
-        return normalise(groups[others[0]], notes)
+        notes.append(f"weights found under '{shown(others[0])}'")
+        return normalise(groups[others[0]], notes, path)
     raise CheckpointUnreadable(
         f"{path} has {'several groups of tensors' if others else 'no named tensors'}; found "
-        f"{', '.join(others or map(str, list(content)[:8])) or 'an empty dict'}"
+        f"{few(others or map(_key, content)) or 'an empty dict'}"
         + ("; choose one with load_checkpoint(path, key=...)" if others else "")
     )
 
 
-def normalise(tensors: Tensors, notes: list[str]) -> tuple[Tensors, list[str]]:
-    """Strip wrapper prefixes that all names share; return new tensors and notes."""
+def normalise(
+    tensors: Tensors, notes: list[str], path: object = "the file"
+) -> tuple[Tensors, list[str]]:
+    """Strip wrapper prefixes that all names share; return new tensors and notes.
+
+    Raises
+    ------
+    CheckpointUnreadable
+        If there are absurdly many tensors or prefixes, or a name is absurdly long.
+    """
     notes = list(notes)
+    if len(tensors) > TENSORS:
+        raise CheckpointUnreadable(
+            f"{path} holds {len(tensors)} tensors, at most {TENSORS} are read"
+        )
+    longest = max(tensors, key=len, default="")
+    if len(longest) > NAME_LENGTH:
+        raise CheckpointUnreadable(
+            f"{path}: a tensor's name has {len(longest)} characters ({shown(longest, 40)}), "
+            f"at most {NAME_LENGTH} are read"
+        )
     if "n_averaged" in tensors and len(tensors) > 1:
         tensors = {n: t for n, t in tensors.items() if n != "n_averaged"}
         notes.append("counter n_averaged of the averaged model ignored")
-    while prefix := next((w for w in WRAPPERS if all(n.startswith(w) for n in tensors)), None):
+    for _ in range(WRAPPERS + 1):
+        prefix = next((w for w in WRAPPER_NAMES if all(n.startswith(w) for n in tensors)), None)
+        if prefix is None or not tensors:
+            return tensors, notes
         tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
         notes.append(f"prefix {prefix} stripped")
-    return tensors, notes
+    raise CheckpointUnreadable(
+        f"{path}: names begin with more than {WRAPPERS} prefixes of wrappers, as "
+        f"{shown(longest, 60)} does"
+    )
 
 
 def check_tensors(tensors: Tensors, path: object, size: int) -> None:
@@ -111,19 +136,27 @@ def check_tensors(tensors: Tensors, path: object, size: int) -> None:
     CheckpointMismatch
         If a tensor is sparse, quantised or without data.
     CheckpointUnreadable
-        If a view repeats a small storage into something larger than the file.
+        If a view repeats a small storage into something larger than the file, or many tensors
+        share one.
     """
+    claimed = 0
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
             raise CheckpointMismatch(
-                f"{path}: tensor {name} is sparse, quantised or without data; save the plain "
-                "weights"
+                f"{path}: tensor {shown(name)} is sparse, quantised or without data; save "
+                "the plain weights"
             )
+        claimed += tensor.numel() * tensor.element_size()
         if tensor.numel() * tensor.element_size() > size:
             raise CheckpointUnreadable(
-                f"{path}: tensor {name} of shape {tuple(tensor.shape)} claims more than the "
+                f"{path}: tensor {shown(name)} of shape {tuple(tensor.shape)} claims more than the "
                 f"{size} bytes of the file"
             )
+    if claimed > (allowed := max(ALIASES * size, ALIASED_BYTES)):
+        raise CheckpointUnreadable(
+            f"{path}: its {len(tensors)} tensors share storage so that they claim {claimed} bytes; "
+            f"for a file of {size} bytes at most {allowed} are built"
+        )
 
 
 def hints_of(content: Any) -> dict[str, Any]:
@@ -131,12 +164,21 @@ def hints_of(content: Any) -> dict[str, Any]:
     budget = [HINT_ITEMS]
     if not isinstance(content, Mapping):
         return {}
-    kept = {}
-    for name, value in content.items():
-        if isinstance(value, torch.Tensor) or "optim" in str(name) or _group(value):
+    groups = _groups(content)
+    kept: dict[str, Any] = {}
+    for key, value in content.items():
+        name = _key(key)
+        if isinstance(value, torch.Tensor) or "optim" in name or name in groups:
             continue
-        kept[str(name)] = _plain(value, budget)
+        if budget[0] <= 0:
+            break
+        kept[name[:NAME_LENGTH]] = _plain(value, budget)
     return kept
+
+
+def _key(name: object) -> str:
+    """A key as text; only texts can be tensors' names."""
+    return name if isinstance(name, str) else shown(name)
 
 
 def _tensors(value: Any) -> Tensors:
@@ -149,25 +191,39 @@ def _tensors(value: Any) -> Tensors:
     }
 
 
-def _group(value: Any) -> Tensors:
-    """Named tensors of a container, or of a container one level inside it."""
-    direct = _tensors(value)
-    if direct or not isinstance(value, Mapping):
-        return direct
-    return next((t for n in INNER if (t := _tensors(value.get(n)))), {})
+def _groups(content: Mapping[Any, Any]) -> dict[str, Tensors]:
+    """Named tensors of each entry, or of a container one level inside it.
+
+    A container that is there under many names is looked through once.
+    """
+    known: dict[int, Tensors] = {}
+
+    def tensors(value: Any) -> Tensors:
+        if id(value) not in known:
+            known[id(value)] = _tensors(value)
+        return known[id(value)]
+
+    def group(value: Any) -> Tensors:
+        direct = tensors(value)
+        if direct or not isinstance(value, Mapping):
+            return direct
+        return next((t for n in INNER if (t := tensors(value.get(n)))), {})
+
+    found = {_key(name): group(value) for name, value in content.items()}
+    return {name: tensors for name, tensors in found.items() if tensors}
 
 
-def _with_buffers(tensors: Tensors, current: Tensors) -> Tensors:
+def _with_buffers(tensors: Tensors, current: Tensors, path: object) -> Tensors:
     """Add batch-norm statistics where only parameters were averaged."""
-    full, _ = normalise(current, [])
+    full, _ = normalise(current, [], path)
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     added = {n: t for n, t in full.items() if n not in tensors and n.endswith(buffers)}
     return {**tensors, **added} if set(tensors) < set(full) else tensors
 
 
 def _skipped(content: Mapping[Any, Any]) -> list[str]:
-    names = [str(n) for n, v in content.items() if not isinstance(v, torch.Tensor)]
-    return [f"entries that are no tensors ignored: {', '.join(names[:8])}"] if names else []
+    names = [_key(n) for n, v in content.items() if not isinstance(v, torch.Tensor)]
+    return [f"entries that are no tensors ignored: {few(names)}"] if names else []
 
 
 def _plain(value: Any, budget: list[int], depth: int = 0) -> Any:
@@ -177,9 +233,11 @@ def _plain(value: Any, budget: list[int], depth: int = 0) -> Any:
     if isinstance(value, argparse.Namespace):
         value = vars(value)
     if isinstance(value, Mapping):
-        return {str(n)[:200]: _plain(v, budget, depth + 1) for n, v in _few(value.items(), budget)}
+        return {_key(n)[:200]: _plain(v, budget, depth + 1) for n, v in _few(value.items(), budget)}
     if isinstance(value, list | tuple | set):
         return [_plain(v, budget, depth + 1) for v in _few(value, budget)]
+    if isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+        return shown(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, torch.Tensor):

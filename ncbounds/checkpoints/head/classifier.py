@@ -12,7 +12,7 @@ from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
 from ncbounds.checkpoints.head.passes import HeadFunction, check_steady, given, shapes, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.trace import Tracer, first_rows, logits_of, rows_of, run, watched
-from ncbounds.errors import DataError, HeadNotFound
+from ncbounds.errors import DataError, HeadNotFound, NcboundsError
 from ncbounds.evidence.head import LinearHead
 
 TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
@@ -208,9 +208,12 @@ class Classifier:
         try:
             with tracer:
                 output = run(self.module, inputs)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        except NcboundsError:
+            raise
+        except Exception as error:  # it is the user's code, and asserts what it likes
             raise DataError(
-                f"the model cannot process a batch of {shapes(batch)}: {error}"
+                f"the model cannot process a batch of {shapes(batch)}: "
+                f"{str(error) or type(error).__name__}"
             ) from error
         logits = logits_of(output)
         n = rows_of(batch)
