@@ -60,6 +60,9 @@ LAYERS = 10_000
 """Layers, heads, experts or classes that a configuration may ask for without the file having as
 many tensors or rows: a number in a file must not make a loop."""
 
+CLASSES = 1_000_000
+"""Class numbers: tables have a row or two for each, whether it occurs or not."""
+
 GUESSED_NUMBERS = 1 << 27
 """Numbers of a batch of random inputs: 16 colour images of side 1,600."""
 

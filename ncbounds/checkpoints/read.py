@@ -14,7 +14,13 @@ from ncbounds.checkpoints.formats.folder import (
     weight_files,
 )
 from ncbounds.checkpoints.formats.foreign import check_foreign
-from ncbounds.checkpoints.formats.locate import check_tensors, hints_of, locate_weights, normalise
+from ncbounds.checkpoints.formats.locate import (
+    check_tensors,
+    extra_state,
+    hints_of,
+    locate_weights,
+    normalise,
+)
 from ncbounds.checkpoints.formats.safetensors import is_safetensors, load_safetensors
 from ncbounds.checkpoints.formats.torch_file import load_torch
 from ncbounds.checkpoints.loaded import Checkpoint
@@ -63,6 +69,8 @@ def load_checkpoint(path: str | os.PathLike[str], *, key: str | None = None) -> 
     else:
         tensors, notes = locate_weights(content, path, key)
         hints = hints_of(content)
+        if beside := extra_state(content, tensors):
+            hints["extra_state"] = beside
         kind = _describe(content, kind)
     if not tensors:
         raise CheckpointUnreadable(f"{path} holds no tensors")

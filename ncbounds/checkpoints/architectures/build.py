@@ -74,7 +74,8 @@ def build_module(
         module, notes = build_transformer(config, checkpoint.tensors, checkpoint.path)
         return module.eval(), config_identity(config), notes
     module, architecture = _make(checkpoint, model, dict(args or {}))
-    notes = fit(module, checkpoint.tensors, checkpoint.path)
+    beside = checkpoint.hints.get("extra_state", {})
+    notes = fit(module, checkpoint.tensors, checkpoint.path, beside)
     return module.eval(), architecture, notes
 
 

@@ -1,16 +1,23 @@
 """Fit the tensors of a file to an architecture: completely, or not at all."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.architectures.extra_state import SUFFIX, check_extra_state
 from ncbounds.errors import CheckpointMismatch, few
 
 OPTIONAL = "num_batches_tracked"  # counts training steps; eval mode never reads it
 
 
-def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple[str, ...]:
+def fit(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    path: object,
+    beside: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
     """Put all tensors of a file into a module.
 
     Parameters
@@ -21,6 +28,8 @@ def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple
         Values are kept exactly: the module is widened where its type could not hold them.
     path : object
         Name of the file, for messages.
+    beside : mapping, optional
+        Extra state that the file holds beside its tensors, by name.
 
     Returns
     -------
@@ -30,16 +39,20 @@ def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple
     ------
     CheckpointMismatch
         If names are missing or left over, shapes or the number of classes differ, or a value is
-        not finite.
+        not finite; if the module keeps another state beside its tensors than the file.
     """
-    want = {n: t for n, t in module.state_dict().items() if isinstance(t, Tensor)}
+    extra = check_extra_state(module, {**(beside or {}), **tensors}, path)
+    state = module.state_dict().items()
+    want = {n: t for n, t in state if isinstance(t, Tensor) and n not in extra}
+    if extra:
+        tensors = {n: t for n, t in tensors.items() if n.rpartition(".")[2] != SUFFIX}
     kept = {t.dtype for t in tensors.values() if t.is_floating_point()}
     named, notes = _matched(module, want, widened(tensors), path)
     check_shapes(want, named, path)
     check_finite(named, path)
     _check_shared(module, named, path)
     notes += _widen(module, want, named, kept)
-    module.load_state_dict(named, strict=True)
+    module.load_state_dict(named, strict=not extra)
     return tuple(notes)
 
 

@@ -23,6 +23,7 @@ CURRENT = (
     "model_weights",
 )
 INNER = ("state_dict", "model_state_dict", "model", "module", "shadow", "params")
+EXTRA = "_extra_state"  # the end of names under which modules keep what is no tensor
 WRAPPER_NAMES = ("module.", "_orig_mod.")
 LONGEST_NUMBER = 1024  # bits; what Python writes as text without refusing
 HINT_ITEMS = 2_000  # hints are read by people; a file cannot make them large
@@ -174,6 +175,21 @@ def hints_of(content: Any) -> dict[str, Any]:
             break
         kept[name[:NAME_LENGTH]] = _plain(value, budget)
     return kept
+
+
+def extra_state(content: Any, tensors: Tensors) -> dict[str, Any]:
+    """Return what stands beside the chosen tensors under names that end in ``_extra_state``."""
+    if not isinstance(content, Mapping):
+        return {}
+    places = {t.data_ptr() for t in tensors.values()} - {0}
+    outer = [content, *(v for v in content.values() if isinstance(v, Mapping))]
+    inner = [v.get(n) for v in outer for n in INNER]
+    found: dict[str, Any] = {}
+    for place in {id(c): c for c in (*outer, *inner) if isinstance(c, Mapping)}.values():
+        beside = {n: v for n, v in place.items() if isinstance(n, str) and n.endswith(EXTRA)}
+        if beside and any(t.data_ptr() in places for t in _tensors(place).values()):
+            found |= {n: v for n, v in beside.items() if not isinstance(v, torch.Tensor)}
+    return found
 
 
 def _key(name: object) -> str:
