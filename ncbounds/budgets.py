@@ -21,11 +21,11 @@ PICKLE_STEPS = 10_000_000
 PICKLE_CALLS = 2_000_000
 """Calls of a pickle: two for a tensor; each makes an object of some hundred bytes."""
 
-PICKLE_WORK = 20_000_000
+PICKLE_WORK = 1_000_000
 """Values that calls and dictionary keys of a pickle read, beyond one for each of its bytes: what
 is stored once may be named again and again, and is copied or hashed each time."""
 
-PICKLE_SECONDS = 120.0
+PICKLE_SECONDS = 60.0
 """Time to look through one pickle."""
 
 DEPTH = 64
@@ -63,8 +63,14 @@ many tensors or rows: a number in a file must not make a loop."""
 CLASSES = 1_000_000
 """Class numbers: tables have a row or two for each, whether it occurs or not."""
 
-GUESSED_NUMBERS = 1 << 27
-"""Numbers of a batch of random inputs: 16 colour images of side 1,600."""
+GUESSED_NUMBERS = 1 << 25
+"""Numbers of a batch of random inputs: 16 colour images of side 800."""
+
+PARTS = 10
+"""Modules and parameters for one tensor of the file: activations and containers have none."""
+
+SPARE_PARTS = 1_000
+"""Modules and parameters that a network may have however few tensors the file holds."""
 
 ARRAY_BYTES = 1 << 30
 """What an array may always take when it is unpacked."""

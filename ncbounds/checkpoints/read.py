@@ -56,7 +56,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, key: str | None = None) -> 
         If it holds tensors that are no plain arrays.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # False, never an error, for a name that nothing can have
         return _load_folder(path)
     content, kind, read = _load_file(path)
     if kind == "safetensors":

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.modules import module as registration
 
-from ncbounds.budgets import LAYERS
+from ncbounds.budgets import LAYERS, PARTS, SPARE_PARTS
 from ncbounds.errors import CheckpointMismatch, shown
 
-PARTS = 10  # modules and parameters for one tensor: activations and containers have none
 _COUNTS = re.compile("layer|depth|block|head|expert|label|class|stage|group|level", re.IGNORECASE)
 
 
@@ -57,7 +56,7 @@ def counted(tensors: Mapping[str, Tensor], path: object) -> Iterator[None]:
     CheckpointMismatch
         Naming both numbers.
     """
-    allowed, parts, thread = PARTS * len(tensors) + LAYERS, 0, threading.get_ident()
+    allowed, parts, thread = PARTS * len(tensors) + SPARE_PARTS, 0, threading.get_ident()
 
     def count(*_: Any) -> None:
         nonlocal parts

@@ -231,16 +231,20 @@ class _Machine:
         waiting = [(value, 0)]
         while waiting:
             item, depth = waiting.pop()
-            self.work += 1 + (len(item) if isinstance(item, str | bytes | _Box) else 0)
+            if not isinstance(item, tuple | _Box):
+                continue
+            if depth >= DEPTH:
+                raise PickleDamaged(f"its pickle has keys nested deeper than {DEPTH}")
+            self.work += 1 + len(item)
+            for part in item:
+                if isinstance(part, tuple | _Box):
+                    waiting.append((part, depth + 1))
+                elif isinstance(part, str | bytes):
+                    self.work += len(part)
             if self.work > self.allowed:
                 raise PickleDamaged(
                     f"its pickle makes calls and keys read more than {self.allowed} values"
                 )
-            if isinstance(item, tuple | _Box):
-                if depth >= DEPTH:
-                    raise PickleDamaged(f"its pickle has keys nested deeper than {DEPTH}")
-                inner = item if isinstance(item, tuple) else [i for i in item if _walked(i)]
-                waiting += [(i, depth + 1) for i in inner]
 
     def _build(self, state: object) -> None:
         """Set attributes: dictionaries of them are copied, a tensor's storage must hold it."""
@@ -291,7 +295,3 @@ class _Machine:
             if self.audit.storages.setdefault(str(key), declared) != declared:
                 raise PickleDamaged(f"storage {shown(key)} is declared with two sizes")
             self.stack[-1] = Storage(declared, item)
-
-
-def _walked(item: object) -> bool:
-    return isinstance(item, tuple | _Box)
