@@ -54,9 +54,11 @@ def survives(file: Path, data: bytes, read: Any = load_checkpoint) -> bool:
     try:
         read(file)
     except NcboundsError as error:
-        assert str(error).isprintable()
-        return False
-    return True
+        said = str(error)
+    else:
+        return True
+    assert said.isprintable()
+    return False
 
 
 def edited(draw: st.DrawFn, data: bytes) -> bytes:
