@@ -46,8 +46,8 @@ def check_extra_state(module: nn.Module, stored: Mapping[str, Any], path: object
         raise CheckpointMismatch(
             f"{path}: the model keeps state beside its tensors, and that of the file is another "
             f"one or missing ({few(differs)}). It is not set from a file, because the code that "
-            "does so may run anything: pass model=function, a function that returns the nn.Module with "
-            "this state already in it"
+            "does so may run anything: pass model=function, a function that returns the "
+            "nn.Module with this state already in it"
         )
     return set(own)
 
