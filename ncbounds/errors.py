@@ -2,11 +2,56 @@
 
 Every message says what was found, what was needed and what to type. All derive from
 :class:`NcboundsError`, which the command line prints without a traceback.
+
+Names that come from files are data: :func:`shown` writes them so that they cannot steer a terminal
+or pretend to be another line, and no message holds a control character.
 """
+
+import re
+from collections.abc import Iterable
+
+SHOWN_LENGTH = 200
+SHOWN_NAMES = 8
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything but printable characters written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown(value: object, length: int = SHOWN_LENGTH) -> str:
+    """Return a name that a file brought along as it stands in a message: printable, not too long.
+
+    Parameters
+    ----------
+    value : object
+        A name, or whatever stands where a name should be.
+    length : int
+        Characters at most, before escaping.
+    """
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a whole number of {value.bit_length()} bits"
+    text = str(value)
+    return printable(text if len(text) <= length else f"{text[: length - 3]}...")
+
+
+def few(names: Iterable[object]) -> str:
+    """Join names, the first eight of them."""
+    names = list(names)
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(map(shown, names[:SHOWN_NAMES])) + more
 
 
 class NcboundsError(Exception):
-    """Base of all errors that are the input's fault rather than the library's."""
+    """Base of all errors that are the input's fault rather than the library's.
+
+    The message is one line without control characters, whatever was put into it.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_one_line(a) if isinstance(a, str) else a for a in args))
 
 
 class CheckpointRefused(NcboundsError):
@@ -71,6 +116,10 @@ class NotCovered(NcboundsError):
 
 class MissingExtra(NcboundsError):
     """An optional dependency is needed for this and is not installed."""
+
+
+def _one_line(text: str) -> str:
+    return printable(re.sub(r"\s*[\r\n]+\s*", " ", text))
 
 
 def suggest(name: str, known: "list[str]") -> str:

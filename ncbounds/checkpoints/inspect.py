@@ -1,20 +1,22 @@
 """What is in a checkpoint, whether it is safe, which head it has and how exactly."""
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ncbounds.budgets import GUESSED_NUMBERS
 from ncbounds.checkpoints.architectures.build import build_classifier, named_in_file
 from ncbounds.checkpoints.architectures.guess import guess_architecture
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.loaded import Checkpoint
 from ncbounds.checkpoints.read import load_checkpoint
-from ncbounds.errors import NcboundsError
+from ncbounds.errors import DataError, NcboundsError, printable
 
 ROWS = 16
 SAFE = "read without running code from the file"
@@ -168,7 +170,7 @@ def render(inspection: Inspection, tensors: int = 12) -> str:
 
 
 def _line(name: str, shape: tuple[int, ...], dtype: str) -> str:
-    return f"{name} {'x'.join(map(str, shape)) or 'scalar'} {dtype}"
+    return f"{printable(name)} {'x'.join(map(str, shape)) or 'scalar'} {dtype}"
 
 
 def _ends(lines: list[str], count: int) -> list[str]:
@@ -204,28 +206,40 @@ def _verify(classifier: Classifier, checkpoint: Checkpoint, batch: Any) -> str:
             continue
         shape = next(iter(guess.values())).shape if isinstance(guess, dict) else guess.shape
         return f"random inputs {'x'.join(map(str, shape))}"
-    assert last is not None
-    raise last
+    raise last or DataError(
+        "no shape of random inputs can be guessed from the first layer; pass batch=inputs"
+    )
 
 
-def random_inputs(module: nn.Module, hints: Mapping[str, Any]) -> list[Any]:
-    """Return batches to try, likeliest first, guessed from the first layer or a config.json."""
+def random_inputs(module: nn.Module, hints: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield batches to try, likeliest first, guessed from the first layer or a config.json."""
     generator = torch.Generator().manual_seed(0)
     config = hints.get("config")
-    if isinstance(config, dict) and isinstance(config.get("vocab_size"), int):
-        return [_tokens(config, generator)]
-    if isinstance(config, dict) and isinstance(config.get("num_channels"), int):
-        sides = [config["image_size"]] if isinstance(config.get("image_size"), int) else [32, 224]
+    if isinstance(config, dict) and _is_count(config.get("vocab_size")):
+        yield _tokens(config, generator)
+        return
+    if isinstance(config, dict) and _is_count(config.get("num_channels")):
+        sides = [config["image_size"]] if _is_count(config.get("image_size")) else [32, 224]
         options = [(ROWS, config["num_channels"], side, side) for side in sides]
-        return [{"pixel_values": torch.randn(s, generator=generator)} for s in options]
+        yield from ({"pixel_values": batch} for batch in _normal(options, generator))
+        return
     first = next((p for p in module.parameters() if p.ndim >= 2), None)
     if first is None:
-        return []
-    if first.ndim == 2:
-        return [torch.randn(ROWS, first.shape[1], generator=generator)]
+        return
     axes = first.ndim - 2
-    shapes = [(ROWS, first.shape[1], *(side,) * axes) for side in (14, 28, 32, 64, 224)]
-    return [torch.randn(shape, generator=generator) for shape in shapes]
+    widths = (14, 28, 32, 64, 224) if axes else (1,)
+    yield from _normal([(ROWS, first.shape[1], *(side,) * axes) for side in widths], generator)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and 0 < value < 1 << 31
+
+
+def _normal(shapes: Sequence[tuple[int, ...]], generator: torch.Generator) -> Iterator[Tensor]:
+    """Random inputs of each shape that is not absurdly large, one at a time."""
+    for shape in shapes:
+        if math.prod(shape) <= GUESSED_NUMBERS:
+            yield torch.randn(shape, generator=generator)
 
 
 def _tokens(config: Mapping[str, Any], generator: torch.Generator) -> dict[str, Tensor]:

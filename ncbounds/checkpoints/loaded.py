@@ -23,8 +23,8 @@ class Checkpoint:
     sha256 : str
         Of the file; of a folder: over names and hashes of its weights and config.json.
     tensors : dict of str to Tensor
-        On the CPU, memory-mapped where the format allows; names without ``module.`` and
-        ``_orig_mod.``.
+        On the CPU; views of the bytes that were hashed, which nobody else can change. Names
+        without ``module.`` and ``_orig_mod.``.
     hints : dict
         Plain values beside the weights that may say what the architecture is.
     notes : tuple of str

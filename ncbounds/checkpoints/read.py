@@ -1,6 +1,5 @@
 """Read a checkpoint without running code from it."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +10,14 @@ import torch
 from ncbounds.checkpoints.formats.folder import (
     combined_hash,
     folder_format,
-    read_json,
+    read_config,
     weight_files,
 )
 from ncbounds.checkpoints.formats.foreign import check_foreign
 from ncbounds.checkpoints.formats.locate import (
     Located,
     check_tensors,
+    extra_state,
     hints_of,
     locate_weights,
     located_under,
@@ -26,7 +26,8 @@ from ncbounds.checkpoints.formats.locate import (
 from ncbounds.checkpoints.formats.safetensors import is_safetensors, load_safetensors
 from ncbounds.checkpoints.formats.torch_file import load_torch
 from ncbounds.checkpoints.loaded import Checkpoint
-from ncbounds.errors import CheckpointUnreadable
+from ncbounds.errors import CheckpointUnreadable, shown
+from ncbounds.files import Content, read_content
 
 
 def load_checkpoint(
@@ -64,12 +65,12 @@ def load_checkpoint(
         If it holds tensors that are no plain arrays.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # False, never an error, for a name that nothing can have
         _check_single(path, "a folder", key, weights)
         return _load_folder(path)
-    content, kind, digest = _load_file(path)
+    content, kind, read = _load_file(path)
     if kind == "safetensors":
-        found = Located(*normalise(content["tensors"], []), "")
+        found = Located(*normalise(content["tensors"], [], path), "")
         if key is not None and key.endswith("."):
             found = located_under(found, key, path)
         else:
@@ -78,20 +79,22 @@ def load_checkpoint(
     else:
         found = locate_weights(content, path, key, weights)
         hints = hints_of(content)
+        if beside := extra_state(content, found.tensors):
+            hints["extra_state"] = beside
         kind = _describe(content, kind)
     if not found.tensors:
         raise CheckpointUnreadable(f"{path} holds no tensors")
-    check_tensors(found.tensors, path, path.stat().st_size)
+    check_tensors(found.tensors, path, read.size)
     notes = tuple(found.notes)
-    return Checkpoint(path, kind, digest, found.tensors, hints, notes, (path,), found.place)
+    return Checkpoint(path, kind, read.sha256, found.tensors, hints, notes, (path,), found.place)
 
 
 def _check_single(path: Path, what: str, key: str | None, weights: str | None) -> None:
     """Raise if an entry was asked for where there is one group of weights only."""
     if key is not None:
         raise CheckpointUnreadable(
-            f"{path} is {what}, which has no entry {key!r}: leave key= (--key) out, or name the "
-            "file in which it stands"
+            f"{path} is {what}, which has no entry '{shown(key)}': leave key= (--key) out, or name "
+            "the file in which it stands"
         )
     if weights == "ema":
         raise CheckpointUnreadable(
@@ -106,54 +109,46 @@ def _load_folder(folder: Path) -> Checkpoint:
     kind = "folder without config.json"
     hashes: dict[str, str] = {}
     if config_path.is_file():
-        hints["config"] = read_json(config_path)
+        hints["config"], hashes["config.json"] = read_config(config_path)
         kind = folder_format(hints["config"])
-        hashes["config.json"] = _hash_file(config_path)
     tensors: dict[str, torch.Tensor] = {}
     notes: list[str] = []
     for file in files:
-        content, how, digest = _load_file(file)
+        content, how, read = _load_file(file)
         part = content["tensors"] if how == "safetensors" else locate_weights(content, file)[0]
         twice = tensors.keys() & part.keys()
         if twice:
-            raise CheckpointUnreadable(f"{folder}: {sorted(twice)[0]} is in two shards")
-        check_tensors(part, file, file.stat().st_size)
+            raise CheckpointUnreadable(f"{folder}: {shown(min(twice))} is in two shards")
+        check_tensors(part, file, read.size)
         tensors |= part
-        hashes[file.name] = digest
+        hashes[file.name] = read.sha256
     if len(files) > 1:
         notes.append(f"{len(files)} shards")
     if "auto_map" in hints.get("config", {}):
         notes.append("auto_map of config.json ignored: it names code")
-    tensors, notes = normalise(tensors, notes)
-    read = (*([config_path] if "config" in hints else []), *files)
-    return Checkpoint(folder, kind, combined_hash(hashes), tensors, hints, tuple(notes), read)
+    tensors, notes = normalise(tensors, notes, folder)
+    if not tensors:
+        raise CheckpointUnreadable(f"{folder} holds no tensors")
+    opened = (*([config_path] if "config" in hints else []), *files)
+    return Checkpoint(folder, kind, combined_hash(hashes), tensors, hints, tuple(notes), opened)
 
 
-def _load_file(path: Path) -> tuple[Any, str, str]:
-    """Return content, kind and sha256; the file must not change between hash and reading."""
+def _load_file(path: Path) -> tuple[Any, str, Content]:
+    """Return what a file holds, its kind and its bytes, which are read and hashed once."""
     try:
-        before = path.stat()
-        if before.st_size == 0:
+        read = read_content(path)
+        if read.size == 0:
             raise CheckpointUnreadable(f"{path} is empty (0 bytes); copy or save it again")
-        with path.open("rb") as stream:
-            head = stream.read(64)
-        digest = _hash_file(path)
-        if is_safetensors(head, before.st_size) or path.suffix == ".safetensors":
-            content, kind = load_safetensors(path), "safetensors"
+        head = read.data[:64].tobytes()
+        if is_safetensors(head, read.size) or path.suffix == ".safetensors":
+            content, kind = load_safetensors(read), "safetensors"
         else:
             check_foreign(path, head)
-            content, kind = load_torch(path)
-        after = path.stat()
+            content, kind = load_torch(read)
+        read.check()
     except OSError as error:
-        raise CheckpointUnreadable(f"{path} cannot be opened: {error.strerror}") from None
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise CheckpointUnreadable(f"{path} changed while it was read; wait until it is written")
-    return content, kind, digest
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        raise CheckpointUnreadable(f"{path} cannot be read: {error.strerror}") from None
+    return content, kind, read
 
 
 def _describe(content: Any, kind: str) -> str:

@@ -3,19 +3,17 @@
 import gzip
 import math
 import os
-import zipfile
-import zlib
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.data.unpacking import check_unpacked, said
 from ncbounds.errors import DataError
+from ncbounds.files import open_regular
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-UNREADABLE = (ValueError, EOFError, OSError, MemoryError, zipfile.BadZipFile, zlib.error)
+_LONGEST_HEADER = 4 + 4 * 255  # of an idx file
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -31,7 +29,23 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     DataError
         If the file is missing, is no idx file, or holds fewer or more bytes than it declares.
     """
-    raw = _read_bytes(Path(path))
+    try:
+        with open_regular(path) as stream:
+            return _idx_array(stream, path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except DataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the unpacking stumble over
+        raise DataError(f"{path} cannot be read: {said(error)}") from error
+
+
+def _idx_array(stream: BinaryIO, path: object) -> NDArray[Any]:
+    size = os.fstat(stream.fileno()).st_size
+    packed = stream.read(2) == b"\x1f\x8b"
+    stream.seek(0)
+    source = cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if packed else stream
+    raw = source.read(_LONGEST_HEADER)
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] not in _IDX_TYPES:
         raise DataError(
             f"{path} is not an idx file: it starts with {raw[:4].hex(' ') or 'nothing'}, "
@@ -42,18 +56,13 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         raise DataError(f"{path} is truncated: {len(raw)} bytes, its header needs {header}")
     shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", raw[3], 4))
     needed = header + math.prod(shape) * dtype.itemsize
+    if packed:
+        check_unpacked(needed, size, path)
+    elif needed > size:
+        raise DataError(f"{path} is truncated: {size} bytes, shape {shape} needs {needed}")
+    raw += source.read(max(0, needed + 1 - len(raw)))
     if len(raw) != needed:
         what = "is truncated" if len(raw) < needed else "has bytes left over"
         raise DataError(f"{path} {what}: {len(raw)} bytes, shape {shape} needs {needed}")
     array = np.frombuffer(raw, dtype, offset=header).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        raw = path.read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except UNREADABLE as error:
-        raise DataError(f"{path} cannot be read: {error}") from error

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.head import LinearHead, margins
@@ -237,6 +238,11 @@ def _labels(labels: object | None, n: int, role: Role) -> Ints:
     if y.dtype.kind == "f" and not (y == np.floor(y)).all():
         raise InvalidSample(f"labels are class numbers 0, 1, ..., found {y[:3]}...")
     y = y.astype(np.int64)
+    if y.max(initial=0) >= CLASSES:
+        raise InvalidSample(
+            f"a label is {y.max()}, labels are class numbers 0, 1, ... below {CLASSES}; number "
+            "them with numpy.unique(labels, return_inverse=True)[1]"
+        )
     if role != "unlabelled" and y.min(initial=0) < 0:
         raise InvalidSample(f"labels are class numbers 0, 1, ..., found {y.min()}")
     return y

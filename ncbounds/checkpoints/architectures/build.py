@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ncbounds.checkpoints.architectures.bounded_build import check_counts, counted
 from ncbounds.checkpoints.architectures.guess import guess_architecture
 from ncbounds.checkpoints.architectures.match import check_size, fit
 from ncbounds.checkpoints.architectures.transformers_folder import (
@@ -89,7 +90,8 @@ def build_module(
         module, notes = build_transformer(config, checkpoint.tensors, checkpoint.path)
         return module.eval(), config_identity(config), notes
     module, architecture = _make(checkpoint, model, dict(args or {}))
-    notes = fit(module, checkpoint.tensors, checkpoint.path)
+    beside = checkpoint.hints.get("extra_state", {})
+    notes = fit(module, checkpoint.tensors, checkpoint.path, beside)
     outside = tensors_outside(module) if isinstance(model, nn.Module) else []
     if outside:
         notes += (f"taken from the module given, not from the file: {', '.join(outside[:8])}",)
@@ -104,10 +106,14 @@ def _make(
     if callable(model):
         name = getattr(model, "__qualname__", type(model).__qualname__)
         return _run(model, args, name), {"function": name, "args": args}
+    from_file, held = False, (checkpoint.tensors, checkpoint.path)
     if model is None or (model == named_in_file(checkpoint) and not args):
+        from_file = not args
         model, args = _named_in_file(checkpoint, args)
     factory = _registered(model)
-    with torch.device("meta"):  # shapes first: arguments of a file must not set memory aside
+    if from_file:
+        check_counts(args, *held)
+    with counted(*held):  # shapes first: arguments of a file must not set memory aside
         check_size(_call(factory, args, model), checkpoint.tensors, checkpoint.path)
     return _call(factory, args, model), {"model": model, "args": args}
 

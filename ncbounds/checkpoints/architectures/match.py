@@ -1,17 +1,23 @@
 """Fit the tensors of a file to an architecture: completely, or not at all."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ncbounds.errors import CheckpointMismatch
+from ncbounds.checkpoints.architectures.extra_state import SUFFIX, check_extra_state
+from ncbounds.errors import CheckpointMismatch, few
 
-SHOWN = 8
 OPTIONAL = "num_batches_tracked"  # counts training steps; eval mode never reads it
 
 
-def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple[str, ...]:
+def fit(
+    module: nn.Module,
+    tensors: Mapping[str, Tensor],
+    path: object,
+    beside: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
     """Put all tensors of a file into a module.
 
     Parameters
@@ -22,6 +28,8 @@ def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple
         Values are kept exactly: the module is widened where its type could not hold them.
     path : object
         Name of the file, for messages.
+    beside : mapping, optional
+        Extra state that the file holds beside its tensors, by name.
 
     Returns
     -------
@@ -31,15 +39,20 @@ def fit(module: nn.Module, tensors: Mapping[str, Tensor], path: object) -> tuple
     ------
     CheckpointMismatch
         If names are missing or left over, shapes or the number of classes differ, or a value is
-        not finite.
+        not finite; if the module keeps another state beside its tensors than the file.
     """
-    want = {n: t for n, t in module.state_dict().items() if isinstance(t, Tensor)}
-    named, notes = _matched(module, want, tensors, path)
+    extra = check_extra_state(module, {**(beside or {}), **tensors}, path)
+    state = module.state_dict().items()
+    want = {n: t for n, t in state if isinstance(t, Tensor) and n not in extra}
+    if extra:
+        tensors = {n: t for n, t in tensors.items() if n.rpartition(".")[2] != SUFFIX}
+    kept = {t.dtype for t in tensors.values() if t.is_floating_point()}
+    named, notes = _matched(module, want, widened(tensors), path)
     check_shapes(want, named, path)
     check_finite(named, path)
     _check_shared(module, named, path)
-    notes += _widen(module, want, named)
-    module.load_state_dict(named, strict=True)
+    notes += _widen(module, want, named, kept)
+    module.load_state_dict(named, strict=not extra)
     return tuple(notes)
 
 
@@ -196,7 +209,23 @@ def _check_shared(module: nn.Module, named: Mapping[str, Tensor], path: object) 
                 )
 
 
-def _widen(module: nn.Module, want: Mapping[str, Tensor], have: Mapping[str, Tensor]) -> list[str]:
+def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors of which those in 8-bit floating point, which has no arithmetic, are float32.
+
+    Every such value is a float32.
+    """
+    return {
+        n: t.float() if t.is_floating_point() and t.element_size() == 1 else t
+        for n, t in tensors.items()
+    }
+
+
+def _widen(
+    module: nn.Module,
+    want: Mapping[str, Tensor],
+    have: Mapping[str, Tensor],
+    kept: set[torch.dtype],
+) -> list[str]:
     """Make the module wide enough to hold the stored values exactly."""
     stored = {t.dtype for t in have.values() if t.is_floating_point()}
     own = {t.dtype for t in want.values() if t.is_floating_point()}
@@ -208,7 +237,7 @@ def _widen(module: nn.Module, want: Mapping[str, Tensor], have: Mapping[str, Ten
     assert widest is not None
     if own != {widest}:
         module.to(widest)
-    return list(precision_note(stored, widest))
+    return list(precision_note(kept, widest))
 
 
 def precision_note(stored: set[torch.dtype], used: torch.dtype) -> tuple[str, ...]:
@@ -216,9 +245,3 @@ def precision_note(stored: set[torch.dtype], used: torch.dtype) -> tuple[str, ..
     names = ", ".join(sorted(str(d).removeprefix("torch.") for d in stored))
     wide = str(used).removeprefix("torch.")
     return () if stored <= {used} else (f"stored as {names}, computed in {wide} (exact)",)
-
-
-def few(names: list[str]) -> str:
-    """Join names, the first eight of them."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -12,9 +12,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from ncbounds.checkpoints.architectures.match import check_finite, check_size, few, precision_note
+from ncbounds.checkpoints.architectures.bounded_build import check_counts, counted
+from ncbounds.checkpoints.architectures.match import (
+    check_finite,
+    check_size,
+    precision_note,
+    widened,
+)
 from ncbounds.checkpoints.head.passes import check_task
-from ncbounds.errors import CheckpointMismatch, MissingExtra, UnknownArchitecture
+from ncbounds.errors import CheckpointMismatch, MissingExtra, UnknownArchitecture, few
 
 DROPPED = frozenset(
     (
@@ -89,13 +95,15 @@ def build_transformer(
             "model=function, a function that returns the nn.Module"
         )
     check_task(name, config.get("problem_type"), str(path), UnknownArchitecture)
-    check_finite(tensors, path)
     stored = {t.dtype for t in tensors.values() if t.is_floating_point()}
+    tensors = widened(tensors)
+    check_finite(tensors, path)
+    check_counts(config, tensors, path)
     dtype = torch.float64 if torch.float64 in stored else torch.float32
     try:
         settings = CONFIG_MAPPING[kind].from_dict(cleaned(config))
         with _silent(), torch.random.fork_rng(devices=[]):
-            with torch.device("meta"):  # a file's settings must not set memory aside
+            with counted(tensors, path):  # a file's settings must not set memory aside
                 check_size(cls._from_config(settings, dtype=dtype), tensors, path)
             module, report = cls.from_pretrained(
                 None,

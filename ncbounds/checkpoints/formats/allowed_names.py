@@ -1,5 +1,6 @@
 """What a checkpoint's pickle may name and call: tensors and plain containers, nothing else."""
 
+import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ REBUILD = frozenset(
         "_rebuild_parameter_with_state",
     )
 )
+LARGEST_RANK = 64  # axes of a tensor
 DTYPES = frozenset(
     f"torch.{name}"
     for name in (
@@ -38,6 +40,52 @@ class Name:
     """A global that the pickle refers to."""
 
     path: str
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A tensor's storage: its bytes, and the bytes of one number in it."""
+
+    size: int
+    item: int
+
+
+def unbacked(args: tuple[object, ...]) -> str | None:
+    """Say how a tensor of ``(storage, offset, shape, strides, ...)`` goes beyond its storage.
+
+    A storage that is too small would be made larger, to whatever the shape asks for.
+    """
+    if not args or not isinstance(args[0], Storage):
+        return None
+    offset, shape, strides = _counts(args[1:2]), *map(_counts, (*args[2:4], None, None)[:2])
+    if not offset or shape is None or strides is None or len(shape) != len(strides):
+        return "its pickle describes a tensor without offset, shape and as many strides"
+    if len(shape) > LARGEST_RANK:
+        return (
+            f"its pickle describes a tensor of {len(shape)} axes, at most {LARGEST_RANK} are read"
+        )
+    reach = sum((n - 1) * s for n, s in zip(shape, strides, strict=True)) + 1
+    item = max(args[0].item, _item(args[6]) if len(args) > 6 else 1)
+    needed = item * (offset[0] + (0 if 0 in shape else reach))
+    if needed > args[0].size:
+        return f"its pickle describes a tensor of {needed} bytes in a storage of {args[0].size}"
+    return None
+
+
+def _counts(value: object) -> list[int] | None:
+    """The whole numbers of a tuple of such."""
+    if not isinstance(value, tuple):
+        return None
+    numbers = [n for n in value if isinstance(n, int) and n >= 0]
+    return numbers if len(numbers) == len(value) else None
+
+
+def _item(dtype: object) -> int:
+    """Bytes of one number of a ``torch.float32`` and the like."""
+    if not isinstance(dtype, Name) or dtype.path not in DTYPES:
+        return 1
+    digits = re.search(r"\d+", dtype.path)
+    return int(digits.group()) // 8 if digits else 1
 
 
 def modern_name(module: str, name: str) -> str:
@@ -60,6 +108,10 @@ def _is_default_dict(args: tuple[object, ...]) -> bool:
     return not args or args[0] is None or (isinstance(args[0], Name) and args[0].path in factories)
 
 
+def _is_backed(args: tuple[object, ...]) -> bool:
+    return unbacked(args) is None
+
+
 def _is_attribute_tensor(args: tuple[object, ...]) -> bool:
     types = {"torch.Tensor", "torch.nn.parameter.Parameter"}
     return (
@@ -68,6 +120,8 @@ def _is_attribute_tensor(args: tuple[object, ...]) -> bool:
         and args[0].path in REBUILD
         and isinstance(args[1], Name)
         and args[1].path in types
+        and isinstance(args[2], tuple)
+        and _is_backed(args[2])
     )
 
 
@@ -89,7 +143,7 @@ CALLS: dict[str, Callable[[tuple[object, ...]], bool]] = {
     "torch.device": _anything,
     "torch.nn.parameter.Parameter": _no_numbers,
     "torch.serialization._get_layout": _anything,
-    **dict.fromkeys(REBUILD, _anything),
+    **dict.fromkeys(REBUILD, _is_backed),
 }
 ALLOWED = (
     frozenset(CALLS)

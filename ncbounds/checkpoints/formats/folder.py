@@ -5,30 +5,45 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ncbounds.errors import CheckpointUnreadable
+from ncbounds.budgets import CONFIG_BYTES, DEPTH
+from ncbounds.errors import CheckpointUnreadable, shown
+from ncbounds.files import read_bounded
 
 SINGLE = ("model.safetensors", "pytorch_model.safetensors", "pytorch_model.bin")
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-CONFIG_LIMIT = 1 << 24
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object.
+def read_config(path: Path) -> tuple[dict[str, Any], str]:
+    """Return a JSON object and the sha256 of the bytes that it was read from.
 
     Raises
     ------
     CheckpointUnreadable
-        If the file is missing, larger than 16 MB or no JSON object.
+        If the file is missing, too large, nested too deeply or no JSON object.
     """
     try:
-        if path.stat().st_size > CONFIG_LIMIT:
-            raise CheckpointUnreadable(f"{path} is larger than a configuration can be")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = read_bounded(path, CONFIG_BYTES)
+        content = json.loads(data)
+    except OSError as error:
+        raise CheckpointUnreadable(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise CheckpointUnreadable(f"{path} is not JSON: {error}") from None
     if not isinstance(content, dict):
         raise CheckpointUnreadable(f"{path} needs a JSON object, found {type(content).__name__}")
-    return content
+    if _depth(content) > DEPTH:
+        raise CheckpointUnreadable(f"{path} is nested deeper than {DEPTH}")
+    return content, hashlib.sha256(data).hexdigest()
+
+
+def _depth(content: object) -> int:
+    """How deep objects and lists are nested; beyond the budget it does not matter how much."""
+    level, depth = [content], 0
+    while level and depth <= DEPTH:
+        inner = [
+            c.values() if isinstance(c, dict) else c for c in level if isinstance(c, dict | list)
+        ]
+        level, depth = [value for values in inner for value in values], depth + 1
+    return depth
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -40,10 +55,10 @@ def weight_files(folder: Path) -> list[Path]:
         If there are none, or an index names a missing file or one outside the folder.
     """
     for name in INDEXES:
-        if (folder / name).is_file():
+        if _is_file(folder / name):
             return _shards(folder, folder / name)
     for name in SINGLE:
-        if (folder / name).is_file():
+        if _is_file(folder / name):
             return [folder / name]
     raise CheckpointUnreadable(
         f"{folder} is a folder without weights; needed is config.json with one of "
@@ -52,16 +67,24 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _shards(folder: Path, index: Path) -> list[Path]:
-    weight_map = read_json(index).get("weight_map")
+    weight_map = read_config(index)[0].get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointUnreadable(f"{index} has no weight_map")
     names = sorted({str(v) for v in weight_map.values()})
     for name in names:
         if Path(name).name != name or name in ("", ".", ".."):
-            raise CheckpointUnreadable(f"{index} names {name!r}, which is not in this folder")
-        if not (folder / name).is_file():
-            raise CheckpointUnreadable(f"{index} names the shard {name!r}, which is missing")
+            raise CheckpointUnreadable(f"{index} names {shown(name)}, which is not in this folder")
+        if not _is_file(folder / name):
+            raise CheckpointUnreadable(f"{index} names the shard {shown(name)}, which is missing")
     return [folder / name for name in names]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a regular file is there; False for a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def folder_format(config: dict[str, Any]) -> str:

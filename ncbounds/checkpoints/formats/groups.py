@@ -1,10 +1,13 @@
 """Every group of named tensors in a checkpoint, so that what is passed over has a name."""
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+
+from ncbounds.errors import few, shown
 
 Tensors = dict[str, torch.Tensor]
 
@@ -25,6 +28,11 @@ def named_tensors(value: Any) -> Tensors:
     }
 
 
+def key_text(name: object) -> str:
+    """A key as text; only texts can be tensors' names."""
+    return name if isinstance(name, str) else shown(name)
+
+
 def tensor_groups(content: Any) -> dict[str, Tensors]:
     """Return the groups of floating-point tensors by path, as in ``callbacks.EMA.weights``.
 
@@ -38,24 +46,36 @@ def tensor_groups(content: Any) -> dict[str, Tensors]:
     dict of str to dict of str to Tensor
         Tensors at the top stand under the empty path.
     """
-    named = ((path, named_tensors(value)) for path, value in _places(content))
-    return {p: found for p, found in named if any(t.is_floating_point() for t in found.values())}
+    known: dict[int, Tensors] = {}
+    out = {}
+    for path, value in _places(content):
+        if id(value) not in known:  # one container may stand under many names
+            found = named_tensors(value)
+            real = any(t.is_floating_point() for t in found.values())
+            known[id(value)] = found if real else {}
+        if known[id(value)]:
+            out[path] = known[id(value)]
+    return out
 
 
 def _places(content: Any) -> Iterator[tuple[str, Any]]:
-    waiting: list[tuple[str, Any, int]] = [("", content, 0)]
+    waiting, seen = deque([("", content, 0)]), set[int]()
     for _ in range(MOST):
         if not waiting:
             return
-        path, value, depth = waiting.pop(0)
+        path, value, depth = waiting.popleft()
         yield path, value
-        if depth < DEEPEST:
-            waiting += [(p, v, depth + 1) for p, v in _inside(path, value)][: MOST - len(waiting)]
+        # a container that stands under many names is looked into once
+        if depth < DEEPEST and id(value) not in seen:
+            seen.add(id(value))
+            inside = _inside(path, value)[: MOST - len(waiting)]
+            waiting.extend((p, v, depth + 1) for p, v in inside)
 
 
 def _inside(path: str, value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, Mapping):
-        items = [(str(k), v) for k, v in value.items() if "optim" not in str(k)]
+        named = ((key_text(k), v) for k, v in value.items())
+        items = [(k, v) for k, v in named if "optim" not in k]
     elif isinstance(value, list | tuple):
         items = [(str(i), v) for i, v in enumerate(value)]
     else:
@@ -71,7 +91,7 @@ def averages(groups: Mapping[str, Tensors]) -> list[str]:
 
 def passed_over(groups: Mapping[str, Tensors], taken: str) -> list[str]:
     """Note every group but the one that was taken."""
-    rest = [f"{p!r} ({len(t)} tensors)" for p, t in groups.items() if p not in (taken, "")]
+    rest = [f"'{shown(p)}' ({len(t)} tensors)" for p, t in groups.items() if p not in (taken, "")]
     more = f" and {len(rest) - SHOWN} more" if len(rest) > SHOWN else ""
     return [f"passed over: {', '.join(rest[:SHOWN])}{more}"] if rest else []
 
@@ -82,7 +102,7 @@ def under_prefix(tensors: Tensors, prefix: str) -> tuple[Tensors, list[str]]:
     others = dict.fromkeys(_beginning(n) for n in tensors if not n.startswith(prefix))
     if not chosen or not others:
         return chosen, []
-    return chosen, [f"names under {prefix} taken; passed over: {', '.join(list(others)[:SHOWN])}"]
+    return chosen, [f"names under {prefix} taken; passed over: {few(others)}"]
 
 
 def prefixes(tensors: Tensors) -> list[str]:

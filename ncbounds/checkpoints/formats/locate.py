@@ -7,16 +7,18 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ncbounds.budgets import ALIASED_BYTES, ALIASES, NAME_LENGTH, TENSORS, WRAPPERS
 from ncbounds.checkpoints.formats.groups import (
     Tensors,
     averages,
+    key_text,
     named_tensors,
     passed_over,
     prefixes,
     tensor_groups,
     under_prefix,
 )
-from ncbounds.errors import CheckpointMismatch, CheckpointUnreadable
+from ncbounds.errors import CheckpointMismatch, CheckpointUnreadable, few, shown
 
 AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema_model", "ema")
 CURRENT = (
@@ -32,7 +34,9 @@ CURRENT = (
 )
 INNER = ("state_dict", "model_state_dict", "model", "module", "shadow", "params")
 WEIGHTS = ("ema", "raw")
-WRAPPERS = ("module.", "_orig_mod.")
+EXTRA = "_extra_state"  # the end of names under which modules keep what is no tensor
+WRAPPER_NAMES = ("module.", "_orig_mod.")
+LONGEST_NUMBER = 1024  # bits; what Python writes as text without refusing
 HINT_ITEMS = 2_000  # hints are read by people; a file cannot make them large
 
 
@@ -81,14 +85,14 @@ def locate_weights(
             "torch.save(model.state_dict(), 'weights.pt')"
         )
     groups = tensor_groups(content)
-    optimizer = [str(n) for n in content if "optim" in str(n)]
-    notes = [f"optimizer state ignored: {', '.join(optimizer)}"] if optimizer else []
+    optimizer = [name for name in map(key_text, content) if "optim" in name]
+    notes = [f"optimizer state ignored: {few(optimizer)}"] if optimizer else []
     if key is not None and not key.endswith("."):
         taken = _with_inner(key, groups)
         if taken is None:
-            raise _absent(path, f"no tensors under {key!r}", groups)
+            raise _absent(path, f"no tensors under '{shown(key)}'", groups)
         notes = [*notes, f"weights taken from {taken!r}", *passed_over(groups, taken)]
-        return Located(*normalise(groups[taken], notes), taken)
+        return Located(*normalise(groups[taken], notes, path), taken)
     found = _searched(content, groups, path, weights, notes)
     return found if key is None else located_under(found, key, path)
 
@@ -105,7 +109,7 @@ def located_under(found: Located, prefix: str, path: object) -> Located:
     if not chosen:
         raise CheckpointUnreadable(
             f"{path} has no tensors whose names begin with {prefix!r}; they begin with "
-            f"{', '.join(prefixes(found.tensors)[:8])}"
+            f"{few(prefixes(found.tensors))}"
         )
     return Located(chosen, found.notes + notes, f"{found.place}:{prefix}")
 
@@ -126,25 +130,26 @@ def _searched(
             raise _absent(path, f"{'several' if named else 'no'} averaged weights", groups)
         averaged = named[0]
     if averaged is not None and weights != "raw":
-        tensors, notes = normalise(groups[averaged], notes)
+        tensors, notes = normalise(groups[averaged], notes, path)
         notes.append(f"averaged (EMA) weights used, from {_outer(averaged)!r}")
-        full = _with_buffers(tensors, groups.get(current or "", {}))
+        full = _with_buffers(tensors, groups.get(current or "", {}), path)
         if len(full) > len(tensors):
             notes.append(f"its batch-norm statistics taken from {_outer(current or '')!r}")
         return Located(full, notes + passed_over(groups, averaged), averaged)
     if current is not None:
         notes.append(f"weights found under {_outer(current)!r}")
-        return Located(*normalise(groups[current], notes + passed_over(groups, current)), current)
+        kept = notes + passed_over(groups, current)
+        return Located(*normalise(groups[current], kept, path), current)
     if "" in groups:
-        rest = _skipped(content)
-        return Located(*normalise(groups[""], notes + rest + passed_over(groups, "")), "")
+        kept = notes + _skipped(content) + passed_over(groups, "")
+        return Located(*normalise(groups[""], kept, path), "")
     if len(groups) == 1:
         only = next(iter(groups))
-        notes.append(f"weights found under {only!r}")
-        return Located(*normalise(groups[only], notes), only)
-    found = ", ".join(groups) or ", ".join(map(str, list(content)[:8])) or "an empty dict"
+        notes.append(f"weights found under '{shown(only)}'")
+        return Located(*normalise(groups[only], notes, path), only)
     raise CheckpointUnreadable(
-        f"{path} has {'several groups of tensors' if groups else 'no named tensors'}; found {found}"
+        f"{path} has {'several groups of tensors' if groups else 'no named tensors'}; found "
+        f"{few(groups or map(key_text, content)) or 'an empty dict'}"
         + ("; choose one with load_checkpoint(path, key=...) (--key ...)" if groups else "")
     )
 
@@ -160,21 +165,45 @@ def _outer(path: str) -> str:
 
 
 def _absent(path: object, what: str, groups: Mapping[str, Tensors]) -> CheckpointUnreadable:
-    listed = ", ".join(p for p in groups if p)
+    listed = few(p for p in groups if p)
     hint = "; choose one with load_checkpoint(path, key=...) (--key ...)" if listed else ""
     return CheckpointUnreadable(f"{path} has {what}; it has {listed or 'no groups'}{hint}")
 
 
-def normalise(tensors: Tensors, notes: list[str]) -> tuple[Tensors, list[str]]:
-    """Strip wrapper prefixes that all names share; return new tensors and notes."""
+def normalise(
+    tensors: Tensors, notes: list[str], path: object = "the file"
+) -> tuple[Tensors, list[str]]:
+    """Strip wrapper prefixes that all names share; return new tensors and notes.
+
+    Raises
+    ------
+    CheckpointUnreadable
+        If there are absurdly many tensors or prefixes, or a name is absurdly long.
+    """
     notes = list(notes)
+    if len(tensors) > TENSORS:
+        raise CheckpointUnreadable(
+            f"{path} holds {len(tensors)} tensors, at most {TENSORS} are read"
+        )
+    longest = max(tensors, key=len, default="")
+    if len(longest) > NAME_LENGTH:
+        raise CheckpointUnreadable(
+            f"{path}: a tensor's name has {len(longest)} characters ({shown(longest, 40)}), "
+            f"at most {NAME_LENGTH} are read"
+        )
     if "n_averaged" in tensors and len(tensors) > 1:
         tensors = {n: t for n, t in tensors.items() if n != "n_averaged"}
         notes.append("counter n_averaged of the averaged model ignored")
-    while prefix := next((w for w in WRAPPERS if all(n.startswith(w) for n in tensors)), None):
+    for _ in range(WRAPPERS + 1):
+        prefix = next((w for w in WRAPPER_NAMES if all(n.startswith(w) for n in tensors)), None)
+        if prefix is None or not tensors:
+            return tensors, notes
         tensors = {name.removeprefix(prefix): t for name, t in tensors.items()}
         notes.append(f"prefix {prefix} stripped")
-    return tensors, notes
+    raise CheckpointUnreadable(
+        f"{path}: names begin with more than {WRAPPERS} prefixes of wrappers, as "
+        f"{shown(longest, 60)} does"
+    )
 
 
 def check_tensors(tensors: Tensors, path: object, size: int) -> None:
@@ -185,19 +214,27 @@ def check_tensors(tensors: Tensors, path: object, size: int) -> None:
     CheckpointMismatch
         If a tensor is sparse, quantised or without data.
     CheckpointUnreadable
-        If a view repeats a small storage into something larger than the file.
+        If a view repeats a small storage into something larger than the file, or many tensors
+        share one.
     """
+    claimed = 0
     for name, tensor in tensors.items():
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
             raise CheckpointMismatch(
-                f"{path}: tensor {name} is sparse, quantised or without data; save the plain "
-                "weights"
+                f"{path}: tensor {shown(name)} is sparse, quantised or without data; save "
+                "the plain weights"
             )
+        claimed += tensor.numel() * tensor.element_size()
         if tensor.numel() * tensor.element_size() > size:
             raise CheckpointUnreadable(
-                f"{path}: tensor {name} of shape {tuple(tensor.shape)} claims more than the "
+                f"{path}: tensor {shown(name)} of shape {tuple(tensor.shape)} claims more than the "
                 f"{size} bytes of the file"
             )
+    if claimed > (allowed := max(ALIASES * size, ALIASED_BYTES)):
+        raise CheckpointUnreadable(
+            f"{path}: its {len(tensors)} tensors share storage so that they claim {claimed} bytes; "
+            f"for a file of {size} bytes at most {allowed} are built"
+        )
 
 
 def hints_of(content: Any) -> dict[str, Any]:
@@ -205,11 +242,14 @@ def hints_of(content: Any) -> dict[str, Any]:
     budget = [HINT_ITEMS]
     if not isinstance(content, Mapping):
         return {}
-    kept = {}
-    for name, value in content.items():
-        if isinstance(value, torch.Tensor) or "optim" in str(name) or _holds_weights(value):
+    kept: dict[str, Any] = {}
+    for key, value in content.items():
+        name = key_text(key)
+        if isinstance(value, torch.Tensor) or "optim" in name or _holds_weights(value):
             continue
-        kept[str(name)] = _plain(value, budget)
+        if budget[0] <= 0:
+            break
+        kept[name[:NAME_LENGTH]] = _plain(value, budget)
     return kept
 
 
@@ -218,17 +258,32 @@ def _holds_weights(value: Any) -> bool:
     return any(named_tensors(v) for v in (value, *inner))
 
 
-def _with_buffers(tensors: Tensors, current: Tensors) -> Tensors:
+def extra_state(content: Any, tensors: Tensors) -> dict[str, Any]:
+    """Return what stands beside the chosen tensors under names that end in ``_extra_state``."""
+    if not isinstance(content, Mapping):
+        return {}
+    places = {t.data_ptr() for t in tensors.values()} - {0}
+    outer = [content, *(v for v in content.values() if isinstance(v, Mapping))]
+    inner = [v.get(n) for v in outer for n in INNER]
+    found: dict[str, Any] = {}
+    for place in {id(c): c for c in (*outer, *inner) if isinstance(c, Mapping)}.values():
+        beside = {n: v for n, v in place.items() if isinstance(n, str) and n.endswith(EXTRA)}
+        if beside and any(t.data_ptr() in places for t in named_tensors(place).values()):
+            found |= {n: v for n, v in beside.items() if not isinstance(v, torch.Tensor)}
+    return found
+
+
+def _with_buffers(tensors: Tensors, current: Tensors, path: object) -> Tensors:
     """Add batch-norm statistics where only parameters were averaged."""
-    full, _ = normalise(current, [])
+    full, _ = normalise(current, [], path)
     buffers = ("running_mean", "running_var", "num_batches_tracked")
     added = {n: t for n, t in full.items() if n not in tensors and n.endswith(buffers)}
     return {**tensors, **added} if set(tensors) < set(full) else tensors
 
 
 def _skipped(content: Mapping[Any, Any]) -> list[str]:
-    names = [str(n) for n, v in content.items() if not isinstance(v, torch.Tensor)]
-    return [f"entries that are no tensors ignored: {', '.join(names[:8])}"] if names else []
+    names = [key_text(n) for n, v in content.items() if not isinstance(v, torch.Tensor)]
+    return [f"entries that are no tensors ignored: {few(names)}"] if names else []
 
 
 def _plain(value: Any, budget: list[int], depth: int = 0) -> Any:
@@ -238,9 +293,13 @@ def _plain(value: Any, budget: list[int], depth: int = 0) -> Any:
     if isinstance(value, argparse.Namespace):
         value = vars(value)
     if isinstance(value, Mapping):
-        return {str(n)[:200]: _plain(v, budget, depth + 1) for n, v in _few(value.items(), budget)}
+        return {
+            key_text(n)[:200]: _plain(v, budget, depth + 1) for n, v in _few(value.items(), budget)
+        }
     if isinstance(value, list | tuple | set):
         return [_plain(v, budget, depth + 1) for v in _few(value, budget)]
+    if isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
+        return shown(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, torch.Tensor):

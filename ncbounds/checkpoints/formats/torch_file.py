@@ -1,21 +1,26 @@
 """Files written by ``torch.save``: sizes checked, names checked, then ``weights_only``."""
 
 import argparse
+import io
 import pickle
-import struct
+import sys
 import tarfile
 import threading
-import zipfile
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from torch import _weights_only_unpickler  # what torch.load runs; it takes no bytes by itself
 
+from ncbounds.budgets import PICKLE_BYTES
 from ncbounds.checkpoints.formats.allowed_names import FACTORIES
+from ncbounds.checkpoints.formats.locate import AVERAGED, CURRENT, INNER
 from ncbounds.checkpoints.formats.pickles import Audit, PickleDamaged, audit
-from ncbounds.errors import CheckpointRefused, CheckpointUnreadable
+from ncbounds.checkpoints.formats.stored_zip import Member, NotPlain, Truncated, members
+from ncbounds.errors import CheckpointRefused, CheckpointUnreadable, few, shown
+from ncbounds.files import Content
 
-PICKLE_LIMIT = 1 << 28  # the description of the tensors; theirs is a few hundred bytes each
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LOCK = threading.Lock()  # torch's allow-list is a global; two loads must not undo each other
 
@@ -36,17 +41,18 @@ _SAFE: list[Any] = [
 ]
 
 
-def load_torch(path: Path) -> tuple[Any, str]:
+def load_torch(content: Content) -> tuple[Any, str]:
     """Read a file written by ``torch.save`` without running code from it.
 
     Parameters
     ----------
-    path : Path
+    content : Content
+        Audited and loaded from the same bytes; the file is not opened again.
 
     Returns
     -------
-    content : object
-        What was saved; zip archives are memory-mapped.
+    found : object
+        What was saved; of zip archives, tensors are views of ``content.data``.
     kind : {"zip", "legacy"}
         ``"legacy"`` is the layout from before torch 1.6.
 
@@ -55,17 +61,19 @@ def load_torch(path: Path) -> tuple[Any, str]:
     CheckpointRefused
         If reading it would need names beyond tensors and plain containers.
     CheckpointUnreadable
-        If it is truncated, declares sizes that it does not have, or is something else.
+        If it is truncated, declares sizes that it does not have, is laid out so that two readers
+        could differ, or is something else.
     """
-    kind = "zip" if _starts_with(path, b"PK\x03\x04") else "legacy"
-    check = _check_zip if kind == "zip" else _check_legacy
+    path, is_zip = content.path, content.data[:4].tobytes() == b"PK\x03\x04"
+    check, load = (_check_zip, _load_zip) if is_zip else (_check_legacy, _load_legacy)
     try:
-        check(path)
+        check(content)
     except PickleDamaged as error:
         raise CheckpointUnreadable(f"{path} is damaged: {error}; copy or save it again") from None
-    with _LOCK, torch.serialization.safe_globals(_SAFE):
+    with _LOCK, torch.serialization.safe_globals(_SAFE), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about protocols and types that are read all the same
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=kind == "zip")
+            found = load(content)
         except pickle.UnpicklingError as error:
             raise CheckpointRefused(refusal(path, {_short(error)})) from None
         except CheckpointRefused as error:
@@ -74,18 +82,21 @@ def load_torch(path: Path) -> tuple[Any, str]:
             raise CheckpointUnreadable(
                 f"{path} cannot be read ({_short(error)}); copy or save it again"
             ) from None
-    return content, kind
+    return found, "zip" if is_zip else "legacy"
 
 
 def refusal(path: Path, names: set[str]) -> str:
     """Say what blocks a file and how to save it so that it can be read."""
-    listed = ", ".join(sorted(names)[:12])
+    keys = tuple(dict.fromkeys((*AVERAGED, *CURRENT, *INNER)))
     return (
-        f"{path} can only be read by running code from it: it needs {listed}. Only tensors and "
-        "plain Python values are read. If you trust the file, save its weights again, where its "
-        f"classes can be imported: c = torch.load({path.name!r}, weights_only=False, "
-        "map_location='cpu'); torch.save(c.state_dict() if hasattr(c, 'state_dict') else "
-        "c['state_dict'], 'weights.pt')"
+        f"{path} can only be read by running code from it: it needs {few(sorted(names))}. Only "
+        "tensors and plain Python values are read. If you trust the file, save its weights again, "
+        "where its classes can be imported: "
+        f"import torch; c = torch.load({str(path)!r}, weights_only=False, map_location='cpu'); "
+        f"f = lambda c: next((v for k in {keys} if isinstance(c, dict) and (hasattr(v := c.get(k), "
+        "'state_dict') or isinstance(v, dict))), c); c = f(f(c)); c = c.state_dict() if "
+        "hasattr(c, 'state_dict') else c; torch.save({k: v for k, v in c.items() if "
+        "isinstance(v, torch.Tensor)}, 'weights.pt')"
     )
 
 
@@ -95,109 +106,140 @@ def _short(error: Exception) -> str:
     return (lines[-1] if lines else type(error).__name__)[:200]
 
 
-def _starts_with(path: Path, magic: bytes) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(len(magic)) == magic
-
-
 def _refuse(path: Path, found: Audit) -> None:
     if found.blocked:
         raise CheckpointRefused(refusal(path, found.blocked))
 
 
-def _check_zip(path: Path) -> None:
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        stream.seek(max(0, size - 22))
-        if stream.read(4) != b"PK\x05\x06":
-            raise CheckpointUnreadable(
-                f"{path} is truncated: a zip archive of {size} bytes without its directory at the "
-                "end; copy or save it again"
-            )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive, size)
-            found = _audit_zip(path, archive, members)
-    except (zipfile.BadZipFile, struct.error, EOFError, NotImplementedError, ValueError) as error:
+def _check_zip(content: Content) -> None:
+    path, parts = content.path, _members(content)
+    if "data.pkl" not in parts:
         raise CheckpointUnreadable(
-            f"{path} is no readable zip archive ({_short(error)}); copy or save it again"
-        ) from None
+            f"{path} is a zip archive without data.pkl, so not written by torch.save; "
+            f"it holds {few(sorted(parts))}"
+        )
+    size = parts["data.pkl"].size
+    if size > PICKLE_BYTES:
+        raise CheckpointUnreadable(
+            f"{path}: its description takes {size} bytes, more than {PICKLE_BYTES}; "
+            "save the state_dict alone"
+        )
+    stream = io.BytesIO(_bytes(content, parts["data.pkl"]))
+    found = audit(stream, size)
     _refuse(path, found)
+    if stream.read(1):
+        raise PickleDamaged("its pickle goes on after its end")
     for key, declared in found.storages.items():
-        stored = members.get(f"data/{key}")
-        if stored is None or stored.file_size != declared:
-            held = "nothing" if stored is None else f"{stored.file_size} bytes"
+        stored = parts.get(f"data/{key}")
+        if stored is None or stored.size != declared:
+            held = "nothing" if stored is None else f"{stored.size} bytes"
             raise CheckpointUnreadable(
-                f"{path}: tensor storage {key} declares {declared} bytes, the archive holds "
-                f"{held}; copy or save it again"
+                f"{path}: tensor storage {shown(key)} declares {declared} bytes, the archive "
+                f"holds {held}; copy or save it again"
             )
 
 
-def _members(path: Path, archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    infos = archive.infolist()
-    if any(info.filename.endswith("/constants.pkl") for info in infos):
+def _members(content: Content) -> dict[str, Member]:
+    """Members by their name inside of the one folder that torch puts them in."""
+    path = content.path
+    try:
+        found = members(content.data.data)
+    except Truncated:
+        raise CheckpointUnreadable(
+            f"{path} is truncated: a zip archive of {content.size} bytes without its directory at "
+            "the end; copy or save it again"
+        ) from None
+    except NotPlain as error:
+        raise CheckpointUnreadable(
+            f"{path} is no zip archive as torch.save writes it: {error}; copy or save it again"
+        ) from None
+    if any(name.endswith("/constants.pkl") for name in found):
         raise CheckpointRefused(
             f"{path} is a TorchScript archive, which holds a program. Load it with torch.jit.load "
             "where you trust it and save its weights: torch.save(m.state_dict(), 'weights.pt')"
         )
-    for info in infos:
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+    for member in found.values():
+        if member.packed:
             raise CheckpointUnreadable(
-                f"{path}: member {info.filename!r} unpacks from {info.compress_size} to "
-                f"{info.file_size} bytes; torch.save never compresses, so this is no checkpoint "
+                f"{path}: member {shown(member.name)} unpacks from {member.size} to "
+                f"{member.unpacked} bytes; torch.save never compresses, so this is no checkpoint "
                 "of torch or one that should not be opened"
             )
-    total = sum(info.file_size for info in infos)
-    if total > size:
-        raise CheckpointUnreadable(
-            f"{path}: its members declare {total} bytes, the file has {size}; copy or save it again"
-        )
-    names = [info.filename.partition("/")[2] for info in infos]
-    if len(set(names)) < len(names) or len({i.filename.partition("/")[0] for i in infos}) > 1:
-        raise CheckpointUnreadable(f"{path}: members twice or in several folders, not from torch")
-    return dict(zip(names, infos, strict=True))
+    if len({name.partition("/")[0] for name in found}) > 1:
+        raise CheckpointUnreadable(f"{path}: its members are in several folders, not from torch")
+    return {name.partition("/")[2]: member for name, member in found.items()}
 
 
-def _audit_zip(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> Audit:
-    if "data.pkl" not in members:
-        raise CheckpointUnreadable(
-            f"{path} is a zip archive without data.pkl, so not written by torch.save; "
-            f"it holds {', '.join(i.filename for i in archive.infolist()[:4])}"
-        )
-    info = members["data.pkl"]
-    if info.file_size > PICKLE_LIMIT:
-        raise CheckpointUnreadable(
-            f"{path}: its description takes {info.file_size} bytes, more than {PICKLE_LIMIT}; "
-            "save the state_dict alone"
-        )
-    with archive.open(info) as stream:
-        found = audit(stream, info.file_size)  # type: ignore[arg-type]
-        if stream.read(1):
-            raise PickleDamaged("its pickle goes on after its end")
-    return found
+def _bytes(content: Content, member: Member) -> bytes:
+    return content.data[member.start : member.start + member.size].tobytes()
 
 
-def _check_legacy(path: Path) -> None:
-    size = path.stat().st_size
-    if tarfile.is_tarfile(path):
+def _load_zip(content: Content) -> Any:
+    """Unpickle what was audited; tensors are views of the bytes that were hashed."""
+    parts = _members(content)
+    order = _bytes(content, parts["byteorder"]) if "byteorder" in parts else b"little"
+    if order not in (b"little", b"big"):
+        raise ValueError(f"byte order {order[:20]!r}")
+    loaded: dict[str, torch.storage.TypedStorage] = {}
+
+    def storage(described: Any) -> torch.storage.TypedStorage:
+        _, kind, key, _, count, *_ = described
+        dtype = torch.uint8 if kind is torch.UntypedStorage else kind.dtype
+        if key not in loaded:
+            member = parts[f"data/{key}"]
+            if member.size != count * dtype.itemsize:
+                raise ValueError(f"storage {key} of {count} numbers has {member.size} bytes")
+            raw = content.data[member.start : member.start + member.size]
+            untyped = torch.from_numpy(raw).untyped_storage()
+            if order.decode() != sys.byteorder:
+                untyped = untyped.clone()  # type: ignore[no-untyped-call]
+                untyped.byteswap(dtype)
+            loaded[key] = torch.storage.TypedStorage(  # type: ignore[no-untyped-call]
+                wrap_storage=untyped, dtype=dtype, _internal=True
+            )
+        return loaded[key]
+
+    unpickler = _weights_only_unpickler.Unpickler(
+        io.BytesIO(_bytes(content, parts["data.pkl"])), encoding="utf-8"
+    )
+    unpickler.persistent_load = storage  # type: ignore[method-assign]
+    return unpickler.load()  # type: ignore[no-untyped-call]
+
+
+def _load_legacy(content: Content) -> Any:
+    return torch.load(io.BytesIO(content.data.data), map_location="cpu", weights_only=True)
+
+
+def _is_tar(data: BinaryIO) -> bool:
+    try:
+        tarfile.open(fileobj=data, mode="r:").close()
+    except (tarfile.TarError, ValueError, OverflowError):
+        return False
+    finally:
+        data.seek(0)
+    return True
+
+
+def _check_legacy(content: Content) -> None:
+    path, size, stream = content.path, content.size, io.BytesIO(content.data.data)
+    if _is_tar(stream):
         raise CheckpointUnreadable(
             f"{path} is a tar archive; unpack it, or, if torch before 0.1.10 wrote it, load it "
             "where you trust it and save its state_dict again"
         )
-    with path.open("rb") as stream:
-        first = _first_pickle(path, stream, size)
-        _refuse(path, first)
-        if first.first != LEGACY_MAGIC:
-            raise CheckpointUnreadable(
-                f"{path} is a plain pickle that torch.save did not write; save it with "
-                "torch.save(model.state_dict(), 'weights.pt')"
-            )
-        storages: dict[str, int] = {}
-        for _ in range(4):  # protocol version, system information, content, keys of storages
-            part = audit(stream, size)
-            _refuse(path, part)
-            storages |= part.storages
-        _check_storages(path, stream, size, storages)
+    first = _first_pickle(path, stream, size)
+    _refuse(path, first)
+    if first.first != LEGACY_MAGIC:
+        raise CheckpointUnreadable(
+            f"{path} is a plain pickle that torch.save did not write; save it with "
+            "torch.save(model.state_dict(), 'weights.pt')"
+        )
+    storages: dict[str, int] = {}
+    for _ in range(4):  # protocol version, system information, content, keys of storages
+        part = audit(stream, size)
+        _refuse(path, part)
+        storages |= part.storages
+    _check_storages(path, stream, size, storages)
 
 
 def _first_pickle(path: Path, stream: BinaryIO, size: int) -> Audit:

@@ -10,7 +10,7 @@ from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_o
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import State, evaluating
 from ncbounds.checkpoints.head.trace import Tracer, rows_of, run
-from ncbounds.errors import DataError, HeadNotFound
+from ncbounds.errors import DataError, HeadNotFound, NcboundsError
 
 
 @dataclass
@@ -45,9 +45,12 @@ class Forward:
             try:
                 with tracer:
                     return run(self.module, inputs)
-            except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            except NcboundsError:
+                raise
+            except Exception as error:  # it is the user's code, and asserts what it likes
                 raise DataError(
-                    f"the model cannot process a batch of {shapes(batch)}: {error}"
+                    f"the model cannot process a batch of {shapes(batch)}: "
+                    f"{str(error) or type(error).__name__}"
                 ) from error
 
     def read(self, batch: Any, found: FoundHead, tracer: Tracer | None = None) -> Reading | None:
