@@ -163,7 +163,8 @@ def test_no_option_is_passed_over(own_files):
         ("--role", "holdout"), ("--selected-among", "many"), ("--selected-among", "holdout=0"),
         ("--priors", "half"),
     ]:  # fmt: skip
-        assert option in invoke(*files, *npz, option, value, code=2)
+        source = npz if option == "--role" else data
+        assert option in invoke(*files, *source, option, value, code=2)
 
 
 def test_the_number_of_candidates_is_paid_for(own_files):
