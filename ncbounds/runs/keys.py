@@ -20,6 +20,8 @@ from ncbounds.runs.sources import PACKAGE, ROOT, is_library, source_hash
 EVIDENCE = "ncbounds.runs.subject"
 ROWS = "ncbounds.evaluation.rows"
 FACTS = "ncbounds.evaluation.facts"
+#: What a complexity measure passes by, since no error is measured beside it.
+MEASURED = (ROWS, f"{PACKAGE}.claims")
 #: What a bound from outside the package may have imported: its own imports are not followed.
 PUBLIC = tuple(f"{PACKAGE}.{name}" for name in ("bounds", "geometry", "numerics"))
 
@@ -83,15 +85,12 @@ def bound_code(b: Bound, root: Path = ROOT) -> str:
     """
     module = b.function.__module__
     modules = [module] if module.partition(".")[0] == PACKAGE else [*PUBLIC]
-    if b.kind == "measure":
-        rows = root.joinpath(*ROWS.split(".")).with_suffix(".py")
-        return f"{_code(*modules, root=root)} {file_hash(rows)}"
-    return _code(*modules, ROWS, root=root)
+    return _code(*modules, ROWS, root=root, leaves=MEASURED if b.kind == "measure" else ())
 
 
 @cache
-def _code(*modules: str, root: Path = ROOT) -> str:
-    return source_hash(modules, root)
+def _code(*modules: str, root: Path = ROOT, leaves: tuple[str, ...] = ()) -> str:
+    return source_hash(modules, root, leaves=leaves)
 
 
 def _model_key(model: object) -> str:

@@ -29,7 +29,9 @@ class Import(NamedTuple):
     alias: str
 
 
-def source_hash(modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE) -> str:
+def source_hash(
+    modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE, leaves: tuple[str, ...] = ()
+) -> str:
     """Hash of the sources of modules and of all that they import.
 
     Parameters
@@ -40,14 +42,18 @@ def source_hash(modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE) 
         Folder that dotted names start from.
     only : str
         The package to stay in; an empty one stands for all that lies under ``root``.
+    leaves : tuple of str
+        Modules, or packages, that count themselves but whose imports are not followed.
     """
     digest = hashlib.sha256()
-    for name, path in sorted(sources(modules, root, only).items()):
+    for name, path in sorted(sources(modules, root, only, leaves).items()):
         digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()[:32]
 
 
-def sources(modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE) -> dict[str, Path]:
+def sources(
+    modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE, leaves: tuple[str, ...] = ()
+) -> dict[str, Path]:
     """Return the files of modules and of all that they import, by dotted name."""
     found: dict[str, Path] = {}
     waiting = list(modules)
@@ -56,6 +62,8 @@ def sources(modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE) -> d
         path = None if name in found else _file(name, root, only)
         if path is not None:
             found[name] = path
+            if any(f"{name}.".startswith(f"{leaf}.") for leaf in leaves):
+                continue
             waiting += _direct(path, name, path.stat().st_mtime_ns, root, only)
     return found
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -11,6 +12,7 @@ import ncbounds
 from ncbounds.bounds import catalogue
 from ncbounds.checkpoints.architectures.small import MODELS
 from ncbounds.cli.app import app
+from ncbounds.report import load_report
 
 runner = CliRunner()
 
@@ -128,6 +130,54 @@ def test_a_run_without_any_row_fails(own_files):
     )
     assert "not evaluated: own.pt" in text
     assert "the evidence has test" in " ".join(text.split())
+
+
+def test_no_option_is_passed_over(own_files):
+    """Every option works beside what it is typed with, or says what to type."""
+    user = own_files / "user.py"
+    np.savez(own_files / "d.npz", inputs=np.zeros((60, 4), "float32"), labels=np.arange(60) % 3)
+    (own_files / "zoo.toml").write_text(
+        '[tasks.t]\ndata = "d.npz"\n[checkpoints.own]\nfile = "own.pt"\ntask = "t"\n'
+        f'model = "{user}:model"\nroles = {{holdout = "0:30", test = "30:60"}}\n'
+    )
+    zoo = ["evaluate", own_files, "--bounds", "binomial", "--out", own_files / "run"]
+    named = ["--model", f"{user}:model"]
+    assert "(--model file.py:function)" in " ".join(invoke(*zoo, code=1).split())
+    assert "own" in invoke(*zoo, *named, "--workers", "0")
+    for option, value in [
+        ("--role", "fit=0:1"), ("--sampling", "iid"), ("--selected-among", "2"),
+        ("--priors", "balanced"), ("--name", "a"),
+    ]:  # fmt: skip
+        assert f"{option} go with --data" in invoke(*zoo, option, value, code=2)
+    assert "--args goes with --model" in invoke(*zoo, "--args", "width=8", code=2)
+    data = ["--data", f"{user}:data"]
+    assert "leave --data out" in invoke(*zoo, *data, code=2)
+    files = ["evaluate", own_files / "own.pt", *zoo[2:], *named]
+    manifest = ["--manifest", own_files / "zoo.toml"]
+    assert "leave --data out" in invoke(*files, *data, *manifest, code=2)
+    npz = ["--data", own_files / "d.npz"]
+    assert "--role holdout=0:4000" in invoke(*files, *npz, code=2)
+    rows = ["--role", "holdout=0:30", "--role", "test=30:60", "--workers", "0"]
+    assert "mine" in invoke(*files, *npz, *rows, "--name", "mine", "--priors", "balanced")
+    for option, value in [
+        ("--role", "holdout"), ("--selected-among", "many"), ("--selected-among", "holdout=0"),
+        ("--priors", "half"),
+    ]:  # fmt: skip
+        source = npz if option == "--role" else data
+        assert option in invoke(*files, *source, option, value, code=2)
+
+
+def test_the_number_of_candidates_is_paid_for(own_files):
+    user = own_files / "user.py"
+    args = ["evaluate", own_files / "own.pt", "--model", f"{user}:model", "--workers", "0"]
+    args += ["--data", f"{user}:data", "--sampling", "iid", "--bounds", "binomial"]
+    values = []
+    for number, words in enumerate(([], ["20"], ["holdout=20"])):
+        out = own_files / f"run{number}"
+        invoke(*args, "--out", out, *[w for word in words for w in ("--selected-among", word)])
+        rows = load_report(out)["binomial"]
+        values.append(next(r.value for r in rows if r.kind == "certificate" and not r.params))
+    assert values[0] < values[1] == values[2]
 
 
 def test_names_of_bounds_may_have_blanks(own_files):
