@@ -13,31 +13,37 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.results import Measured, Target
 
 
-@dataclass(frozen=True, eq=False)
-class Weighted:
-    """A claim with class weights of its own, shape (C,)."""
+class Average:
+    """What averages over the classes of another claim ``of`` have in common."""
 
-    weights: Floats
-    of: Claim = field(default_factory=Saved)
+    of: Claim
 
     @property
     def target(self) -> Target:
-        """Word of the claim that is weighted."""
+        """Word of the claim that is averaged."""
         return self.of.target
 
     @property
     def qualifier(self) -> str:
-        """Qualifier of the claim that is weighted: weights are no other kind of error."""
+        """Qualifier of the claim that is averaged: weights are no other kind of error."""
         return self.of.qualifier
 
     @property
     def complete(self) -> bool:
-        """Whether the claim that is weighted is."""
+        """Whether the claim that is averaged is."""
         return self.of.complete
 
     def classifier(self, evidence: Evidence) -> LinearHead | None:
-        """Return the head of the claim that is weighted."""
+        """Return the head of the claim that is averaged."""
         return self.of.classifier(evidence)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted(Average):
+    """A claim with class weights of its own, shape (C,)."""
+
+    weights: Floats
+    of: Claim = field(default_factory=Saved)
 
     def measured(
         self, test: Sample, evidence: Evidence, weights: Floats | None = None
@@ -53,7 +59,7 @@ class Weighted:
 
 
 @dataclass(frozen=True, eq=False)
-class WorstClass:
+class WorstClass(Average):
     """The largest class error of a claim.
 
     Attributes
@@ -70,11 +76,6 @@ class WorstClass:
     of: Claim = field(default_factory=Saved)
 
     @property
-    def target(self) -> Target:
-        """Word of the claim whose class errors are compared."""
-        return self.of.target
-
-    @property
     def qualifier(self) -> str:
         """Say that it is no average."""
         return "worst class"
@@ -83,10 +84,6 @@ class WorstClass:
     def complete(self) -> bool:
         """Whether the class is known, and the claim complete."""
         return self.worst is not None and self.of.complete
-
-    def classifier(self, evidence: Evidence) -> LinearHead | None:
-        """Return the head of the claim."""
-        return self.of.classifier(evidence)
 
     def measured(
         self, test: Sample, evidence: Evidence, weights: Floats | None = None

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ncbounds.bounds.bound import Bound
-from ncbounds.bounds.kind import Verdict
 from ncbounds.bounds.view import View
 from ncbounds.errors import NcboundsError
 from ncbounds.evidence.evidence import FIELD, Evidence
@@ -58,17 +57,12 @@ def ask(
     if time.perf_counter() - start > PATIENCE:
         raise ContractViolation(f"{where}: takes more than {PATIENCE:g} s on a small sample")
     if isinstance(row, BoundResult):
-        if np.isnan(row.value) and len(row.reasons) == len(_verdict(bound, evidence, row).reasons):
+        own = check_role(row.role)
+        if np.isnan(row.value) and row.reasons == bound.verdict(evidence, delta, role=own).reasons:
             raise ContractViolation(f"{where}: is nan without a reason; pass Outcome(reasons=...)")
         if row.value < 0:
             raise ContractViolation(f"{where}: is negative ({row.value:g})")
     return row
-
-
-def _verdict(bound: Bound, evidence: Evidence, row: Row) -> Verdict:
-    """What a row says about its kind, before what its function says."""
-    delta = 0.05 if np.isnan(row.delta) else row.delta
-    return bound.verdict(evidence, delta, role=check_role(row.role))
 
 
 def own_role(bound: Bound, evidence: Evidence) -> Role:
