@@ -9,19 +9,9 @@ from ncbounds.evidence.sample import Sample
 
 def differs(sample: Sample, one: LinearHead, other: LinearHead) -> NDArray[np.bool_]:
     """Points where two heads predict differently, or where either has no single prediction."""
-    s, t = sample.logits(one), sample.logits(other)
-    same = np.argmax(s, axis=1) == np.argmax(t, axis=1)
-    found: NDArray[np.bool_] = ~(same & decided(s) & decided(t))
+    same = sample.predictions(one) == sample.predictions(other)
+    found: NDArray[np.bool_] = ~(same & sample.decided(one) & sample.decided(other))
     return found
-
-
-def decided(logits: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Rows whose logits are finite and have one largest entry."""
-    finite = np.asarray(np.isfinite(logits).all(axis=1))
-    top = np.where(finite[:, None], logits, 0.0)
-    top = np.partition(top, -2, axis=1)[:, -2:]
-    decided: NDArray[np.bool_] = finite & (top[:, 1] > top[:, 0])
-    return decided
 
 
 def other_law(labelled: Sample, pool: Sample, stratified: bool) -> str | None:

@@ -10,8 +10,9 @@ from ncbounds.bounds import get
 from ncbounds.certify.certificates import CurvePoint, HeadCertificates, Worth
 from ncbounds.claims.claim import measured_error
 from ncbounds.errors import InvalidSample, RoleError
+from ncbounds.evidence.decided import strict_margins
 from ncbounds.evidence.evidence import Evidence
-from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import mean_binomial_upper
@@ -214,8 +215,7 @@ def _curve(sample: Sample, test: Sample | None, seed: int) -> tuple[CurvePoint, 
 
 
 def _error(head: LinearHead, features: NDArray[Any], labels: NDArray[np.int64]) -> float:
-    with np.errstate(invalid="ignore", over="ignore"):
-        return float(np.mean(~(margins(head.logits(features), labels) > 0)))
+    return float(np.mean(~(strict_margins(head, features, labels) > 0)))
 
 
 def _given_head(head: Any, sample: Sample) -> LinearHead:

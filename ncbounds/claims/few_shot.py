@@ -8,6 +8,7 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.claims.counted import LEVEL
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import kl_interval
+from ncbounds.numerics.scaling import divided
 from ncbounds.results import Measured
 
 #: Draws, queries per draw (over all classes) and seed of the measured few-shot error.
@@ -47,7 +48,7 @@ def _few_shot_draws(test: Sample, shots: int) -> Floats:
     """Per-class errors of each draw, shape (draws, classes); computed once per sample and kept."""
     kept = _DRAWS.setdefault(test, {})
     if shots not in kept:
-        f = np.asarray(test.features, dtype=np.float64)
+        f = np.asarray(divided(test.features, test.power), dtype=np.float64)
         finite = np.isfinite(f).all(axis=1)
         f = f - f[finite].mean(axis=0) if finite.any() else f
         members = [np.flatnonzero(test.labels == c) for c in range(test.classes)]

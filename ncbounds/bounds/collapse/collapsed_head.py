@@ -5,10 +5,12 @@ import numpy as np
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
-from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.homogeneous.rays import KAPPAS, Rays, blocks
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.decided import U
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
+from ncbounds.numerics.scaling import row_norms
 from ncbounds.statistics.rows import as_rows
 
 #: Directions of the class means below this share of the largest singular value are left out.
@@ -64,7 +66,11 @@ def collapsed_head(view: View, delta: float) -> Outcome:
     Notes
     -----
     Given the fit sample the projection is a fixed map, so ``gaussian_head`` applies to the
-    projected points word for word, and W and b may depend on them.
+    projected points word for word, and W and b may depend on them. The certified classifier is the
+    float64 head ``W UU'``, ``b + W q - W UU' q`` on the features themselves. What it and the head
+    in r + 1 dimensions differ by in float64 grows with :math:`\|f - q\|`, which :math:`\psi` does
+    not hold: points where that is more than twice the largest multiple of :math:`\|\psi\|` on the
+    fit sample have loss 1, and elsewhere the difference is paid for as in ``gaussian_head``.
     """
     sample, head = view.sample, view.head
     if view.fit is None:
@@ -88,8 +94,14 @@ def collapsed_head(view: View, delta: float) -> Outcome:
         # logits from the projected points: at a large offset more accurate than from the features
         points = project(sample.features, q, basis)
         weight, bias = head.weight @ basis, head.bias + head.weight @ q
-        rays = Rays.of(points, sample.labels, points @ weight.T + bias, weight, bias)
+        farthest = 2.0 * float(off_subspace(view.fit.features, q, basis).max(initial=1.0))
+        points[~(off_subspace(sample.features, q, basis) <= farthest)] = np.nan
+        besides = restricted_rounding(head, restricted, q, weight, farthest)
+        logits = points @ weight.T + bias
+        rays = Rays.of(points, sample.labels, logits, weight, bias, besides=besides)
     found = gaussian_head_value(rays, delta)
+    if (reason := found.details.get("degenerate")) is not None:
+        reasons = (*reasons, reason)
     return Outcome(
         value=found.value,
         n=sample.n,
@@ -128,6 +140,37 @@ def restrict(head: LinearHead, q: Floats, basis: Floats) -> LinearHead:
     with np.errstate(invalid="ignore", over="ignore"):
         weight = (head.weight @ basis) @ basis.T
         return LinearHead(weight, head.bias + head.weight @ q - weight @ q)
+
+
+def off_subspace(features: object, q: Floats, basis: Floats) -> Floats:
+    """``||f - q|| / ||psi||`` of every row at the smallest scale, shape (n,); nan if not finite."""
+    rows = as_rows(features)
+    out = np.empty(rows.shape[0])
+    for index in blocks(*rows.shape):
+        x = rows.take(index) - q
+        z = x @ basis
+        short = np.hypot(row_norms(z), KAPPAS[0])
+        out[index] = row_norms(x) / short
+    return out
+
+
+def restricted_rounding(
+    head: LinearHead, restricted: LinearHead, q: Floats, weight: Floats, farthest: float
+) -> tuple[float, float]:
+    r"""How far leads by the head on features and on projected points may be apart.
+
+    With A = ``weight`` = fl(W U) and R the restricted head, each of two logits differs by at most
+    :math:`u\,[(2d + 96)(|R||f| + |R||q| + |W||q| + |b|) + \sqrt{r}\,(d + 2r + 8)\,\|A\|\,
+    \|f - q\|]`: rounding of R and its bias, of the projection, and what the rule on R's logits asks
+    for. :math:`\|f - q\|` is at most ``farthest`` times the smallest :math:`\|\psi\|`. Returned are
+    the part per unit of :math:`\|\psi\|` and the constant one.
+    """
+    d, r = head.dim, weight.shape[1]
+    norm, own = float(np.linalg.norm(restricted.weight)), float(np.linalg.norm(weight))
+    at_q = (2.0 * np.abs(restricted.weight) + np.abs(head.weight)) @ np.abs(q) + np.abs(head.bias)
+    per_length = (2 * d + 96) * norm + np.sqrt(r) * (d + 2 * r + 8) * own
+    once = (2 * d + 96) * float(np.linalg.norm(at_q))
+    return 2.0 * U * float(per_length) * farthest, 2.0 * U * once
 
 
 def project(features: object, q: Floats, basis: Floats) -> Floats:

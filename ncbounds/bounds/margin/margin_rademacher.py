@@ -6,7 +6,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.homogeneous.centre import centre_note, rays
+from ncbounds.bounds.homogeneous.centre import centre_note, rays, refused
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
 
@@ -72,18 +72,20 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
     with unit :math:`\psi_i` and rows centred over classes, which no margin sees. This bound is not
     random, so the deviation of the supremum from its mean, with differences 1/n, is the only one.
     The weights 1/((k+1)(k+2)) add up to at most 1. Points that are not finite have loss 1.
+    Where rounding decides, on fresh points as on these, the margin is at most
+    :math:`\eta = u\,(4d + 176)\,\|U\|_F/\|V\|_F` (see ``gaussian_head``): the sample's margins
+    are lowered by it and :math:`\eta/\gamma_k` is added; from :math:`10^{-6}` on the row refuses.
     """
     found, sample = rays(view), view.sample
     weights = sample.counts / sample.n if view.stratified else None
-    if not all(0.0 < found.size(k) < math.inf for k in found.kappas):
-        reason = {"degenerate": "V is zero or not finite"}
-        return Outcome(value=1.0, n=sample.n, details=reason, weights=weights)
+    if (reason := found.refusal()) is not None:
+        return refused(view, reason)
     margins, price = view.margins, len(found.kappas)
     best: tuple[float, float, float, Floats] | None = None
     for kappa in found.kappas:
         m = found.unit_margins(kappa, margins)
         # rounding of products of length p, downward
-        m -= 8.0 * EPS * (found.dim + found.classes)
+        m -= max(8.0 * EPS * (found.dim + found.classes), found.rounding(kappa))
         for k, gamma in enumerate(GAMMAS):
             slack = sum(_slack(sample.n, found.classes, k, price, delta))
             total = float(ramp(m, gamma).mean()) + slack
@@ -91,7 +93,9 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
                 best = (total, kappa, gamma, m)
     assert best is not None  # there is at least one kappa
     _, kappa, gamma, m = best
-    empirical = float(up(math.fsum(ramp(m, gamma)) / sample.n + 4.0 * EPS))
+    # where a fresh point errs, its margin is at most that of rounding: so much its ramp falls short
+    fresh = found.rounding(kappa) / gamma
+    empirical = float(up(math.fsum(ramp(m, gamma)) / sample.n + 4.0 * EPS + fresh))
     complexity, confidence = _slack(sample.n, found.classes, GAMMAS.index(gamma), price, delta)
     return Outcome(
         value=float(up(empirical + complexity + confidence, 4)),

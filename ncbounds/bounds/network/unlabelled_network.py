@@ -1,9 +1,7 @@
 """The saved network through its compressed form, with unlabelled points for the difference."""
 
-import numpy as np
-
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.disagreement import decided, other_law
+from ncbounds.bounds.disagreement import other_law
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
 from ncbounds.bounds.network._read import class_weights, undefined
 from ncbounds.bounds.view import Outcome, View
@@ -69,8 +67,7 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     if (mismatch := other_law(sample, pool, view.stratified)) is not None:
         return undefined(view, mismatch)
     k = int((own != sample.labels).sum())
-    logits = pool.logits(view.head)
-    same = (np.argmax(logits, axis=1) == other) & decided(logits)
+    same = (pool.predictions(view.head) == other) & pool.decided(view.head)
     k1 = int((~same).sum())
     half = down(delta / 2)
     upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
