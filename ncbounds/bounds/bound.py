@@ -22,8 +22,10 @@ from ncbounds.claims.claim import Claim
 from ncbounds.claims.registry import named
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
+from ncbounds.numerics.scaling import divided
 from ncbounds.results import BoundResult, Kind, MeasureResult, Target
 
 
@@ -214,12 +216,24 @@ class Bound:
     def _view(self, evidence: Evidence, sample: Sample) -> View:
         seen = {*self.requires, *self.optional}
         fit = evidence.fit if "fit" in seen and sample.role != "fit" else None
+        head = evidence.head
+        # what the row does not depend on may not leave the range of float64 when it is squared
+        power = sample.power if "feature scale" in self.invariant_to else 0
+        if power and head is not None:
+            weight = divided(head.weight, -power)
+            head = LinearHead(weight, head.bias, has_bias=head.has_bias)
+        if head is not None and "head scale" in self.invariant_to:
+            head = head.scaled
+
+        def part(name: str, given: Sample | None) -> Sample | None:
+            return given.divided(power) if name in seen and given is not None else None
+
         return View(
-            sample=sample,
-            head=evidence.head,
-            fit=fit,
-            head_sample=evidence.head_sample if "head_sample" in seen else None,
-            unlabelled=evidence.unlabelled if "unlabelled" in seen else None,
+            sample=sample.divided(power),
+            head=head,
+            fit=None if fit is None else fit.divided(power),
+            head_sample=part("head_sample", evidence.head_sample),
+            unlabelled=part("unlabelled", evidence.unlabelled),
             procedure=evidence.procedure if "procedure" in seen else None,
             network=evidence.network if "network" in seen else None,
             code_word=evidence.code_word if "code_word" in seen else None,

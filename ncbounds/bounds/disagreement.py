@@ -10,7 +10,7 @@ from ncbounds.evidence.sample import Sample
 
 def differs(sample: Sample, one: LinearHead, other: LinearHead, decision: Decision) -> Bools:
     """Points where two heads predict differently, or where either has no single prediction."""
-    return apart(decision.predicted(sample.logits(one)), decision.predicted(sample.logits(other)))
+    return apart(decision.predicted(sample, one), decision.predicted(sample, other))
 
 
 def apart(one: Ints, other: Ints) -> Bools:

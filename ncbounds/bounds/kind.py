@@ -1,5 +1,6 @@
 """The kind of a row, computed from the evidence and never declared."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ from ncbounds.results import Kind
 
 #: Above this delta the pooled binomial statement is not proved for samples drawn class by class.
 EDGE_RULE_DELTA = 0.25
+
+#: Beyond this many candidates, delta's share of one leaves the range of float64.
+MOST_CANDIDATES = 2**900
 
 
 class Verdict(NamedTuple):
@@ -48,7 +52,10 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     ]
     if sample.sampling == "stratified":
         missing += _stratified(sample, evidence, delta)
-    candidates = int(np.prod([s.selected_among or 1 for s in read]))
+    candidates = math.prod(s.selected_among or 1 for s in read)
+    if candidates > MOST_CANDIDATES:
+        missing.append(f"more than 2^{MOST_CANDIDATES.bit_length() - 1} candidates were compared")
+        candidates = MOST_CANDIDATES
     if missing:
         return Verdict("plug-in", (*missing, *needs.assumptions), delta / candidates)
     chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()

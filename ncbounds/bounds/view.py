@@ -58,7 +58,7 @@ class View:
 
     def wrong_on(self, sample: Sample, head: LinearHead) -> Bools:
         """Error indicators of any head on a labelled sample, shape (n,)."""
-        return self.decision.wrong(sample.logits(head), sample.labels)
+        return self.decision.wrong(sample, head)
 
     def pooled(self, claim: Claim | None = None, sample: Sample | None = None) -> Claim:
         """Return what a bound on the pooled error of a sample speaks about.

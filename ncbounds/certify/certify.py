@@ -209,8 +209,8 @@ def _curve(sample: Sample, test: Sample | None, seed: int) -> tuple[CurvePoint, 
 
 
 def _error(head: LinearHead, features: NDArray[Any], labels: NDArray[np.int64]) -> float:
-    with np.errstate(invalid="ignore", over="ignore"):
-        return float(np.mean(MultiClass().wrong(head.logits(features), labels)))
+    sample = Sample.from_arrays(features, labels, role="test")
+    return float(np.mean(MultiClass().wrong(sample, head)))
 
 
 def _given_head(head: Any, sample: Sample) -> LinearHead:

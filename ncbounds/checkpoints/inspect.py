@@ -17,6 +17,7 @@ from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.loaded import Checkpoint
 from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.errors import DataError, NcboundsError, printable
+from ncbounds.evidence.sample import Sample
 
 ROWS = 16
 SAFE = "read without running code from the file"
@@ -44,6 +45,8 @@ class Inspection:
     has_bias : bool or None
     inputs : str
         What the head was checked on.
+    undecided : (int, int) or None
+        Rows of these inputs whose prediction float64 rounding decides, and rows in all.
     problem : str or None
     """
 
@@ -61,6 +64,7 @@ class Inspection:
     dim: int | None
     has_bias: bool | None
     inputs: str
+    undecided: tuple[int, int] | None
     problem: str | None
 
 
@@ -100,10 +104,10 @@ def inspect_checkpoint(
         If the file cannot be read. What goes wrong after that stands in ``problem``.
     """
     checkpoint = load_checkpoint(path, key=key, weights=weights)
-    problem, classifier, inputs = None, None, "nothing"
+    problem, classifier, inputs, undecided = None, None, "nothing", None
     try:
         classifier = build_classifier(checkpoint, model, args, head=head, output=output)
-        inputs = _verify(classifier, checkpoint, batch)
+        inputs, undecided = _verify(classifier, checkpoint, batch)
     except NcboundsError as error:
         problem = str(error)
     verified = classifier is not None and problem is None
@@ -126,6 +130,7 @@ def inspect_checkpoint(
         dim=None if linear is None else linear.dim,
         has_bias=None if linear is None else linear.has_bias,
         inputs=inputs,
+        undecided=undecided,
         problem=problem,
     )
 
@@ -161,12 +166,21 @@ def render(inspection: Inspection, tensors: int = 12) -> str:
             f"{bias}",
             f"  exactness  max|logits - (W f + b)| = {i.head.max_abs_diff:.3g}, allowed "
             f"{i.head.tolerance:.2g}, on {i.inputs}",
+            *_rounding(i.undecided),
             *(f"  note       {note}" for note in i.head.notes),
         ]
     lines += [f"  note       {note}" for note in i.notes]
     if i.problem is not None:
         lines.append(f"  problem    {i.problem}")
     return "\n".join(lines)
+
+
+def _rounding(undecided: tuple[int, int] | None) -> list[str]:
+    if undecided is None:
+        return []
+    rows, of = undecided
+    counted = "; these count as errors" if rows else ""
+    return [f"  rounding   decides about the prediction of {rows} of {of} rows{counted}"]
 
 
 def _line(name: str, shape: tuple[int, ...], dtype: str) -> str:
@@ -193,10 +207,13 @@ def _model_name(model: Any, checkpoint: Checkpoint) -> str | None:
     return named_in_file(checkpoint)
 
 
-def _verify(classifier: Classifier, checkpoint: Checkpoint, batch: Any) -> str:
+def _verify(
+    classifier: Classifier, checkpoint: Checkpoint, batch: Any
+) -> tuple[str, tuple[int, int]]:
+    """Check the head; say on what, and how many predictions there are within rounding."""
     if batch is not None:
         classifier.verify(batch)
-        return "the given inputs"
+        return "the given inputs", _undecided(classifier, batch)
     last: NcboundsError | None = None
     for guess in random_inputs(classifier.module, checkpoint.hints):
         try:
@@ -205,10 +222,16 @@ def _verify(classifier: Classifier, checkpoint: Checkpoint, batch: Any) -> str:
             last = error
             continue
         shape = next(iter(guess.values())).shape if isinstance(guess, dict) else guess.shape
-        return f"random inputs {'x'.join(map(str, shape))}"
+        return f"random inputs {'x'.join(map(str, shape))}", _undecided(classifier, guess)
     raise last or DataError(
         "no shape of random inputs can be guessed from the first layer; pass batch=inputs"
     )
+
+
+def _undecided(classifier: Classifier, batch: Any) -> tuple[int, int]:
+    features = classifier.features_and_logits(batch)[0].double().cpu().numpy()
+    sample = Sample.from_arrays(features, role="unlabelled")
+    return sample.undecided(classifier.head), sample.n
 
 
 def random_inputs(module: nn.Module, hints: Mapping[str, Any]) -> Iterator[Any]:

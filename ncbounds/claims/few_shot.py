@@ -14,6 +14,7 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import kl_interval
+from ncbounds.numerics.scaling import divided
 from ncbounds.results import Measured, Target
 from ncbounds.statistics.nearest import strictly_nearer
 
@@ -99,7 +100,7 @@ def _few_shot_draws(test: Sample, shots: int) -> Floats:
     """Per-class errors of each draw, shape (draws, classes); computed once per sample and kept."""
     kept = _DRAWS.setdefault(test, {})
     if shots not in kept:
-        f = np.asarray(test.features, dtype=np.float64)
+        f = np.asarray(divided(test.features, test.power), dtype=np.float64)
         finite = np.isfinite(f).all(axis=1)
         f = f - f[finite].mean(axis=0) if finite.any() else f
         members = [np.flatnonzero(test.labels == c) for c in range(test.classes)]

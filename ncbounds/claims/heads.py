@@ -70,4 +70,4 @@ class OtherHead:
 def _counted(
     head: LinearHead, test: Sample, evidence: Evidence, weights: Floats | None
 ) -> Measured:
-    return counted_error(test, evidence.decision.wrong(test.logits(head), test.labels), weights)
+    return counted_error(test, evidence.decision.wrong(test, head), weights)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.head import margins
+from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.sample import Sample
 
 Bools = NDArray[np.bool_]
 
@@ -26,11 +27,14 @@ class Decision(Protocol):
     def check(self, classes: int) -> None:
         """Raise InvalidSample if this is no decision between so many classes."""
 
-    def predicted(self, logits: Floats) -> Ints:
-        """Predictions, shape (n,), from logits (n, C); -1 where there is no single one."""
+    def predicted(self, sample: Sample, head: LinearHead) -> Ints:
+        """Predictions of a head, shape (n,); -1 where there is no single one."""
 
-    def wrong(self, logits: Floats, labels: Ints) -> Bools:
-        """Error indicators, shape (n,), from logits (n, C) and labels (n,)."""
+    def wrong(self, sample: Sample, head: LinearHead) -> Bools:
+        """Error indicators of a head on a labelled sample, shape (n,)."""
+
+    def wrong_logits(self, logits: Floats, labels: Ints) -> Bools:
+        """Error indicators, shape (n,), of logits (n, C) that are not those of a head."""
 
     def missed(self, predicted: Ints, labels: Ints) -> Bools:
         """Error indicators, shape (n,), from predictions as :meth:`predicted` gives them."""
@@ -39,6 +43,8 @@ class Decision(Protocol):
 @dataclass(frozen=True)
 class MultiClass:
     """One of C classes: the largest logit decides, and a tie or a non-finite logit is an error.
+
+    A lead that rounding could turn is a tie, see :mod:`ncbounds.evidence.decided`.
 
     Parameters
     ----------
@@ -61,16 +67,17 @@ class MultiClass:
                 "the task in zoo.toml), or none"
             )
 
-    def predicted(self, logits: Floats) -> Ints:
+    def predicted(self, sample: Sample, head: LinearHead) -> Ints:
         """Class with the largest logit; -1 for a tie of the largest or a non-finite logit."""
-        finite = np.asarray(np.isfinite(logits).all(axis=1))
-        known = np.where(finite[:, None], logits, 0.0)
-        top = np.partition(known, -2, axis=1)[:, -2:]
-        single = finite & (top[:, 1] > top[:, 0])
-        return np.where(single, known.argmax(axis=1), -1)
+        return np.where(sample.decided(head), sample.predictions(head), -1)
 
-    def wrong(self, logits: Floats, labels: Ints) -> Bools:
+    def wrong(self, sample: Sample, head: LinearHead) -> Bools:
         """Points whose margin is not positive: ties, non-finite logits and unknown labels too."""
+        found: Bools = ~(sample.margins(head) > 0)
+        return found
+
+    def wrong_logits(self, logits: Floats, labels: Ints) -> Bools:
+        """Points whose label has not the largest logit: ties and non-finite logits too."""
         found: Bools = ~(margins(logits, labels) > 0)
         return found
 

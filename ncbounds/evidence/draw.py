@@ -1,5 +1,6 @@
 """How points came about: declared once, where the data is declared, and carried by the sample."""
 
+import operator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,10 +60,7 @@ class Draw:
             raise InvalidSample(
                 f"sampling is one of {', '.join(SAMPLINGS)}, found {self.sampling!r}"
             )
-        if self.selected_among is not None and self.selected_among < 1:
-            raise InvalidSample(
-                f"selected_among counts candidates and is at least 1, found {self.selected_among}"
-            )
+        object.__setattr__(self, "selected_among", _candidates(self.selected_among))
         if not 0.0 <= self.label_noise <= 1.0:
             raise InvalidSample(f"label_noise is a probability, found {self.label_noise}")
         object.__setattr__(self, "label_noise", float(self.label_noise))
@@ -121,6 +119,21 @@ class Draw:
                 f"{' or '.join(sorted(PARTS[self.role]))}: only data that nothing was fitted on "
                 "can; declare role='holdout' if that is what it is"
             )
+
+
+def _candidates(count: object) -> int | None:
+    if count is None:
+        return None
+    try:
+        found = 0 if isinstance(count, bool | np.bool_) else operator.index(count)  # type: ignore[arg-type]
+    except TypeError:
+        found = 0
+    if found < 1:
+        raise InvalidSample(
+            "selected_among counts candidates: a whole number that is at least 1, or None if it is "
+            f"unknown; found {count!r}"
+        )
+    return found
 
 
 def _ids(ids: object | None, name: str) -> Ints | None:

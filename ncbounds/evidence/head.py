@@ -1,11 +1,13 @@
 """The last affine map of a classifier, in float64."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
+from ncbounds.numerics.scaling import divided, exponent
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,19 @@ class LinearHead:
         """Feature dimension d."""
         return int(self.weight.shape[1])
 
+    @cached_property
+    def power(self) -> int:
+        """Binary exponent of the largest weight or bias; 0 if it is within +-400."""
+        return exponent(np.append(self.weight, self.bias))
+
+    @cached_property
+    def scaled(self) -> "LinearHead":
+        """The same classifier at an ordinary scale: divided by ``2**power``, which is exact."""
+        if self.power == 0:
+            return self
+        parts = (divided(part, self.power) for part in (self.weight, self.bias))
+        return LinearHead(*parts, has_bias=self.has_bias)
+
     def logits(self, features: object) -> Floats:
         """Float64 logits of shape (n, C) of ``features`` of shape (n, d)."""
         f = np.asarray(features, dtype=np.float64)
@@ -71,7 +86,8 @@ def margins(logits: Floats, labels: Ints) -> Floats:
     """Margins ``s_y - max_{j != y} s_j`` of shape (n,); ``-inf`` for a non-finite logit.
 
     A point is an error iff its margin is <= 0: an exact tie is an error, and so is a label that
-    the head has no output for.
+    the head has no output for. These are margins of the numbers given; those of a head count as
+    positive only beyond rounding, see :mod:`ncbounds.evidence.decided`.
     """
     n, classes = logits.shape
     known = (labels >= 0) & (labels < classes)

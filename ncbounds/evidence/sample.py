@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints
 from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
+from ncbounds.evidence.decided import longest, stands, strict_margins
 from ncbounds.evidence.draw import Draw
-from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, Sampling
+from ncbounds.numerics.scaling import divided, exponent, row_norms
 
 if TYPE_CHECKING:
     from ncbounds.statistics.class_moments import ClassMoments
@@ -158,9 +160,7 @@ class Sample:
     @cached_property
     def norms(self) -> Floats:
         """Euclidean norms of the features, shape (n,), in float64."""
-        f = np.asarray(self.features, dtype=np.float64)
-        norms: Floats = np.sqrt(np.einsum("ij,ij->i", f, f))
-        return norms
+        return row_norms(self.features)
 
     @cached_property
     def distinct_points(self) -> NDArray[np.uint64]:
@@ -192,8 +192,45 @@ class Sample:
         return kept[1]
 
     def margins(self, head: LinearHead) -> Floats:
-        """Margins of ``head``, shape (n,); a point is an error iff its margin is <= 0."""
-        return margins(self.logits(head), self.labels)
+        """Margins of ``head``, shape (n,); a point is an error iff its margin is <= 0.
+
+        It is positive only where rounding cannot change the prediction: see
+        :mod:`ncbounds.evidence.decided`.
+        """
+        logits = self.logits(head.scaled)
+        return strict_margins(head, self.features, self.labels, logits=logits, norms=self._longest)
+
+    def predictions(self, head: LinearHead) -> Ints:
+        """Class of the largest logit, shape (n,); it stands where :meth:`decided`."""
+        found: Ints = self.logits(head.scaled).argmax(axis=1)
+        return found
+
+    def decided(self, head: LinearHead) -> NDArray[np.bool_]:
+        """Rows, boolean of shape (n,), whose prediction rounding cannot change.
+
+        The others have a non-finite logit, a tie, or a lead that is within rounding.
+        """
+        logits, answers = self.logits(head.scaled), self.predictions(head)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return stands(head.scaled, self.features, logits, answers, self._longest)
+
+    def undecided(self, head: LinearHead) -> int:
+        """Number of rows with finite logits that are ties, or would be in some order of sums."""
+        finite = np.isfinite(self.logits(head.scaled)).all(axis=1)
+        return int((finite & ~self.decided(head)).sum())
+
+    @cached_property
+    def _longest(self) -> Floats:
+        return longest(self.features)
+
+    @cached_property
+    def power(self) -> int:
+        """Binary exponent of the largest finite feature; 0 if it is within +-400."""
+        return exponent(self.features)
+
+    def divided(self, power: int) -> "Sample":
+        """Return the same sample with its features divided by ``2**power``."""
+        return self if power == 0 else replace(self, features=divided(self.features, power))
 
     def with_classes(self, classes: int) -> "Sample":
         """Return the same sample, with labels counted over at least ``classes`` classes."""

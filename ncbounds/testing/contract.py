@@ -10,7 +10,12 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.testing.coverage import coverage
 from ncbounds.testing.declarations import check_declarations
 from ncbounds.testing.evidence_use import check_kind, check_requires, check_untouched
-from ncbounds.testing.invariance import check_errors_counted, check_invariance, check_monotone
+from ncbounds.testing.invariance import (
+    check_errors_counted,
+    check_invariance,
+    check_monotone,
+    check_scales,
+)
 from ncbounds.testing.violations import ContractViolation
 from ncbounds.testing.worlds.world import World
 from ncbounds.testing.worlds.worlds import worlds as all_worlds
@@ -31,9 +36,10 @@ def check_bound(bound: Bound, *, worlds: Iterable[World] | None = None) -> None:
     Assumptions, Source, When vacuous, and numbered citations of known references); the metadata;
     that exactly the declared parts of the evidence are read; the kind for every flaw that evidence
     can have; that inputs are left alone, calls repeat and results survive JSON and pickle; declared
-    monotonicity and invariances to 1e-9; ties and non-finite features as errors; samples of one or
-    two points; and, for what claims a guarantee, a small coverage simulation. Passing it does not
-    prove a theorem: a bound that is a little too small passes.
+    monotonicity and invariances to 1e-9, scales over 600 orders of magnitude among them; ties and
+    non-finite features as errors; samples of one or two points; and, for what claims a guarantee, a
+    small coverage simulation. Passing it does not prove a theorem: a bound that is a little too
+    small passes.
 
     Parameters
     ----------
@@ -58,6 +64,8 @@ def check_bound(bound: Bound, *, worlds: Iterable[World] | None = None) -> None:
     check_kind(bound, fresh, designed)
     check_errors_counted(bound, fresh)
     slow = bound(fresh).seconds > SLOW
+    if not slow:
+        check_scales(bound, fresh)
     for world in (first, *([] if slow else others)):
         fresh, _ = evidence_pair(world, SEED)
         check_monotone(bound, fresh)

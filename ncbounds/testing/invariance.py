@@ -1,6 +1,6 @@
 """The part of the contract about values: monotonicity, invariance, ties, non-finite features."""
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -15,6 +15,10 @@ from ncbounds.testing.violations import ContractViolation
 
 #: Share of rows that the battery makes non-finite.
 SPOILED = 0.25
+
+#: Invariances that have a size, and sizes at which they are tried.
+SIZED = ("head scale", "feature scale", "common row")
+SIZES = (1e-300, 1e-162, 1e20, 1e300)
 
 
 def check_monotone(bound: Bound, evidence: Evidence) -> None:
@@ -74,8 +78,34 @@ def check_invariance(bound: Bound, evidence: Evidence) -> None:
                 )
 
 
-def transformed(name: str, evidence: Evidence) -> Evidence:
-    """Apply the named transformation, which leaves every prediction of the head as it was."""
+def check_scales(bound: Bound, evidence: Evidence) -> None:
+    """Check the invariances that have a size over 600 orders of magnitude.
+
+    Scales of the head and of the features change nothing, to 1e-9. A row that all classes share
+    does once it drowns their differences in float64: then a value may rise, or a vacuous one be 1.
+    """
+    for name in SIZED:
+        if name not in bound.invariant_to or (name == "common row" and bound.kind == "measure"):
+            continue
+        for params, size in product(bound.variants, SIZES):
+            rows = (
+                ask(bound, e, f"at {name} {size:g}", params=params)
+                for e in (evidence, transformed(name, evidence, size))
+            )
+            a, b = (np.nan if r is None else number(r) for r in rows)
+            drowned = name == "common row" and size > 1 and not b < min(a, 1.0)
+            if differs(a, b) and not drowned:
+                raise ContractViolation(
+                    f"{bound.id}{dict(params) or ''}: declared invariant to {name!r}, but a size "
+                    f"of {size:g} takes it from {a} to {b}; divide by powers of two first"
+                )
+
+
+def transformed(name: str, evidence: Evidence, size: float | None = None) -> Evidence:
+    """Apply the named transformation, which leaves every prediction of the head as it was.
+
+    ``size`` is that of a scale or of a common row; ordinary by default.
+    """
     w, b = evidence.head.weight, evidence.head.bias
     rng = np.random.default_rng(5)
     classes, dim = w.shape
@@ -97,10 +127,14 @@ def transformed(name: str, evidence: Evidence) -> Evidence:
         shift = rng.standard_normal(dim)
         return mapped(evidence, features=lambda f: f + shift, head=LinearHead(w, b - w @ shift))
     if name == "feature scale":
-        return mapped(evidence, features=lambda f: 3.7 * f, head=LinearHead(w / 3.7, b))
+        c = 3.7 if size is None else size
+        return mapped(evidence, features=lambda f: c * f, head=LinearHead(w / c, b))
     if name == "head scale":
-        return mapped(evidence, head=LinearHead(2.3 * w, 2.3 * b))
+        c = 2.3 if size is None else size
+        return mapped(evidence, head=LinearHead(c * w, c * b))
     row, constant = rng.standard_normal(dim), float(rng.standard_normal())
+    if size is not None:
+        row, constant = size * row, size * constant
     return mapped(evidence, head=LinearHead(w + row, b + constant))
 
 

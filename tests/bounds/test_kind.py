@@ -9,6 +9,8 @@ from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
+from ncbounds.numerics import binomial_upper, down
+from ncbounds.procedures.linear import ncm
 from ncbounds.results import MeasureResult
 
 HEAD = LinearHead(np.eye(2))
@@ -298,3 +300,34 @@ def test_groups_that_are_declared_on_one_side_only(silent):
     row = made()(evidence(held, trained))
     assert row.kind == "plug-in"
     assert f"groups are declared, but not for {silent}" in row.reasons
+
+
+@pytest.mark.parametrize("count", [True, np.True_, 2.0, "3", 0, -1, np.float64(4.0), np.nan])
+def test_candidates_are_whole_numbers(count):
+    with pytest.raises(InvalidSample, match="whole number"):
+        Sample.from_arrays(np.zeros((2, 1)), [0, 1], role="holdout", selected_among=count)
+
+
+def test_candidates_of_every_integer_type_multiply_without_overflow():
+    """2^32 candidates on each of two samples are 2^64, not 0 and not 1."""
+    f, y = np.random.default_rng(0).normal(size=(60, 1)), np.arange(60) % 2
+    given = {"sampling": "iid", "selected_among": np.int64(2**32)}
+    e = Evidence(
+        head=LinearHead([[-1.0], [1.0]]),
+        head_sample=Sample.from_arrays(f[:40], y[:40], role="head", **given),
+        unlabelled=Sample.from_arrays(f[40:], role="unlabelled", **given),
+        procedure=ncm,
+    )
+    row = get("unlabelled_head")(e, 0.05)
+    assert f"delta divided by {2**64} candidates" in row.reasons
+    assert row.terms["difference"] == binomial_upper(
+        row.details["differences"], 20, down(0.2 * (0.05 / 2**64))
+    )
+
+
+def test_more_candidates_than_delta_can_be_shared_among_are_a_plug_in():
+    f, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    sample = Sample.from_arrays(f, y, role="holdout", sampling="iid", selected_among=10**400)
+    row = get("binomial")(Evidence(head=LinearHead([[-1.0], [1.0]]), holdout=sample))
+    assert row.kind == "plug-in"
+    assert any("candidates were compared" in reason for reason in row.reasons)

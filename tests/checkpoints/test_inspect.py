@@ -33,6 +33,7 @@ def test_everything_is_shown(tmp_path: Path) -> None:
         "max|logits - (W f + b)| =",
         "random inputs 16x7",
         "optimizer state ignored",
+        "rounding   decides about the prediction of 0 of 16 rows",
     ):
         assert part in text
 

@@ -167,7 +167,7 @@ def _gaps(
     own = logits[rows, y]
     rivals = logits.copy()
     rivals[rows, y] = rivals[:, -1]
-    return (own[:, None] - rivals[:, :-1]) / length[:, None], ~decision.wrong(logits, y)
+    return (own[:, None] - rivals[:, :-1]) / length[:, None], ~decision.wrong_logits(logits, y)
 
 
 def present_classes(part: Sample, classes: int) -> Ints:

@@ -11,7 +11,6 @@ from ncbounds.bounds.collapse._anchor import Anchor, anchor, present_classes, st
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.restate import NotExplicit, errors_at
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, catoni, gaussian_loss, stratified_upper, up
 from ncbounds.procedures.linear import procedure_name
@@ -46,7 +45,8 @@ def anchored_head_formula(
     divergence : float
         KL of the randomised head from the prior around the anchor.
     theta, c : float
-        Threshold and inverse temperature, fixed on the first part.
+        Threshold, less what rounding hides of a lead, and inverse temperature, fixed on the first
+        part.
     delta : float in (0, 1)
     whole : bool
         Whether all points entered ``gibbs`` and no error is counted.
@@ -71,7 +71,8 @@ def _terms(
     """Bound on the anchor's error, and on how far the head drifts from it."""
     share = delta if whole else delta / 2.0
     price = float(up((divergence - math.log(share)) / n, 4))
-    drift = float(up(catoni(gibbs, c, price) / ndtr(theta / math.sqrt(2.0)), 8))
+    factor = float(ndtr(theta / math.sqrt(2.0)))
+    drift = float(up(catoni(gibbs, c, price) / factor, 8)) if factor > 0.0 else 1.0
     if whole:
         return 0.0, drift
     upper = stratified_upper if stratified and delta <= 0.25 else binomial_upper
@@ -88,9 +89,9 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
         raise NotExplicit("the head is degenerate")
     if n != row.n:
         raise NotExplicit("the distance of its two heads is measured and would change with n")
-    whole = d["form"] == "whole"
+    whole, theta = d["form"] == "whole", d["theta"] - d["lost"]
     return anchored_head_formula(
-        errors_at(row, n), n, d["gibbs"], d["kl"], d["theta"], d["c"], delta, whole=whole
+        errors_at(row, n), n, d["gibbs"], d["kl"], theta, d["c"], delta, whole=whole
     )
 
 
@@ -154,7 +155,10 @@ def anchored_head(view: View, delta: float) -> Outcome:
     :math:`1[W_0 \text{ right}]\, 1[\text{margin}_{W'}(\psi) \le \theta s \|\psi\|]` are fixed, and
     Catoni's bound at a fixed c holds for all posteriors :math:`N(aV, s^2 I)` at once, so V and a
     may depend on every point. If V errs at a point, some gap is at most 0, and the randomised head
-    has loss 1 with probability at least :math:`\Phi(\theta/\sqrt2)` there.
+    has loss 1 with probability at least :math:`\Phi(\theta/\sqrt2)` there. Where float64 rounding
+    decides, on fresh points as on these, a gap is at most :math:`\epsilon s \|\psi\|` with
+    :math:`\epsilon = a\,u\,(4d + 176)\,\|U\|_F/s` (U as in ``gaussian_head``), which is taken
+    off the gaps and off :math:`\theta` in the factor; where that is noticeable the row refuses.
     """
     sample, head = view.sample, view.head
     first, rest = two_parts(sample, lambda n: FIRST_TENTHS * n // 10, seed=SEED)
@@ -173,22 +177,29 @@ def anchored_head(view: View, delta: float) -> Outcome:
         "c": fixed.c,
     }
     along = _along(v, v0)
-    if along is None:
-        reason = "the head is constant, not finite, or opposed to the one fitted on 40 %"
+    rays = Rays.of(
+        b.features, b.labels, b.logits(head), head.weight, head.bias, centre=fixed.centre
+    )
+    reason: str | None = "the head is constant, not finite, or opposed to the one fitted on 40 %"
+    if along is not None:
+        reason = rays.refusal((fixed.kappa,))
+    if along is None or reason is not None:
+        reason = str(reason)
         return Outcome(value=1.0, n=b.n, reasons=(reason,), details=details, claim=claim)
     wrong = view.wrong_on(b, fixed.head)
-    loss = _gibbs(view, b, fixed, along)
+    # what rounding hides of a lead, in units of the noise
+    lost = along * rays.size(fixed.kappa) / fixed.noise * rays.rounding(fixed.kappa)
+    loss = _gibbs(rays, fixed, along, lost)
     kl = _divergence(along * v, v0, fixed.noise)
     mean = float(up((loss if fixed.whole else loss * ~wrong).mean(), 8))
     errors, whole = int(wrong.sum()), fixed.whole
-    counted, drift = _terms(
-        errors, b.n, mean, kl, fixed.theta, fixed.c, delta, whole, view.stratified
-    )
+    theta = fixed.theta - lost
+    counted, drift = _terms(errors, b.n, mean, kl, theta, fixed.c, delta, whole, view.stratified)
     return Outcome(
         value=_added(counted, drift, whole),
         n=b.n,
         terms={"counted": counted, "drift": drift},
-        details={**details, "gibbs": mean, "kl": kl, "errors": errors},
+        details={**details, "gibbs": mean, "kl": kl, "errors": errors, "lost": lost},
         claim=claim,
     )
 
@@ -209,22 +220,15 @@ def _divergence(mean: Floats, prior: Floats, noise: float) -> float:
     return float(up((distance / noise) ** 2 / 2.0, 64))
 
 
-def _gibbs(view: View, b: Sample, fixed: Anchor, along: float) -> Floats:
+def _gibbs(rays: Rays, fixed: Anchor, along: float, lost: float) -> Floats:
     """Gibbs loss of every point of the second part, shape (n_b,); 1 where it has no margin."""
-    rays = Rays.of(
-        b.features,
-        b.labels,
-        b.logits(view.head),
-        view.head.weight,
-        view.head.bias,
-        centre=fixed.centre,
-    )
     keep = np.flatnonzero(rays.usable)
     length = rays.lengths(fixed.kappa)[keep]
-    loss = np.ones(b.n)
+    loss = np.ones(rays.n)
     t = rays.gaps(keep) * (along / (fixed.noise * length))[:, None] - fixed.theta
     # lowered by what products of length d + 1 may have lost; the loss decreases in t
     lost_digits = 8.0 * np.finfo(np.float64).eps * (rays.dim + rays.classes)
-    t -= lost_digits * (np.abs(t) + along * rays.size(fixed.kappa) / fixed.noise + fixed.theta)
+    lead = along * rays.size(fixed.kappa) / fixed.noise
+    t -= lost_digits * (np.abs(t) + max(lead, lost / lost_digits) + fixed.theta)
     loss[keep] = gaussian_loss(t)
     return loss

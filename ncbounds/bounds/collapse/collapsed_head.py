@@ -10,11 +10,13 @@ from ncbounds.bounds.homogeneous.gaussian import (
     gaussian_head_value,
     gaussian_restated,
 )
-from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.homogeneous.rays import KAPPAS, Rays, blocks
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.heads import OtherHead
+from ncbounds.evidence.decided import U
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
+from ncbounds.numerics.scaling import row_norms
 from ncbounds.statistics.rows import as_rows
 
 #: Directions of the class means below this share of the largest singular value are left out.
@@ -28,6 +30,7 @@ def collapsed_head_formula(
     bias: Floats,
     centre: Floats,
     basis: Floats,
+    farthest: float,
     delta: float,
 ) -> float:
     """Certificate of the head ``weight @ f + bias`` on projected features, rounded up.
@@ -42,25 +45,31 @@ def collapsed_head_formula(
     basis : array of shape (d, r)
         Orthonormal columns; features are projected on ``centre`` plus their span. Neither may
         depend on these points.
+    farthest : float
+        Points farther from ``centre``, in multiples of their projection's length, have loss 1;
+        fixed beforehand as well.
     delta : float in (0, 1)
     """
-    return _on_subspace(features, labels, weight, bias, centre, basis, delta).value
+    head = LinearHead(weight, bias)
+    return _on_subspace(features, labels, head, centre, basis, farthest, delta).value
 
 
 def _on_subspace(
     features: object,
     labels: Ints,
-    weight: Floats,
-    bias: Floats,
-    centre: Floats,
+    head: LinearHead,
+    q: Floats,
     basis: Floats,
+    farthest: float,
     delta: float,
 ) -> GaussianValue:
     with np.errstate(invalid="ignore", over="ignore"):
         # logits from the projected points: at a large offset more accurate than from the features
-        points = project(features, centre, basis)
-        inside, shifted = weight @ basis, bias + weight @ centre
-        rays = Rays.of(points, labels, points @ inside.T + shifted, inside, shifted)
+        points = project(features, q, basis)
+        weight, bias = head.weight @ basis, head.bias + head.weight @ q
+        points[~(off_subspace(features, q, basis) <= farthest)] = np.nan
+        besides = restricted_rounding(head, restrict(head, q, basis), q, weight, farthest)
+        rays = Rays.of(points, labels, points @ weight.T + bias, weight, bias, besides=besides)
     return gaussian_head_value(rays, delta)
 
 
@@ -117,7 +126,11 @@ def collapsed_head(view: View, delta: float) -> Outcome:
     Notes
     -----
     Given the fit sample the projection is a fixed map, so ``gaussian_head`` applies to the
-    projected points word for word, and W and b may depend on them.
+    projected points word for word, and W and b may depend on them. The certified classifier is the
+    float64 head ``W UU'``, ``b + W q - W UU' q`` on the features themselves. What it and the head
+    in r + 1 dimensions differ by in float64 grows with :math:`\|f - q\|`, which :math:`\psi` does
+    not hold: points where that is more than twice the largest multiple of :math:`\|\psi\|` on the
+    fit sample have loss 1, and elsewhere the difference is paid for as in ``gaussian_head``.
     """
     sample, head = view.sample, view.head
     if view.fit is None:
@@ -127,7 +140,7 @@ def collapsed_head(view: View, delta: float) -> Outcome:
     q, basis = class_mean_subspace(view.fit)
     restricted = restrict(head, q, basis)
     claim = view.pooled(OtherHead("restricted-head", restricted))
-    reasons = ("subspace from the class means of the fit sample",)
+    reasons: tuple[str, ...] = ("subspace from the class means of the fit sample",)
     if basis.shape[1] == 0:
         return Outcome(
             value=1.0,
@@ -136,7 +149,10 @@ def collapsed_head(view: View, delta: float) -> Outcome:
             details={"dimension": 0},
             claim=claim,
         )
-    found = _on_subspace(sample.features, sample.labels, head.weight, head.bias, q, basis, delta)
+    farthest = 2.0 * float(off_subspace(view.fit.features, q, basis).max(initial=1.0))
+    found = _on_subspace(sample.features, sample.labels, head, q, basis, farthest, delta)
+    if (reason := found.details.get("degenerate")) is not None:
+        reasons = (*reasons, reason)
     return Outcome(
         value=found.value,
         n=sample.n,
@@ -174,6 +190,37 @@ def restrict(head: LinearHead, q: Floats, basis: Floats) -> LinearHead:
     with np.errstate(invalid="ignore", over="ignore"):
         weight = (head.weight @ basis) @ basis.T
         return LinearHead(weight, head.bias + head.weight @ q - weight @ q)
+
+
+def off_subspace(features: object, q: Floats, basis: Floats) -> Floats:
+    """``||f - q|| / ||psi||`` of every row at the smallest scale, shape (n,); nan if not finite."""
+    rows = as_rows(features)
+    out = np.empty(rows.shape[0])
+    for index in blocks(*rows.shape):
+        x = rows.take(index) - q
+        z = x @ basis
+        short = np.hypot(row_norms(z), KAPPAS[0])
+        out[index] = row_norms(x) / short
+    return out
+
+
+def restricted_rounding(
+    head: LinearHead, restricted: LinearHead, q: Floats, weight: Floats, farthest: float
+) -> tuple[float, float]:
+    r"""How far leads by the head on features and on projected points may be apart.
+
+    With A = ``weight`` = fl(W U) and R the restricted head, each of two logits differs by at most
+    :math:`u\,[(2d + 96)(|R||f| + |R||q| + |W||q| + |b|) + \sqrt{r}\,(d + 2r + 8)\,\|A\|\,
+    \|f - q\|]`: rounding of R and its bias, of the projection, and what the rule on R's logits asks
+    for. :math:`\|f - q\|` is at most ``farthest`` times the smallest :math:`\|\psi\|`. Returned are
+    the part per unit of :math:`\|\psi\|` and the constant one.
+    """
+    d, r = head.dim, weight.shape[1]
+    norm, own = float(np.linalg.norm(restricted.weight)), float(np.linalg.norm(weight))
+    at_q = (2.0 * np.abs(restricted.weight) + np.abs(head.weight)) @ np.abs(q) + np.abs(head.bias)
+    per_length = (2 * d + 96) * norm + np.sqrt(r) * (d + 2 * r + 8) * own
+    once = (2 * d + 96) * float(np.linalg.norm(at_q))
+    return 2.0 * U * float(per_length) * farthest, 2.0 * U * once
 
 
 def project(features: object, q: Floats, basis: Floats) -> Floats:

@@ -82,7 +82,8 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
         R \le \mathrm{BinInv}(k_0, n_b, 0.8\,\delta) + \mathrm{BinInv}(k_1, m, 0.2\,\delta) ,
 
     where :math:`\mathrm{BinInv}(k, n, \delta) = \max\{p : P(\mathrm{Bin}(n,p) \le k) \ge \delta\}`.
-    A point where either head has a tie or a non-finite logit counts as a difference.
+    A point where either head has a tie (also one within float64 rounding) or a non-finite logit
+    counts as a difference.
 
     Shapes: labelled features (n, d), labels (n,); unlabelled features (m, d).
 

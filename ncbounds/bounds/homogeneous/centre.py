@@ -9,7 +9,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.homogeneous.rays import Rays, blocks
-from ncbounds.bounds.view import View
+from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.rows import as_rows
 
@@ -26,6 +26,17 @@ def rays(view: View) -> Rays:
         head.bias,
         centre=q,
         constant=head.has_bias or q is not None,
+    )
+
+
+def refused(view: View, reason: str) -> Outcome:
+    """Return the value 1 for a head that gets no certificate, and why."""
+    return Outcome(
+        value=1.0,
+        n=view.sample.n,
+        reasons=(reason, *centre_note(view)),
+        details={"degenerate": reason},
+        claim=view.pooled(),
     )
 
 

@@ -84,9 +84,8 @@ def gaussian_head_value(
     thetas : tuple of float
         Thresholds, fixed before the sample; their number is paid for.
     """
-    sizes = np.array([rays.size(k) for k in rays.kappas])
-    if not (np.isfinite(sizes) & (sizes > 0)).all() or not rays.usable.any():
-        reason = "V is zero or not finite" if rays.usable.any() else "no usable row"
+    reason = rays.refusal() if rays.usable.any() else "no usable row"
+    if reason is not None:
         return GaussianValue(1.0, {"empirical": 1.0}, {"degenerate": reason})
     return evaluate(rays, best_posterior(rays, delta, thetas), delta, thetas)
 
@@ -109,16 +108,22 @@ def evaluate(
 ) -> GaussianValue:
     """Value of one posterior on all rows, rounded up.
 
-    ``klinv(G, (KL + ln(|Theta||K| xi(n)/delta)) / n) / F``.
+    ``klinv(G, (KL + ln(|Theta||K| xi(n)/delta)) / n) / F``. A fresh point at which the saved head
+    errs has, by V, a margin of at most ``rays.rounding ||V|| r``, not 0; F is lowered by that.
     """
     n, loss = rays.n, gibbs_loss(rays, q)
     # 1e-12: V is divided by its norm as computed
     directions = (rays.classes - 1) * q.projector.rank
     divergence = gaussian_kl(directions, q.sigma, q.mu * q.mu * (1.0 + 1e-12))
     choices = len(thetas) * len(rays.kappas)
+    lost = q.mu * rays.rounding(q.kappa)
+    lead = q.theta / q.sigma - lost  # in units of v = sigma r; elsewhere sigma r <= v <= r
+    if q.projector.name != "all":
+        lead = min(lead, q.theta - q.sigma * lost)
+    factor = float(down(special.ndtr(lead / math.sqrt(2.0)), 16))
+    if factor <= 0.0:
+        return GaussianValue(1.0, {"empirical": 1.0}, {"degenerate": "rounding hides all margins"})
     fixed = _fixed(choices, n, delta)
-    noise = q.sigma if q.projector.name == "all" else 1.0
-    factor = float(down(special.ndtr(q.theta / noise / math.sqrt(2.0)), 16))
     value = posterior_value(loss, divergence, factor, choices, n, delta)
     plain = float(kl_upper(loss, up(fixed / n, 2)))
     return GaussianValue(
@@ -174,6 +179,7 @@ def gibbs_loss(rays: Rays, q: Posterior) -> float:
     keep = np.flatnonzero(rays.usable)
     losses = [float(rays.n - len(keep))]
     lost_digits = 8.0 * EPS * (rays.dim + rays.classes)
+    more = max(1.0, rays.rounding(q.kappa) / lost_digits)
     step = max(1, BLOCK // max(rays.classes, rays.features.shape[1]))
     for i in range(0, len(keep), step):
         index = keep[i : i + step]
@@ -185,6 +191,6 @@ def gibbs_loss(rays: Rays, q: Posterior) -> float:
         with np.errstate(over="ignore"):
             t = (q.sigma * slope * rays.gaps(index) - (q.theta * r)[:, None]) / v[:, None]
         np.clip(t, -FAR, FAR, out=t)
-        t -= lost_digits * (np.abs(t) / q.sigma**2 + q.mu + q.theta / q.sigma)
+        t -= lost_digits * (np.abs(t) / q.sigma**2 + q.mu * more + q.theta / q.sigma)
         losses.extend(gaussian_loss(t).tolist())
     return min(1.0, float(up(math.fsum(losses) / rays.n, 2)))

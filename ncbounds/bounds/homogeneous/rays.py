@@ -4,8 +4,16 @@ For a centre q and a scale kappa > 0, ``psi = (f - q, kappa)`` and ``V = P (W, (
 with P subtracting the mean over classes, satisfy ``V psi = W f + b`` up to a number that all
 classes share. So margins are those of the head, and bounds for linear maps of ``psi`` speak about
 the head with its bias. Each ``psi`` and V itself may be divided by any positive number.
+
+What such a bound says about *fresh* points has to survive rounding too: there the saved head, which
+is not centred, is float64's ``W f + b``. Let U be its rows ``(|W|, (|W||q| + |b|)/kappa)``. For
+every f, known or fresh, ``|W_j||f| + |b_j| <= |U_j| ||psi||``; so if the head does not predict a
+label for sure (:mod:`ncbounds.evidence.decided`) in every order of its sums, the lead by V is at
+most :meth:`Rays.rounding` ``||V|| ||psi||`` over some class. No bound on the size of fresh features
+is needed, since both sides grow with ``psi``.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.evidence.decided import U
+from ncbounds.numerics.scaling import divided, exponent
 from ncbounds.statistics.rows import Rows, as_rows, block_rows
 
 #: Scales of the constant coordinate that a bound may choose from; ln 13 is their price.
@@ -20,6 +30,14 @@ KAPPAS: tuple[float, ...] = tuple(4.0**j for j in range(-6, 7))
 
 #: Directions of the weights below this share of the largest singular value are left out.
 RANK_TOLERANCE = 1e-10
+
+#: Shorter rows without a constant coordinate are errors: products with them may underflow.
+SHORTEST = 2.0**-600
+#: Squares below this may themselves have lost digits to underflow.
+LEAST_SQUARE = 2.0**-960
+#: Rounding of unit margins from which on no certificate is given.
+NOTICEABLE = 1e-6
+CENTRE = "centre the head, W - W.mean(axis=0) and b - b.mean(), or the features"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +54,13 @@ class Rays:
         Centred over classes.
     bias : array of shape (C,)
         ``b + W q``, centred over classes; zero without a constant coordinate.
+    whole : pair of float
+        Norms of ``|W|`` and of ``|W||q| + |b|`` for the head as it is, not centred.
+    besides : pair of float
+        What else a lead by the saved classifier may differ from that by V: so much per unit of
+        ``||psi||``, and so much in all.
+    power : int
+        ``psi`` without a constant coordinate was divided by ``2**power``, and the logits with it.
     logits : array of shape (n, C)
     labels : integer array of shape (n,)
     squares : array of shape (n,)
@@ -52,6 +77,9 @@ class Rays:
     labels: Ints
     squares: Floats
     constant: bool
+    whole: tuple[float, float]
+    besides: tuple[float, float] = (0.0, 0.0)
+    power: int = 0
 
     @classmethod
     def of(
@@ -64,6 +92,7 @@ class Rays:
         *,
         centre: Floats | None = None,
         constant: bool = True,
+        besides: tuple[float, float] = (0.0, 0.0),
     ) -> "Rays":
         """Make rays of ``features`` of shape (n, d) and a head ``weight @ f + bias``.
 
@@ -72,8 +101,12 @@ class Rays:
         """
         rows = as_rows(features)
         q = np.zeros(rows.shape[1]) if centre is None else centre
+        power = 0
+        if not constant and not rows.is_tensor and (power := exponent(rows.source)):
+            rows, logits = as_rows(divided(rows.source, power)), divided(logits, power)
         with np.errstate(over="ignore", invalid="ignore"):
             shifted = bias + weight @ q
+            offset = np.abs(bias) + np.abs(weight) @ np.abs(q)
             return cls(
                 features=rows,
                 centre=q,
@@ -83,6 +116,9 @@ class Rays:
                 labels=labels,
                 squares=_squares(rows, q),
                 constant=constant,
+                whole=(float(np.linalg.norm(weight)), float(np.linalg.norm(offset))),
+                besides=besides,
+                power=power,
             )
 
     @property
@@ -110,11 +146,15 @@ class Rays:
         """Rows that count through their margin, boolean of shape (n,).
 
         The others are errors with loss 1: a feature or logit that is not finite, a squared norm
-        that overflows, a label that the head has no output for, or ``psi = 0``.
+        that overflows or has lost digits to underflow, a label that the head has no output for.
         """
         known = (self.labels >= 0) & (self.labels < self.classes)
         found = known & np.isfinite(self.squares) & np.isfinite(self.logits).all(axis=1)
-        return found if self.constant else found & (self.squares > 0)
+        if self.constant:
+            return found
+        with np.errstate(over="ignore", under="ignore"):
+            long = np.ldexp(np.sqrt(self.squares), self.power) >= SHORTEST
+        return found & long & (self.squares >= LEAST_SQUARE)
 
     def lengths(self, kappa: float) -> Floats:
         """``||psi||`` of every row, shape (n,)."""
@@ -128,6 +168,33 @@ class Rays:
             if self.constant:
                 total += float(np.sum(np.square(self.bias / kappa)))
         return float(np.sqrt(total))
+
+    def rounding(self, kappa: float) -> float:
+        r"""Unit margin that rounding can feign or hide, for any point, known or fresh.
+
+        :math:`u\,(4d + 176)\,\|U\|_F / \|V\|_F`: for each of the two logits of a lead, d + 64
+        units of :math:`|U_j|\,\|\psi\|` are what :mod:`ncbounds.evidence.decided` asks for, d + 24
+        the making of V, in that of ``b + W q``, of its centring and of its norm.
+        """
+        size, (weight, offset) = self.size(kappa), self.whole
+        each, once = self.besides
+        share, once = (offset / kappa, once / kappa) if self.constant else (0.0, 0.0)
+        lost = (4 * self.features.shape[1] + 176) * U * math.hypot(weight, share) + each + once
+        return lost / size if 0.0 < size < math.inf and math.isfinite(lost) else math.inf
+
+    def refusal(self, kappas: tuple[float, ...] | None = None) -> str | None:
+        """Why no certificate is given for this head; None if V is fine at some scale."""
+        kappas = self.kappas if kappas is None else kappas
+        sizes = [self.size(k) for k in kappas]
+        if not all(LEAST_SQUARE < s * s < math.inf for s in sizes):
+            return f"V is zero, lost in what all classes share, or not finite: {CENTRE}"
+        least = min(self.rounding(k) for k in kappas)
+        if least < NOTICEABLE:
+            return None
+        return (
+            f"float64 rounds W f + b by up to {least:.2g} of a unit margin, because of what all "
+            f"classes share: {CENTRE}"
+        )
 
     def gaps(self, index: Ints) -> Floats:
         """``s_y - s_j`` for the rivals j of rows ``index``, all usable; shape (m, C-1)."""
@@ -151,7 +218,8 @@ class Rays:
         """``margins`` of the head on ``psi/||psi||`` with ``||V||_F = 1``; ``-inf`` if unusable."""
         out = np.full(self.n, -np.inf)
         keep = self.usable
-        out[keep] = margins[keep] / (self.size(kappa) * self.lengths(kappa)[keep])
+        lengths = self.size(kappa) * self.lengths(kappa)[keep]
+        out[keep] = divided(margins[keep], self.power) / lengths
         return out
 
     @cached_property

@@ -9,6 +9,7 @@ from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
 from ncbounds.numerics import up
 from ncbounds.numerics.rademacher import transport_slack_of_halves
+from ncbounds.numerics.scaling import divided
 
 #: Unit rays lie in a ball of diameter 2.
 DIAMETER = 2.0
@@ -125,9 +126,11 @@ def unit_rays(found: Rays, index: Ints, kappa: float) -> Floats:
 
 
 def margins_on_rays(found: Rays, kappa: float, margins: Floats, members: Ints) -> Floats:
-    """Margins of V on unit rays, rounded down; ``-inf`` where they are not finite."""
+    """Margins of V on unit rays, lowered by all rounding; ``-inf`` where they are not finite."""
     out = np.full(len(members), -np.inf)
     keep = found.usable[members]
-    out[keep] = margins[members[keep]] / found.lengths(kappa)[members[keep]]
-    slack = 8.0 * EPS * (found.dim + found.classes) * found.size(kappa)
-    return np.asarray(out - slack)
+    m = divided(margins[members[keep]], found.power)
+    out[keep] = m / found.lengths(kappa)[members[keep]]
+    # once for these points, and once for fresh ones: the ramp of a lowered margin is as steep
+    slack = max(8.0 * EPS * (found.dim + found.classes), 2.0 * found.rounding(kappa))
+    return np.asarray(out - slack * found.size(kappa))

@@ -3,7 +3,7 @@
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.column import ScreenColumn
-from ncbounds.bounds.homogeneous.centre import centre_note, rays
+from ncbounds.bounds.homogeneous.centre import centre_note, rays, refused
 from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value, gaussian_restated
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.view import Outcome, View
@@ -109,11 +109,22 @@ def gaussian_head(view: View, delta: float) -> Outcome:
     gives the error. Points whose features or logits are not finite, and labels that the head has
     no output for, have loss 1.
 
+    In float64 the saved head also errs where rounding decides, on fresh points as on these. Then
+    some :math:`a_j \le \epsilon r` with :math:`\epsilon = \mu\, u\, (4d + 176)\,
+    \|U\|_F/\|V\|_F` and U the uncentred rows :math:`(|W|, (|W||q| + |b|)/\kappa)`,
+    :math:`u = 2^{-53}`. So :math:`\epsilon` is taken off every :math:`a_{ij}/r_i`, and off the
+    argument of F: :math:`\theta/\sigma - \epsilon` for :math:`\Pi = I`, else
+    :math:`\min(\theta - \sigma\epsilon, \theta/\sigma - \epsilon)`, over :math:`\sqrt2`.
+    Where :math:`\epsilon/\mu` reaches :math:`10^{-6}` the row refuses: W and W + 1v' are one
+    classifier in exact arithmetic, but not in float64.
+
     :math:`\kappa, \theta, \Pi, \mu, \sigma` are searched on a subsample (:math:`\Pi` among the
     identity, the row space of V, and that with the constant coordinate); the value is that of the
     one point found, on all n rows, rounded up.
     """
     found = gaussian_head_value(rays(view), delta)
+    if (reason := found.details.get("degenerate")) is not None:
+        return refused(view, reason)
     return Outcome(
         value=found.value,
         n=view.sample.n,

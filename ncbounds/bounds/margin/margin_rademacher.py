@@ -1,14 +1,14 @@
 """Uniform convergence of the ramp loss over all linear heads."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.homogeneous.centre import centre_note, rays
+from ncbounds.bounds.homogeneous.centre import centre_note, rays, refused
 from ncbounds.bounds.restate import NotExplicit
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
@@ -41,15 +41,25 @@ def margin_rademacher_formula(margins: Floats, classes: int, delta: float) -> fl
     ----------
     margins : array of shape (scales, n)
         Margins on the unit rays of a head of norm 1, one row for every scale; the scales are
-        fixed beforehand and their number is paid for.
+        fixed beforehand and their number is paid for. What rounding does to them is not.
     classes : int
         C.
     delta : float in (0, 1)
     """
-    return _best(margins, len(margins), classes, delta).value
+    return _best(margins, len(margins), classes, delta, [0.0] * len(margins)).value
 
 
-def _best(margins: Iterable[Floats], scales: int, classes: int, delta: float) -> _Choice:
+def _best(
+    margins: Iterable[Floats],
+    scales: int,
+    classes: int,
+    delta: float,
+    rounding: Sequence[float],
+) -> _Choice:
+    """Smallest value; ``rounding`` is the margin that rounding can feign at each scale.
+
+    Where a fresh point errs, its margin is at most that: so much its ramp falls short.
+    """
     best: tuple[float, int, int, Floats] | None = None
     for scale, m in enumerate(margins):
         for k, gamma in enumerate(GAMMAS):
@@ -59,7 +69,8 @@ def _best(margins: Iterable[Floats], scales: int, classes: int, delta: float) ->
                 best = (total, scale, k, m)
     assert best is not None  # there is at least one scale
     _, scale, k, m = best
-    empirical = float(up(math.fsum(ramp(m, GAMMAS[k])) / len(m) + 4.0 * EPS))
+    fresh = rounding[scale] / GAMMAS[k]
+    empirical = float(up(math.fsum(ramp(m, GAMMAS[k])) / len(m) + 4.0 * EPS + fresh))
     return _Choice(scale, k, empirical, *_slack(len(m), classes, k, scales, delta))
 
 
@@ -135,16 +146,17 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
     with unit :math:`\psi_i` and rows centred over classes, which no margin sees. This bound is not
     random, so the deviation of the supremum from its mean, with differences 1/n, is the only one.
     The weights 1/((k+1)(k+2)) add up to at most 1. Points that are not finite have loss 1.
+    Where rounding decides, on fresh points as on these, the margin is at most
+    :math:`\eta = u\,(4d + 176)\,\|U\|_F/\|V\|_F` (see ``gaussian_head``): the sample's margins
+    are lowered by it and :math:`\eta/\gamma_k` is added; from :math:`10^{-6}` on the row refuses.
     """
     found, sample = rays(view), view.sample
-    claim = view.pooled()
-    if not all(0.0 < found.size(k) < math.inf for k in found.kappas):
-        reason = {"degenerate": "V is zero or not finite"}
-        return Outcome(value=1.0, n=sample.n, details=reason, claim=claim)
-    # rounding of products of length p, downward
-    lost = 8.0 * EPS * (found.dim + found.classes)
-    margins = (found.unit_margins(kappa, view.margins) - lost for kappa in found.kappas)
-    best = _best(margins, len(found.kappas), found.classes, delta)
+    if (reason := found.refusal()) is not None:
+        return refused(view, reason)
+    # rounding of products of length p, downward, and what rounding can feign
+    least, hidden = 8.0 * EPS * (found.dim + found.classes), found.rounding
+    lowered = (found.unit_margins(k, view.margins) - max(least, hidden(k)) for k in found.kappas)
+    best = _best(lowered, len(found.kappas), found.classes, delta, [*map(hidden, found.kappas)])
     return Outcome(
         value=best.value,
         n=sample.n,
@@ -155,7 +167,7 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
         },
         reasons=centre_note(view),
         details={"kappa": found.kappas[best.scale], "gamma": GAMMAS[best.k]},
-        claim=claim,
+        claim=view.pooled(),
     )
 
 

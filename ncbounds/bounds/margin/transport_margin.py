@@ -1,12 +1,10 @@
 """Margins against the transport distance between two halves of each class."""
 
-import math
-
 import numpy as np
 
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.by_class import class_delta, class_weighted
-from ncbounds.bounds.homogeneous.centre import centre_note, rays, scale_of_fit
+from ncbounds.bounds.homogeneous.centre import centre_note, rays, refused, scale_of_fit
 from ncbounds.bounds.margin._transport import class_bound, class_bounds, class_guesses
 from ncbounds.bounds.view import Outcome, View
 
@@ -70,16 +68,17 @@ def transport_margin(view: View, delta: float) -> Outcome:
     it by at most :math:`2(1/n_c + 1/k)` if it is in a half and :math:`2/n_c` otherwise. The
     halves come from a permutation that does not see the values. As a function of
     :math:`1/\gamma` the braces are convex and piecewise linear, so the minimum is at one of the
-    margins. Any assignment is valid in place of the optimal one. Points that are not finite lie at
+    margins. Any assignment is valid in place of the optimal one. Margins are lowered by
+    what rounding can feign on these and on fresh points (``gaussian_head``), which leaves them as
+    steep. Points that are not finite lie at
     0 with ramp 1.
     """
     found, sample = rays(view), view.sample
     claim = view.pooled()
     known = None if view.fit is None else scale_of_fit(view.fit, found)
     scales = found.kappas if known is None else (known,)
-    if not all(0.0 < found.size(k) < math.inf for k in scales):
-        reason = {"degenerate": "V is zero or not finite"}
-        return Outcome(value=1.0, n=sample.n, details=reason, claim=claim)
+    if (reason := found.refusal(scales)) is not None:
+        return refused(view, reason)
     members = [np.flatnonzero(sample.labels == c) for c in range(len(sample.counts))]
     margins = view.margins
     kappa = scales[0]

@@ -95,7 +95,7 @@ def _accuracy(
 ) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         logits = network.logits_from(u, layers)
-    return float((~decision.wrong(logits.astype(np.float64), labels)).mean())
+    return float((~decision.wrong_logits(logits.astype(np.float64), labels)).mean())
 
 
 def _noise(network: Network, rng: np.random.Generator) -> list[tuple[Images, Images]]:

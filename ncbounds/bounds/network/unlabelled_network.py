@@ -117,7 +117,7 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     if (mismatch := other_law(sample, pool, view.stratified)) is not None:
         return undefined(view, mismatch)
     k = int(view.decision.missed(own, sample.labels).sum())
-    k1 = int(apart(view.decision.predicted(pool.logits(view.head)), other).sum())
+    k1 = int(apart(view.decision.predicted(pool, view.head), other).sum())
     error, difference = _terms(
         k, sample.n, word.bits, k1, pool.n, delta, word.tried or 1, view.stratified
     )

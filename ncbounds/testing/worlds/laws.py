@@ -14,6 +14,7 @@ from numpy.random import Generator
 from scipy.special import ndtr, owens_t, stdtr
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.evidence.decided import stands
 from ncbounds.evidence.head import LinearHead
 
 #: Points of the fixed large sample where no closed form exists, and their seed.
@@ -192,7 +193,7 @@ class Atoms:
     def predicted(self, head: LinearHead) -> tuple[Floats, float]:
         """Probabilities of each sole argmax per component, exact."""
         logits = head.logits(self.points)
-        sole = (logits >= logits.max(axis=1, keepdims=True)).sum(axis=1) == 1
+        sole = stands(head, self.points, logits, logits.argmax(axis=1))
         hit = np.zeros((len(self.points), head.classes))
         hit[np.flatnonzero(sole), logits.argmax(axis=1)[sole]] = 1.0
         return self.probabilities @ hit, 0.0

@@ -1,7 +1,5 @@
 """The anchored certificate: every piece again by a slow form, both forms, coverage."""
 
-from types import SimpleNamespace
-
 import mpmath
 import numpy as np
 import pytest
@@ -9,6 +7,7 @@ from scipy.stats import binom, norm
 
 from ncbounds.bounds.collapse._anchor import Anchor, _gaps, stacked
 from ncbounds.bounds.collapse.anchored_head import SEED, _gibbs, anchored_head
+from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.evidence import Evidence
@@ -257,7 +256,8 @@ def test_gaps_are_rounded_down_before_the_loss(monkeypatch):
     kept = _gibbs.__globals__
     monkeypatch.setitem(kept, "gaussian_loss", lambda t: seen.append(t.copy()) or t[:, 0])
     sample = Sample.from_arrays(f, y, role="head", sampling="iid", classes=classes)
-    _gibbs(SimpleNamespace(head=head), sample, fixed, along)
+    rays = Rays.of(f, y, sample.logits(head), head.weight, head.bias, centre=fixed.centre)
+    _gibbs(rays, fixed, along, 0.0)
     with mpmath.workdps(40):
         for x, c, found in zip(f, y, seen[0], strict=True):
             logits = [mpmath.fdot(w, x) + b for w, b in zip(head.weight, head.bias, strict=True)]
