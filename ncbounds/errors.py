@@ -61,6 +61,10 @@ class UnknownName(NcboundsError):
     """A bound, model or task of that name does not exist."""
 
 
+class InvalidArgument(NcboundsError, ValueError):
+    """A numeric function was given a number outside its range."""
+
+
 class NotCovered(NcboundsError):
     """A layer, or the way layers are joined, is outside what the norm bounds are proved for."""
 
