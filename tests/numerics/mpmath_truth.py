@@ -35,8 +35,9 @@ def at_most(k: int, n: int, p) -> mp.mpf:
 
 
 def at_least(k: int, n: int, p) -> mp.mpf:
-    """P(Bin(n, p) >= k) for k > 0."""
-    return beta_above(n - k + 1, k, 1 - mp.mpf(p))
+    """P(Bin(n, p) >= k) for k > 0, at digits that tell 1 - p from 1."""
+    with mp.workdps(DIGITS - int(min(0, mp.log10(p)))):
+        return beta_above(n - k + 1, k, 1 - mp.mpf(p))
 
 
 def kl(q, p) -> mp.mpf:
