@@ -7,6 +7,11 @@ REFERENCES: dict[str, str] = {
     "trials. Annals of Mathematical Statistics 27(3):713-721, 1956.",
     "hoeffding1963": "W. Hoeffding. Probability inequalities for sums of bounded random variables. "
     "Journal of the American Statistical Association 58(301):13-30, 1963.",
+    "waudbysmith2024": "I. Waudby-Smith and A. Ramdas. Estimating means of bounded random "
+    "variables by betting. Journal of the Royal Statistical Society B 86(1):1-27, 2024. "
+    "arXiv:2010.09686.",
+    "vovk2021": "V. Vovk and R. Wang. E-values: calibration, combination and applications. Annals "
+    "of Statistics 49(3):1736-1754, 2021. arXiv:1912.06116.",
     "langford2005": "J. Langford. Tutorial on practical prediction theory for classification. "
     "Journal of Machine Learning Research 6:273-306, 2005.",
     "langford2002": "J. Langford and J. Shawe-Taylor. PAC-Bayes and margins. Advances in Neural "

@@ -130,14 +130,6 @@ def _anchored(r: BoundResult, n: int, delta: float) -> float:
     return drift if whole else min(1.0, float(up(_count(r, n, share) + drift)))
 
 
-def _blocks(r: BoundResult, n: int, delta: float) -> float:
-    if n != r.n:
-        raise NotExplicit("its n counts blocks or tasks, not points")
-    if "empirical" not in r.terms:
-        raise NotExplicit("there are too few classes or points for one block")
-    return float(kl_upper(r.terms["empirical"], up(-math.log(delta) / n, 4)))
-
-
 _OTHER = "no explicit form of its value in n and delta is known here"
 
 #: Bound id -> value of a row at another n and delta, its measured quantities kept.
@@ -151,13 +143,13 @@ EXPLICIT: dict[str, Callable[[BoundResult, int, float], float]] = {
     "margin_rademacher": _rademacher,
     "unlabelled_head": _disagreement,
     "anchored_head": _anchored,
-    "ncm_blocks": _blocks,
-    "unseen_classes": _blocks,
 }
 
 #: Why rows of other bounds are left out; None is any row that spends no delta.
 _IMPLICIT: dict[str | None, str] = {
     None: "it has no confidence term: n enters through measured quantities alone",
     "transport_margin": "the transport distance of its halves is measured and would change with n",
+    "ncm_blocks": "its value depends on the loss of every block",
+    "unseen_classes": "its value depends on the loss of every task",
     "gaussian_tolerance": "it adds up class bounds, whose numbers of points differ",
 }

