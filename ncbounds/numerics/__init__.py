@@ -26,6 +26,7 @@ from ncbounds.numerics.tails import cantelli, saw_one_sided, star_factor, unimod
 from ncbounds.numerics.two_moment import centred_ellipsoid_bound, two_moment_bound
 from ncbounds.numerics.two_moment_frame import etf_two_moment
 from ncbounds.numerics.two_moment_law import TwoMomentBound
+from ncbounds.numerics.worst_class import worst_class_upper
 
 __all__ = [
     "CovarianceFactor",
@@ -64,4 +65,5 @@ __all__ = [
     "two_moment_bound",
     "unimodal",
     "up",
+    "worst_class_upper",
 ]

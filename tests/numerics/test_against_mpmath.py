@@ -360,6 +360,19 @@ def partition_upper(rng: Rng) -> None:
         assert p >= mp.fsum(losses.ravel().tolist()) / losses.size
 
 
+def worst_class_upper(rng: Rng) -> None:
+    sizes = [size(rng, 0, 10**6) for _ in range(size(rng, largest=6))]
+    errors = [min(n, errors_of(rng, n)) if n else 0 for n in sizes]
+    delta = share(rng)
+    limits = nm.worst_class_upper(errors, sizes, delta)
+    # the shares that the limits spend are exactly their tails
+    spent = mp.mpf(0)
+    for p, k, n in zip(limits.tolist(), errors, sizes, strict=True):
+        spent += truth.at_most(k, n, p) if k < n and p < 1 else mp.mpf(0)
+        assert p == 1 or k < n
+    assert spent <= mp.mpf(delta)
+
+
 CHECKS: dict[str, Callable[[Rng], None]] = {
     f.__name__: f
     for f in (
@@ -368,7 +381,7 @@ CHECKS: dict[str, Callable[[Rng], None]] = {
         head_rademacher_slack, kl_interval, kl_lower, kl_upper, ln_xi, noncentral_t_d_lower,
         noncentral_t_upper, occam_upper, partition_upper, saw_one_sided, scale_free_kl, star_factor,
         stratified_upper, stratified_upper_log, transport_slack, transport_slack_of_halves,
-        two_moment_bound, unimodal,
+        two_moment_bound, unimodal, worst_class_upper,
     )
 }  # fmt: skip
 
