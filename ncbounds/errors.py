@@ -110,6 +110,10 @@ class NameTaken(NcboundsError):
     """Something shipped has the name under which a thing of one's own was to be registered."""
 
 
+class InvalidArgument(NcboundsError, ValueError):
+    """A numeric function was given a number outside its range."""
+
+
 class NotCovered(NcboundsError):
     """A layer, or the way layers are joined, is outside what the norm bounds are proved for."""
 

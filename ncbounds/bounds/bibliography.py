@@ -40,6 +40,20 @@ _SHIPPED = (
         1963,
     ),
     Reference(
+        "waudbysmith2024",
+        "I. Waudby-Smith and A. Ramdas",
+        "Estimating means of bounded random variables by betting",
+        "Journal of the Royal Statistical Society B 86(1):1-27, 2024. arXiv:2010.09686",
+        2024,
+    ),
+    Reference(
+        "vovk2021",
+        "V. Vovk and R. Wang",
+        "E-values: calibration, combination and applications",
+        "Annals of Statistics 49(3):1736-1754, 2021. arXiv:1912.06116",
+        2021,
+    ),
+    Reference(
         "langford2005",
         "J. Langford",
         "Tutorial on practical prediction theory for classification",

@@ -5,13 +5,19 @@ A bound :math:`p_c \ge P(\mathrm{err} \mid c)` for every class gives, for any cl
 
 .. math::
     \sum_c \pi_c P(\mathrm{err} \mid c)
-    \le \sum_c \hat\pi_c p_c + \mathrm{TV}(\pi, \hat\pi) \max_c p_c ,
+    \le \sum_c \hat\pi_c p_c
+        + \mathrm{TV}(\pi, \hat\pi) \, (\max_c p_c - \min_c p_c) .
 
-because :math:`\sum_c (\pi_c - \hat\pi_c) p_c` is at most the total variation distance times the
-range of :math:`p`. Where class counts were fixed by design, the error weighted by
-:math:`\hat\pi` is the target and the second term is absent. Otherwise the distance is bounded with
-probability :math:`1 - \delta/10`: :math:`E \|\hat\pi - \pi\|_1 \le \sqrt{(C-1)/n}` (Cauchy and
-Schwarz on the binomial variances) and McDiarmid's inequality with differences 2/n. The class
+Proof: both :math:`\pi` and :math:`\hat\pi` add up to 1, so
+:math:`\sum_c (\pi_c - \hat\pi_c) p_c = \sum_c (\pi_c - \hat\pi_c)(p_c - \min p)`; dropping the
+negative terms leaves at most :math:`(\max p - \min p) \sum_c (\pi_c - \hat\pi_c)_+`, and the last
+sum is the total variation distance. It holds for every :math:`p`, also one that depends on the
+sample.
+
+Where class counts were fixed by design, the error weighted by :math:`\hat\pi` is the target and
+the second term is absent. Otherwise the distance is bounded with probability
+:math:`1 - \delta/10`: :math:`E \|\hat\pi - \pi\|_1 \le \sqrt{(C-1)/n}` (Cauchy and Schwarz on the
+binomial variances) and McDiarmid's inequality with differences 2/n. The class
 bounds share the rest, :math:`0.9\,\delta`.
 """
 
@@ -78,9 +84,9 @@ def class_weighted(
     """
     p = np.minimum(1.0, p_c)
     weighted = float(up(math.fsum(counts * p) / n, 2))
-    worst = float(p.max())
+    spread = float(p.max() - p.min())
     frequencies = 0.0
-    if not stratified and worst > 0:
-        frequencies = float(up(class_frequency_distance(len(p), n, delta) * worst))
+    if not stratified and spread > 0:
+        frequencies = float(up(class_frequency_distance(len(p), n, delta) * spread, 2))
     value = float(up(weighted + frequencies))
     return value, {"weighted classes": weighted, "class frequencies": frequencies}

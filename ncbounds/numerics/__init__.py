@@ -15,6 +15,7 @@ from ncbounds.numerics.kl import kl_interval, kl_lower, kl_upper, ln_xi
 from ncbounds.numerics.noncentral_t import noncentral_t_d_lower, noncentral_t_upper
 from ncbounds.numerics.oracle import mean_binomial_upper
 from ncbounds.numerics.pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
+from ncbounds.numerics.partitions import partition_upper
 from ncbounds.numerics.rademacher import (
     head_rademacher_slack,
     transport_slack,
@@ -25,6 +26,7 @@ from ncbounds.numerics.tails import cantelli, saw_one_sided, star_factor, unimod
 from ncbounds.numerics.two_moment import centred_ellipsoid_bound, two_moment_bound
 from ncbounds.numerics.two_moment_frame import etf_two_moment
 from ncbounds.numerics.two_moment_law import TwoMomentBound
+from ncbounds.numerics.worst_class import worst_class_upper
 
 __all__ = [
     "CovarianceFactor",
@@ -51,6 +53,7 @@ __all__ = [
     "noncentral_t_upper",
     "occam_upper",
     "optimal_sigma",
+    "partition_upper",
     "probability_up",
     "saw_one_sided",
     "scale_free_kl",
@@ -62,4 +65,5 @@ __all__ = [
     "two_moment_bound",
     "unimodal",
     "up",
+    "worst_class_upper",
 ]

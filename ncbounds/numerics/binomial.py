@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import counts, probabilities, probability, reals, whole
 from ncbounds.numerics.binomial_beta import lower_interior, upper_interior
 from ncbounds.numerics.binomial_log import bisect
-from ncbounds.numerics.rounding import FloatArray, down, up
+from ncbounds.numerics.rounding import EPS, FloatArray, down, up
 
 # Below this the ordinary tail underflows within the reach of the inverse beta function.
 _LOG_DOMAIN = 1e-200
@@ -31,7 +33,7 @@ def binomial_upper(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
     Parameters
     ----------
     errors, n, delta
-        Scalars, or arrays that broadcast: counts ``0 <= errors <= n``, ``0 < delta < 1``.
+        Scalars, or arrays that broadcast: counts ``0 <= errors <= n <= 2^53``, ``0 < delta < 1``.
 
     Returns
     -------
@@ -40,8 +42,8 @@ def binomial_upper(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
 
     Raises
     ------
-    ValueError
-        A count that is negative, fractional or above ``n``, or ``delta`` outside (0, 1).
+    InvalidArgument
+        A count that is negative, fractional, infinite or above ``n``, or ``delta`` outside (0, 1).
 
     References
     ----------
@@ -70,7 +72,9 @@ def binomial_lower(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
     k, m, d = _checked(errors, n, delta)
     out = np.zeros(k.shape)
     every = (k == m) & (m > 0)
-    out[every] = down(np.exp(np.log(d[every]) / m[every]), 4)
+    power = np.log(d[every]) / m[every]
+    # an ulp of a large power is many ulps of its exponential
+    out[every] = down(np.exp(power) * (1.0 - 4.0 * EPS * (1.0 - power)))
     rest = (k > 0) & (k < m)
     if rest.any():
         out[rest] = lower_interior(k[rest], m[rest], d[rest])
@@ -79,6 +83,9 @@ def binomial_lower(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
 
 def binomial_interval(errors: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[Any, Any]:
     """Two-sided exact interval (Clopper and Pearson) of coverage at least ``level``.
+
+    Takes the coverage that the two ends have together, not a failure probability delta as the
+    one-sided limits do: .95 and not .05.
 
     Parameters
     ----------
@@ -91,11 +98,26 @@ def binomial_interval(errors: ArrayLike, n: ArrayLike, level: float = 0.95) -> t
     -------
     tuple of (float or ndarray)
         Lower end (rounded down) and upper end (rounded up).
+
+    Raises
+    ------
+    InvalidArgument
+        ``level`` outside (0, 1), or impossible counts.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; needed: a coverage in (0, 1) such as 0.95")
-    side = (1.0 - level) / 2.0
+    side = side_of_level(level)
     return binomial_lower(errors, n, side), binomial_upper(errors, n, side)
+
+
+def side_of_level(level: float) -> float:
+    """Failure probability of each side of a two-sided interval, rounded down."""
+    try:
+        if 0 < level < 1:
+            return float(down((1.0 - level) / 2.0, 2))
+    except (TypeError, ValueError):
+        pass
+    raise InvalidArgument(
+        f"level is {level!r}; needed: a coverage in (0, 1) such as 0.95 (a level, not a delta)"
+    )
 
 
 def stratified_upper(errors: int, n: int, delta: float) -> float:
@@ -115,15 +137,15 @@ def stratified_upper(errors: int, n: int, delta: float) -> float:
 
     Raises
     ------
-    ValueError
+    InvalidArgument
         ``delta`` above 1/4, or impossible counts.
 
     References
     ----------
     Hoeffding, Ann. Math. Statist. 27 (1956) 713-721, Theorem 4.
     """
-    if not 0 < delta <= 0.25:
-        raise ValueError(f"delta is {delta}; a stratified sample needs 0 < delta <= 1/4")
+    if probability("delta", delta) > 0.25:
+        raise InvalidArgument(f"delta is {delta}; a stratified sample needs 0 < delta <= 1/4")
     value = binomial_upper(errors, n, delta)
     if errors == n - 1:
         return min(1.0, float(up(1.0 - delta / n)))
@@ -132,13 +154,11 @@ def stratified_upper(errors: int, n: int, delta: float) -> float:
 
 def _checked(errors: ArrayLike, n: ArrayLike, delta: ArrayLike) -> tuple[Any, Any, Any]:
     """Broadcast the three inputs to float arrays of one shape, or say what is wrong."""
-    k, m, d = (np.asarray(v, dtype=np.float64) for v in (errors, n, delta))
-    if not (np.all(m >= 0) and np.all(m == np.floor(m)) and np.all(np.isfinite(m))):
-        raise ValueError(f"n is {n!r}; needed: a count, 0 or more")
+    k, m, d = reals("errors", errors), counts("n", n), probabilities("delta", delta)
     if not (np.all(k >= 0) and np.all(k <= m) and np.all(k == np.floor(k))):
-        raise ValueError(f"errors is {errors!r} of n = {n!r}; needed: whole numbers from 0 to n")
-    if not (np.all(d > 0) and np.all(d < 1)):
-        raise ValueError(f"delta is {delta!r}; needed: a probability in (0, 1)")
+        raise InvalidArgument(
+            f"errors is {errors!r} of n = {n!r}; needed: whole numbers from 0 to n"
+        )
     shape = np.broadcast_shapes(k.shape, m.shape, d.shape)
     return tuple(np.broadcast_to(v, shape) if shape else v.reshape(()) for v in (k, m, d))  # type: ignore[return-value]
 
@@ -165,13 +185,14 @@ def binomial_upper_log(errors: int, n: int, ln_delta: float) -> float:
 
     Raises
     ------
-    ValueError
+    InvalidArgument
         Impossible counts, or ``ln_delta`` not a negative finite number.
     """
     if not (-math.inf < ln_delta < 0):
-        raise ValueError(f"ln_delta is {ln_delta}; needed: a finite negative number")
-    if int(errors) != errors or int(n) != n or not 0 <= errors <= n or n < 1:
-        raise ValueError(f"errors is {errors} of n = {n}; needed: whole numbers, 0 <= errors <= n")
+        raise InvalidArgument(f"ln_delta is {ln_delta}; needed: a finite negative number")
+    errors, n = whole("errors", errors), whole("n", n, 1)
+    if errors > n:
+        raise InvalidArgument(f"errors is {errors} of n = {n}; needed: 0 <= errors <= n")
     if errors == n:
         return 1.0
     if errors == 0:
@@ -179,7 +200,7 @@ def binomial_upper_log(errors: int, n: int, ln_delta: float) -> float:
     if ln_delta > math.log(_LOG_DOMAIN):
         # ln_delta may have been rounded by the caller; half an ulp of it moves delta by 3e-14.
         return float(binomial_upper(errors, n, math.exp(ln_delta) * (1.0 - 1e-13)))
-    return bisect(int(errors), int(n), ln_delta)
+    return bisect(errors, n, ln_delta)
 
 
 def stratified_upper_log(errors: int, n: int, ln_delta: float) -> float:
@@ -187,11 +208,13 @@ def stratified_upper_log(errors: int, n: int, ln_delta: float) -> float:
 
     Raises
     ------
-    ValueError
+    InvalidArgument
         ``delta`` above 1/4, or impossible counts.
     """
     if not ln_delta <= math.log(0.25):
-        raise ValueError(f"ln_delta is {ln_delta}; a stratified sample needs at most ln(1/4)")
+        raise InvalidArgument(
+            f"ln_delta is {ln_delta}; needed for a stratified sample: at most ln(1/4)"
+        )
     value = binomial_upper_log(errors, n, ln_delta)
     if errors == n - 1:
         return min(1.0, float(up(1.0 - math.exp(ln_delta) / n)))
@@ -214,8 +237,9 @@ def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: boo
 
     Raises
     ------
-    ValueError
-        Impossible counts; for a stratified sample ``delta * 2^-bits`` above 1/4.
+    InvalidArgument
+        Impossible counts; ``bits`` negative or no whole number; ``delta`` outside (0, 1); for a
+        stratified sample ``delta * 2^-bits`` above 1/4.
     """
     invert = stratified_upper_log if stratified else binomial_upper_log
     return invert(errors, n, _ln_share(delta, bits))
@@ -224,4 +248,6 @@ def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: boo
 def _ln_share(delta: float, bits: int) -> float:
     """``ln(delta * 2^-bits)``, rounded down."""
     # two logarithms, a product and a difference, each off by at most an ulp of the result
-    return float(down(math.log(delta) - bits * math.log(2.0), 4))
+    return float(
+        down(math.log(probability("delta", delta)) - whole("bits", bits) * math.log(2.0), 4)
+    )

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import reals
 from ncbounds.numerics.gaussian_grid import T_HIGH, T_LOW, Grid, grid, stencil
 from ncbounds.numerics.rounding import FloatArray
 
@@ -39,7 +41,7 @@ def gaussian_loss(t: ArrayLike) -> FloatArray:
 
     Raises
     ------
-    ValueError
+    InvalidArgument
         nan in ``t``, or not two axes.
 
     Notes
@@ -52,8 +54,10 @@ def gaussian_loss(t: ArrayLike) -> FloatArray:
     if rivals == 0:
         return np.zeros(n)
     if rivals == 1:
-        exact = special.ndtr(-gaps[:, 0] / math.sqrt(2.0))
-        return np.minimum(1.0, exact * (1.0 + _RELATIVE))
+        exact = special.ndtr(-gaps[:, 0] / math.sqrt(2.0)) * (1.0 + _RELATIVE)
+        # below the smallest normal number digits are lost; only infinity has probability 0
+        least = np.where(np.isposinf(gaps[:, 0]), 0.0, np.finfo(np.float64).tiny)
+        return np.clip(exact, least, 1.0)
     plan = grid(rivals)
     return np.minimum(1.0, _blocks(gaps, plan) * (1.0 + _RELATIVE) + plan.error)
 
@@ -82,12 +86,12 @@ def gaussian_loss_fast(t: ArrayLike) -> FloatArray:
 
 def _checked(t: ArrayLike) -> FloatArray:
     """Two axes, float64, no nan."""
-    gaps = np.asarray(t, dtype=np.float64)
+    gaps = reals("t", t)
     if gaps.ndim != 2:
-        raise ValueError(f"t has shape {gaps.shape}; needed: (n, C-1)")
+        raise InvalidArgument(f"t has shape {gaps.shape}; needed: (n, C-1)")
     # A nan anywhere survives min, and min over an axis is cheaper than isnan of everything.
     if gaps.size and bool(np.isnan(np.min(gaps))):
-        raise ValueError("t holds nan; needed: numbers, with inf allowed")
+        raise InvalidArgument("t holds nan; needed: numbers, with inf allowed")
     return gaps
 
 

@@ -10,12 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import reals, whole
+from ncbounds.numerics.binomial import side_of_level
 from ncbounds.numerics.rounding import EPS, FloatArray, down, up
+from ncbounds.numerics.series import x_minus_log1p, x_plus_expm1_neg
 
 # The budget c is enlarged by this much, which covers the rounding of c by the caller and that of
 # the entropy here (a few ulps each).
 _INFLATE = 2e-14
 _NEWTON_STEPS = 100
+# At q > 0 positive budgets are raised to the first, below which the entropy underflows; beyond the
+# second every limit is 0 or 1 to rounding.
+_LEAST, _MOST = 1e-280, 1e4
 
 
 def kl_upper(q: ArrayLike, c: ArrayLike) -> Any:
@@ -37,8 +44,8 @@ def kl_upper(q: ArrayLike, c: ArrayLike) -> Any:
 
     Raises
     ------
-    ValueError
-        q or c negative or nan.
+    InvalidArgument
+        q or c negative or nan, or c infinite.
     """
     rate, budget = _checked(q, c)
     inside = np.minimum(rate, 1.0)
@@ -62,7 +69,8 @@ def kl_lower(q: ArrayLike, c: ArrayLike) -> Any:
 def kl_interval(q: ArrayLike, n: int, level: float = 0.95) -> tuple[Any, Any]:
     """Two-sided interval for the mean of ``n`` independent [0, 1] variables of average ``q``.
 
-    Both ends are Chernoff limits at ``(1 - level) / 2``.
+    Both ends are Chernoff limits at ``(1 - level) / 2``: the argument is the coverage, such as
+    .95, and not a failure probability.
 
     Parameters
     ----------
@@ -72,10 +80,13 @@ def kl_interval(q: ArrayLike, n: int, level: float = 0.95) -> tuple[Any, Any]:
         Number of independent variables (or of disjoint blocks), at least 1.
     level
         Coverage, in (0, 1).
+
+    Raises
+    ------
+    InvalidArgument
+        An impossible average, number or level.
     """
-    if n < 1 or not 0 < level < 1:
-        raise ValueError(f"n is {n}, level {level}; needed: n >= 1 and a level in (0, 1)")
-    budget = math.log(2.0 / (1.0 - level)) / n
+    budget = -math.log(side_of_level(level)) / whole("n", n, 1)
     return kl_lower(q, budget), kl_upper(q, budget)
 
 
@@ -88,11 +99,10 @@ def ln_xi(n: int) -> float:
 
     Raises
     ------
-    ValueError
-        n below 1.
+    InvalidArgument
+        n below 1, infinite or no whole number.
     """
-    if n < 1 or int(n) != n:
-        raise ValueError(f"n is {n}; needed: a whole number, 1 or more")
+    n = whole("n", n, 1)
     if n > 10**10:
         return float(up(math.log(2.0) + 0.5 * math.log(n), 4))
     # The terms prod (1 - i/n) fall like exp(-k^2 / 2n): ten standard deviations suffice.
@@ -110,7 +120,8 @@ def _shift(q: FloatArray, q1: FloatArray, c: FloatArray) -> FloatArray:
     In y the entropy is convex and increasing, so Newton's iteration started above the root stays
     above it: every iterate is an upper end.
     """
-    c = c * (1.0 + _INFLATE)
+    raised = np.where((q > 0) & (c > 0), np.maximum(c, _LEAST), c)
+    c = np.minimum(raised, _MOST) * (1.0 + _INFLATE)
     q1_safe = np.where(q1 > 0, q1, 1.0)
     y = _start(q, q1_safe, c)
     for _ in range(_NEWTON_STEPS):
@@ -131,13 +142,14 @@ def _start(q: FloatArray, q1: FloatArray, c: FloatArray) -> FloatArray:
     """Smallest of three upper bounds on the root: entropy, Bernstein and Gaussian form."""
     # -q ln q, from 1 - q where q is near 1 (or rounds to it).
     entropy = np.where(q < 0.5, special.entr(q), -q * np.log1p(-np.minimum(q1, 0.5)))
-    bound = (c + entropy) / q1
+    with np.errstate(over="ignore"):  # q1 may be subnormal
+        bound = (c + entropy) / q1
     for move in (
-        c + np.sqrt(c * c + 2.0 * q * c),
-        np.where(q >= 0.5, np.sqrt(2.0 * q * q1 * c), np.inf),
+        c + np.hypot(c, np.sqrt(2.0 * q) * np.sqrt(c)),  # no product of tiny numbers
+        np.where(q >= 0.5, np.sqrt(2.0 * q) * np.sqrt(q1) * np.sqrt(c), np.inf),
     ):
-        s = move / q1
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
+            s = move / q1
             y = np.where(s < 1.0, -np.log1p(-np.minimum(s, 1.0)), np.inf)
         bound = np.minimum(bound, y)
     return np.asarray(bound * (1.0 + 1e-12))
@@ -151,35 +163,16 @@ def _entropy(q: FloatArray, q1: FloatArray, y: FloatArray) -> FloatArray:
         u = move / q
         ln_ratio = np.where(u > 1e15, np.log(move) - np.log(q), np.log1p(u))
         far = move - np.where(q > 0, q * ln_ratio, 0.0)
-        near = q * _x_minus_log1p(np.minimum(u, 1.0))
-    return np.asarray(q1 * _x_plus_expm1_neg(y) + np.where(u < 0.5, near, far))
-
-
-def _x_minus_log1p(x: FloatArray) -> FloatArray:
-    """``x - log(1 + x)`` for 0 <= x <= 1 without cancellation, by the series of atanh."""
-    r = x / (2.0 + x)
-    r2 = r * r
-    series = np.zeros_like(r)
-    for m in range(27, 1, -2):
-        series = series * r2 + 1.0 / m
-    return x * r - 2.0 * r * r2 * series
-
-
-def _x_plus_expm1_neg(y: FloatArray) -> FloatArray:
-    """``y + exp(-y) - 1`` for y >= 0 without cancellation."""
-    small = np.minimum(y, 0.5)
-    series = np.ones_like(small)
-    for m in range(18, 2, -1):
-        series = 1.0 - small / m * series
-    return np.where(y < 0.5, 0.5 * small * small * series, y + np.expm1(-y))
+        near = q * x_minus_log1p(np.minimum(u, 1.0))
+    return np.asarray(q1 * x_plus_expm1_neg(y) + np.where(u < 0.5, near, far))
 
 
 def _checked(q: ArrayLike, c: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Broadcast to float arrays of one shape, or say what is wrong."""
-    rate, budget = np.asarray(q, dtype=np.float64), np.asarray(c, dtype=np.float64)
+    rate, budget = reals("q", q), reals("c", c)
     if not np.all(rate >= 0):
-        raise ValueError(f"q is {q!r}; needed: a rate, 0 or more and not nan")
+        raise InvalidArgument(f"q is {q!r}; needed: a rate, 0 or more and not nan")
     if not (np.all(budget >= 0) and np.all(np.isfinite(budget))):
-        raise ValueError(f"c is {c!r}; needed: a finite budget, 0 or more")
+        raise InvalidArgument(f"c is {c!r}; needed: a finite budget, 0 or more")
     shape = np.broadcast_shapes(rate.shape, budget.shape)
     return np.broadcast_to(rate, shape), np.broadcast_to(budget, shape)

@@ -18,10 +18,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import counts, probabilities, reals
+from ncbounds.numerics.gamma_tails import LARGE, gamma_tail
 from ncbounds.numerics.rounding import FloatArray
+from ncbounds.numerics.series import x_plus_expm1_neg
 
-# Outward move of d, relative to max(1, |d|), and of the tail, relative and absolute: above the
-# quadrature and rounding error (below 1e-12 relative) and the mass beyond the integrals' ends.
+# Outward move of d, relative to max(1, |d|): it covers the rounding of t and of the noncentrality.
+# Then the move of the tail, relative and absolute: above the quadrature and rounding error (below
+# 1e-12 relative) and the mass beyond the integrals' ends.
 _MOVE = 2e-12
 _SLACK = 2e-12
 _MISSED = 1e-19
@@ -29,6 +34,8 @@ _STEPS = 40
 _SWITCH = 1.0
 _REACH = 9.5
 _CHUNK = 2000
+# Ratios of mean and standard deviation beyond it count as it: their squares overflow.
+_FAR = 1e150
 
 
 def noncentral_t_upper(mean: ArrayLike, sd: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
@@ -41,19 +48,20 @@ def noncentral_t_upper(mean: ArrayLike, sd: ArrayLike, n: ArrayLike, delta: Arra
     mean, sd
         Sample mean and standard deviation (n - 1 in the denominator), scalars or arrays.
     n
-        Number of observations, scalar or array.
+        Number of observations, a count up to 2^53, scalar or array.
     delta
         Failure probability in (0, 1), scalar or array. All four broadcast.
 
     Returns
     -------
     float or ndarray
-        ``Phi(-d)``; 1 where ``n < 2`` or ``sd`` is not positive (nothing can be said there).
+        ``Phi(-d)``; 1 where ``n < 2``, ``sd`` is not positive, or mean or sd is infinite (nothing
+        can be said there), and for delta below 2e-19, which the quadrature does not resolve.
 
     Raises
     ------
-    ValueError
-        nan among the inputs, or delta outside (0, 1).
+    InvalidArgument
+        nan among the inputs, n no count, or delta outside (0, 1).
 
     References
     ----------
@@ -74,20 +82,21 @@ def noncentral_t_d_lower(mean: ArrayLike, sd: ArrayLike, n: ArrayLike, delta: Ar
     Returns
     -------
     float or ndarray
-        Limit d; ``-inf`` where ``n < 2`` or ``sd`` is not positive.
+        Limit d; ``-inf`` where nothing can be said.
     """
-    arrays = [np.asarray(v, dtype=np.float64) for v in (mean, sd, n, delta)]
-    if any(np.isnan(v).any() for v in arrays):
-        raise ValueError("mean, sd, n or delta holds nan; needed: numbers")
-    if not (np.all(arrays[3] > 0) and np.all(arrays[3] < 1)):
-        raise ValueError(f"delta is {delta!r}; needed: a probability in (0, 1)")
+    arrays = [reals("mean", mean), reals("sd", sd), counts("n", n), probabilities("delta", delta)]
+    if np.isnan(arrays[0]).any() or np.isnan(arrays[1]).any():
+        raise InvalidArgument("mean or sd holds nan; needed: sample moments")
     shape = np.broadcast_shapes(*(v.shape for v in arrays))
     x, s, m, tail = (np.broadcast_to(v, shape).ravel() for v in arrays)
     out = np.full(x.shape, -np.inf)
-    good = np.nonzero((m >= 2) & (s > 0) & np.isfinite(x) & np.isfinite(s))[0]
-    for start in range(0, len(good), _CHUNK):
-        part = good[start : start + _CHUNK]
-        out[part] = _solve(x[part] / s[part], m[part], tail[part])
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        ratio = np.minimum(x / s, _FAR)
+    good = (m >= 2) & (s > 0) & np.isfinite(x) & np.isfinite(s) & (ratio >= -_FAR)
+    chosen = np.nonzero(good & (tail > 2.0 * _MISSED))[0]
+    for start in range(0, len(chosen), _CHUNK):
+        part = chosen[start : start + _CHUNK]
+        out[part] = _solve(ratio[part], m[part], tail[part])
     return float(out[0]) if shape == () else out.reshape(shape)
 
 
@@ -95,7 +104,8 @@ def _solve(ratio: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
     """Newton's iteration on the probit of the tail, then a move down until the tail agrees."""
     root = np.sqrt(n)
     target = special.ndtri(delta)
-    d = ratio + target * np.sqrt(1.0 / n + ratio * ratio / (2.0 * (n - 1.0)))
+    spread = np.sqrt(1.0 / n + ratio * ratio / (2.0 * (n - 1.0)))
+    d = ratio + target * spread
     for _ in range(_STEPS):
         tail, slope = noncentral_t_tail(root * ratio, root * d, n)
         probit = special.ndtri(np.clip(tail, 1e-300, 1.0 - 1e-16))
@@ -104,17 +114,18 @@ def _solve(ratio: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
         step = np.clip((probit - target) / speed, -1.0 - np.abs(d), 1.0 + np.abs(d))
         d = d - step
         # Quadratic convergence: the next step would be below rounding.
-        if np.all(np.abs(step) <= 1e-7 * np.maximum(1.0, np.abs(d))):
+        if np.all(np.abs(step) <= 1e-6 * spread + 1e-14 * np.abs(d)):
             break
-    move = _MOVE * np.maximum(1.0, np.abs(d))
+    least = _MOVE * np.maximum(1.0, np.abs(d))
+    move = least
     for _ in range(_STEPS):
-        d = d - move
         tail, _ = noncentral_t_tail(root * ratio, root * d, n)
-        bad = tail * (1.0 + _SLACK) + _MISSED > delta
+        bad = ~(tail * (1.0 + _SLACK) + _MISSED <= delta)
         if not bad.any():
-            return np.asarray(d)
-        move = np.where(bad, 4.0 * move, 0.0)
-    return np.where(bad, -np.inf, d)
+            return np.asarray(d - least)
+        d = np.where(bad, d - move, d)
+        move = 4.0 * move
+    return np.where(bad, -np.inf, d - least)
 
 
 def noncentral_t_tail(
@@ -152,11 +163,19 @@ def _over_normal(t: FloatArray, shift: FloatArray, n: FloatArray) -> tuple[Float
     z = start + (_REACH - start) * x
     weight = (_REACH - start) * w * np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
     half = 0.5 * (n - 1.0)[:, None]
-    argument = half * np.square(np.maximum(z - centre, 0.0) / scale)
     up_side = sign > 0
-    inner = np.empty(argument.shape)
-    inner[up_side] = special.gammainc(half[up_side], argument[up_side])
-    inner[~up_side] = special.gammaincc(half[~up_side], argument[~up_side])
+    # the chi variable at z over the mode of its law: itself, and its distance from 1
+    chi = np.maximum(z - centre, 0.0) / scale
+    r = np.maximum((z + (sign * (shift - t))[:, None]) / scale, -1.0)
+    inner = np.empty(chi.shape)
+    for chosen, tail, kept in (
+        (up_side, special.gammainc, -1.0),
+        (~up_side, special.gammaincc, 1.0),
+    ):
+        large = chosen & (half[:, 0] >= LARGE)
+        small = chosen & ~large
+        inner[large] = gamma_tail(half[large], r[large] * (2.0 + r[large]), kept)
+        inner[small] = tail(half[small], half[small] * np.square(chi[small]))
     certain = np.where(up_side, 0.0, special.ndtr(start[:, 0]))
     # d/dshift of E F(Z + shift) is E Z F(Z + shift); mirrored and with the certain part for t < 0.
     edge = np.exp(-0.5 * start[:, 0] ** 2) / math.sqrt(2.0 * math.pi)
@@ -176,10 +195,9 @@ def _over_chi(t: FloatArray, shift: FloatArray, n: FloatArray) -> tuple[FloatArr
     left = -np.where(near <= 0.5, near, cut + 0.5)
     x = np.linspace(0.0, 1.0, 800)[None]
     u = left + (right - left) * x
-    ln_density = nu * u - 0.5 * nu * np.expm1(2.0 * u)
-    weight = np.exp(ln_density)
+    weight = np.exp(-0.5 * nu * x_plus_expm1_neg(-2.0 * u))
     weight = weight / weight.sum(axis=1, keepdims=True)
-    argument = shift[:, None] - t[:, None] * np.exp(u)
+    argument = (shift - t)[:, None] - t[:, None] * np.expm1(u)
     tail = np.sum(weight * special.ndtr(argument), axis=1)
     density = np.exp(-0.5 * argument * argument) / math.sqrt(2.0 * math.pi)
     return tail, np.sum(weight * density, axis=1)

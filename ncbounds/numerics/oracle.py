@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import not_negative, probability, whole
 from ncbounds.numerics.binomial import binomial_upper
 
 #: Half-width of the window of error counts, in standard deviations; the rest has mass < 1e-20.
@@ -26,11 +28,12 @@ def mean_binomial_upper(error: float, n: int, delta: float) -> float:
 
     Raises
     ------
-    ValueError
-        If ``error`` is no probability or n < 1.
+    InvalidArgument
+        If ``error`` is no probability, ``n`` no whole number from 1 on or ``delta`` not in (0, 1).
     """
-    if not 0.0 <= error <= 1.0 or n < 1:
-        raise ValueError(f"needed an error in [0, 1] and n >= 1, found {error} and {n}")
+    n, delta = whole("n", n, 1), probability("delta", delta)
+    if not 0.0 <= not_negative("error", error) <= 1.0:
+        raise InvalidArgument(f"error is {error}; needed: a probability in [0, 1]")
     half = _WINDOW * math.sqrt(n * error * (1.0 - error)) + 40.0
     k = np.arange(max(0, math.floor(n * error - half)), min(n, math.ceil(n * error + half)) + 1)
     log_count = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
+from ncbounds.numerics.arguments import finite, not_negative, positive, whole
 from ncbounds.numerics.rounding import up
+
+# Norms are raised to this: their squares would underflow.
+_LEAST = 1e-140
 
 
 def catoni(q: float, c: float, b: float) -> float:
@@ -26,18 +30,17 @@ def catoni(q: float, c: float, b: float) -> float:
 
     Raises
     ------
-    ValueError
-        c not positive, or q or b negative or nan.
+    InvalidArgument
+        c not positive, or q or b negative; one of them infinite or nan.
 
     References
     ----------
     Catoni, PAC-Bayesian supervised classification, IMS Lecture Notes 56 (2007), Theorem 1.2.1.
     """
-    if not c > 0:
-        raise ValueError(f"c is {c}; needed: a positive inverse temperature")
-    if not (q >= 0 and b >= 0):
-        raise ValueError(f"q is {q}, b is {b}; needed: both 0 or more")
-    return float(up(math.expm1(-(c * q + b)) / math.expm1(-c), 8))
+    c, q, b = positive("c", c), not_negative("q", q), not_negative("b", b)
+    # what a product or sum below the smallest normal number may have lost
+    exponent = c * q + b + 2.0 * math.ulp(0.0)
+    return float(up(math.expm1(-exponent) / math.expm1(-c), 8))
 
 
 def gaussian_kl(
@@ -55,11 +58,23 @@ def gaussian_kl(
         Posterior noise, positive.
     mean_sq, cross, prior_sq
         ``|M|^2``, ``<M, W0>`` and ``|W0|^2``.
+
+    Returns
+    -------
+    float
+        ``inf`` where it exceeds float64.
+
+    Raises
+    ------
+    InvalidArgument
+        sigma not positive, a negative square, dim no whole number; nan or infinities.
     """
-    if not sigma > 0 or dim < 0:
-        raise ValueError(f"sigma is {sigma}, dim {dim}; needed: sigma > 0 and dim >= 0")
+    dim, sigma = whole("dim", dim), positive("sigma", sigma)
+    mean_sq, prior_sq = not_negative("mean_sq", mean_sq), not_negative("prior_sq", prior_sq)
     noise = 0.5 * dim * _noise_term(sigma)
-    pull, push = sigma * sigma * mean_sq + prior_sq, 2.0 * sigma * cross
+    pull, push = sigma * sigma * mean_sq + prior_sq, 2.0 * sigma * finite("cross", cross)
+    if not math.isfinite(noise + pull + abs(push)):
+        return math.inf
     value = noise + 0.5 * max(0.0, pull - push)
     # Absolute slack for the cancellation between pull and push.
     return float(up(value + 4.0 * math.ulp(pull + abs(push)), 8))
@@ -68,10 +83,17 @@ def gaussian_kl(
 def optimal_sigma(dim: int, mean_sq: float, cross: float = 0.0, prior_sq: float = 0.0) -> float:
     """Posterior noise that minimises :func:`gaussian_kl` (``prior_sq`` does not matter).
 
-    ``[<M, W0> + sqrt(<M, W0>^2 + 4 dim (dim + |M|^2))] / (2 (dim + |M|^2))``.
+    ``[<M, W0> + sqrt(<M, W0>^2 + 4 dim (dim + |M|^2))] / (2 (dim + |M|^2))``. A choice, not a
+    bound: to double precision and not rounded outward.
+
+    Raises
+    ------
+    InvalidArgument
+        dim below 1 or no whole number, a negative square, nan or infinities.
     """
     del prior_sq
-    total = dim + mean_sq
+    dim, cross = whole("dim", dim, 1), finite("cross", cross)
+    total = dim + not_negative("mean_sq", mean_sq)
     return (cross + math.sqrt(cross * cross + 4.0 * dim * total)) / (2.0 * total)
 
 
@@ -84,9 +106,13 @@ def scale_free_kl(dim: int, mu: float) -> float:
         Dimension of the noise, 1 or more.
     mu
         Norm of the mean in units of the posterior noise.
+
+    Raises
+    ------
+    InvalidArgument
+        dim below 1 or no whole number, mu negative, nan or infinite.
     """
-    if dim < 1 or not mu >= 0:
-        raise ValueError(f"dim is {dim}, mu {mu}; needed: dim >= 1 and mu >= 0")
+    dim, mu = whole("dim", dim, 1), max(not_negative("mu", mu), _LEAST)
     return float(up(0.5 * dim * math.log1p(mu * mu / dim), 8))
 
 

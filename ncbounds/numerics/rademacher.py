@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import not_negative, positive, probability, whole
 from ncbounds.numerics.rounding import up
 
 
@@ -37,13 +39,17 @@ def head_rademacher_slack(
         C, or C - 1 for centred heads.
     level
         Index k of the margin on its geometric grid.
+
+    Raises
+    ------
+    InvalidArgument
+        A number outside its range, nan or infinite.
     """
-    if n < 1 or not gamma > 0 or not 0 < delta < 1 or level < 0:
-        raise ValueError(
-            f"n {n}, gamma {gamma}, delta {delta}, level {level}; "
-            "needed: n >= 1, gamma > 0, delta in (0, 1), level >= 0"
-        )
-    complexity = 4.0 * radius * math.sqrt(class_factor * sum_sq) / (gamma * n)
+    n, level = whole("n", n, 1), whole("level", level)
+    gamma, delta = positive("gamma", gamma), probability("delta", delta)
+    norms = math.sqrt(positive("class_factor", class_factor))
+    norms *= math.sqrt(not_negative("sum_sq", sum_sq))
+    complexity = 4.0 * (not_negative("radius", radius) * norms) / gamma / n
     deviation = 3.0 * math.sqrt(math.log((level + 1) * (level + 2) / delta) / (2.0 * n))
     return float(up(complexity + deviation, 12))
 
@@ -64,17 +70,22 @@ def transport_slack(w1: float, n: int, delta: float, diameter: float) -> float:
         Failure probability in (0, 1).
     diameter
         A-priori diameter of the space.
+
+    Raises
+    ------
+    InvalidArgument
+        A number outside its range, nan or infinite.
     """
+    n = whole("n", n, 2)
     return transport_slack_of_halves(w1, n, n // 2, delta, diameter)
 
 
 def transport_slack_of_halves(w1: float, n: int, k: int, delta: float, diameter: float) -> float:
     """:func:`transport_slack` for halves of k points each, ``2 k <= n``."""
-    if n < 2 or not 1 <= k <= n // 2 or not 0 < delta < 1 or not w1 >= 0:
-        raise ValueError(
-            f"n {n}, k {k}, delta {delta}, w1 {w1}; "
-            "needed: n >= 2, 1 <= k <= n/2, delta in (0, 1), w1 >= 0"
-        )
+    n, k, delta = whole("n", n, 2), whole("k", k, 1), probability("delta", delta)
+    w1, diameter = not_negative("w1", w1), not_negative("diameter", diameter)
+    if k > n // 2:
+        raise InvalidArgument(f"k is {k} of n = {n}; needed: halves of at most n/2 points")
     differences = 2.0 * k * (1.0 / n + 1.0 / k) ** 2 + (n - 2 * k) / (n * n)
-    deviation = diameter * math.sqrt(0.5 * math.log(1.0 / delta) * differences)
+    deviation = diameter * math.sqrt(-0.5 * math.log(delta) * differences)
     return float(up(w1 + deviation, 12))

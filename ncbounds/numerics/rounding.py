@@ -23,11 +23,18 @@ def up(x: ArrayLike, ulps: int = 1) -> Any:
         At least 1. A chain of m correctly rounded operations without cancellation is
         off by at most about m of these.
 
+    Raises
+    ------
+    ValueError
+        ``ulps`` below 1, which would not move, or move inward.
+
     Returns
     -------
     float or ndarray
         A float for a scalar, else an array of the shape of ``x``.
     """
+    if not 1 <= ulps < 2**52:
+        raise ValueError(f"ulps is {ulps!r}; needed: a whole number, 1 or more")
     value = np.asarray(x, dtype=np.float64)
     finite = np.isfinite(value)
     # The spacing is constant up to the largest float, where asking for it overflows.

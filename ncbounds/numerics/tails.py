@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import number, positive, reals, whole
 from ncbounds.numerics.rounding import probability_up
+
+# Standardised means beyond it count as it: their squares overflow.
+_FAR = 1e150
+# The factor increases with the dimension, and is within 1e-9 of its limit here.
+_LEAST_DIMENSION = 1e-8
 
 
 def cantelli(d: ArrayLike) -> Any:
@@ -46,9 +53,13 @@ def star_factor(alpha: float) -> float:
     ----------
     alpha
         Dimension of the space in which star-unimodality is assumed, positive.
+
+    Raises
+    ------
+    InvalidArgument
+        alpha not positive, nan or infinite.
     """
-    if not alpha > 0:
-        raise ValueError(f"alpha is {alpha}; needed: a positive dimension")
+    alpha = max(positive("alpha", alpha), _LEAST_DIMENSION)
     return float(probability_up(math.exp(-2.0 / alpha * math.log1p(0.5 * alpha)), 8))
 
 
@@ -70,14 +81,19 @@ def saw_one_sided(n: int, t: float) -> float:
     float
         At least ``1 / (n + 1)``, whatever t.
 
+    Raises
+    ------
+    InvalidArgument
+        n below 2, infinite or no whole number, or t nan.
+
     References
     ----------
     Saw, Yang and Mo, Chebyshev inequality with estimated mean and variance, The American
     Statistician 38 (1984) 130-132; the one-sided form follows from Cantelli's inequality for the
     n + 1 pooled points and exchangeability.
     """
-    if n < 2 or math.isnan(t):
-        raise ValueError(f"n is {n}, t is {t}; needed: n >= 2 and t a number")
+    n = whole("n", n, 2)
+    t = number("t", t)
     if t <= 0:
         return 1.0
     ratio = n * (n - 1) / (n - 1 + n * t * t)
@@ -87,11 +103,11 @@ def saw_one_sided(n: int, t: float) -> float:
 
 
 def _positive_part(d: ArrayLike) -> Any:
-    """The positive part of ``d``; nan is refused."""
-    x = np.asarray(d, dtype=np.float64)
+    """The positive part of ``d``; nan is refused, and only infinity is larger than ``_FAR``."""
+    x = reals("d", d)
     if np.isnan(x).any():
-        raise ValueError("d holds nan; needed: a standardised mean")
-    return np.maximum(x, 0.0)
+        raise InvalidArgument("d holds nan; needed: a standardised mean")
+    return np.where(np.isposinf(x), x, np.clip(x, 0.0, _FAR))
 
 
 def _finish(value: Any, x: Any) -> Any:

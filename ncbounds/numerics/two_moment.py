@@ -14,12 +14,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import not_negative, reals, whole
 from ncbounds.numerics.ellipsoid import fit
 from ncbounds.numerics.ellipsoid_dense import Dense, certify
 from ncbounds.numerics.ellipsoid_factored import CovarianceFactor, Factored
 from ncbounds.numerics.rounding import FloatArray, up
 from ncbounds.numerics.tails import cantelli
 from ncbounds.numerics.two_moment_law import TwoMomentBound, matrix
+
+# Standardised means outside 1/_FAR.._FAR leave the range in which they can be squared and divided.
+_FAR = 1e100
+# Eigenvalues of the correlations above this share of the largest are no rounding.
+_RANK_NOISE = 1e-6
 
 
 def two_moment_bound(
@@ -47,7 +54,8 @@ def two_moment_bound(
     max_iter
         Iterations at most; 2 give a valid bound within some per cent.
     rank
-        Upper bound on the rank of ``cov`` (default k), for the Mahalanobis ball ``rank/min d^2``.
+        Upper bound on the rank of ``cov`` (default k), for the Mahalanobis ball ``rank/min d^2``;
+        a whole number from 1 on, and refused where ``cov`` plainly has a larger one.
 
     Returns
     -------
@@ -57,9 +65,9 @@ def two_moment_bound(
 
     Raises
     ------
-    ValueError
-        Shapes that do not fit, values not finite, or a matrix that is not semidefinite; what a
-        factor gives always is.
+    InvalidArgument
+        Shapes that do not fit, values not finite, an impossible or too small rank, or a matrix
+        that is not semidefinite; what a factor gives always is.
 
     Notes
     -----
@@ -68,17 +76,24 @@ def two_moment_bound(
     the covariance itself, singular or not.
     """
     if method not in ("ellipsoid", "sdp"):
-        raise ValueError(f"method is {method!r}; needed: 'ellipsoid' or 'sdp'")
+        raise InvalidArgument(f"method is {method!r}; needed: 'ellipsoid' or 'sdp'")
+    not_negative("tol", tol)
+    whole("max_iter", max_iter, 1)
     m, s = _checked(mean, cov)
+    if rank is not None and whole("rank", rank, 1) < len(m):
+        _refuse_small_rank(s, rank)
     if np.any(m <= 0):
         return TwoMomentBound(1.0, 1.0, 0, m, s)
     variances = _variances(s)
     keep = variances > 0
     if not keep.any():
         return TwoMomentBound(0.0, 0.0, 0, m, s)
-    raw = m[keep] / np.sqrt(variances[keep])
-    single = np.atleast_1d(cantelli(raw))
-    union = float(up(float(single.sum()), len(single) + 4))
+    with np.errstate(over="ignore"):
+        raw = m[keep] / np.sqrt(variances[keep])
+    if raw.max() > _FAR or raw.min() < 1.0 / _FAR:
+        # No form squares such distances; the union does, outward, and no law below is known.
+        return TwoMomentBound(_union(raw)[1], 0.0, 0, m, s)
+    single, union = _union(raw)
     most = len(raw) if rank is None else rank
     if isinstance(s, CovarianceFactor):
         most = min(most, len(s.factor))
@@ -119,6 +134,8 @@ def centred_ellipsoid_bound(
         ``value`` may exceed 1 and is ``inf`` where a mean is not positive; ``lower`` bounds the
         minimum over ellipsoids about the mean, not the worst law.
     """
+    not_negative("tol", tol)
+    whole("max_iter", max_iter, 1)
     m, s = _checked(mean, cov)
     if np.any(m <= 0):
         return TwoMomentBound(math.inf, math.inf, 0, m, s)
@@ -130,29 +147,51 @@ def centred_ellipsoid_bound(
     return TwoMomentBound(value, min(value, found.lower), found.iterations, m, s)
 
 
+def _union(d: FloatArray) -> tuple[FloatArray, float]:
+    """Cantelli's bound of each margin, and their sum rounded up and at most 1."""
+    single = np.atleast_1d(cantelli(d))
+    return single, min(1.0, float(up(float(single.sum()), len(single) + 4)))
+
+
+def _refuse_small_rank(cov: FloatArray | CovarianceFactor, rank: int) -> None:
+    """Say so where the correlations have more than ``rank`` eigenvalues beyond rounding."""
+    keep = _variances(cov) > 0
+    sd = np.sqrt(_variances(cov)[keep])
+    if isinstance(cov, CovarianceFactor):
+        roots = np.linalg.svd(cov.factor[:, keep] / sd, compute_uv=False)
+        values = np.square(roots[::-1])
+    else:
+        values = np.linalg.eigvalsh(cov[np.ix_(keep, keep)] / sd / sd[:, None])
+    if len(values) > rank and values[-1 - rank] > _RANK_NOISE * values[-1]:
+        found = int(np.sum(values > _RANK_NOISE * values[-1]))
+        raise InvalidArgument(f"rank is {rank}, cov has rank {found}; needed: at least its rank")
+
+
 def _checked(
     mean: ArrayLike, cov: ArrayLike | CovarianceFactor
 ) -> tuple[FloatArray, FloatArray | CovarianceFactor]:
     """Float64 copies of fitting shapes, a matrix symmetrised."""
-    m = np.array(mean, dtype=np.float64)
+    m = reals("mean", mean).copy()
     if m.ndim != 1 or len(m) == 0:
-        raise ValueError(f"mean has shape {m.shape}; needed: (k,)")
+        raise InvalidArgument(f"mean has shape {m.shape}; needed: (k,)")
     if not np.all(np.isfinite(m)):
-        raise ValueError("mean holds nan or inf; needed: finite moments")
+        raise InvalidArgument("mean holds nan or inf; needed: finite moments")
     if isinstance(cov, CovarianceFactor):
         if cov.factor.shape[1] != len(m):
-            raise ValueError(
+            raise InvalidArgument(
                 f"mean has shape {m.shape}, the factor {cov.factor.shape}; needed: (k,) and (r, k)"
             )
         return m, cov
-    s = np.array(cov, dtype=np.float64)
+    s = reals("cov", cov)
     if s.shape != (len(m), len(m)):
-        raise ValueError(f"mean has shape {m.shape}, cov {s.shape}; needed: (k,) and (k, k)")
+        raise InvalidArgument(f"mean has shape {m.shape}, cov {s.shape}; needed: (k,) and (k, k)")
     if not np.all(np.isfinite(s)):
-        raise ValueError("cov holds nan or inf; needed: finite moments")
+        raise InvalidArgument("cov holds nan or inf; needed: finite moments")
     scale = float(np.abs(s).max())
     if np.any(np.diag(s) < 0) or float(np.abs(s - s.T).max()) > 1e-8 * scale:
-        raise ValueError("cov is not symmetric or has a negative variance; needed: a covariance")
+        raise InvalidArgument(
+            "cov is not symmetric or has a negative variance; needed: a covariance"
+        )
     return m, 0.5 * (s + s.T)
 
 

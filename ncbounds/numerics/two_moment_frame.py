@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import finite, whole
 from ncbounds.numerics.rounding import up
+
+# Standardised means beyond it count as it: their squares overflow.
+_FAR = 1e100
 
 
 def etf_two_moment(k: int, d: float, rho: float) -> float:
@@ -18,13 +24,19 @@ def etf_two_moment(k: int, d: float, rho: float) -> float:
         Standardised mean; 1 is returned for d <= 0.
     rho
         Common correlation in ``[-1/(k-1), 1]``; 1/2 for a simplex frame with isotropic noise.
+
+    Raises
+    ------
+    InvalidArgument
+        k below 1 or no whole number, d or rho nan or infinite, or no correlation of k margins.
     """
-    if k < 1 or not (rho * max(1, k - 1) >= -1.0 and rho <= 1.0):
-        raise ValueError(f"k is {k}, rho {rho}; needed: k >= 1 and -1/(k-1) <= rho <= 1")
+    k, d, rho = whole("k", k, 1), min(finite("d", d), _FAR), finite("rho", rho)
+    if not (rho * max(1, k - 1) >= -1.0 and rho <= 1.0):
+        raise InvalidArgument(f"k is {k}, rho {rho}; needed: -1/(k-1) <= rho <= 1")
     if not d > 0:
         return 1.0
     a = (k - 1) * math.sqrt(1.0 - rho)
-    b = max(0.0, 1.0 + (k - 1) * rho)
+    b = max(0.0, float(1 + (k - 1) * Fraction(rho)))  # exact: near 0 its root would show rounding
     lead = k * (k * d * d - a * a)
     if lead <= 0:
         return 1.0

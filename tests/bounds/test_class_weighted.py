@@ -14,9 +14,9 @@ def test_by_hand():
     value, terms = class_weighted(np.array([0.1, 0.4]), np.array([30, 70]), 100, 0.05, False)
     tau = 0.5 * (math.sqrt(1 / 100) + math.sqrt(2 * math.log(200) / 100))
     assert terms["weighted classes"] == pytest.approx(0.03 + 0.28, rel=1e-14)
-    assert terms["class frequencies"] == pytest.approx(tau * 0.4, rel=1e-14)
-    assert value == pytest.approx(0.31 + tau * 0.4, rel=1e-14)
-    assert value >= 0.31 + tau * 0.4
+    assert terms["class frequencies"] == pytest.approx(tau * 0.3, rel=1e-14)
+    assert value == pytest.approx(0.31 + tau * 0.3, rel=1e-14)
+    assert value >= 0.31 + tau * 0.3
 
 
 def test_drawn_class_by_class_there_is_no_frequency_term():
@@ -49,6 +49,30 @@ def test_perfect_classes_need_no_frequencies():
     )
 
 
+def test_equal_classes_and_a_single_one_need_no_frequencies():
+    """The pooled error is the common bound, whatever the frequencies."""
+    for classes in (1, 4):
+        counts = np.arange(1, classes + 1)
+        n = int(counts.sum())
+        value, terms = class_weighted(np.full(classes, 0.3), counts, n, 0.05, False)
+        assert value == pytest.approx(0.3, rel=1e-14)
+        assert value >= 0.3
+        assert terms["class frequencies"] == 0.0
+
+
+@pytest.mark.parametrize("low", [0.0, 0.4])
+def test_miss_probability_of_two_classes_by_enumeration(low):
+    """Class errors known exactly, .9 and low: only the frequencies can fail."""
+    n, delta, p = 60, 0.5, np.array([low, 0.9])
+    value = [class_weighted(p, np.array([n - k, k]), n, delta, False)[0] for k in range(n + 1)]
+    for q in np.linspace(0.02, 0.98, 25):
+        truth = (1 - q) * low + q * 0.9
+        missed = math.fsum(
+            math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(n + 1) if value[k] < truth
+        )
+        assert missed <= 0.1 * delta
+
+
 def test_the_distance_is_at_most_one():
     assert class_frequency_distance(1000, 3, 0.05) == 1.0
 
@@ -56,14 +80,16 @@ def test_the_distance_is_at_most_one():
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_identity_behind_the_term(data):
-    """sum pi p - sum pihat p is at most TV times the largest p."""
+    """sum pi p - sum pihat p is at most TV times the range of p, and reaches it."""
     classes = data.draw(st.integers(2, 6))
     unit = st.floats(0, 1)
     p = np.array(data.draw(st.lists(unit, min_size=classes, max_size=classes)))
     a = np.array(data.draw(st.lists(st.floats(0.01, 1), min_size=classes, max_size=classes)))
     b = np.array(data.draw(st.lists(st.floats(0.01, 1), min_size=classes, max_size=classes)))
     a, b = a / a.sum(), b / b.sum()
-    assert (a - b) @ p <= 0.5 * np.abs(a - b).sum() * p.max() + 1e-12
+    assert (a - b) @ p <= 0.5 * np.abs(a - b).sum() * (p.max() - p.min()) + 1e-12
+    steps = (a > b).astype(float)
+    assert (a - b) @ steps == pytest.approx(0.5 * np.abs(a - b).sum(), abs=1e-12)
 
 
 @pytest.mark.parametrize("n", [3, 10, 60])

@@ -21,5 +21,5 @@ def test_agrees_with_simulation(p, n):
 
 
 def test_impossible_inputs_are_named():
-    with pytest.raises(ValueError, match=r"found 1\.5"):
+    with pytest.raises(ValueError, match=r"error is 1\.5"):
         mean_binomial_upper(1.5, 10, 0.05)

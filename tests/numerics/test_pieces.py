@@ -170,7 +170,8 @@ def test_catoni_at_its_best_is_the_kl_inverse():
 @settings(deadline=None)
 @given(st.floats(0, 1), st.floats(1e-3, 30), st.floats(0, 3))
 def test_catoni_is_above_the_kl_inverse(q, c, b):
-    assert nm.catoni(q, c, b) >= nm.kl_upper(q, b) * (1 - 1e-11)
+    # budgets below 1e-280 are raised to it
+    assert nm.catoni(q, c, b) >= nm.kl_upper(q, b) * (1 - 1e-11) - 1e-275
 
 
 def test_catoni_hand_value_and_raw():
@@ -212,7 +213,7 @@ def test_scale_free_is_the_minimum(dim, mu, factor):
     least = nm.scale_free_kl(dim, mu)
     assert nm.gaussian_kl(dim, best, mu * mu) == pytest.approx(least, rel=1e-9, abs=1e-9)
     assert nm.gaussian_kl(dim, best * factor, mu * mu) >= least * (1 - 1e-11) - 1e-12
-    assert least <= mu * mu / 2 * (1 + 1e-12) + 1e-300
+    assert least <= mu * mu / 2 * (1 + 1e-12) + 1e-275  # norms below 1e-140 are raised to it
 
 
 def test_deviation_terms_by_hand():

@@ -4,11 +4,10 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.collapse._blocks import blocks_formula, blocks_restated
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted
 from ncbounds.claims.few_shot import FewShot
-from ncbounds.numerics import probability_up
+from ncbounds.numerics import partition_upper, probability_up
 from ncbounds.statistics.nearest import not_nearest
 
 #: Seeded partitions whose mean is taken; fixed, since any number is valid.
@@ -25,11 +24,11 @@ CHUNK = 4_000_000
     target="few-shot",
     requires=(),
     variants=({"m": 5}, {"m": 1}),
-    references=("hoeffding1963",),
+    references=("hoeffding1963", "waudbysmith2024", "vovk2021"),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
-    restated=blocks_restated,
-    formula=blocks_formula,
+    restated="its value depends on the loss of every block",
+    formula=partition_upper,
 )
 def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     r"""Bound the m-shot error of nearest class mean by disjoint blocks of m shots and a query.
@@ -37,11 +36,15 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     Let :math:`B = \lfloor \min_c n_c / (m+1) \rfloor`. A partition permutes every class and cuts it
     into B disjoint blocks, each with m shots and one query of every class; a block's loss is the
     share of its C queries that are not strictly nearest to their own class's mean of m shots. With
-    :math:`\bar U` the mean loss over all blocks of a fixed number of seeded partitions, with
-    probability at least :math:`1-\delta`
+    the losses :math:`U_{\pi b}` of a fixed number of seeded partitions :math:`\pi`, with
+    probability at least :math:`1-\delta` the error is at most the p from the mean loss on at which
 
     .. math::
-        \mathrm{err}_m \le \max\{p \ge \bar U : \mathrm{kl}(\bar U \| p) \le \ln(1/\delta)/B\} .
+        \operatorname{mean}_\pi \sum_j w_j
+            \prod_{b=1}^{B} \Big[ 1 + c_j \frac{p - U_{\pi b}}{1 - p} \Big] = \frac1\delta ,
+
+    with stakes :math:`c_j` and weights :math:`w_j` fixed beforehand:
+    :func:`~ncbounds.numerics.partition_upper`.
 
     Shapes: features (n, d), labels (n,). The head is not read.
 
@@ -51,17 +54,23 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     draws from it, for samples drawn at random as for those drawn class by class. The error is the
     uniform average over classes; m is finite and every m is a row of its own.
 
-    Source: Hoeffding 1963 [1]_ , Theorem 1 in its first form and section 5 on averages over
-    permutations.
+    Source: averages over permutations are from Hoeffding 1963 [1]_ , section 5; products of bets
+    from Waudby-Smith and Ramdas 2024 [2]_ ; that averages of e-values are e-values, whatever their
+    dependence, from Vovk and Wang 2021 [3]_ .
 
-    When vacuous: for few points in the smallest class; at no errors it is
-    :math:`1-\delta^{1/B}`, and undefined for B = 0.
+    When vacuous: for few points in the smallest class; at no errors it is between
+    :math:`1-\delta^{1/B}` and :math:`1-(0.7\,\delta)^{1/B}`, and undefined for B = 0.
 
     Notes
     -----
-    The moment generating function of the mean over partitions is at most the average of those of
-    single partitions, by convexity; each of these is a mean of B independent variables in [0, 1].
-    So the number of partitions costs nothing.
+    Given the labels, the blocks of one partition have no point in common, so their losses are
+    independent, and each has the mean err, because its shots and queries are draws from their
+    classes. At p = err < 1 a factor is at least :math:`1 - c_j \ge 0` and has mean 1; a product of
+    independent factors has mean 1, and so have the sum over stakes and the mean over partitions.
+    By Markov's inequality that mean reaches :math:`1/\delta` with probability at most
+    :math:`\delta`, and it grows with p, so otherwise the p above is not below err. For err = 1 all
+    losses are 1 and the value is 1. The number of partitions costs nothing. Unlike an inequality
+    for sums of 0 and 1, this uses that a block's loss, a mean over C queries, varies less.
     """
     sample = view.sample
     classes = len(sample.counts)
@@ -75,8 +84,9 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
             reasons=(f"a class has {smallest} points, {m} shots and a query need {m + 1}",),
             claim=claim,
         )
-    mean = _mean_loss(view, m, blocks)
-    value = blocks_formula(mean, blocks, delta)
+    losses = _block_losses(view, m, blocks)
+    mean = float(probability_up(losses.mean(), 16)) if losses.any() else 0.0
+    value = partition_upper(losses, delta)
     return Outcome(
         value=value,
         n=blocks,
@@ -86,7 +96,8 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     )
 
 
-def _mean_loss(view: View, m: int, blocks: int) -> float:
+def _block_losses(view: View, m: int, blocks: int) -> Floats:
+    """Loss of every block of every partition, rounded up: shape (partitions, blocks)."""
     f = np.asarray(view.sample.features, dtype=np.float64)
     classes = len(view.sample.counts)
     # the rule ignores a common shift; taking it out keeps squared distances accurate
@@ -94,16 +105,18 @@ def _mean_loss(view: View, m: int, blocks: int) -> float:
     members = [np.flatnonzero(view.sample.labels == c) for c in range(classes)]
     rng = np.random.default_rng(SEED)
     step = max(1, CHUNK // (classes * (classes + (m + 1) * f.shape[1])))
-    wrong = 0
-    for _ in range(PARTITIONS):
+    wrong = np.empty((PARTITIONS, blocks), dtype=np.int64)
+    for row in wrong:
         picked = np.stack([rng.permutation(rows)[: blocks * (m + 1)] for rows in members])
         picked = picked.reshape(classes, blocks, m + 1)
         for start in range(0, blocks, step):
-            wrong += _wrong(f, picked[:, start : start + step])
-    return float(probability_up(wrong / (PARTITIONS * blocks * classes))) if wrong else 0.0
+            row[start : start + step] = _wrong(f, picked[:, start : start + step])
+    losses: Floats = np.where(wrong > 0, probability_up(wrong / classes), 0.0)
+    return losses
 
 
-def _wrong(f: Floats, picked: Ints) -> int:
-    """Count queries that are not strictly nearest; ``picked`` has shape (C, blocks, m + 1)."""
+def _wrong(f: Floats, picked: Ints) -> Ints:
+    """Count the missed queries of each block; ``picked`` has shape (C, blocks, m + 1)."""
     points = f[picked.transpose(1, 0, 2)]
-    return int(not_nearest(points[:, :, -1], points[:, :, :-1].mean(axis=2)).sum())
+    counts: Ints = not_nearest(points[:, :, -1], points[:, :, :-1].mean(axis=2)).sum(axis=1)
+    return counts

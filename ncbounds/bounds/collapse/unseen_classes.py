@@ -4,10 +4,9 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.collapse._blocks import blocks_formula, blocks_restated
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.unmeasured import UnseenClasses
-from ncbounds.numerics import up
+from ncbounds.numerics import partition_upper, probability_up
 from ncbounds.statistics.nearest import strictly_nearer
 from ncbounds.statistics.rows import as_rows
 
@@ -28,11 +27,11 @@ SEED = 75
     also_fit=False,
     variants=({"k": WAYS, "m": SHOTS},),
     assumptions=("the classes are independent draws from a population of classes",),
-    references=("hoeffding1963", "galanti2022"),
+    references=("hoeffding1963", "waudbysmith2024", "vovk2021", "galanti2022"),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
-    restated=blocks_restated,
-    formula=blocks_formula,
+    restated="its value depends on the loss of every task",
+    formula=partition_upper,
 )
 def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> Outcome:
     r"""Bound the k-way m-shot error of nearest class mean on classes from the same population.
@@ -40,13 +39,16 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
     Of the held-out classes, l have at least m + 1 points and no point in the ``fit`` or ``head``
     sample. A replicate permutes them and cuts them into :math:`\lfloor l/k \rfloor` disjoint
     groups; a group's loss is the average over its k classes of the share of non-shot points that
-    are not strictly nearest to their own class's mean of m shots among the k means. With
-    :math:`\bar U` the mean over groups and a fixed number of seeded replicates, with probability
-    at least :math:`1-\delta`
+    are not strictly nearest to their own class's mean of m shots among the k means. With the losses
+    :math:`U_{\pi g}` of a fixed number of seeded replicates :math:`\pi`, with probability at least
+    :math:`1-\delta` the error is at most the p from the mean loss on at which
 
     .. math::
-        \mathrm{err} \le \max\{p \ge \bar U :
-            \mathrm{kl}(\bar U \| p) \le \ln(1/\delta) / \lfloor l/k \rfloor\} .
+        \operatorname{mean}_\pi \sum_j w_j
+            \prod_g \Big[ 1 + c_j \frac{p - U_{\pi g}}{1 - p} \Big] = \frac1\delta ,
+
+    with stakes :math:`c_j` and weights :math:`w_j` fixed beforehand:
+    :func:`~ncbounds.numerics.partition_upper`.
 
     Shapes: features (n, d), labels (n,), which may exceed the head's outputs. The head is not read.
 
@@ -57,18 +59,21 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
     a class has says nothing else about it. A fixed benchmark's list of classes is no such draw, so
     the row is conditional at best. The unit of the draw is the class: points add nothing to n.
 
-    Source: Hoeffding 1963 [1]_ , Theorem 1 in its first form and section 5 on averages over
-    permutations. The question is that of Galanti, György and Hutter 2022 [2]_ , whose bound pays
-    for the complexity of the features instead of holding classes out.
+    Source: averages over permutations are from Hoeffding 1963 [1]_ , section 5; products of bets
+    from Waudby-Smith and Ramdas 2024 [2]_ ; that averages of e-values are e-values, whatever their
+    dependence, from Vovk and Wang 2021 [3]_ . The question is that of Galanti, György and Hutter
+    2022 [4]_ , whose bound pays for the complexity of the features instead of holding classes out.
 
-    When vacuous: for few classes; at no errors it is :math:`1-\delta^{1/\lfloor l/k \rfloor}`, and
-    1 for fewer than k classes.
+    When vacuous: for few classes; at no errors it is above
+    :math:`1-\delta^{1/\lfloor l/k \rfloor}`, and 1 for fewer than k classes.
 
     Notes
     -----
     Given the classes, a group's loss is unbiased for the error of a task on them, and disjoint
-    groups are independent; the moment generating function of the mean over replicates is at most
-    the average of those of single ones.
+    groups of one replicate are independent. So at p = err < 1 every factor is nonnegative and has
+    mean 1, and so have the products, their sum over stakes and the mean over replicates. By
+    Markov's inequality that mean reaches :math:`1/\delta` with probability at most :math:`\delta`,
+    and it grows with p, so otherwise the p above is not below err; for err = 1 the value is 1.
     """
     sample, claim = view.sample, UnseenClasses(k, m)
     if view.fit is None:
@@ -92,12 +97,14 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
     centre = np.nan_to_num(centre, nan=0.0, posinf=0.0, neginf=0.0)
     points = [rows.take(np.flatnonzero(sample.labels == c)) - centre for c in usable]
     rng = np.random.default_rng(SEED)
-    total = 0.0
-    for _ in range(REPLICATES):
+    losses = np.empty((REPLICATES, groups))
+    for row in losses:
         order = rng.permutation(len(usable))[: groups * k].reshape(groups, k)
-        total += sum(_task_loss([points[c] for c in group], m, rng) for group in order)
-    mean = min(1.0, float(up(total / (REPLICATES * groups), 8))) if total > 0 else 0.0
-    value = blocks_formula(mean, groups, delta)
+        row[:] = [_task_loss([points[c] for c in group], m, rng) for group in order]
+    # a mean of k quotients
+    losses = np.where(losses > 0, probability_up(losses, k + 4), 0.0)
+    mean = float(probability_up(losses.mean(), 16)) if losses.any() else 0.0
+    value = partition_upper(losses, delta)
     return Outcome(
         value=value,
         n=groups,

@@ -63,7 +63,7 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
     :math:`1 - \delta`
 
     .. math::
-        R \le \sum_c \frac{n_c}{n} p_c + \tau \max_c p_c, \qquad
+        R \le \sum_c \frac{n_c}{n} p_c + \tau (\max_c p_c - \min_c p_c), \qquad
         \delta_p = \frac{0.9\,\delta}{C (C - 1)},
         \qquad \tau = \min\Big(1, \frac12 \Big[\sqrt{\tfrac{C-1}{n}}
         + \sqrt{\tfrac{2 \ln(10/\delta)}{n}}\Big]\Big) .

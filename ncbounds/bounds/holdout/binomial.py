@@ -10,7 +10,7 @@ from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted, WorstClass
-from ncbounds.numerics import binomial_upper, stratified_upper, up
+from ncbounds.numerics import binomial_upper, stratified_upper, up, worst_class_upper
 from ncbounds.results import BoundResult
 
 
@@ -69,9 +69,12 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     :math:`1-\delta/n` at k = n - 1 [2]_; with prescribed class probabilities that differ from these
     frequencies it is :math:`\sum_c \pi_c \mathrm{BinInv}(k_c, n_c, \delta/C)`.
     ``per="worst class"`` bounds :math:`\max_c P(\mathrm{err} \mid c)` by the largest of
-    :math:`\mathrm{BinInv}(k_c, n_c, \delta/C)`, a row of its own with its own delta: given the
-    labels, the points of a class are independent draws from it. C counts all labels that the law
-    can produce; a class without a point has the bound 1.
+    :math:`\mathrm{BinInv}(k_c, n_c, \delta_c)`, a row of its own with its own delta, where
+    :math:`\delta_c = (1-u)^{n_c}` with the u for which they add up to :math:`\delta`: given the
+    labels, u is fixed and the points of a class are independent draws from it, so some class bound
+    fails with probability at most :math:`\sum_c \delta_c`. At no errors every class then has the
+    same bound u. A class without a point has the bound 1 and costs nothing; C counts all labels
+    that the law can produce.
 
     Source: Clopper and Pearson 1934 [1]_ ; for independent non-identical points Hoeffding 1956,
     Theorem 4 [2]_ ; in learning theory Langford 2005, Theorem 3.3 [3]_ .
@@ -106,7 +109,7 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
 def _worst_class(view: View, errors: Ints, delta: float) -> Outcome:
     """Largest class bound; the error it is compared with is that of the class that attains it."""
     counts = view.sample.counts
-    upper = _per_class(errors, counts, delta)
+    upper = worst_class_upper(errors, counts, delta)
     worst = int(np.argmax(upper))
     value = float(upper[worst])
     rate = float(errors[worst] / counts[worst]) if counts[worst] else 1.0

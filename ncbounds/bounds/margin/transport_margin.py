@@ -28,7 +28,7 @@ def transport_margin(view: View, delta: float) -> Outcome:
     With probability at least :math:`1-\delta`, for every head at once,
 
     .. math::
-        R \le \sum_c \frac{n_c}{n} p_c + \tau \max_c p_c , \qquad
+        R \le \sum_c \frac{n_c}{n} p_c + \tau (\max_c p_c - \min_c p_c) , \qquad
         p_c = \min_{\gamma > 0} \Big\{ \frac1{n_c} \sum_{y_i = c} \mathrm{ramp}_\gamma(m_i)
         + \frac{L_c}{\gamma} \Big( W_1^c + 2 \sqrt{\tfrac12 \ln\tfrac1{\delta_c}
         \Big[2k\Big(\tfrac1{n_c} + \tfrac1k\Big)^2 + \tfrac{n_c - 2k}{n_c^2}\Big]} \Big) \Big\} ,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from ncbounds.bounds import get
 from ncbounds.claims import Saved
@@ -182,6 +183,15 @@ def test_worst_class_by_hand():
     )
     assert "here of class 1)" in row.reasons[-1]
     assert "largest class error" in row.reasons[-1]
+
+
+def test_small_classes_get_the_larger_share_of_delta():
+    """10 and 40 points: x^10 + x^40 = delta, and x = 1 - u is the same for both at no errors."""
+    x = brentq(lambda x: x**10 + x**40 - 0.05, 0.0, 1.0, xtol=1e-15)
+    row = binomial(evidence([0, 0], [10, 40]), delta=0.05, per="worst class")
+    assert row.details["per class"] == pytest.approx([1 - x, 1 - x], rel=1e-9)
+    equal_shares = 1 - (0.05 / 2) ** (1 / 10)
+    assert row.value < equal_shares
 
 
 def test_worst_class_coverage_by_enumeration():
