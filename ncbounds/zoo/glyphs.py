@@ -1,0 +1,248 @@
+"""The task ``glyphs28``: ten letters of free fonts under random affine maps and noise, at 28x28.
+
+Its law is known and can be drawn from at will, and it was first drawn from with :data:`SEED` after
+the code's grammar had been frozen, so that no version was developed on these images. ::
+
+    python -m ncbounds.zoo.glyphs train        # an ordinary small CNN on the 60,000 images
+    ncbounds compress data/glyphs28/teacher.safetensors --data ncbounds/zoo/glyphs.py:fit \
+        --model bn_cnn --args channels=13,side=28 --out data/glyphs28
+    python -m ncbounds.zoo.glyphs measure      # errors on 1,000,000 fresh draws
+
+The fonts (DejaVu, STIX, Computer Modern) come with matplotlib. All drawing is in whole numbers from
+NumPy's ``RandomState``, whose streams never change, so the images are the same on every machine
+that renders the letters alike; fonts and rendered letters are pinned by their hashes.
+"""
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.datasets import standardise
+from ncbounds.errors import DataError
+from ncbounds.files import write_text
+
+SEED = "027cfe6625d312ef05af1cc885f8e48150fa9152"
+"""Of all draws that count: hash of the commit that froze the grammar of the code."""
+
+LETTERS = "ABCDEFGHIJ"
+SIDE = 28
+BLOCK = 1000
+"""Images that are drawn together; block b of a stream depends on seed, stream and b alone."""
+
+TRAINING, FRESH = 60_000, 1_000_000
+FOLDER = Path("data/glyphs28")
+MODEL, ARGS = "bn_cnn", {"channels": 13, "side": SIDE}
+
+FONTS = {
+    "DejaVuSans": "3fdf69cabf06049e",
+    "DejaVuSans-Bold": "b184b89e3c1075f2",
+    "DejaVuSans-Oblique": "ccdf74b350f11fd3",
+    "DejaVuSans-BoldOblique": "6edf0283160186af",
+    "DejaVuSansMono": "602ec86b8948cfcd",
+    "DejaVuSansMono-Bold": "baada9a5172fe208",
+    "DejaVuSansMono-Oblique": "28052813f7a709fc",
+    "DejaVuSansMono-BoldOblique": "a69081c15c76c827",
+    "DejaVuSerif": "107244956e9962b9",
+    "DejaVuSerif-Bold": "c3753f2ed6bc673f",
+    "DejaVuSerif-Italic": "3e7994fbc54fa10c",
+    "DejaVuSerif-BoldItalic": "d93efec7a9d2e826",
+    "STIXGeneral": "167378031e2dddc6",
+    "STIXGeneralBol": "e8533dc7083fa346",
+    "STIXGeneralItalic": "6cfcb333d22b7c3c",
+    "STIXGeneralBolIta": "98788fd4ba48dfbb",
+    "cmr10": "4dd9761b058c009d",
+    "cmb10": "074497b50c43ea57",
+    "cmss10": "7df91a83d05b2e47",
+    "cmtt10": "6211f09ae9359999",
+    "cmti10": "f9f1f9f654308ae8",
+}
+"""Each font's file, and the beginning of its sha256."""
+
+RENDERED = "9196342be9f0379a"
+"""Beginning of the sha256 of all rendered letters."""
+
+#: Side of a rendered letter's canvas, and the font size in it.
+_CANVAS, _SIZE = 40, 28
+#: Fractions of a pixel.
+_UNIT = 1 << 10
+
+
+@cache
+def letters() -> NDArray[np.int64]:
+    """Rendered letters (fonts, letters, canvas, canvas), 0 to 255, each in the middle.
+
+    Raises
+    ------
+    DataError
+        If matplotlib or Pillow is missing, or a font or what Pillow makes of it is another one.
+    """
+    try:
+        import matplotlib
+        from PIL import Image, ImageDraw, ImageFont
+    except ImportError as error:
+        raise DataError(f"{error.name} is missing; pip install 'ncbounds[plots]'") from None
+    folder = Path(matplotlib.get_data_path()) / "fonts/ttf"
+    found = np.zeros((len(FONTS), len(LETTERS), _CANVAS, _CANVAS), dtype=np.uint8)
+    for i, (name, pinned) in enumerate(FONTS.items()):
+        path = folder / f"{name}.ttf"
+        if not path.exists() or not _sha256(path.read_bytes()).startswith(pinned):
+            state = "differs" if path.exists() else "is missing"
+            raise DataError(
+                f"{path} {state}; needed the one with sha256 {pinned}..., found in 3.11"
+            )
+        font = ImageFont.truetype(str(path), _SIZE, layout_engine=ImageFont.Layout.BASIC)
+        for j, letter in enumerate(LETTERS):
+            left, top, right, bottom = font.getbbox(letter)
+            corner = (_CANVAS - left - right) // 2, (_CANVAS - top - bottom) // 2
+            image = Image.new("L", (_CANVAS, _CANVAS))
+            ImageDraw.Draw(image).text(corner, letter, fill=255, font=font)
+            found[i, j] = np.asarray(image)
+    if not _sha256(found.tobytes()).startswith(RENDERED):
+        raise DataError("the fonts are the same, but this Pillow renders them otherwise than 13.0")
+    return found.astype(np.int64)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def block(seed: str, stream: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Draw the images (BLOCK, 28, 28) and labels (BLOCK,) of one block; points are iid.
+
+    A letter and a font are drawn uniformly; the canvas is read through a random affine map; paper
+    and ink have random greys, the ink's lighter; every pixel gets noise of a triangular law, whose
+    size is random too.
+
+    Parameters
+    ----------
+    seed : str
+        Hexadecimal, 40 digits.
+    stream : int
+        0 for the training images, 1 for fresh ones.
+    index : int
+    """
+    words = [int(seed[i : i + 8], 16) for i in range(0, 40, 8)]
+    draw = np.random.RandomState([*words, stream, index])
+    labels = draw.randint(0, len(LETTERS), BLOCK)
+    fonts = draw.randint(0, len(FONTS), BLOCK)
+    # pixels of the canvas per pixel of the image, along the axes and across, in units
+    along = draw.randint(950, 1650, (BLOCK, 1, 1)) + draw.randint(-150, 151, (2, BLOCK, 1, 1))
+    across = draw.randint(-350, 351, (2, BLOCK, 1, 1))
+    shift = draw.randint(-3 * _UNIT, 3 * _UNIT + 1, (2, BLOCK, 1, 1))
+    ink = _read(letters()[fonts, labels], along, across, shift)
+    paper, pen = draw.randint(0, 64, (BLOCK, 1, 1)), draw.randint(128, 256, (BLOCK, 1, 1))
+    noise = draw.randint(-64, 65, (2, BLOCK, SIDE, SIDE)).sum(axis=0)
+    size = draw.randint(0, 33, (BLOCK, 1, 1))
+    grey = paper + (pen - paper) * ink // 255 + noise * size // 64
+    return grey.clip(0, 255).astype(np.uint8), labels.astype(np.int64)
+
+
+def _read(
+    canvas: NDArray[np.int64],
+    along: NDArray[np.int64],
+    across: NDArray[np.int64],
+    shift: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Bilinear values (n, 28, 28) of canvases under affine maps, 0 outside them."""
+    # twice the place from the middle, so that it is whole
+    down, right = np.ogrid[1 - SIDE : SIDE : 2, 1 - SIDE : SIDE : 2]
+    middle = (_CANVAS - 1) * _UNIT // 2
+    row = (along[0] * down + across[0] * right) // 2 + shift[0] + middle
+    column = (across[1] * down + along[1] * right) // 2 + shift[1] + middle
+    border = SIDE
+    padded = np.pad(canvas, ((0, 0), (border, border), (border, border)))
+    limit = padded.shape[1] - 2
+    i = (row // _UNIT + border).clip(0, limit)
+    j = (column // _UNIT + border).clip(0, limit)
+    y, x = row % _UNIT, column % _UNIT
+    n = np.arange(len(canvas))[:, None, None]
+    upper = padded[n, i, j] * (_UNIT - x) + padded[n, i, j + 1] * x
+    lower = padded[n, i + 1, j] * (_UNIT - x) + padded[n, i + 1, j + 1] * x
+    found: NDArray[np.int64] = (upper * (_UNIT - y) + lower * y) // _UNIT**2
+    return found
+
+
+def drawn(
+    count: int, *, seed: str = SEED, stream: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Draw the first ``count`` images (count, 28, 28) and labels of a stream."""
+    blocks = [block(seed, stream, b) for b in range(-(-count // BLOCK))]
+    images, labels = (np.concatenate(parts)[:count] for parts in zip(*blocks, strict=True))
+    return images, labels
+
+
+def fit() -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Return the training sample by its role; a data function for the command line."""
+    return {"fit": drawn(TRAINING)}
+
+
+def fresh(count: int = FRESH) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    """Blocks of images and labels that nothing was trained on."""
+    return (block(SEED, 1, b) for b in range(count // BLOCK))
+
+
+def train(folder: Path, seed: str = SEED, count: int = TRAINING) -> None:
+    """Train the batch-norm CNN of the task ``fashion28`` on these images, in the same way."""
+    import torch
+    from safetensors.torch import save_file
+
+    from ncbounds.zoo.fashion28 import train_teacher
+    from ncbounds.zoo.train import accuracy
+
+    torch.set_num_threads(1)
+    images, labels = drawn(count, seed=seed)
+    x, y = torch.from_numpy(standardise(images)), torch.from_numpy(labels)
+    model = train_teacher(x, y)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {k: v.contiguous() for k, v in model.state_dict().items()}
+    save_file(state, folder / "teacher.safetensors", metadata={"model": MODEL, "args": repr(ARGS)})
+    print(f"{folder}: error {1 - accuracy(model, x, y):.4f} on its {count} training images")
+
+
+def measure(folder: Path, count: int = FRESH) -> dict[str, Any]:
+    """Count errors of the decoded network, and of the trained one, on fresh draws."""
+    import torch
+
+    from ncbounds.checkpoints.read import load_checkpoint
+    from ncbounds.network.compress import decode, predictions
+
+    torch.set_num_threads(1)
+    word = (folder / "network.ncz").read_bytes()
+    network = decode(word, (1, SIDE, SIDE), len(LETTERS))
+    module = load_checkpoint(folder / "teacher.safetensors").build(MODEL, args=ARGS).module.eval()
+    decoded = trained = 0
+    for images, labels in fresh(count):
+        decoded += int((predictions(network, images) != labels).sum())
+        with torch.no_grad():
+            classes = module(torch.from_numpy(standardise(images))).argmax(1).numpy()
+        trained += int((classes != labels).sum())
+    return {"fresh": count, "errors_on_fresh": decoded, "errors_on_fresh_of_trained": trained}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train the network, or measure what its code word came to."""
+    parser = argparse.ArgumentParser(prog="python -m ncbounds.zoo.glyphs", description=__doc__)
+    parser.add_argument("step", choices=("train", "measure"))
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    options = parser.parse_args(arguments)
+    began = time.process_time()
+    if options.step == "train":
+        train(options.out)
+    else:
+        path = options.out / "certificate.json"
+        facts = json.loads(path.read_text()) | measure(options.out)
+        write_text(path, json.dumps(facts, indent=2) + "\n")
+        print(json.dumps(facts, indent=2))
+    print(f"{time.process_time() - began:.0f} s of processor time")
+
+
+if __name__ == "__main__":
+    main()
