@@ -30,7 +30,8 @@ def judge(bound: "Bound", sample: Sample, evidence: Evidence, delta: float) -> V
     A row reaches the bound's best kind only if the sample's role meets the hypothesis, its
     sampling is declared and leaves the rows independent, the number of candidates compared on it
     is known (its delta is divided by that number), and the other samples that the bound reads meet
-    the same demands. What is missing is listed and lowers the kind to a plug-in.
+    the same demands. What is missing is listed and lowers the kind to a plug-in. A row through a
+    code word whose version was developed on these images is conditional at best.
     """
     if bound.kind == "measure":
         return Verdict("measure", (), delta)
@@ -51,10 +52,13 @@ def judge(bound: "Bound", sample: Sample, evidence: Evidence, delta: float) -> V
     if sample.sampling == "stratified":
         missing += _stratified(sample, evidence, delta)
     candidates = int(np.prod([s.selected_among or 1 for s in read]))
+    hindsight = _hindsight(bound, evidence)
+    assumptions = (*bound.assumptions, *hindsight)
     if missing:
-        return Verdict("plug-in", (*missing, *bound.assumptions), delta / candidates)
+        return Verdict("plug-in", (*missing, *assumptions), delta / candidates)
     chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()
-    return Verdict(bound.kind, (*bound.assumptions, *chosen), delta / candidates)
+    kind = "conditional" if hindsight else bound.kind
+    return Verdict(kind, (*assumptions, *chosen), delta / candidates)
 
 
 def _role(bound: "Bound", sample: Sample) -> list[str]:
@@ -112,6 +116,13 @@ def _tried(bound: "Bound", evidence: Evidence) -> list[str]:
     if not both or word is None or word.reason or word.tried is not None:
         return []
     return ["how many decoded networks could be compared on the unlabelled sample is unknown"]
+
+
+def _hindsight(bound: "Bound", evidence: Evidence) -> tuple[str, ...]:
+    """Code words need a code that was fixed before the images."""
+    word = evidence.code_word
+    reads = "code_word" in (*bound.requires, *bound.optional)
+    return (word.assumption,) if reads and word is not None and word.assumption else ()
 
 
 def _stratified(sample: Sample, evidence: Evidence, delta: float) -> list[str]:

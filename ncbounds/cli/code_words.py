@@ -31,9 +31,9 @@ def seconds_of(text: str) -> float:
 
 
 def sentence(found: Certificate) -> str:
-    """Say what a certificate says."""
+    """Say what a certificate says, and under which assumption."""
     return (
-        f"{_promise(found.value, found.delta)}: "
+        f"{_if(found.assumption)}{_promise(found.value, found.delta)}: "
         f"{found.errors} errors on {found.n} training images, {found.bits} bits "
         f"({found.bits // 8} bytes), code version {found.codec_version}"
     )
@@ -100,10 +100,16 @@ def claim(path: Path) -> str:
         value = occam_upper(errors, n, 8 * path.stat().st_size, delta)
     except (OSError, ValueError, KeyError, TypeError):
         return f"{path}: not recounted"
+    # without the images nobody knows whether the code was made on them
     return (
         f"{path}: not recounted; {stated.name} claims {errors} errors on {n} training images, and "
-        f"then {_promise(value, delta)}"
+        f"then, if its version of the code was fixed before these images were seen, "
+        f"{_promise(value, delta)}"
     )
+
+
+def _if(assumption: str) -> str:
+    return f"if {assumption}, " if assumption else ""
 
 
 def _promise(value: float, delta: float) -> str:

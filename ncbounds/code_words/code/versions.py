@@ -31,7 +31,9 @@ class Version:
 #: Oldest first; what the bytes of a listed version mean never changes again.
 VERSIONS = (
     Version(1, "chains of small convolutions that read pixels as they are", ("Fashion-MNIST",)),
-    Version(2, "fixed filter banks in front, on pixels or on their roots", ("Fashion-MNIST",)),
+    Version(
+        2, "fixed filter banks in front, on pixels or on their roots", ("Fashion-MNIST", "MNIST")
+    ),
 )
 
 
