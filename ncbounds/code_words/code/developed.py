@@ -19,7 +19,7 @@ from scipy.stats import binom
 from ncbounds.code_words.code.versions import version
 from ncbounds.data.images import as_images
 
-RANGE = 40_000_000
+RANGE = 36_000_000
 """Hashes are whole numbers below this."""
 
 FILES = {"Fashion-MNIST": "fashion_mnist.npz", "MNIST": "mnist.npz"}
@@ -125,7 +125,8 @@ def hashes(name: str) -> NDArray[np.int64]:
 
 def save_hashes(images: NDArray[np.uint8], path: Path) -> None:
     """Write the hashes of a data set's images as :func:`hashes` reads them."""
-    steps: NDArray[np.int64] = np.diff(np.unique(fingerprints(images)), prepend=np.int64(0))
+    found = np.unique(fingerprints(images))
+    steps = found - np.concatenate([[0], found[:-1]])
     # all low bytes, then all higher ones: only these can be compressed
     planes = steps.astype("<u4").view(np.uint8).reshape(-1, 4).T
     np.savez_compressed(path, steps=np.ascontiguousarray(planes))
