@@ -1,4 +1,4 @@
-"""The task ``glyphs28``: ten letters of free fonts under random affine maps and noise, at 28x28.
+r"""The task ``glyphs28``: ten letters of free fonts under random affine maps and noise, at 28x28.
 
 Its law is known and can be drawn from at will, and it was first drawn from with :data:`SEED` after
 the code's grammar had been frozen, so that no version was developed on these images. ::
@@ -14,11 +14,10 @@ that renders the letters alike; fonts and rendered letters are pinned by their h
 """
 
 import argparse
-import hashlib
 import json
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.datasets import standardise
-from ncbounds.errors import DataError
 from ncbounds.files import write_text
+from ncbounds.zoo.fonts import CANVAS, FONTS, LETTERS, Whole, letters
 
 SEED = "027cfe6625d312ef05af1cc885f8e48150fa9152"
 """Of all draws that count: hash of the commit that froze the grammar of the code."""
 
-LETTERS = "ABCDEFGHIJ"
 SIDE = 28
 BLOCK = 1000
 """Images that are drawn together; block b of a stream depends on seed, stream and b alone."""
@@ -43,81 +41,10 @@ TRAINING, FRESH, FIRST = 60_000, 1_000_000, 2_000
 FOLDER = Path("data/glyphs28")
 MODEL, ARGS = "bn_cnn", {"channels": 13, "side": SIDE}
 
-FONTS = {
-    "DejaVuSans": "3fdf69cabf06049e",
-    "DejaVuSans-Bold": "b184b89e3c1075f2",
-    "DejaVuSans-Oblique": "ccdf74b350f11fd3",
-    "DejaVuSans-BoldOblique": "6edf0283160186af",
-    "DejaVuSansMono": "602ec86b8948cfcd",
-    "DejaVuSansMono-Bold": "baada9a5172fe208",
-    "DejaVuSansMono-Oblique": "28052813f7a709fc",
-    "DejaVuSansMono-BoldOblique": "a69081c15c76c827",
-    "DejaVuSerif": "107244956e9962b9",
-    "DejaVuSerif-Bold": "c3753f2ed6bc673f",
-    "DejaVuSerif-Italic": "3e7994fbc54fa10c",
-    "DejaVuSerif-BoldItalic": "d93efec7a9d2e826",
-    "STIXGeneral": "167378031e2dddc6",
-    "STIXGeneralBol": "e8533dc7083fa346",
-    "STIXGeneralItalic": "6cfcb333d22b7c3c",
-    "STIXGeneralBolIta": "98788fd4ba48dfbb",
-    "cmr10": "4dd9761b058c009d",
-    "cmb10": "074497b50c43ea57",
-    "cmss10": "7df91a83d05b2e47",
-    "cmtt10": "6211f09ae9359999",
-    "cmti10": "f9f1f9f654308ae8",
-}
-"""Each font's file, and the beginning of its sha256."""
-
-RENDERED = "9196342be9f0379a"
-"""Beginning of the sha256 of all rendered letters."""
-
-#: Side of a rendered letter's canvas, and the font size in it.
-_CANVAS, _SIZE = 40, 28
 #: Fractions of a pixel.
 _UNIT = 1 << 10
 
-
-Whole = NDArray[np.int32]
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
-
-
-@cache
-def letters() -> Whole:
-    """Rendered letters (fonts, letters, canvas, canvas), 0 to 255, each in the middle.
-
-    Raises
-    ------
-    DataError
-        If matplotlib or Pillow is missing, or a font or what Pillow makes of it is another one.
-    """
-    try:
-        import matplotlib
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError as error:
-        raise DataError(f"{error.name} is missing; pip install 'ncbounds[plots]'") from None
-    folder = Path(matplotlib.get_data_path()) / "fonts/ttf"
-    found = np.zeros((len(FONTS), len(LETTERS), _CANVAS, _CANVAS), dtype=np.uint8)
-    for i, (name, pinned) in enumerate(FONTS.items()):
-        path = folder / f"{name}.ttf"
-        if not path.exists() or not _sha256(path.read_bytes()).startswith(pinned):
-            state = "differs" if path.exists() else "is missing"
-            raise DataError(
-                f"{path} {state}; needed the one with sha256 {pinned}..., found in 3.11"
-            )
-        font = ImageFont.truetype(str(path), _SIZE, layout_engine=ImageFont.Layout.BASIC)
-        for j, letter in enumerate(LETTERS):
-            left, top, right, bottom = font.getbbox(letter)
-            corner = (_CANVAS - left - right) // 2, (_CANVAS - top - bottom) // 2
-            image = Image.new("L", (_CANVAS, _CANVAS))
-            ImageDraw.Draw(image).text(corner, letter, fill=255, font=font)
-            found[i, j] = np.asarray(image)
-    if not _sha256(found.tobytes()).startswith(RENDERED):
-        raise DataError("the fonts are the same, but this Pillow renders them otherwise than 13.0")
-    return found.astype(np.int32)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def block(seed: str, stream: int, index: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -162,7 +89,7 @@ def _read(
     # twice the place from the middle, so that it is whole
     down, right = np.ogrid[1 - SIDE : SIDE : 2, 1 - SIDE : SIDE : 2]
     down, right = down.astype(np.int32), right.astype(np.int32)
-    middle = np.int32((_CANVAS - 1) * _UNIT // 2)
+    middle = np.int32((CANVAS - 1) * _UNIT // 2)
     row = (along[0] * down + across[0] * right) // 2 + shift[0] + middle
     column = (across[1] * down + along[1] * right) // 2 + shift[1] + middle
     padded = np.pad(canvas, ((0, 0), (SIDE, SIDE), (SIDE, SIDE)))

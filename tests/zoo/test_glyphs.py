@@ -1,4 +1,4 @@
-"""Letters that nobody had seen when the code was frozen: their law, and what a word says of them."""
+"""Letters unseen when the code was frozen: their law, and what a code word says of them."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from ncbounds.network.compress import certify, decode, encode, predictions
 from ncbounds.network.compress.codeword import codec_hash
 from ncbounds.network.compress.developed import developed_on
 from ncbounds.numerics import occam_upper
-from ncbounds.zoo import glyphs
+from ncbounds.zoo import fonts, glyphs
 
 FOLDER = Path(__file__).parents[2] / "data/glyphs28"
 CLAIM = json.loads((FOLDER / "certificate.json").read_text())
@@ -25,7 +25,7 @@ DEVELOPMENT = "0" * 39 + "1"
 def rendered():
     """The letters of the pinned fonts; other fonts are no fault of the code word."""
     try:
-        return glyphs.letters()
+        return fonts.letters()
     except DataError as error:
         pytest.skip(str(error))
 
@@ -56,7 +56,7 @@ def test_all_letters_are_equally_likely():
 
 def test_an_affine_map_by_exact_fractions(rendered):
     draw = np.random.RandomState(0)
-    unit, side, last = glyphs._UNIT, glyphs._CANVAS, glyphs._CANVAS - 1
+    unit, side, last = glyphs._UNIT, fonts.CANVAS, fonts.CANVAS - 1
     canvas = rendered[:3, 4]
     along, across, shift = (
         draw.randint(low, high, (2, 3, 1, 1))
@@ -77,13 +77,13 @@ def test_an_affine_map_by_exact_fractions(rendered):
 
 
 def test_another_font_is_named(monkeypatch):
-    monkeypatch.setitem(glyphs.FONTS, "cmss10", "0" * 16)
+    monkeypatch.setitem(fonts.FONTS, "cmss10", "0" * 16)
     with pytest.raises(DataError, match=r"cmss10\.ttf differs"):
-        glyphs.letters.__wrapped__()
-    monkeypatch.setitem(glyphs.FONTS, "cmss10", "7df91a83d05b2e47")
-    monkeypatch.setattr(glyphs, "RENDERED", "0" * 16)
+        fonts.letters.__wrapped__()
+    monkeypatch.setitem(fonts.FONTS, "cmss10", "7df91a83d05b2e47")
+    monkeypatch.setattr(fonts, "RENDERED", "0" * 16)
     with pytest.raises(DataError, match="renders them otherwise"):
-        glyphs.letters.__wrapped__()
+        fonts.letters.__wrapped__()
 
 
 def test_the_word_was_new_to_the_code_and_its_certificate_adds_up():
