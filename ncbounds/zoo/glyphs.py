@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.datasets import standardise
+from ncbounds.data.images import standardise
 from ncbounds.files import write_text
 from ncbounds.zoo.fonts import CANVAS, FONTS, LETTERS, Whole, letters
 
@@ -151,7 +151,7 @@ def measure(folder: Path) -> dict[str, Any]:
     import torch
 
     from ncbounds.checkpoints.read import load_checkpoint
-    from ncbounds.network.compress import decode, predictions
+    from ncbounds.code_words import decode, predictions
 
     torch.set_num_threads(1)
     word = (folder / "network.ncz").read_bytes()

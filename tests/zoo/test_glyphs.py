@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ncbounds.code_words import certify, decode, encode, predictions
+from ncbounds.code_words.code.codeword import codec_hash
+from ncbounds.code_words.code.developed import developed_on
 from ncbounds.errors import DataError
-from ncbounds.network.compress import certify, decode, encode, predictions
-from ncbounds.network.compress.codeword import codec_hash
-from ncbounds.network.compress.developed import developed_on
 from ncbounds.numerics import occam_upper
 from ncbounds.zoo import fonts, glyphs
 
