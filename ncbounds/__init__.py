@@ -14,24 +14,29 @@ _WHERE = {
     "Draw": "ncbounds.evidence.draw",
     "Evidence": "ncbounds.evidence.evidence",
     "LinearHead": "ncbounds.evidence.head",
+    "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
     "certify_head": "ncbounds.certify.certify",
     "evaluate": "ncbounds.evaluation.evaluate",
+    "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
+    "register": "ncbounds.registry",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
     "with_code_word": "ncbounds.code_words.counted",
 }
-_MODULES = ("bounds", "errors", "geometry", "numerics", "zoo")
+_MODULES = ("bounds", "claims", "errors", "formulas", "geometry", "numerics", "zoo")
 
 __all__ = ["__version__", *_WHERE, *_MODULES]
 
 if TYPE_CHECKING:
     from ncbounds import bounds as bounds
+    from ncbounds import claims as claims
     from ncbounds import errors as errors
+    from ncbounds import formulas as formulas
     from ncbounds import geometry as geometry
     from ncbounds import numerics as numerics
     from ncbounds import zoo as zoo
@@ -40,14 +45,17 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
     from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evidence.decision import MultiClass as MultiClass
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence
     from ncbounds.evidence.head import LinearHead as LinearHead
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
+    from ncbounds.runs.files import evaluate_files as evaluate_files
     from ncbounds.runs.sweep import sweep as sweep
 
 

@@ -61,6 +61,10 @@ class UnknownName(NcboundsError):
     """A bound, model or task of that name does not exist."""
 
 
+class NameTaken(NcboundsError):
+    """Something shipped has the name under which a thing of one's own was to be registered."""
+
+
 class NotCovered(NcboundsError):
     """A layer, or the way layers are joined, is outside what the norm bounds are proved for."""
 

@@ -29,9 +29,14 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
+def json_text(data: Any) -> str:
+    """Return JSON; keys sorted, so that equal data give equal bytes."""
+    return json.dumps(data, sort_keys=True, ensure_ascii=False) + "\n"
+
+
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON atomically; keys sorted, so that equal data give equal bytes."""
-    write_text(path, json.dumps(data, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write :func:`json_text` atomically."""
+    write_text(path, json_text(data))
 
 
 def read_json(path: Path) -> Any | None:

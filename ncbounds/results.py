@@ -7,16 +7,8 @@ from typing import Any, Literal
 import numpy as np
 
 Kind = Literal["certificate", "conditional", "plug-in", "measure"]
-Target = Literal[
-    "saved",
-    "ncm",
-    "few-shot",
-    "gibbs",
-    "compressed",
-    "refitted-head",
-    "restricted-head",
-    "unseen-classes",
-]
+#: Word of a claim, as ``ncbounds.claims`` registers them.
+Target = str
 
 MARK: dict[Kind, str] = {"certificate": "✓", "conditional": "?", "plug-in": "~", "measure": "#"}
 
@@ -42,6 +34,8 @@ class Result:
     ----------
     bound, family, kind, target, role : str
         Which statement, and what it is worth, about whose error, from which sample.
+    qualifier : str
+        Which error of the target it is, if not the average (``"worst class"``).
     params : dict
         Free parameters of the row, e.g. ``{"m": 5}``.
     n : int
@@ -56,6 +50,9 @@ class Result:
         Choices that the bound made (a grid point, fallbacks), diagnostics.
     test : Measured or None
         Measured error of the row's own target.
+    claim : Claim or None
+        Whose error it is, as an object that measures itself; a row that was read back has the
+        words only.
     seconds : float
     checkpoint : str
     provenance : dict
@@ -68,6 +65,7 @@ class Result:
     role: str
     n: int
     delta: float
+    qualifier: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     terms: Mapping[str, float] = field(default_factory=dict)
@@ -76,10 +74,11 @@ class Result:
     seconds: float = 0.0
     checkpoint: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    claim: Any = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able fields; :func:`result_from_dict` inverts this."""
-        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        out = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "claim"}
         test = out.pop("test")
         out["test"] = None if test is None else {**vars(test), "reasons": list(test.reasons)}
         return {"type": type(self).__name__, **plain(out)}
@@ -121,7 +120,10 @@ def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
 
 
 #: Fields that hold names: a checkpoint called "nan" stays one.
-_NAMES = ("bound", "family", "kind", "target", "role", "checkpoint", "reasons", "provenance")
+_NAMES = (
+    *("bound", "family", "kind", "target", "qualifier", "role", "checkpoint"),
+    *("reasons", "provenance"),
+)
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
 

@@ -12,9 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.bounds.kind import judge
-from ncbounds.bounds.needs import SOURCES, Part, RoleWanted
+from ncbounds.bounds.column import ScreenColumn
+from ncbounds.bounds.kind import Verdict, judge
+from ncbounds.bounds.needs import SOURCES, Needs, Part, RoleWanted
+from ncbounds.bounds.references import Reference
+from ncbounds.bounds.restate import Restated
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.claim import Claim
+from ncbounds.claims.registry import named
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.roles import Role, check_role
@@ -36,6 +41,8 @@ class Bound:
     role : str
         Role of the sample that the probability is over; ``"any"`` for moment estimates.
     target : str
+        Word of :data:`ncbounds.claims.CLAIMS`: whose error a row speaks about, unless its outcome
+        brings a claim of its own.
     function : callable ``(view, delta, **params) -> Outcome``
     requires, optional : tuple of str
         Parts of the evidence that must be there, and that are used if they are.
@@ -45,13 +52,23 @@ class Bound:
         Whether it is also evaluated on ``fit``, as a plug-in.
     assumptions : tuple of str
         Shown as reasons on every row that is not a certificate.
-    references : tuple of str
-        Keys of the bibliography.
+    references : tuple of str or Reference
+        Keys of the bibliography, or references of one's own.
     decreasing_in : tuple of str
         ``"n"`` and/or ``"delta"``.
     invariant_to : tuple of str
         Of ``"relabelling", "rotation", "translation", "feature scale", "head scale",
         "common row"``.
+    default : bool
+        Whether it is evaluated where nobody asked for bounds by name.
+    column : ScreenColumn or None
+        Its column of the compact table.
+    restated : callable ``(row, n, delta) -> float``, str or None
+        Value of one of its rows at another n and delta, its measured quantities kept; it raises
+        :class:`~ncbounds.bounds.restate.NotExplicit` where they say too little. A text says why
+        there is no such value.
+    formula : callable or None
+        What it computes, as a function of arrays.
     """
 
     id: str
@@ -66,14 +83,34 @@ class Bound:
     variants: tuple[Mapping[str, Any], ...] = ({},)
     also_fit: bool = True
     assumptions: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
+    references: tuple[str | Reference, ...] = ()
     decreasing_in: tuple[str, ...] = ()
     invariant_to: tuple[str, ...] = ()
+    default: bool = False
+    column: ScreenColumn | None = None
+    restated: Restated | str | None = None
+    formula: Callable[..., Any] | None = None
 
     @property
     def spends_delta(self) -> bool:
         """Whether a row can be a certificate or conditional and so takes part in a union."""
         return self.kind in ("certificate", "conditional")
+
+    @property
+    def claim(self) -> Claim:
+        """Claim of a row whose outcome brings none."""
+        return named(self.target)
+
+    @property
+    def needs(self) -> Needs:
+        """What it asks of the evidence."""
+        return Needs(
+            kind=self.kind,
+            role=self.role,
+            parts=frozenset((*self.requires, *self.optional)),
+            required=frozenset(self.requires),
+            assumptions=self.assumptions,
+        )
 
     @cached_property
     def source_hash(self) -> str:
@@ -122,15 +159,18 @@ class Bound:
             raise RoleError("no bound may read the test sample; it only measures the error")
         sample = self._sample(evidence, None if role is None else check_role(role))
         chosen = dict(params) if params else dict(self.variants[0])
-        verdict = judge(self, sample, evidence, delta)
+        verdict = judge(self.needs, sample, evidence, delta)
         start = time.perf_counter()
         outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
         seconds = time.perf_counter() - start
+        claim = outcome.claim or self.claim
         common: dict[str, Any] = {
             "bound": self.id,
             "family": self.family,
             "kind": verdict.kind,
-            "target": outcome.target or self.target,
+            "target": claim.target,
+            "qualifier": claim.qualifier,
+            "claim": claim,
             "role": sample.role,
             "n": outcome.n,
             "delta": delta if self.spends_delta else np.nan,
@@ -142,13 +182,15 @@ class Bound:
             "checkpoint": evidence.checkpoint,
             "provenance": {**evidence.provenance, "source": self.source_hash},
         }
-        result: BoundResult | MeasureResult
         if self.kind == "measure":
-            result = MeasureResult(measure=float(outcome.value), **common)
-        else:
-            result = BoundResult(value=float(outcome.value), **common)
-        object.__setattr__(result, "_outcome", outcome)
-        return result
+            return MeasureResult(measure=float(outcome.value), **common)
+        return BoundResult(value=float(outcome.value), **common)
+
+    def verdict(
+        self, evidence: Evidence, delta: float = 0.05, *, role: Role | None = None
+    ) -> Verdict:
+        """Return what a row is worth, and why, without computing it."""
+        return judge(self.needs, self._sample(evidence, role), evidence, delta)
 
     def __reduce__(self) -> tuple[Callable[[str, str], "Bound"], tuple[str, str]]:
         # the decorated name is this object, not the function, so it is pickled by that name
@@ -183,6 +225,8 @@ class Bound:
             code_word=evidence.code_word if "code_word" in seen else None,
             priors=evidence.class_priors() if "priors" in seen else None,
             stratified=sample.sampling == "stratified",
+            decision=evidence.decision,
+            claim=self.claim,
         )
 
 

@@ -1,27 +1,22 @@
 """How often two heads decide differently."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ncbounds.arrays import Ints
+from ncbounds.evidence.decision import Bools, Decision
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 
 
-def differs(sample: Sample, one: LinearHead, other: LinearHead) -> NDArray[np.bool_]:
+def differs(sample: Sample, one: LinearHead, other: LinearHead, decision: Decision) -> Bools:
     """Points where two heads predict differently, or where either has no single prediction."""
-    s, t = sample.logits(one), sample.logits(other)
-    same = np.argmax(s, axis=1) == np.argmax(t, axis=1)
-    found: NDArray[np.bool_] = ~(same & decided(s) & decided(t))
+    return apart(decision.predicted(sample.logits(one)), decision.predicted(sample.logits(other)))
+
+
+def apart(one: Ints, other: Ints) -> Bools:
+    """Points where predictions differ, or where one of them is -1, no single one."""
+    found: Bools = (one != other) | (one < 0)
     return found
-
-
-def decided(logits: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Rows whose logits are finite and have one largest entry."""
-    finite = np.asarray(np.isfinite(logits).all(axis=1))
-    top = np.where(finite[:, None], logits, 0.0)
-    top = np.partition(top, -2, axis=1)[:, -2:]
-    decided: NDArray[np.bool_] = finite & (top[:, 1] > top[:, 0])
-    return decided
 
 
 def other_law(labelled: Sample, pool: Sample, stratified: bool) -> str | None:

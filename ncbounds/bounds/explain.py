@@ -3,8 +3,8 @@
 import inspect
 import re
 
+from ncbounds.bounds.bibliography import cited
 from ncbounds.bounds.bound import Bound
-from ncbounds.bounds.references import REFERENCES
 from ncbounds.results import MARK
 
 
@@ -26,7 +26,7 @@ def as_text(b: Bound) -> str:
     lines += [f"{name:>13}  {text}" for name, text in facts]
     lines += [f"{'assumes':>13}  {text}" for text in b.assumptions]
     lines += ["", _readable(inspect.getdoc(b.function) or ""), "", "References", "----------"]
-    lines += [f"[{i}] {REFERENCES[key]}" for i, key in enumerate(b.references, 1)]
+    lines += [f"[{i}] {reference}" for i, reference in enumerate(cited(b.references), 1)]
     return "\n".join(lines)
 
 
@@ -51,13 +51,8 @@ def _readable(doc: str) -> str:
 
 
 def as_bibtex(b: Bound) -> str:
-    """Return the references as BibTeX entries (citation text in ``note``)."""
-    entries = []
-    for key in b.references:
-        year = re.search(r"\d{4}(?=[^\d]*$)", REFERENCES[key])
-        when = f"  year = {{{year[0]}}},\n" if year else ""
-        entries.append(f"@misc{{{key},\n{when}  note = {{{REFERENCES[key]}}}\n}}")
-    return "\n\n".join(entries)
+    """Return the references as BibTeX entries."""
+    return "\n\n".join(reference.to_bibtex() for reference in cited(b.references))
 
 
 def _variant(params: "object") -> str:

@@ -1,16 +1,14 @@
 """The kind of a row, computed from the evidence and never declared."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ncbounds.bounds.needs import Needs
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
 from ncbounds.results import Kind
-
-if TYPE_CHECKING:
-    from ncbounds.bounds.bound import Bound
 
 #: Above this delta the pooled binomial statement is not proved for samples drawn class by class.
 EDGE_RULE_DELTA = 0.25
@@ -24,8 +22,8 @@ class Verdict(NamedTuple):
     delta: float
 
 
-def judge(bound: "Bound", sample: Sample, evidence: Evidence, delta: float) -> Verdict:
-    """Decide what ``bound`` on ``sample`` is worth.
+def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Verdict:
+    """Decide what a statement with these needs on ``sample`` is worth.
 
     A row reaches the bound's best kind only if the sample's role meets the hypothesis, its
     sampling is declared and leaves the rows independent, the number of candidates compared on it
@@ -33,38 +31,38 @@ def judge(bound: "Bound", sample: Sample, evidence: Evidence, delta: float) -> V
     the same demands. What is missing is listed and lowers the kind to a plug-in. A row through a
     code word whose version was developed on these images is conditional at best.
     """
-    if bound.kind == "measure":
+    if needs.kind == "measure":
         return Verdict("measure", (), delta)
     on_fit = ("the features were fitted on this sample",) if sample.role == "fit" else ()
-    if bound.kind == "plug-in":
-        return Verdict("plug-in", (*bound.assumptions, *on_fit), delta)
+    if needs.kind == "plug-in":
+        return Verdict("plug-in", (*needs.assumptions, *on_fit), delta)
     read = [sample]
     pool = evidence.unlabelled
-    if "unlabelled" in (*bound.requires, *bound.optional) and pool is not None:
+    if "unlabelled" in needs.parts and pool is not None:
         read.append(pool)
     missing = [
-        *_role(bound, sample),
+        *_role(needs, sample),
         *(reason for s in read for reason in _draw(s, evidence)),
         *_apart(sample, read[1:], evidence),
-        *_fit_apart(bound, sample, evidence),
-        *_tried(bound, evidence),
+        *_fit_apart(needs, sample, evidence),
+        *_tried(needs, evidence),
     ]
     if sample.sampling == "stratified":
         missing += _stratified(sample, evidence, delta)
     candidates = int(np.prod([s.selected_among or 1 for s in read]))
-    hindsight = _hindsight(bound, evidence)
-    assumptions = (*bound.assumptions, *hindsight)
+    hindsight = _hindsight(needs, evidence)
+    assumptions = (*needs.assumptions, *hindsight)
     if missing:
         return Verdict("plug-in", (*missing, *assumptions), delta / candidates)
     chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()
-    kind = "conditional" if hindsight else bound.kind
+    kind = "conditional" if hindsight else needs.kind
     return Verdict(kind, (*assumptions, *chosen), delta / candidates)
 
 
-def _role(bound: "Bound", sample: Sample) -> list[str]:
-    if bound.role == "any" or serves(sample.role, bound.role):
+def _role(needs: Needs, sample: Sample) -> list[str]:
+    if needs.role == "any" or serves(sample.role, needs.role):
         return []
-    return [f"needs role {bound.role}: {DEPENDENCE[sample.role]}"]
+    return [f"needs role {needs.role}: {DEPENDENCE[sample.role]}"]
 
 
 def _draw(sample: Sample, evidence: Evidence) -> list[str]:
@@ -103,25 +101,25 @@ def _apart(sample: Sample, others: list[Sample], evidence: Evidence) -> list[str
     return [reason for s in others for reason in _grouped_apart(s, sample.role, evidence)]
 
 
-def _fit_apart(bound: "Bound", sample: Sample, evidence: Evidence) -> list[str]:
-    if "fit" in bound.requires and sample.role == "fit" and bound.role != "fit":
+def _fit_apart(needs: Needs, sample: Sample, evidence: Evidence) -> list[str]:
+    if "fit" in needs.required and sample.role == "fit" and needs.role != "fit":
         return ["the fit sample cannot be both the bound's sample and its prior knowledge"]
     return []
 
 
-def _tried(bound: "Bound", evidence: Evidence) -> list[str]:
+def _tried(needs: Needs, evidence: Evidence) -> list[str]:
     """Decoded networks compared on the unlabelled points need a known, finite list."""
     word = evidence.code_word
-    both = {"code_word", "unlabelled"} <= {*bound.requires, *bound.optional}
+    both = {"code_word", "unlabelled"} <= needs.parts
     if not both or word is None or word.reason or word.tried is not None:
         return []
     return ["how many decoded networks could be compared on the unlabelled sample is unknown"]
 
 
-def _hindsight(bound: "Bound", evidence: Evidence) -> tuple[str, ...]:
+def _hindsight(needs: Needs, evidence: Evidence) -> tuple[str, ...]:
     """Code words need a code that was fixed before the images."""
     word = evidence.code_word
-    reads = "code_word" in (*bound.requires, *bound.optional)
+    reads = "code_word" in needs.parts
     return (word.assumption,) if reads and word is not None and word.assumption else ()
 
 
@@ -131,5 +129,6 @@ def _stratified(sample: Sample, evidence: Evidence, delta: float) -> list[str]:
         reasons.append(f"a stratified sample needs delta <= {EDGE_RULE_DELTA}, found {delta:g}")
     absent = np.flatnonzero(sample.counts[: evidence.head.classes] == 0)
     if len(absent):
-        reasons.append(f"class {absent[0]} has no point in a stratified sample")
+        name = evidence.decision.name(int(absent[0]))
+        reasons.append(f"class {name} has no point in a stratified sample")
     return reasons

@@ -1,8 +1,10 @@
-"""Parts of the evidence that a bound can ask for, and where a row is evaluated."""
+"""What a bound can ask of the evidence, and where a row is evaluated."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 from ncbounds.evidence.roles import Role
+from ncbounds.results import Kind
 
 #: Parts of the evidence beside the bound's own sample; each is a field of Evidence.
 Part = Literal[
@@ -19,3 +21,28 @@ SOURCES: dict[RoleWanted, tuple[Role, ...]] = {
     "any": ("holdout", "head"),
     "fit": ("fit",),
 }
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a statement asks for, and what it is worth if it gets it.
+
+    Attributes
+    ----------
+    kind : str
+        The best kind that a row can have.
+    role : str
+        Role of the sample that the probability is over.
+    parts : frozenset of str
+        Parts of the evidence that it reads beside that sample, if they are there.
+    required : frozenset of str
+        Those of them that have to be there.
+    assumptions : tuple of str
+        Shown as reasons on every row that is not a certificate.
+    """
+
+    kind: Kind
+    role: RoleWanted
+    parts: frozenset[Part] = frozenset()
+    required: frozenset[Part] = frozenset()
+    assumptions: tuple[str, ...] = ()

@@ -6,30 +6,6 @@ from ncbounds.bounds import catalogue, get
 from ncbounds.bounds.bound import Bound
 from ncbounds.errors import UnknownName
 
-#: Named selections for ``bounds=`` beside "all"; the first is the default.
-SELECTIONS: dict[str, tuple[str, ...]] = {
-    "default": (
-        "binomial",
-        "kl_holdout",
-        "hoeffding",
-        "gaussian_head",
-        "margin_rademacher",
-        "collapsed_head",
-        "ncm_few_shot",
-        "ncm_leave_one_out",
-        "cantelli_union",
-        "min_margin_cantelli",
-        "gaussian_tolerance",
-        "two_moment_tight",
-        "parameter_cover",
-        "excess_capacity_conv",
-        "spectral_margin",
-        "frobenius_peeling",
-        "compressed_network",
-        "unlabelled_network",
-    ),
-}
-
 
 def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, ...]:
     """Return the bounds of a selection.
@@ -37,8 +13,8 @@ def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, 
     Parameters
     ----------
     bounds : str, iterable of str or Bound, or None
-        ``None`` or ``"default"``: a readable selection; ``"all"``: the catalogue; a family's name:
-        that family; otherwise ids (a string may hold several, separated by commas).
+        ``None`` or ``"default"``: the bounds that say so themselves; ``"all"``: the catalogue; a
+        family's name: that family; otherwise ids (a string may hold several, separated by commas).
 
     Raises
     ------
@@ -56,8 +32,8 @@ def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, 
             found: Iterable[Bound] = [name]
         elif name == "all":
             found = catalogue()
-        elif name in SELECTIONS:
-            found = [get(i) for i in SELECTIONS[name]]
+        elif name == "default":
+            found = [b for b in catalogue() if b.default]
         elif name in families:
             found = [b for b in catalogue() if b.family == name]
         else:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ncbounds.arrays import Floats
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.claim import Claim
+from ncbounds.evidence.decision import Bools, Decision
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
-from ncbounds.results import Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,10 @@ class View:
     stratified : bool
         Whether class counts were fixed by design; then the pooled error is the one weighted by the
         sample's own class frequencies.
+    decision : Decision
+        What an error is, and what the classes are called.
+    claim : Claim
+        What the bound's ``target`` stands for.
     """
 
     sample: Sample
@@ -39,6 +43,8 @@ class View:
     code_word: Any
     priors: Floats | None
     stratified: bool
+    decision: Decision
+    claim: Claim
 
     @property
     def margins(self) -> Floats:
@@ -46,9 +52,23 @@ class View:
         return self.sample.margins(self.head)
 
     @property
-    def wrong(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Error indicators, shape (n,): ties and non-finite logits are errors."""
-        return ~(self.margins > 0)
+    def wrong(self) -> Bools:
+        """Error indicators of the head on the sample, shape (n,)."""
+        return self.wrong_on(self.sample, self.head)
+
+    def wrong_on(self, sample: Sample, head: LinearHead) -> Bools:
+        """Error indicators of any head on a labelled sample, shape (n,)."""
+        return self.decision.wrong(sample.logits(head), sample.labels)
+
+    def pooled(self, claim: Claim | None = None, sample: Sample | None = None) -> Claim:
+        """Return what a bound on the pooled error of a sample speaks about.
+
+        That is ``claim`` (by default what the bound's ``target`` stands for); if class counts were
+        fixed by design, with the class frequencies of ``sample`` (by default the view's own) as
+        weights.
+        """
+        of, s = claim or self.claim, sample or self.sample
+        return Weighted(s.counts / s.n, of) if self.stratified else of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +85,8 @@ class Outcome:
     reasons : tuple of str
     details : dict
         Choices made and diagnostics; JSON-able.
-    head : LinearHead or None
-        The classifier that the value speaks about, if it is not the saved one.
-    target : str or None
-        The row's target where it depends on parameters.
-    weights : array of shape (C,) or None
-        Class weights of the error that the value speaks about (None: the law's own).
+    claim : Claim or None
+        Whose error the value speaks about; by default what the bound's ``target`` stands for.
     """
 
     value: float
@@ -78,6 +94,4 @@ class Outcome:
     terms: Mapping[str, float] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    head: LinearHead | None = None
-    target: Target | None = None
-    weights: Floats | None = None
+    claim: Claim | None = None

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from ncbounds.bounds import get
 from ncbounds.certify.certificates import CurvePoint, HeadCertificates, Worth
 from ncbounds.claims.claim import measured_error
+from ncbounds.claims.heads import Saved
 from ncbounds.errors import InvalidSample, RoleError
+from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.evidence import Evidence
-from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import mean_binomial_upper
@@ -119,21 +121,14 @@ def certify_head(
     ids += ["unlabelled_head"] if pool is not None else []
     ids += ["anchored_head"] if given is not None else []
     each = delta / len(ids) if simultaneous else delta
-    whole = measured_error(beside, "saved", label_noise=sample.label_noise)
+    whole = measured_error(Saved(), beside, label_noise=sample.label_noise)
     rows, heads, worth = [], {}, {}
     for name in ids:
         row = get(name)(evidence, each, role="head")
-        outcome = row._outcome  # type: ignore[union-attr]
-        measured = measured_error(
-            beside,
-            row.target,
-            head=outcome.head,
-            weights=outcome.weights,
-            label_noise=sample.label_noise,
-        )
+        measured = measured_error(row.claim, beside, label_noise=sample.label_noise)
         row = replace(row, test=measured)
         rows.append(row)
-        heads[name] = outcome.head or full
+        heads[name] = row.claim.classifier(beside)
         worth[name] = _worth(row, measured, whole, sample.n, each)  # type: ignore[arg-type]
     return HeadCertificates(
         rows=tuple(rows),  # type: ignore[arg-type]
@@ -215,7 +210,7 @@ def _curve(sample: Sample, test: Sample | None, seed: int) -> tuple[CurvePoint, 
 
 def _error(head: LinearHead, features: NDArray[Any], labels: NDArray[np.int64]) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
-        return float(np.mean(~(margins(head.logits(features), labels) > 0)))
+        return float(np.mean(MultiClass().wrong(head.logits(features), labels)))
 
 
 def _given_head(head: Any, sample: Sample) -> LinearHead:

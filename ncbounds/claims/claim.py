@@ -1,38 +1,86 @@
-"""Measured error on the test sample, for each target that a row can speak about."""
+"""What a claim is: whose error a row speaks about, as an object that measures itself."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Protocol
 
 from ncbounds.arrays import Floats
-from ncbounds.claims.counted import counted_error, head_error
-from ncbounds.claims.few_shot import few_shot_error
-from ncbounds.errors import InvalidSample
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.results import Measured
+from ncbounds.evidence.sample import Sample
+from ncbounds.results import Measured, Target
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A true error and the standard error of its computation (0 if exact)."""
+
+    error: float
+    se: float = 0.0
+
+
+class KnownErrors(Protocol):
+    """A law of labelled features whose errors are known; None where it does not say.
+
+    Errors are averaged over the law's own classes, or with class weights of shape (C,).
+    """
+
+    @property
+    def classes(self) -> int:
+        """Number of labels that the law can produce."""
+
+    def error(self, head: LinearHead, weights: Floats | None = None) -> Truth | None:
+        """Error of a linear head."""
+
+    def few_shot(self, shots: int, weights: Floats | None = None) -> Truth | None:
+        """Error of nearest class mean from so many points per class, averaged over draws."""
+
+    def unseen_classes(self, ways: int, shots: int) -> Truth | None:
+        """The same between so many classes that are drawn anew."""
+
+
+class Claim(Protocol):
+    """Whose error a row speaks about.
+
+    A claim is a frozen value with data only: a bound makes it from what it has seen. ``weights`` of
+    shape (C,) ask for the error averaged over classes with these weights instead of the claim's
+    own.
+    """
+
+    @property
+    def target(self) -> Target:
+        """Word in the ``target`` column."""
+
+    @property
+    def qualifier(self) -> str:
+        """What else is to be known of which error it is (``"worst class"``); empty for the mean."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it holds all that measuring takes; a default that a bound fills in does not."""
+
+    def classifier(self, evidence: Evidence) -> LinearHead | None:
+        """Return the linear head whose error it is, if it is that of one."""
+
+    def measured(
+        self, test: Sample, evidence: Evidence, weights: Floats | None = None
+    ) -> Measured | None:
+        """Error on ``test``, the test sample of ``evidence``; None where it cannot be measured."""
+
+    def truth(
+        self, world: KnownErrors, evidence: Evidence, weights: Floats | None = None
+    ) -> Truth | None:
+        """Return the true error in a world that the evidence was drawn from, if it is known."""
 
 
 def measured_error(
-    evidence: Evidence,
-    target: str,
-    *,
-    head: LinearHead | None = None,
-    weights: Floats | None = None,
-    params: "dict[str, Any] | None" = None,
-    label_noise: float = 0.0,
+    claim: Claim, evidence: Evidence, *, label_noise: float = 0.0
 ) -> Measured | None:
     """Measure on ``evidence.test`` the error that a row speaks about; None without a test sample.
 
     Parameters
     ----------
+    claim : Claim
     evidence : Evidence
-    target : str
-        One of :data:`ncbounds.results.Target`.
-    head : LinearHead, optional
-        The classifier of the row, if not the saved one.
-    weights : array of shape (C,), optional
-        Class weights of the error; by default the test sample's own frequencies.
-    params : dict, optional
-        The row's parameters (``m`` for few-shot).
     label_noise : float
         Noise rate of the sample that the bound read; another rate on test makes the row
         incomparable, which is said in the reasons.
@@ -40,24 +88,11 @@ def measured_error(
     test = evidence.test
     if test is None or test.n == 0:
         return None
-    reasons: tuple[str, ...] = ()
-    if abs(test.label_noise - label_noise) > 1e-12:
-        reasons = (
-            f"not comparable: label noise {label_noise:g} in the bound's sample, "
-            f"{test.label_noise:g} in test",
-        )
-    if target == "few-shot":
-        shots = (params or {}).get("m")
-        if not isinstance(shots, int):
-            raise InvalidSample(f"a few-shot row needs a finite number of shots m, found {shots}")
-        found = few_shot_error(test, shots, weights)
-    elif target == "unseen-classes":
-        return None
-    elif target == "compressed":
-        predicted = None if evidence.code_word is None else evidence.code_word.on("test")
-        if predicted is None:
-            return None
-        found = counted_error(test, predicted != test.labels, weights)
-    else:
-        found = head_error(test, evidence.head if head is None else head, weights)
-    return Measured(found.error, found.low, found.high, (*found.reasons, *reasons))
+    found = claim.measured(test, evidence)
+    if found is None or abs(test.label_noise - label_noise) <= 1e-12:
+        return found
+    reason = (
+        f"not comparable: label noise {label_noise:g} in the bound's sample, "
+        f"{test.label_noise:g} in test"
+    )
+    return Measured(found.error, found.low, found.high, (*found.reasons, reason))

@@ -4,17 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
-from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import binomial_interval
 from ncbounds.results import Measured
 
 LEVEL = 0.95
-
-
-def head_error(test: Sample, head: LinearHead, weights: Floats | None = None) -> Measured:
-    """Error of a linear head on ``test``, with its interval as in :func:`counted_error`."""
-    return counted_error(test, ~(test.margins(head) > 0), weights)
 
 
 def counted_error(

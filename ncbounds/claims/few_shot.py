@@ -1,14 +1,21 @@
 """Error of nearest class mean from a few points per class, averaged over draws."""
 
+from dataclasses import dataclass
+from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.claims.claim import KnownErrors, Truth
 from ncbounds.claims.counted import LEVEL
+from ncbounds.errors import InvalidSample
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import kl_interval
-from ncbounds.results import Measured
+from ncbounds.results import Measured, Target
+from ncbounds.statistics.nearest import strictly_nearer
 
 #: Draws, queries per draw (over all classes) and seed of the measured few-shot error.
 FEW_SHOT_DRAWS = 100
@@ -18,6 +25,51 @@ FEW_SHOT_QUERIES = 2000
 FEW_SHOT_SEED = 20_220_518
 
 _DRAWS: WeakKeyDictionary[Sample, dict[int, Floats]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """Nearest class mean from ``shots`` points per class, averaged over their draws.
+
+    ``shots`` is None where a bound has not said.
+    """
+
+    shots: float | None = None
+    target: ClassVar[Target] = "few-shot"
+    qualifier: ClassVar[str] = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the number of shots is known."""
+        return self.shots is not None
+
+    def classifier(self, evidence: Evidence) -> LinearHead | None:
+        """Return None: every draw of the shots gives another head."""
+        return None
+
+    def measured(
+        self, test: Sample, evidence: Evidence, weights: Floats | None = None
+    ) -> Measured | None:
+        """Mean error over seeded draws from ``test``; see :func:`few_shot_error`.
+
+        Raises
+        ------
+        InvalidSample
+            If the number of shots is no integer.
+        """
+        if self.shots is None:
+            return None
+        if not isinstance(self.shots, int):
+            raise InvalidSample(
+                f"a few-shot row needs a finite number of shots m, found {self.shots}"
+            )
+        return few_shot_error(test, self.shots, weights)
+
+    def truth(
+        self, world: KnownErrors, evidence: Evidence, weights: Floats | None = None
+    ) -> Truth | None:
+        """Return the world's error, uniform over classes unless weights are given."""
+        return world.few_shot(self.shots, weights) if isinstance(self.shots, int) else None
 
 
 def few_shot_error(test: Sample, shots: int, weights: Floats | None = None) -> Measured:
@@ -77,8 +129,7 @@ def _class_errors(f: Floats, drawn: list[Ints], shots: int) -> Floats:
     rows = np.arange(len(truth))
     own = distance[rows, truth]
     distance[rows, truth] = np.inf
-    # a tie is an error, and a gap below rounding counts as one
-    wrong = ~(own < distance.min(axis=1) - 1e-12 * np.einsum("ij,ij->i", asked, asked))
+    wrong = ~strictly_nearer(own, distance.min(axis=1), np.einsum("ij,ij->i", asked, asked))
     counts = np.bincount(truth, minlength=len(drawn))
     misses = np.bincount(truth, weights=wrong, minlength=len(drawn))
     shares: Floats = misses / np.maximum(counts, 1)

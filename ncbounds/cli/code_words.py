@@ -1,19 +1,87 @@
-"""What the commands ``compress`` and ``verify`` read and say."""
+"""``ncbounds compress`` and ``ncbounds verify``: what they read and say."""
 
-import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
+import typer
 
-from ncbounds.code_words.code.certificate import Certificate, predicted, verify
-from ncbounds.code_words.code.codeword import decode
-from ncbounds.data.task import Images, listed_images, task_images
-from ncbounds.errors import MissingEvidence, NcboundsError
-from ncbounds.numerics import occam_upper
-from ncbounds.report.cells import number
+from ncbounds.cli.arguments import Arguments, Spec, architecture
+from ncbounds.cli.console import user_errors
+from ncbounds.errors import NcboundsError
 
+if TYPE_CHECKING:
+    from ncbounds.code_words import Certificate
+
+IMAGES = "folder of Fashion-MNIST idx files, npz of 8-bit images, or FILE.py:FUNCTION"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def compress(
+    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint file or folder")],
+    data: Annotated[str, typer.Option(help=IMAGES)],
+    out: Annotated[Path, typer.Option(help="folder for network.ncz and its certificate")],
+    budget: Annotated[str, typer.Option(help="time to search, such as 90s, 30m or 2h")] = "30m",
+    unlabelled: Annotated[
+        str | None, typer.Option(help="images without labels, of role unlabelled; as --data")
+    ] = None,
+    model: Spec = None,
+    args: Arguments = "",
+    rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
+    seed: Annotated[int, typer.Option(help="of the search")] = 0,
+    delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="compile the training step (needs a C++ compiler)")
+    ] = False,
+) -> None:
+    """Describe a classifier by a few hundred bytes, and certify it from its training sample."""
+    with user_errors():
+        from ncbounds.code_words.compress import compress_checkpoint
+        from ncbounds.data.task import task_images
+
+        chosen, given = architecture(checkpoint, model, args)
+        samples = {"fit": task_images(data, rows).get("fit")}
+        if unlabelled is not None:
+            samples["unlabelled"] = task_images(unlabelled).get("unlabelled")
+        found = compress_checkpoint(
+            checkpoint,
+            {role: images for role, images in samples.items() if images is not None},
+            out,
+            seconds=seconds_of(budget),
+            model=chosen,
+            args=given,
+            seed=seed,
+            delta=delta,
+            compiled=compiled,
+            report=typer.echo,
+        )
+        typer.echo(f"{out / 'network.ncz'}: {sentence(found)}")
+
+
+def verify(
+    codeword: Annotated[Path, typer.Argument(help="a code word, network.ncz")],
+    data: Annotated[
+        str | None, typer.Option(help=f"{IMAGES} (default: those of the zoo.toml that names it)")
+    ] = None,
+    rows: Annotated[str | None, typer.Option(help="rows of an npz file, such as 0:4000")] = None,
+    delta: Annotated[float, typer.Option(help="probability with which it may fail")] = 0.05,
+) -> None:
+    """Decode a code word, recount its errors and certify it; a file beside it is not trusted."""
+    with user_errors():
+        from ncbounds.code_words.recount import recount, word_images
+        from ncbounds.errors import DataError
+
+        try:
+            samples, classes = word_images(codeword, data, rows)
+        except DataError as error:
+            if data is not None:
+                raise
+            typer.echo(f"{claim(codeword)}\nto recount: {error}")
+            raise typer.Exit(1) from None
+        found, lines = recount(codeword, samples, delta, classes)
+        typer.echo(f"{codeword}: {sentence(found)}")
+        for line in lines:
+            typer.echo(line)
 
 
 def seconds_of(text: str) -> float:
@@ -30,7 +98,7 @@ def seconds_of(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def sentence(found: Certificate) -> str:
+def sentence(found: "Certificate") -> str:
     """Say what a certificate says, and under which assumption."""
     return (
         f"{_if(found.assumption)}{_promise(found.value, found.delta)}: "
@@ -39,72 +107,18 @@ def sentence(found: Certificate) -> str:
     )
 
 
-def recount(
-    path: Path, samples: dict[str, Images], delta: float, classes: int | None = None
-) -> tuple[Certificate, list[str]]:
-    """Verify a code word, and say what else the data show.
-
-    ``classes`` is the number that labels are drawn from; by default as many as occur.
-
-    Raises
-    ------
-    MissingEvidence
-        If there is no labelled sample of role ``fit``.
-    CodeWordError
-        If the file is not a code word.
-    """
-    fit = samples.get("fit")
-    if fit is None or fit.labels is None:
-        raise MissingEvidence("verify needs the labelled training sample, role 'fit'")
-    # labels, or their number, are part of the task and known before any sample
-    classes = classes or int(fit.labels.max()) + 1
-    found, disagreements = verify(path, fit.images, fit.labels, classes=classes, delta=delta)
-    lines = [f"certificate.json: {text}" for text in disagreements]
-    test = samples.get("test")
-    if test is not None and test.labels is not None and len(test.labels):
-        network = decode(path.read_bytes(), fit.images.shape[1:], classes)
-        wrong = predicted(network, test.images) != test.labels
-        lines.append(f"measured on {len(wrong)} test images: {float(np.mean(wrong)):.4f}")
-    return found, lines
-
-
-def word_images(
-    path: Path, data: str | None, rows: str | None = None
-) -> tuple[dict[str, Images], int | None]:
-    """Samples to recount a code word on, and the number of classes if a manifest says it.
-
-    Raises
-    ------
-    NcboundsError
-        If there is no such file, or neither ``data`` nor a manifest that names it.
-    DataError
-        If the data cannot be read.
-    """
-    if not path.exists():
-        raise NcboundsError(f"{path} does not exist")
-    if data is not None:
-        return task_images(data, rows), None
-    found = listed_images(path)
-    if found is None or rows is not None:
-        why = "no zoo.toml near it names it" if found is None else "--rows goes with --data"
-        raise NcboundsError(f"{path}: {why}; pass --data FOLDER, --data FILE.npz or FILE.py:LOAD")
-    return found
-
-
 def claim(path: Path) -> str:
     """Say what a code word would guarantee if the errors that stand beside it are right."""
-    stated = path.with_name("certificate.json")
-    try:
-        facts = json.loads(stated.read_text())
-        errors, n, delta = int(facts["errors"]), int(facts["n"]), float(facts["delta"])
-        value = occam_upper(errors, n, 8 * path.stat().st_size, delta)
-    except (OSError, ValueError, KeyError, TypeError):
+    from ncbounds.code_words.recount import claimed
+
+    found = claimed(path)
+    if found is None:
         return f"{path}: not recounted"
     # without the images nobody knows whether the code was made on them
     return (
-        f"{path}: not recounted; {stated.name} claims {errors} errors on {n} training images, and "
-        f"then, if its version of the code was fixed before these images were seen, "
-        f"{_promise(value, delta)}"
+        f"{path}: not recounted; certificate.json claims {found.errors} errors on {found.n} "
+        f"training images, and then, if its version of the code was fixed before these images were "
+        f"seen, {_promise(found.value, found.delta)}"
     )
 
 
@@ -113,5 +127,7 @@ def _if(assumption: str) -> str:
 
 
 def _promise(value: float, delta: float) -> str:
+    from ncbounds.report.cells import number
+
     shown = number(value, 4, up=True)
     return f"error of the decoded network <= {shown} with probability {1 - delta:g}"

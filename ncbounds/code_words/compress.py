@@ -18,6 +18,7 @@ from ncbounds.code_words.code.grammar import Architecture, FrontEnd, Layer
 from ncbounds.code_words.code.integers import predictions
 from ncbounds.code_words.search.schedule import plan
 from ncbounds.code_words.search.search import Search
+from ncbounds.code_words.search.trainer import Settings
 from ncbounds.data.images import standardise
 from ncbounds.data.task import Images
 from ncbounds.errors import DataError, MissingEvidence, NcboundsError
@@ -87,11 +88,8 @@ def compress_checkpoint(
             teacher,
             folder,
             plan(FIRST_PLAN, (LIKENESS_PENALTY if likeness else PENALTY) / len(fit.labels)),
-            seed=seed,
-            delta=delta,
-            likeness=likeness,
-            compiled=compiled,
-            report=report,
+            Settings(seed=seed, delta=delta, likeness=likeness, compiled=compiled),
+            report,
         )
         search.run(seconds / len(folders))
         if search.interrupted:

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Ints
 from ncbounds.code_words.code.codeword import decode
 from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.integers import predictions
 from ncbounds.data.images import as_images
 from ncbounds.data.manifest import Entry
-from ncbounds.data.task import Arrays
 from ncbounds.errors import DataError, InvalidSample, NcboundsError
 from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.evidence import Evidence
@@ -105,9 +103,9 @@ def counted(
 
 
 def code_word_of(
-    entry: Entry, arrays: Arrays, rows: Mapping[Role, Ints], classes: int
+    entry: Entry, images: Mapping[Role, NDArray[np.uint8] | None], classes: int
 ) -> Compressed | None:
-    """Decode the code word of an entry for the images of its rows; None if it names none.
+    """Decode the code word of an entry for the images of its roles; None if it names none.
 
     One that cannot be decoded is no error here: it carries its reason, and the checkpoint's other
     rows do not depend on it.
@@ -115,10 +113,10 @@ def code_word_of(
     if entry.code_word is None:
         return None
     try:
-        if arrays.images is None:
+        found = {role: x for role, x in images.items() if x is not None}
+        if not found:
             raise DataError("a code word reads 8-bit images; the data of this task hold 'inputs'")
-        images = {role: arrays.images[r] for role, r in rows.items()}
-        return counted(entry.code_word.read_bytes(), images, classes, tried=entry.tried)
+        return counted(entry.code_word.read_bytes(), found, classes, tried=entry.tried)
     except OSError as error:
         return Compressed(reason=f"code word {entry.code_word.name}: {error.strerror}")
     except NcboundsError as error:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from ncbounds.arrays import Ints
 from ncbounds.data.fashion_mnist import installed_folder
+from ncbounds.data.user import UserCode, UserData
 from ncbounds.errors import ManifestError, suggest
 from ncbounds.evidence.roles import ROLES, SAMPLINGS, Role, Sampling
 
@@ -23,23 +24,27 @@ class Task:
     """Data and its declarations, shared by checkpoints.
 
     ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
-    these are installed; ``label_noise`` the probability with
-    which a label is redrawn uniformly, with seed ``noise_seed``; ``priors`` the law's class
-    probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn.
+    these are installed; in memory only, also a person's own :class:`UserData`. ``label_noise`` is
+    the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
+    the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
+    ``classes`` the names of the classes, in the order of their numbers.
     """
 
     name: str
-    data: Path
+    data: Path | UserData
     label_noise: float = 0.0
     noise_seed: int = 0
     priors: Any = None
     sampling: Sampling = "unknown"
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Entry:
     """One checkpoint: its file, task, architecture and which rows had which role.
 
+    ``model`` is a registered name; in memory only, also code that a person named, a function or a
+    module. A file never names code.
     ``roles`` maps a role to row ranges such as ``"0:4000"`` or ``"0:500,900:1000"``;
     ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
     ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
@@ -52,7 +57,7 @@ class Entry:
     name: str
     file: Path
     task: str
-    model: str | None = None
+    model: str | UserCode | Callable[..., Any] | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = "whole"
     roles: Mapping[Role, str] = field(default_factory=dict)
@@ -66,9 +71,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A parsed manifest; paths are absolute."""
+    """A parsed manifest, whose paths are absolute; one made in memory has no path of its own."""
 
-    path: Path
+    path: Path | None
     tasks: Mapping[str, Task]
     checkpoints: Mapping[str, Entry]
 
@@ -175,10 +180,20 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         raise ManifestError(
             f"{where} sampling: one of {', '.join(SAMPLINGS)}, found {raw['sampling']!r}"
         )
+    classes = _class_names(raw.get("classes", []), f"{where} classes")
     data = path.parent / raw["data"]
     if raw["data"] == FASHION_MNIST and not data.exists():
         data = installed_folder()
-    return Task(**{**raw, "name": name, "data": data.resolve()})
+    return Task(**{**raw, "name": name, "data": data.resolve(), "classes": classes})
+
+
+def _class_names(found: Any, where: str) -> tuple[str, ...]:
+    _typed(found, list, where)
+    for name in found:
+        _typed(name, str, where)
+        if found.count(name) > 1 or not name.strip():
+            raise ManifestError(f"{where}: every class has a name of its own; mend {name!r}")
+    return tuple(found)
 
 
 def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:

@@ -14,7 +14,7 @@ from ncbounds.data.images import as_images, standardise
 from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
 from ncbounds.data.noise import noisy_labels
 from ncbounds.data.npz import load_npz
-from ncbounds.data.user import user_data
+from ncbounds.data.user import is_code, user_data
 from ncbounds.errors import DataError
 from ncbounds.evidence.roles import check_role
 
@@ -46,6 +46,7 @@ def task_arrays(task: Task) -> Arrays:
     DataError
         If the data cannot be read.
     """
+    assert isinstance(task.data, Path)
     if not task.data.exists():
         raise DataError(f"task {task.name}: no data at {task.data}{install_hint(task.data)}")
     inputs, labels, groups, images = _read(task.data, task.data.stat().st_mtime_ns)
@@ -106,7 +107,7 @@ def task_images(spec: str, rows: str | None = None) -> dict[str, Images]:
     DataError
         If the data cannot be read or are not 8-bit images.
     """
-    if ".py:" in spec:
+    if is_code(spec):
         found = user_data(spec)
         if not isinstance(found, Mapping) or not found:
             raise DataError(f"{spec} returned {type(found).__name__}; needed {{role: (images, y)}}")

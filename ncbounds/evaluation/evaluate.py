@@ -54,16 +54,16 @@ def evaluate(
     each = delta / max(planned_rows(chosen), 1) if simultaneous else delta
     rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:
-        raise nothing_found(chosen, evidence)
+        raise MissingEvidence(nothing_found(chosen, evidence.samples()))
     return Report(rows, simultaneous=simultaneous)
 
 
-def nothing_found(chosen: Iterable[Bound], evidence: Evidence) -> MissingEvidence:
-    """Error for bounds of which none gives a row on this evidence."""
+def nothing_found(chosen: Iterable[Bound], roles: Iterable[str]) -> str:
+    """Say that none of the bounds gives a row on samples of these roles."""
     bounds = list(chosen)
     wanted = sorted({"holdout or head" if b.role == "any" else b.role for b in bounds})
-    return MissingEvidence(
+    return (
         f"none of {len(bounds)} bounds finds what it needs: they read samples of role "
         f"{', '.join(wanted)} (`ncbounds explain ID` says what else), the evidence has "
-        f"{', '.join(evidence.samples()) or 'no sample'}"
+        f"{', '.join(roles) or 'no sample'}"
     )

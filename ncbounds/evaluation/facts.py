@@ -21,6 +21,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
         if role in samples
     }
     facts = {
+        "classes": list(evidence.decision.names),
         "n": {role: s.n for role, s in samples.items()},
         "collapse": metrics,
         "duplicates": evidence.duplicates(),

@@ -1,5 +1,7 @@
 """What is computed, fixed before anything is."""
 
+import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,4 +57,19 @@ class Plan:
 
     def folder(self, entry: Entry) -> Path:
         """Folder of one checkpoint's results."""
-        return self.out / "results" / entry.name.replace("/", "_")
+        return self.out / "results" / folder_name(entry.name)
+
+
+#: Characters that some file system or shell does not take, and the one that quotes them.
+_QUOTED = re.compile(r"""[\x00-\x1f\x7f"%#*/:<>?\\|\ud800-\udfff]|^\.|[. ]$""")
+_LONGEST = 150
+
+
+def folder_name(name: str) -> str:
+    """Name of a folder for a checkpoint's name: another one for another name, never a path."""
+    quoted = _QUOTED.sub(lambda found: f"%{ord(found[0]):02X}", name)
+    if name and len(quoted.encode()) <= _LONGEST:
+        return quoted
+    # '#' is quoted above, so that no other name has this one
+    mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    return f"{quoted.encode()[:_LONGEST].decode(errors='ignore')}#{mark}"

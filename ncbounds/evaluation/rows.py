@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from ncbounds.bounds.bound import Bound
-from ncbounds.bounds.view import Outcome
 from ncbounds.claims.claim import measured_error
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.numerics import mean_binomial_upper
@@ -27,8 +26,7 @@ def bound_rows(b: Bound, evidence: Evidence, delta: float) -> list[Row]:
         except Exception as error:  # one bound must not take the others with it
             rows.append(_undefined(b, evidence, role, dict(params), delta, error))
             continue
-        outcome: Outcome = row._outcome  # type: ignore[union-attr]
-        rows.append(_beside_oracle(replace(row, test=_measure(evidence, row, outcome))))
+        rows.append(_beside_oracle(replace(row, test=_measure(evidence, row))))
     return rows
 
 
@@ -44,18 +42,12 @@ def _beside_oracle(row: Row) -> Row:
     return replace(row, details={**row.details, "oracle": oracle})
 
 
-def _measure(evidence: Evidence, row: Row, outcome: Outcome) -> Measured | None:
+def _measure(evidence: Evidence, row: Row) -> Measured | None:
     if isinstance(row, MeasureResult):
         return None
     sample = evidence.sample(row.role)  # type: ignore[arg-type]
-    return measured_error(
-        evidence,
-        row.target,
-        head=outcome.head,
-        weights=outcome.weights,
-        params=dict(row.params),
-        label_noise=0.0 if sample is None else sample.label_noise,
-    )
+    noise = 0.0 if sample is None else sample.label_noise
+    return measured_error(row.claim, evidence, label_noise=noise)
 
 
 def _undefined(
@@ -64,7 +56,8 @@ def _undefined(
     common: dict[str, Any] = {
         "bound": b.id,
         "family": b.family,
-        "target": b.target,
+        "target": b.claim.target,
+        "qualifier": b.claim.qualifier,
         "role": role,
         "n": 0,
         "delta": delta if b.spends_delta else np.nan,

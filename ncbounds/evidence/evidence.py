@@ -9,6 +9,7 @@ import numpy as np
 from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidSample, RoleError
 from ncbounds.evidence.code_word import Compressed
+from ncbounds.evidence.decision import Decision, MultiClass
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.overlap import check_rows
 from ncbounds.evidence.roles import Role
@@ -42,6 +43,8 @@ class Evidence:
         Class probabilities of the law, if known; used where a sample was drawn class by class.
     procedure : object, optional
         A fitting procedure ``(features, labels, classes) -> LinearHead``, fixed before the data.
+    decision : Decision
+        What an error is, and what the classes are called; ``MultiClass(names)`` names them.
     checkpoint : str
         Name shown in tables.
     provenance : dict
@@ -54,7 +57,7 @@ class Evidence:
     OverlapError
         If one source row has two roles.
     InvalidSample
-        If dimensions do not fit.
+        If dimensions, or the number of class names, do not fit.
     """
 
     head: LinearHead
@@ -67,10 +70,12 @@ class Evidence:
     code_word: Compressed | None = None
     priors: Any = None
     procedure: Any = None
+    decision: Decision = field(default_factory=MultiClass)
     checkpoint: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.decision.check(self.head.classes)
         for role, name in FIELD.items():
             sample = getattr(self, name)
             if sample is None:

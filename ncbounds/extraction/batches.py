@@ -79,6 +79,27 @@ def data_parts(loader: Any, batch_size: int = 256) -> dict[str, Any]:
     return digest.parts()
 
 
+def whole_inputs(loader: Any) -> tuple[NDArray[Any], NDArray[np.uint64]]:
+    """Inputs of all batches as one array (n, ...), and one 64-bit hash per row."""
+    digest = DataDigest()
+    blocks = []
+    for inputs, labels in batches(loader, 256):
+        digest.add(inputs, labels)
+        blocks.append(as_array(inputs))
+    return np.concatenate(blocks), digest.hashes()
+
+
+def as_array(inputs: Any) -> NDArray[Any]:
+    """Inputs as a NumPy array of their own type; bfloat16, which it has not, as float32."""
+    import torch
+
+    if not isinstance(inputs, torch.Tensor):
+        return np.asarray(inputs)
+    wide = inputs.float() if inputs.dtype == torch.bfloat16 else inputs
+    array: NDArray[Any] = wide.detach().cpu().numpy()
+    return array
+
+
 @dataclass
 class DataDigest:
     """Hashes rows while they stream by."""

@@ -201,6 +201,17 @@ def stratified_upper_log(errors: int, n: int, ln_delta: float) -> float:
 def occam_upper(errors: int, n: int, bits: int, delta: float, *, stratified: bool = False) -> float:
     """Largest p with ``P(Bin(n, p) <= errors) >= delta * 2^-bits``, rounded up.
 
+    Parameters
+    ----------
+    errors, n
+        Counts, ``0 <= errors <= n``.
+    bits
+        Length of a code word.
+    delta
+        In (0, 1).
+    stratified
+        Whether the points are independent but need not be alike.
+
     Raises
     ------
     ValueError

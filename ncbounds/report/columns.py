@@ -1,57 +1,133 @@
-"""Columns of the table."""
+"""Columns of the long table: the value of a row in each, and how it is written for reading."""
 
 import json
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ncbounds.results import BoundResult, MeasureResult, Row
+from ncbounds.registry import Registry
+from ncbounds.report.cells import interval, shown_params, shown_value
+from ncbounds.report.data import ReportData
+from ncbounds.results import MARK, BoundResult, MeasureResult, Row
 
-#: Columns of :meth:`Report.to_frame` and of the CSV file, in this order; more may follow.
-COLUMNS = (
-    "checkpoint",
-    "bound",
-    "params",
-    "family",
-    "kind",
-    "target",
-    "role",
-    "n",
-    "delta",
-    "value",
-    "measure",
-    "test_error",
-    "test_low",
-    "test_high",
-    "reasons",
-    "seconds",
-    "oracle",
-    "ratio",
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the long table.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the frame and in the CSV file.
+    value : callable
+        Value of a row, which may be a measure without a ``value`` of its own.
+    written : callable or None
+        Text of a row in the tables made for reading; None leaves the column out of them.
+    title : str
+        Over it in these tables; by default the name.
+    right : bool
+        Whether it is aligned to the right there.
+    """
+
+    name: str
+    value: Callable[[Row], Any]
+    written: Callable[[Row], str] | None = None
+    title: str = ""
+    right: bool = False
+
+
+def all_reasons(r: Row) -> str:
+    """Reasons of a row and of its measured error, in one line."""
+    return "; ".join([*r.reasons, *(r.test.reasons if r.test else ())])
+
+
+def _params(r: Row) -> str:
+    params = {k: str(v) if isinstance(v, float) and np.isinf(v) else v for k, v in r.params.items()}
+    return json.dumps(params, sort_keys=True)
+
+
+def _ratio(r: Row) -> float:
+    """A certificate over the mean exact binomial bound from n fresh points."""
+    if "oracle" not in r.details or not isinstance(r, BoundResult):
+        return np.nan
+    ratio: float = r.value / r.details["oracle"]
+    return ratio
+
+
+def _interval(r: Row) -> str:
+    return "" if r.test is None else interval(r.test.error, r.test.low, r.test.high)
+
+
+_SHIPPED = (
+    Column("checkpoint", lambda r: r.checkpoint, lambda r: r.checkpoint),
+    Column("bound", lambda r: r.bound, lambda r: r.bound),
+    Column("params", _params, shown_params),
+    Column("family", lambda r: r.family),
+    Column("kind", lambda r: r.kind, lambda r: f"{MARK[r.kind]} {r.kind}"),
+    Column("target", lambda r: r.target, lambda r: r.target),
+    Column("role", lambda r: r.role, lambda r: r.role),
+    Column("n", lambda r: r.n, lambda r: str(r.n), right=True),
+    Column("delta", lambda r: r.delta),
+    Column(
+        "value",
+        lambda r: r.value if isinstance(r, BoundResult) else np.nan,
+        shown_value,
+        right=True,
+    ),
+    Column("measure", lambda r: r.measure if isinstance(r, MeasureResult) else np.nan),
+    Column(
+        "test_error",
+        lambda r: r.test.error if r.test else np.nan,
+        _interval,
+        title="test error",
+        right=True,
+    ),
+    Column("test_low", lambda r: r.test.low if r.test else np.nan),
+    Column("test_high", lambda r: r.test.high if r.test else np.nan),
+    Column("reasons", all_reasons),
+    Column("seconds", lambda r: r.seconds),
+    # mean exact binomial bound from n fresh points at the measured error
+    Column("oracle", lambda r: r.details.get("oracle", np.nan)),
+    Column("ratio", _ratio),
 )
 
+#: All columns; ``ncbounds.register(Column(...))`` adds one at the right.
+ALL: Registry[Column] = Registry(Column, "column", lambda c: c.name, lambda: _SHIPPED)
 
-def record(r: Row) -> dict[str, Any]:
-    """One row as a record of :data:`COLUMNS`."""
-    params = {k: str(v) if isinstance(v, float) and np.isinf(v) else v for k, v in r.params.items()}
-    reasons = [*r.reasons, *(r.test.reasons if r.test else ())]
-    return {
-        "checkpoint": r.checkpoint,
-        "bound": r.bound,
-        "params": json.dumps(params, sort_keys=True),
-        "family": r.family,
-        "kind": r.kind,
-        "target": r.target,
-        "role": r.role,
-        "n": r.n,
-        "delta": r.delta,
-        "value": r.value if isinstance(r, BoundResult) else np.nan,
-        "measure": r.measure if isinstance(r, MeasureResult) else np.nan,
-        "test_error": r.test.error if r.test else np.nan,
-        "test_low": r.test.low if r.test else np.nan,
-        "test_high": r.test.high if r.test else np.nan,
-        "reasons": "; ".join(reasons),
-        "seconds": r.seconds,
-        # mean exact binomial bound from n fresh points at the measured error
-        "oracle": r.details.get("oracle", np.nan),
-        "ratio": r.value / r.details["oracle"] if "oracle" in r.details else np.nan,  # type: ignore[union-attr]
-    }
+#: Names of the columns that are always there, in their order; more may follow.
+COLUMNS = tuple(c.name for c in _SHIPPED)
+
+
+def frame(report: ReportData) -> "pd.DataFrame":
+    """Return a frame of all columns; a failed checkpoint is one row with its reason."""
+    import pandas as pd
+
+    columns = list(ALL)
+    records = [{c.name: c.value(r) for c in columns} for r in report.rows]
+    records += [{"checkpoint": f.checkpoint, "reasons": f.reason} for f in report.failures]
+    made = pd.DataFrame.from_records(records, columns=[c.name for c in columns])
+    return made.astype({"n": "Int64"})  # a failed checkpoint has no n
+
+
+def readable() -> list[tuple[Column, Callable[[Row], str]]]:
+    """Columns of the tables made for reading, each with how it is written."""
+    return [(c, c.written) for c in ALL if c.written is not None]
+
+
+def titles() -> list[str]:
+    """Titles of :func:`readable`."""
+    return [c.title or c.name for c, _ in readable()]
+
+
+def cells(report: ReportData) -> Iterator[list[str]]:
+    """Lines of cells for reading; a failed checkpoint has its reason beside its name."""
+    columns = readable()
+    for r in report.rows:
+        yield [written(r) for _, written in columns]
+    for f in report.failures:
+        yield [f.checkpoint, f.reason, *[""] * (len(columns) - 2)]

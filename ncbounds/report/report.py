@@ -1,34 +1,26 @@
 """The long table: one row per checkpoint, bound, sample and parameters."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ncbounds.errors import NcboundsError
+from ncbounds.errors import NcboundsError, UnknownName, suggest
 from ncbounds.files import write_text
-from ncbounds.report.cells import interval, legend, shown_params, shown_value
-from ncbounds.report.columns import COLUMNS, record
-from ncbounds.report.views.latex import escaped
-from ncbounds.report.views.markdown import READING
-from ncbounds.results import MARK, BoundResult, Row, result_from_dict
+from ncbounds.report.cells import legend, shown_params, shown_value
+from ncbounds.report.columns import frame
+from ncbounds.report.data import Failure, ReportData
+from ncbounds.report.views import VIEWS
+from ncbounds.report.views.html import fragment
+from ncbounds.report.whatif import whatif
+from ncbounds.results import MARK, BoundResult, result_from_dict
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A checkpoint that could not be evaluated, and why."""
-
-    checkpoint: str
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class Report:
-    """Results of one or many checkpoints.
+class Report(ReportData):
+    """Results of one or many checkpoints, and every way to write them.
 
     Attributes
     ----------
@@ -40,36 +32,10 @@ class Report:
         Whether delta was divided over all rows, so that they hold together.
     """
 
-    rows: tuple[Row, ...]
-    failures: tuple[Failure, ...] = ()
-    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    simultaneous: bool = False
-
-    def __init__(
-        self,
-        rows: Iterable[Row],
-        failures: Iterable[Failure] = (),
-        facts: Mapping[str, Mapping[str, Any]] | None = None,
-        *,
-        simultaneous: bool = False,
-    ) -> None:
-        object.__setattr__(self, "rows", tuple(rows))
-        object.__setattr__(self, "failures", tuple(failures))
-        object.__setattr__(self, "facts", dict(facts or {}))
-        object.__setattr__(self, "simultaneous", simultaneous)
-
-    def __iter__(self) -> Iterator[Row]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, bound: str) -> "Report":
         """Return the rows of one bound."""
         kept = [r for r in self.rows if r.bound == bound]
         if not kept:
-            from ncbounds.errors import UnknownName, suggest
-
             names = sorted({r.bound for r in self.rows})
             raise UnknownName(f"no rows of bound {bound!r}; {suggest(bound, names)}")
         return Report(kept, facts=self.facts, simultaneous=self.simultaneous)
@@ -88,7 +54,7 @@ class Report:
             if isinstance(r, BoundResult)
             and r.kind == "certificate"
             and r.target == "saved"
-            and not r.params.get("per")
+            and not r.qualifier
             and (checkpoint is None or r.checkpoint == checkpoint)
         ]
         if len(found) > 1 and not self.simultaneous:
@@ -120,66 +86,52 @@ class Report:
         InvalidSample
             If n or delta is impossible.
         """
-        from ncbounds.report.whatif import whatif
+        rows, left_out = whatif(self.rows, n=n, delta=delta)
+        return Report(rows, [*self.failures, *left_out], self.facts)
 
-        return whatif(self, n=n, delta=delta)
+    def render(self, view: str, path: "str | Path | None" = None) -> str:
+        """Write (and return) one view by its name, e.g. ``"table.tex"``; also one of your own.
+
+        Raises
+        ------
+        UnknownName
+            With the nearest known name.
+        """
+        text = VIEWS[view].render(self)
+        if path is not None:
+            write_text(Path(path), text)
+        return text
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a frame with :data:`COLUMNS`; a failed checkpoint is one row with its reason."""
-        import pandas as pd
-
-        records = [record(r) for r in self.rows]
-        records += [{"checkpoint": f.checkpoint, "reasons": f.reason} for f in self.failures]
-        frame = pd.DataFrame.from_records(records, columns=list(COLUMNS))
-        return frame.astype({"n": "Int64"})  # a failed checkpoint has no n
+        """Return a frame of all columns; a failed checkpoint is one row with its reason."""
+        return frame(self)
 
     def to_csv(self, path: "str | Path | None" = None) -> str:
         """Write (and return) :meth:`to_frame` as CSV with full precision."""
-        return _write(self.to_frame().to_csv(index=False, lineterminator="\n"), path)
+        return self.render("table.csv", path)
 
     def to_markdown(self, path: "str | Path | None" = None) -> str:
         """Write (and return) a table for reading, as Markdown."""
-        cells = [list(READING), ["---"] * 6 + ["---:"] * 3, *self._reading()]
-        lines = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
-        return _write("\n".join([*lines, "", legend(), ""]), path)
+        return self.render("table.md", path)
 
     def to_latex(self, path: "str | Path | None" = None) -> str:
         r"""Write (and return) a booktabs ``longtable`` for reading.
 
         It compiles in a document that loads ``booktabs``, ``longtable`` and ``amssymb``.
         """
-        head = " & ".join(READING) + r" \\"
-        body = [" & ".join(escaped(c) for c in row) + r" \\" for row in self._reading()]
-        text = "\n".join(
-            [
-                r"% needs \usepackage{booktabs,longtable,amssymb}",
-                r"\begin{longtable}{llllllrrr}",
-                r"\toprule",
-                head,
-                r"\midrule",
-                r"\endhead",
-                *body,
-                r"\bottomrule",
-                r"\end{longtable}",
-                "",
-            ]
-        )
-        return _write(text, path)
+        return self.render("table.tex", path)
 
     def to_html(self, path: "str | Path | None" = None) -> str:
         """Write (and return) one self-contained page: no script, no outside resource."""
-        from ncbounds.report.views.html import render
+        return self.render("report.html", path)
 
-        return _write(render(self), path)
+    def to_json(self, path: "str | Path | None" = None) -> str:
+        """Write (and return) everything as JSON; :func:`ncbounds.load_report` reads it back."""
+        return self.render("report.json", path)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-able form with all terms, details and provenance."""
-        return {
-            "rows": [r.to_dict() for r in self.rows],
-            "failures": [vars(f) for f in self.failures],
-            "facts": dict(self.facts),
-            "simultaneous": self.simultaneous,
-        }
+    def to_screen(self, path: "str | Path | None" = None) -> str:
+        """Write (and return) the compact table with its caption as plain text."""
+        return self.render("screen", path)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Report":
@@ -204,26 +156,7 @@ class Report:
         return "\n".join([head, *lines, *more, legend()])
 
     def _repr_html_(self) -> str:
-        from ncbounds.report.views.html import fragment
-
         return fragment(self)
-
-    def _reading(self) -> Iterator[list[str]]:
-        for r in self.rows:
-            test = "" if r.test is None else interval(r.test.error, r.test.low, r.test.high)
-            yield [
-                r.checkpoint,
-                r.bound,
-                shown_params(r),
-                f"{MARK[r.kind]} {r.kind}",
-                r.target,
-                r.role,
-                str(r.n),
-                shown_value(r),
-                test,
-            ]
-        for f in self.failures:
-            yield [f.checkpoint, f.reason, *[""] * 7]
 
 
 def load_report(path: "str | Path") -> Report:
@@ -234,9 +167,3 @@ def load_report(path: "str | Path") -> Report:
         return Report.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise NcboundsError(f"no stored report at {path}; run `ncbounds evaluate` first") from None
-
-
-def _write(text: str, path: "str | Path | None") -> str:
-    if path is not None:
-        write_text(Path(path), text)
-    return text

@@ -2,39 +2,23 @@
 
 from pathlib import Path
 
-from ncbounds.files import write_json, write_text
-from ncbounds.report.report import Report
+from ncbounds.files import write_text
+from ncbounds.report.data import ReportData
+from ncbounds.report.views import VIEWS
 
 
-def write_report(report: Report, folder: "str | Path") -> list[str]:
-    """Write ``table.csv``, ``.md``, ``.tex``, ``report.html``, ``geometry.csv``, ``report.json``.
+def write_report(report: ReportData, folder: "str | Path") -> list[str]:
+    """Write the file of every view that has something to say.
 
     Returns
     -------
     list of str
         Names of the files, in the order in which a reader would open them.
     """
-    folder = Path(folder)
-    report.to_csv(folder / "table.csv")
-    report.to_markdown(folder / "table.md")
-    report.to_latex(folder / "table.tex")
-    report.to_html(folder / "report.html")
-    write_json(folder / "report.json", report.to_dict())
-    names = ["table.csv", "table.md", "table.tex", "report.html", "report.json"]
-    geometry = _geometry(report)
-    if geometry:
-        write_text(folder / "geometry.csv", geometry)
-        names.append("geometry.csv")
+    names = []
+    for view in VIEWS:
+        text = view.render(report) if view.file else ""
+        if text:
+            write_text(Path(folder) / view.name, text)
+            names.append(view.name)
     return names
-
-
-def _geometry(report: Report) -> str:
-    import pandas as pd
-
-    records = [
-        {"checkpoint": name, "role": role, **metric}
-        for name, facts in report.facts.items()
-        for role, metrics in facts.get("collapse", {}).items()
-        for metric in metrics
-    ]
-    return pd.DataFrame(records).to_csv(index=False, lineterminator="\n") if records else ""

@@ -11,10 +11,13 @@ from ncbounds.data.manifest import Entry, Task
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.plan import Plan
 from ncbounds.evaluation.rows import bound_rows
-from ncbounds.files import read_json, write_json
+from ncbounds.files import write_bytes, write_json
 from ncbounds.report import Failure
-from ncbounds.runs.folder import pending_bounds
-from ncbounds.runs.keys import row_key
+from ncbounds.runs.folder import facts_stored, pending_bounds
+from ncbounds.runs.keys import facts_key, row_key
+
+#: Where the traceback of a failure that is no error of ours is kept, in the checkpoint's folder.
+TRACEBACK = "traceback.txt"
 
 
 def evaluate_entry(
@@ -33,16 +36,26 @@ def evaluate_entry(
         for b in pending:
             rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
             write_json(folder / f"{b.id}.json", {"key": row_key(plan, b, key), "rows": rows})
-        facts = read_json(folder / "facts.json")
-        if fresh or not facts or facts.get("key") != key:
-            write_json(folder / "facts.json", {**facts_of(evidence), "key": key})
-    except NcboundsError as error:
-        return Failure(entry.name, f"{type(error).__name__}: {error}")
-    except Exception as error:  # a bug must not take the other checkpoints with it
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        return Failure(entry.name, f"{type(error).__name__}: {error} (see traceback.txt)")
+        if fresh or not facts_stored(plan, entry, key):
+            write_json(folder / "facts.json", {**facts_of(evidence), "key": facts_key(key)})
+        (folder / TRACEBACK).unlink(missing_ok=True)
+    except (Exception, SystemExit) as error:  # it must not take the other checkpoints with it
+        return failed(plan, entry, error)
     return None
+
+
+def failed(plan: Plan, entry: Entry, error: BaseException) -> Failure:
+    """Failure of one checkpoint; where other code than ours raised, its traceback is kept.
+
+    A person's loader, builder or file may raise anything, ``SystemExit`` too.
+    """
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, NcboundsError) and error.__cause__ is None:
+        return Failure(entry.name, reason)
+    path = plan.folder(entry) / TRACEBACK
+    text = "".join(traceback.format_exception(error))
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    return Failure(entry.name, f"{reason} (see {path.relative_to(plan.out)})")
 
 
 def run_entries(
@@ -56,8 +69,10 @@ def run_entries(
     """Yield each entry with its failure, or None, as it is done."""
     count = min(len(todo), (os.cpu_count() or 1) if workers is None else workers)
     if executor is None and count < 1:
-        for entry, task in todo:
-            yield entry, evaluate_entry(plan, entry, task, keys[entry.name], fresh)
+        if todo:
+            with _threads_given_back():
+                for entry, task in todo:
+                    yield entry, evaluate_entry(plan, entry, task, keys[entry.name], fresh)
         return
     with _pool(executor, count) as pool:
         futures: dict[Future[Failure | None], Entry] = {
@@ -76,6 +91,18 @@ def run_entries(
             for future in futures:
                 future.cancel()
             raise
+
+
+@contextmanager
+def _threads_given_back() -> Iterator[None]:
+    """Let a person's own process keep its number of torch threads; an evaluation sets it to 1."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -1,50 +1,126 @@
-"""What a stored row depends on, as a hash."""
+"""What a stored row depends on, as a hash: inputs, declarations, and the code that reads them."""
 
 import hashlib
+import inspect
 import json
+import uuid
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import Entry, Task
+from ncbounds.data.user import Located, UserCode, UserData, keep_samples, locate, read_samples
 from ncbounds.evaluation.plan import Plan
 from ncbounds.files import file_hash
+from ncbounds.runs.sources import PACKAGE, ROOT, is_library, source_hash
+
+#: What makes evidence, what measures errors beside a bound, and what facts are made by.
+EVIDENCE = "ncbounds.runs.subject"
+ROWS = "ncbounds.evaluation.rows"
+FACTS = "ncbounds.evaluation.facts"
+#: What a bound from outside the package may have imported: its own imports are not followed.
+PUBLIC = tuple(f"{PACKAGE}.{name}" for name in ("bounds", "geometry", "numerics"))
+
+
+def with_key(task: Task) -> Task:
+    """Read a task's own data once, if it has such, and return it with the hash of all samples.
+
+    Raises
+    ------
+    Exception
+        Whatever a person's function or loader raises.
+    """
+    if not isinstance(task.data, UserData):
+        return task
+    from ncbounds.data.points import own_points
+    from ncbounds.extraction.batches import as_array, data_parts
+
+    samples = read_samples(task.data)
+    parts = {}
+    for role, value in samples.items():
+        points = own_points(value)
+        groups = None if points.groups is None else as_array(points.groups).tolist()
+        parts[role] = [data_parts(points.loader), groups]
+    key = hashlib.sha256(_json(parts).encode()).hexdigest()
+    keep_samples(key, samples)
+    return replace(task, data=replace(task.data, key=key))
 
 
 def entry_key(entry: Entry, task: Task) -> str:
-    """Hash of all that the results of a checkpoint depend on, besides the bound and delta."""
+    """Hash of all that the evidence of a checkpoint depends on."""
+    own = isinstance(task.data, UserData)
+    hidden = {"file": "", "code_word": "", "group": {}, "model": ""}
     parts = {
         "file": _file_hash(entry.file),
-        "data": _file_hash(task.data),
+        "data": task.data.key if isinstance(task.data, UserData) else _file_hash(task.data),
         "code_word": _word_hash(entry.code_word),
-        "entry": _json({**vars(entry), "file": "", "code_word": "", "group": {}}),
-        "task": _json({**vars(task), "data": ""}),
-        "code": code_hash(),
+        "model": _model_key(entry.model),
+        "entry": _json({**vars(entry), **hidden}),
+        "task": _json({**vars(task), "data": task.data.name if own else ""}),
+        "code": _code(EVIDENCE),
     }
     return hashlib.sha256(_json(parts).encode()).hexdigest()[:32]
 
 
-@cache
-def code_hash() -> str:
-    """Hash of the package's source, except what only parses arguments or prints."""
-    import ncbounds
-
-    root = Path(ncbounds.__file__).parent
-    skipped = {"cli.py", "cli_zoo.py"}
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        relative = path.relative_to(root)
-        if relative.parts[0] == "report" or relative.name in skipped:
-            continue
-        digest.update(str(relative).encode() + path.read_bytes())
-    return digest.hexdigest()[:32]
-
-
 def row_key(plan: Plan, b: Bound, key: str) -> str:
     """Hash of all that the rows of one bound on one checkpoint depend on."""
-    text = f"{key} {b.id} {b.source_hash} {plan.each!r}"
+    text = f"{key} {b.id} {b.source_hash} {bound_code(b)} {plan.each!r}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def facts_key(key: str) -> str:
+    """Hash of all that the facts about a checkpoint depend on."""
+    return hashlib.sha256(f"{key} {_code(FACTS)}".encode()).hexdigest()[:32]
+
+
+def bound_code(b: Bound, root: Path = ROOT) -> str:
+    """Hash of the package's files that the rows of a bound rest on.
+
+    Rows on the error scale stand beside a measured error, so that they rest on what measures it;
+    rows of a complexity measure do not.
+    """
+    module = b.function.__module__
+    modules = [module] if module.partition(".")[0] == PACKAGE else [*PUBLIC]
+    if b.kind == "measure":
+        rows = root.joinpath(*ROWS.split(".")).with_suffix(".py")
+        return f"{_code(*modules, root=root)} {file_hash(rows)}"
+    return _code(*modules, ROWS, root=root)
+
+
+@cache
+def _code(*modules: str, root: Path = ROOT) -> str:
+    return source_hash(modules, root)
+
+
+def _model_key(model: object) -> str:
+    """Hash of what builds the network: the code that a person named, with all that it imports.
+
+    Nothing tells what an object made in this process will build another time, so that its rows are
+    computed anew in every run; its features are found again, since they are kept under the hash of
+    the network itself.
+    """
+    if model is None or isinstance(model, str):
+        return str(model)
+    found = locate(model.spec) if isinstance(model, UserCode) else _place(model)
+    if found is None:
+        return uuid.uuid4().hex
+    # of an installed library its own package is followed, of a project all that it imports
+    only = found.module.partition(".")[0] if is_library(found.root) else ""
+    return f"{found.module}:{found.name} {source_hash([found.module], found.root, only)}"
+
+
+def _place(function: object) -> Located | None:
+    """Where a function or class at the top of a file is defined; None for all others."""
+    module = inspect.getmodule(function)
+    name = getattr(function, "__qualname__", "")
+    file = getattr(module, "__file__", None)
+    if module is None or file is None or not file.endswith(".py"):
+        return None
+    if module.__name__ == "__main__" or getattr(module, name, None) is not function:
+        return None  # what a script or a notebook set beforehand is in no file
+    return locate(f"{file}:{name}")
 
 
 def _json(data: Any) -> str:

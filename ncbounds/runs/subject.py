@@ -1,20 +1,30 @@
-"""The one road from an entry of a manifest to evidence: read, build, extract, declare."""
+"""The one road from an entry to evidence: read, build, extract, declare."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ncbounds.code_words.counted import code_word_of
-from ncbounds.data.manifest import Entry, Task, entry_rows
-from ncbounds.data.task import class_priors, task_arrays
+from ncbounds.data.manifest import Entry, Task
+from ncbounds.data.points import entry_points
+from ncbounds.data.task import class_priors
+from ncbounds.data.user import UserCode, user_function
 from ncbounds.evaluation.facts import versions
+from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
+from ncbounds.network.network import Network
 from ncbounds.procedures.linear import named_procedure
+
+if TYPE_CHECKING:
+    from ncbounds.checkpoints.head.classifier import Classifier
 
 
 def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
-    """Evidence of one checkpoint of a manifest: one forward pass per role, kept in ``store``.
+    """Evidence of one checkpoint: one forward pass per role, kept in ``store``.
 
     Raises
     ------
@@ -23,34 +33,36 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     """
     import torch
 
+    from ncbounds.checkpoints.class_names import class_names
     from ncbounds.checkpoints.read import load_checkpoint
     from ncbounds.extraction.extract import extract
-    from ncbounds.network.reading.summarise import summarise
 
     torch.set_num_threads(1)  # cores are shared out over checkpoints
     checkpoint = load_checkpoint(entry.file)
-    classifier = checkpoint.build(entry.model, args=dict(entry.args))
-    arrays = task_arrays(task)
+    model = entry.model
+    if isinstance(model, UserCode):
+        model = user_function(model.spec)
+    classifier = checkpoint.build(model, args=dict(entry.args))
+    points = entry_points(entry, task)
     samples: dict[Role, Sample] = {}
     network = None
-    chosen = entry_rows(entry, arrays.labels)
-    for role, rows in chosen.items():
+    for role, drawn in points.items():
         samples[role] = extract(
             classifier,
-            (arrays.inputs[rows], arrays.labels[rows]),
+            drawn.loader,
             Draw(
                 role,
                 # rows picked by class follow another law than the task's
                 sampling="unknown" if role in entry.classes else task.sampling,
                 selected_among=entry.selected_among.get(role, 1),
                 label_noise=task.label_noise,
-                rows=rows,
-                groups=None if arrays.groups is None else arrays.groups[rows],
+                rows=drawn.rows,
+                groups=drawn.groups,
             ),
             store=store,
         )
         if role == "fit":
-            network = summarise(classifier.module, classifier.head, arrays.inputs[rows])
+            network = _network(classifier, drawn.loader, samples[role])
     return Evidence(
         head=classifier.head,
         fit=samples.get("fit"),
@@ -59,9 +71,12 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         unlabelled=samples.get("unlabelled"),
         test=samples.get("test"),
         network=network,
-        code_word=code_word_of(entry, arrays, chosen, classifier.head.classes),
+        code_word=code_word_of(
+            entry, {role: drawn.images for role, drawn in points.items()}, classifier.head.classes
+        ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, classifier.head.classes),
+        decision=MultiClass(task.classes or class_names(checkpoint.hints, classifier.head.classes)),
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,
@@ -77,3 +92,29 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "versions": versions(),
         },
     )
+
+
+def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
+    """Read the network on the inputs of the fit sample, row for row.
+
+    An iterable is read once more, and only where the chain of layers covers the network.
+    """
+    from ncbounds.extraction.batches import as_array, batches, is_pair, whole_inputs
+    from ncbounds.network.reading.summarise import summarise
+
+    first = loader[0] if is_pair(loader) else next(batches(loader, 1))[0]
+    if not hasattr(first, "shape"):
+        return Network(layers=(), reason="inputs by keyword or position are no single real vectors")
+    if is_pair(loader):
+        return summarise(classifier.module, classifier.head, as_array(first))
+    found = summarise(classifier.module, classifier.head, as_array(first))
+    if not found.layers:
+        return found
+    inputs, hashes = whole_inputs(loader)
+    if sample.input_hashes is None or not np.array_equal(hashes, sample.input_hashes):
+        reason = (
+            "the fit loader gives other inputs, or another order, each time that it is read; pass "
+            "the training inputs as they are, without augmentation and with shuffle=False"
+        )
+        return Network(layers=(), reason=reason)
+    return summarise(classifier.module, classifier.head, inputs)

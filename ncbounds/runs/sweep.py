@@ -12,14 +12,14 @@ from pathlib import Path
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
 from ncbounds.data.fashion_mnist import install_hint
-from ncbounds.data.manifest import Entry, Manifest, load_manifest
+from ncbounds.data.manifest import Entry, Manifest, Task, load_manifest
 from ncbounds.errors import ManifestError, NcboundsError, suggest
 from ncbounds.evaluation.plan import Plan, planned_rows
 from ncbounds.files import write_json
 from ncbounds.report import Failure, Report
-from ncbounds.runs.engine import run_entries
+from ncbounds.runs.engine import failed, run_entries
 from ncbounds.runs.folder import collect, description, pending_bounds
-from ncbounds.runs.keys import entry_key
+from ncbounds.runs.keys import entry_key, with_key
 
 
 def sweep(
@@ -65,21 +65,12 @@ def sweep(
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
     entries = _chosen(book, only)
     write_json(plan.out / "run.json", description(plan, book))
-    keys: dict[str, str] = {}
-    failures: dict[str, Failure] = {}
-    todo = []
-    for entry in entries:
-        task = book.tasks[entry.task]
-        try:
-            keys[entry.name] = entry_key(entry, task)
-        except OSError as error:
-            what = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
-            failures[entry.name] = Failure(
-                entry.name, f"{error.filename}: {what}{install_hint(error.filename)}"
-            )
-            continue
-        if fresh or pending_bounds(plan, entry, keys[entry.name]):
-            todo.append((entry, task))
+    tasks, keys, failures = _keys(plan, book, entries)
+    todo = [
+        (entry, tasks[entry.task])
+        for entry in entries
+        if entry.name in keys and (fresh or pending_bounds(plan, entry, keys[entry.name]))
+    ]
     total = len(entries)
     done = total - len(todo)
     if progress:
@@ -93,37 +84,37 @@ def sweep(
     return collect(plan, entries, keys, failures)
 
 
-def select_files(
-    paths: Iterable[Path], manifest: "Path | None" = None
-) -> tuple[Manifest, list[str] | None]:
-    """Manifest and names that the command line's paths stand for.
+def _keys(
+    plan: Plan, book: Manifest, entries: Iterable[Entry]
+) -> tuple[dict[str, Task], dict[str, str], dict[str, Failure]]:
+    """Tasks with the hash of their data, and keys of all checkpoints, or why there is none.
 
-    A folder with a ``zoo.toml``, or a manifest itself, stands for all its checkpoints; files stand
-    for the entries of ``manifest`` (or of the ``zoo.toml`` beside them) that name them.
-
-    Raises
-    ------
-    ManifestError
-        If a file is in no manifest, or several manifests are meant.
+    A person's data are read here once, whatever the number of checkpoints on them.
     """
-    files = [Path(p) for p in paths]
-    if manifest is None:
-        if len(files) == 1 and (files[0].suffix == ".toml" or (files[0] / "zoo.toml").exists()):
-            return load_manifest(files[0]), None
-        if not files[0].exists():
-            raise ManifestError(f"{files[0]} does not exist")
-        manifest = files[0] if files[0].is_dir() else files[0].parent
-    book = load_manifest(manifest)
-    by_file = {entry.file: name for name, entry in book.checkpoints.items()}
-    names = []
-    for file in files:
-        if file.resolve() not in by_file and file.resolve() != book.path.parent:
-            raise ManifestError(
-                f"{file} is not in {book.path}; add a [checkpoints.NAME] table with file = "
-                f"'{file.name}', or pass --data file.py:function"
+    tasks: dict[str, Task] = {}
+    broken: dict[str, BaseException] = {}
+    keys: dict[str, str] = {}
+    failures: dict[str, Failure] = {}
+    for entry in entries:
+        name = entry.task
+        if name not in tasks and name not in broken:
+            try:
+                tasks[name] = with_key(book.tasks[name])
+            except (Exception, SystemExit) as error:
+                broken[name] = error
+        if name in broken:
+            failures[entry.name] = failed(plan, entry, broken[name])
+            continue
+        try:
+            keys[entry.name] = entry_key(entry, tasks[name])
+        except OSError as error:
+            what = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
+            failures[entry.name] = Failure(
+                entry.name, f"{error.filename}: {what}{install_hint(error.filename)}"
             )
-        names += [by_file[file.resolve()]] if file.resolve() in by_file else list(by_file.values())
-    return book, names
+        except NcboundsError as error:
+            failures[entry.name] = failed(plan, entry, error)
+    return tasks, keys, failures
 
 
 def make_plan(
@@ -150,6 +141,7 @@ def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:
     for name in (names := list(only)):
         if name not in known:
             raise ManifestError(
-                f"no checkpoint {name!r} in {manifest.path}; {suggest(name, list(known))}"
+                f"no checkpoint {name!r} in {manifest.path or 'this list'}; "
+                f"{suggest(name, list(known))}"
             )
     return [known[name] for name in names]

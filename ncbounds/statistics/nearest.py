@@ -9,6 +9,16 @@ from ncbounds.arrays import Floats
 ROUNDING = 1e-12
 
 
+def strictly_nearer(own: Floats, rival: Floats, size: Floats) -> NDArray[np.bool_]:
+    """Whether squared distances ``own`` are below ``rival``; ties and nan are not.
+
+    ``size`` are the squared norms that the distances were computed from; a difference below their
+    rounding counts as a tie.
+    """
+    nearer: NDArray[np.bool_] = own < rival - ROUNDING * size
+    return nearer
+
+
 def not_nearest(queries: Floats, centroids: Floats) -> NDArray[np.bool_]:
     """Whether query c is not strictly nearest to centroid c, for each block.
 
@@ -33,5 +43,5 @@ def not_nearest(queries: Floats, centroids: Floats) -> NDArray[np.bool_]:
         mine = score[:, own, own]
         score[:, own, own] = np.inf
         largest = centre.max(axis=1, keepdims=True)
-        near: NDArray[np.bool_] = mine < score.min(axis=2) - ROUNDING * (query + largest)
+        near = strictly_nearer(mine, score.min(axis=2), query + largest)
     return ~near

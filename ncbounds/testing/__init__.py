@@ -4,10 +4,11 @@
 :func:`worlds` gives the laws that its coverage simulation draws from.
 """
 
+from ncbounds.claims.claim import Truth
 from ncbounds.testing.contract import check_bound, check_coverage
 from ncbounds.testing.coverage import Tally, coverage
 from ncbounds.testing.violations import ContractViolation
-from ncbounds.testing.worlds.world import Drawn, Population, Truth, World
+from ncbounds.testing.worlds.world import Drawn, Population, World
 from ncbounds.testing.worlds.worlds import worlds
 
 __all__ = [

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ncbounds.bounds.bound import Bound
-from ncbounds.bounds.view import Outcome, View
+from ncbounds.bounds.kind import Verdict
+from ncbounds.bounds.view import View
 from ncbounds.errors import NcboundsError
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.roles import Role
+from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
 from ncbounds.results import BoundResult, MeasureResult
 from ncbounds.testing.violations import ContractViolation
@@ -57,18 +58,17 @@ def ask(
     if time.perf_counter() - start > PATIENCE:
         raise ContractViolation(f"{where}: takes more than {PATIENCE:g} s on a small sample")
     if isinstance(row, BoundResult):
-        outcome = outcome_of(row)
-        if np.isnan(row.value) and not outcome.reasons:
+        if np.isnan(row.value) and len(row.reasons) == len(_verdict(bound, evidence, row).reasons):
             raise ContractViolation(f"{where}: is nan without a reason; pass Outcome(reasons=...)")
         if row.value < 0:
             raise ContractViolation(f"{where}: is negative ({row.value:g})")
     return row
 
 
-def outcome_of(row: Row) -> Outcome:
-    """Outcome that a row was made of."""
-    found: Outcome = row._outcome  # type: ignore[union-attr]
-    return found
+def _verdict(bound: Bound, evidence: Evidence, row: Row) -> Verdict:
+    """What a row says about its kind, before what its function says."""
+    delta = 0.05 if np.isnan(row.delta) else row.delta
+    return bound.verdict(evidence, delta, role=check_role(row.role))
 
 
 def own_role(bound: Bound, evidence: Evidence) -> Role:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from ncbounds.bounds.bound import Bound
+from ncbounds.claims.unmeasured import UnseenClasses
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.testing.coverage import coverage
 from ncbounds.testing.declarations import check_declarations
@@ -100,12 +101,12 @@ def check_coverage(
 
 def _battery(bound: Bound) -> list[World]:
     named = {w.name: w for w in all_worlds()}
-    if bound.target == "unseen-classes":
+    if isinstance(bound.claim, UnseenClasses):
         return [named["class_population"]]
     return [named[name] for name in BATTERY]
 
 
 def _simulated(bound: Bound) -> list[World]:
-    if bound.target == "unseen-classes":
+    if isinstance(bound.claim, UnseenClasses):
         return _battery(bound)
     return [w for w in all_worlds() if w.name in SIMULATED]

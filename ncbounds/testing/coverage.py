@@ -11,7 +11,7 @@ from ncbounds.errors import NcboundsError
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role
 from ncbounds.results import BoundResult
-from ncbounds.testing.worlds.world import Drawn, Truth, World
+from ncbounds.testing.worlds.world import Drawn, World
 
 #: A violation counts only below the truth by this many standard errors of the truth.
 SURELY = 6.0
@@ -101,10 +101,8 @@ def coverage(
     chosen = tuple(bounds)
     many = {b.id: draws(b) if callable(draws) else draws for b in chosen}
     tallies: dict[tuple[str, Key], Tally] = {}
-    truth = _Truths(world)
     for r in range(max(many.values(), default=0)):
         drawn = world.draw(np.random.default_rng([seed, r]), n, sampling=sampling)
-        truth.forget()
         for b in chosen:
             if r >= many[b.id]:
                 continue
@@ -112,7 +110,7 @@ def coverage(
                 key = (b.id, (role, tuple(sorted(params.items()))))
                 if key not in tallies:
                     tallies[key] = Tally(b.id, params, role, "", world.name, sampling, delta)
-                _count(tallies[key], b, evidence, truth)
+                _count(tallies[key], b, evidence, world)
     return [t for t in tallies.values() if t.kind != "measure"]
 
 
@@ -127,7 +125,7 @@ def _rows(
     return rows
 
 
-def _count(tally: Tally, b: Bound, evidence: Evidence, truths: "_Truths") -> None:
+def _count(tally: Tally, b: Bound, evidence: Evidence, world: World) -> None:
     try:
         row = b(evidence, tally.delta, role=tally.role, **tally.params)  # type: ignore[arg-type]
     except NcboundsError:
@@ -136,8 +134,8 @@ def _count(tally: Tally, b: Bound, evidence: Evidence, truths: "_Truths") -> Non
     if not isinstance(row, BoundResult):
         tally.kind = row.kind
         return
-    tally.kind = _kind_here(row.kind, tally.kind, b, truths.world)
-    truth = None if np.isnan(row.value) else truths(row, evidence)
+    tally.kind = _kind_here(row.kind, tally.kind, b, world)
+    truth = None if np.isnan(row.value) else row.claim.truth(world, evidence)
     if truth is None:
         tally.undefined += 1
         return
@@ -152,24 +150,3 @@ def _kind_here(kind: str, so_far: str, b: Bound, world: World) -> str:
     if so_far == "plug-in" or (kind == "conditional" and b.id not in world.holds):
         return "plug-in"
     return kind
-
-
-class _Truths:
-    """Truths of one draw, the saved head's computed once."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._errors: dict[tuple[int, bytes], Truth | None] = {}
-
-    def forget(self) -> None:
-        self._errors.clear()
-
-    def __call__(self, row: BoundResult, evidence: Evidence) -> Truth | None:
-        outcome = row._outcome  # type: ignore[attr-defined]
-        if outcome.head is not None or row.target != "saved" or "per" in row.params:
-            return self.world.truth(row, outcome, evidence)
-        weights = b"" if outcome.weights is None else np.asarray(outcome.weights).tobytes()
-        key = (id(evidence.head), weights)
-        if key not in self._errors:
-            self._errors[key] = self.world.truth(row, outcome, evidence)
-        return self._errors[key]

@@ -5,11 +5,13 @@ import pickle
 import re
 from typing import get_args
 
+from ncbounds.bounds.bibliography import REFERENCES
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.needs import Part
-from ncbounds.bounds.references import REFERENCES
+from ncbounds.bounds.references import Reference
+from ncbounds.claims.registry import CLAIMS
 from ncbounds.evidence.roles import ROLES
-from ncbounds.results import Kind, Target
+from ncbounds.results import Kind
 from ncbounds.testing.violations import ContractViolation
 
 #: Words that begin a line of every bound's docstring.
@@ -41,7 +43,7 @@ def check_declarations(bound: Bound) -> None:
 def _words(bound: Bound) -> None:
     allowed = {
         "kind": get_args(Kind),
-        "target": get_args(Target),
+        "target": tuple(CLAIMS),
         "role": (*(r for r in ROLES if r not in ("test", "unlabelled")), "any"),
     }
     for name, words in allowed.items():
@@ -99,10 +101,10 @@ def _docstring(bound: Bound) -> None:
 def _references(bound: Bound) -> None:
     doc = inspect.getdoc(bound.function) or ""
     for key in bound.references:
-        if key not in REFERENCES:
+        if not isinstance(key, Reference) and REFERENCES.find(key) is None:
             raise ContractViolation(
-                f"{bound.id}: reference {key!r} is not in the bibliography; add "
-                f"REFERENCES[{key!r}] = '...' (ncbounds.bounds.references) with the full citation"
+                f"{bound.id}: reference {key!r} is not in the bibliography; write "
+                f"nb.bounds.Reference({key!r}, author, title, published, year) in its place"
             )
     if not bound.references and "Notes\n" not in doc:
         raise ContractViolation(

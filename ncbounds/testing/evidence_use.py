@@ -17,7 +17,6 @@ from ncbounds.testing.asking import (
     changed,
     differs,
     number,
-    outcome_of,
     own_role,
     parts_read,
     with_sample,
@@ -185,13 +184,10 @@ def check_untouched(bound: Bound, evidence: Evidence) -> None:
         if differs(number(row), number(again), 0.0):
             raise ContractViolation(f"{bound.id}: two calls differ; fix the seed of its draws")
         _survives_json(bound, row)
-        outcome = outcome_of(row)
-        if row.target not in ("saved", "few-shot", "unseen-classes", "gibbs", "compressed") and (
-            outcome.head is None and np.isfinite(number(row)) and bound.kind != "measure"
-        ):
+        if bound.kind != "measure" and np.isfinite(number(row)) and not row.claim.complete:
             raise ContractViolation(
-                f"{bound.id}: target {row.target!r} needs Outcome(head=...), whose error is "
-                "measured beside the value"
+                f"{bound.id}: target {bound.target!r} needs Outcome(claim=...), a "
+                f"{type(bound.claim).__name__} whose error is measured beside the value"
             )
     if any(not np.array_equal(a, b, equal_nan=True) for a, b in guarded):
         raise ContractViolation(f"{bound.id}: changes its inputs")

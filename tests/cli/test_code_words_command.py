@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from ncbounds.checkpoints.architectures.small import mlp
 from ncbounds.cli.app import app
-from ncbounds.cli.code_words import seconds_of, sentence, word_images
+from ncbounds.cli.code_words import seconds_of, sentence
 from ncbounds.code_words import Certificate, encode, predictions
 from ncbounds.code_words.compress import _another_word, compress_checkpoint
+from ncbounds.code_words.recount import word_images
 from ncbounds.data.noise import noisy_labels
 from ncbounds.data.task import task_images
 from ncbounds.errors import DataError, NcboundsError

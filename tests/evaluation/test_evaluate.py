@@ -8,8 +8,9 @@ import pytest
 
 from ncbounds.bounds import catalogue, get
 from ncbounds.bounds.bound import Bound
-from ncbounds.bounds.selection import SELECTIONS, select
+from ncbounds.bounds.selection import select
 from ncbounds.bounds.view import Outcome
+from ncbounds.claims import OtherHead, Weighted
 from ncbounds.errors import MissingEvidence, UnknownName
 from ncbounds.evaluation.evaluate import evaluate
 from ncbounds.evaluation.plan import planned_rows
@@ -44,7 +45,7 @@ def made(function, **more):
 
 def test_selection():
     assert {b.id for b in select("all")} == {b.id for b in catalogue()}
-    assert [b.id for b in select(None)] == list(SELECTIONS["default"])
+    assert [b.id for b in select(None)] == [b.id for b in catalogue() if b.default]
     assert select("default") == select(None)
     assert [b.id for b in select("binomial, hoeffding")] == ["binomial", "hoeffding"]
     assert {b.family for b in select("margin")} == {"margin"}
@@ -107,10 +108,10 @@ def test_each_row_is_measured_on_its_own_target(evidence):
     turned = LinearHead(-evidence.head.weight, -evidence.head.bias)
 
     def other_head(view, delta):
-        return Outcome(value=0.5, n=1, head=turned)
+        return Outcome(value=0.5, n=1, claim=OtherHead("refitted-head", turned))
 
     def other_weights(view, delta):
-        return Outcome(value=0.5, n=1, weights=np.array([1.0, 0.0, 0.0]))
+        return Outcome(value=0.5, n=1, claim=Weighted(np.array([1.0, 0.0, 0.0])))
 
     rows = evaluate(evidence, [made(other_head, target="refitted-head"), made(other_weights)]).rows
     wrong = evidence.test.margins(turned) <= 0

@@ -14,7 +14,7 @@ from ncbounds.errors import NcboundsError, UnknownName
 from ncbounds.files import read_json, write_text
 from ncbounds.report import COLUMNS, Failure, Report, load_report
 from ncbounds.report.cells import number
-from ncbounds.report.views.screen import SCREEN, _families, caption, lines, table, used
+from ncbounds.report.views.screen import _families, caption, columns, lines, table, used
 from ncbounds.report.write import write_report
 from ncbounds.results import BoundResult, Measured, MeasureResult, result_from_dict
 
@@ -159,7 +159,7 @@ def test_compact_table_fits_120_columns_and_shows_marks():
     assert "✓ .201" in text  # the double .2 lies above the decimal .200
     assert "one" in text
     assert "probability 0.05" in caption(REPORT)
-    assert [block for block, _ in lines(REPORT)] == ["b", ""]
+    assert [block for block, _ in lines(REPORT, columns())] == ["b", ""]
 
 
 def alone(value, bound="compressed_network", error=0.35, **more):
@@ -196,14 +196,14 @@ def of_saved(value, bound, **more):
     ],
 )
 def test_what_the_training_data_alone_say(rows, cell):
-    (column,) = [c for c in SCREEN if c.title == "data alone"]
+    (column,) = [c for c in columns() if c.title == "data alone"]
     assert column.cell(rows) == cell
     assert column.cell(rows[::-1]) == cell
 
 
 def test_a_column_of_dashes_is_left_out():
     undefined = of_saved(np.nan, "parameter_cover", checkpoint="one")
-    titles = [SCREEN[i].title for i in used(Report([row(checkpoint="one"), undefined]))]
+    titles = [c.title for c in used(Report([row(checkpoint="one"), undefined]))]
     assert titles == ["held out"]
 
 

@@ -17,7 +17,8 @@ import ncbounds as nb
 from ncbounds.checkpoints.architectures.small import MODELS
 from ncbounds.data.manifest import load_manifest
 from ncbounds.errors import ManifestError, NcboundsError
-from ncbounds.runs import sweep as sweeps
+from ncbounds.runs import engine
+from ncbounds.runs.paths import select_files
 
 BOUNDS = "binomial,ncm_leave_one_out"
 NAMES = ("one", "two", "three")
@@ -73,7 +74,7 @@ def test_rows_stand_in_the_manifests_order(reference):
 
 def test_finished_work_is_not_done_again(zoo, tmp_path, reference, monkeypatch):
     run(zoo, tmp_path)
-    monkeypatch.setattr(sweeps, "bound_rows", None)
+    monkeypatch.setattr(engine, "bound_rows", None)
     again = run(zoo, tmp_path).to_frame()
     same(again, reference)
 
@@ -165,8 +166,8 @@ def test_a_bug_in_one_checkpoint_leaves_the_others(zoo, tmp_path, monkeypatch):
             raise KeyError("a bug")
         return real(b, evidence, delta)
 
-    real = sweeps.bound_rows
-    monkeypatch.setattr(sweeps, "bound_rows", fails_on_two)
+    real = engine.bound_rows
+    monkeypatch.setattr(engine, "bound_rows", fails_on_two)
     report = run(zoo, tmp_path)
     assert [f.checkpoint for f in report.failures] == ["two"]
     assert "traceback.txt" in report.failures[0].reason
@@ -203,13 +204,13 @@ def wait_for(process, ready):
 
 
 def test_files_on_the_command_line_are_found_in_their_manifest(zoo):
-    book, only = sweeps.select_files([zoo])
+    book, only = select_files([zoo])
     assert only is None
     assert list(book.checkpoints) == list(NAMES)
-    assert sweeps.select_files([zoo / "two.pt"])[1] == ["two"]
-    assert sweeps.select_files([zoo / "two.pt"], zoo / "zoo.toml")[1] == ["two"]
+    assert select_files([zoo / "two.pt"])[1] == ["two"]
+    assert select_files([zoo / "two.pt"], zoo / "zoo.toml")[1] == ["two"]
     with pytest.raises(ManifestError, match=r"add a \[checkpoints.NAME\] table"):
-        sweeps.select_files([zoo / "data.npz"])
+        select_files([zoo / "data.npz"])
     with pytest.raises(ManifestError, match="does not exist"):
-        sweeps.select_files([zoo / "none.pt"])
+        select_files([zoo / "none.pt"])
     assert load_manifest(zoo).path == book.path

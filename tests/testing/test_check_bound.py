@@ -44,8 +44,7 @@ When vacuous: for very few points.
 def mine(view, delta):
     wrong = view.wrong
     value = float(kl_upper(float(wrong.mean()), np.log(1 / delta) / len(wrong)))
-    weights = view.sample.counts / view.sample.n if view.stratified else None
-    return Outcome(value=value, n=len(wrong), weights=weights)
+    return Outcome(value=value, n=len(wrong), claim=view.pooled())
 
 
 mine = Bound(id="mine", title=TEXT.partition("\n")[0], function=mine.function, **GOOD)
@@ -98,7 +97,7 @@ def test_docstring_needs_statement_and_formula():
 
 
 def test_references():
-    refused(variant(references=("nobody1900",)), r"REFERENCES\['nobody1900'\]")
+    refused(variant(references=("nobody1900",)), r"nb.bounds.Reference\('nobody1900'")
     refused(variant(references=()), "no reference and no proof")
     refused(variant(text=TEXT.replace("[1]_", "")), "cites nothing")
     refused(variant(text=TEXT.replace("[1]_", "[2]_")), r"cites \[2\]")
@@ -244,8 +243,9 @@ def test_plug_in_must_not_depend_on_delta():
     refused(variant(**said), "its value depends on it")
 
 
-def test_returned_head_is_needed():
-    refused(variant(target="ncm"), r"Outcome\(head=...\)")
+@pytest.mark.parametrize("target", ["ncm", "few-shot", "worst class"])
+def test_a_claim_that_a_bound_fills_in_is_needed(target):
+    refused(variant(target=target), r"Outcome\(claim=...\)")
 
 
 def test_slow_bound(monkeypatch):

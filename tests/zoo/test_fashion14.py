@@ -4,6 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ncbounds.data.fashion_mnist import (
+    FASHION_MNIST_ENV,
+    FASHION_MNIST_FOLDER,
+    POOL_SEED,
+    fashion_mnist,
+)
 from ncbounds.data.npz import load_npz
 from ncbounds.errors import DataError
 from ncbounds.zoo import fashion14 as task
@@ -12,7 +18,7 @@ SHIPPED = Path(__file__).parents[2] / "data" / "fashion14.npz"
 SHA256 = "c2e9c00e2a6e8df680915879defad5190bc51ff5c9ecff56726f91729b36387e"
 
 needs_idx = pytest.mark.skipif(
-    not (task.FASHION_MNIST_FOLDER / "train-images-idx3-ubyte.gz").exists(),
+    not (FASHION_MNIST_FOLDER / "train-images-idx3-ubyte.gz").exists(),
     reason="needs the idx files of Debian's dataset-fashion-mnist",
 )
 
@@ -22,7 +28,7 @@ def test_shipped_arrays_are_the_ones_that_were_made() -> None:
     assert arrays["images"].shape == (26_000, 14, 14)
     assert arrays["images"].dtype == arrays["labels"].dtype == np.uint8
     assert arrays["rows"].dtype == np.int32
-    permutation = np.random.RandomState(task.POOL_SEED).permutation(70_000)
+    permutation = np.random.RandomState(POOL_SEED).permutation(70_000)
     np.testing.assert_array_equal(arrays["rows"], permutation[: task.FASHION14_ROWS])
     assert task.digest(arrays) == SHA256
 
@@ -45,13 +51,13 @@ def test_roles_tile_the_rows() -> None:
 
 @needs_idx
 def test_idx_files_give_the_shipped_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(task.FASHION_MNIST_ENV, str(task.FASHION_MNIST_FOLDER))
+    monkeypatch.setenv(FASHION_MNIST_ENV, str(FASHION_MNIST_FOLDER))
     assert task.digest(task.fashion14()) == task.digest(load_npz(SHIPPED))
 
 
 @needs_idx
 def test_pool_is_balanced_and_complete() -> None:
-    images, labels, rows = task.fashion_mnist(task.FASHION_MNIST_FOLDER)
+    images, labels, rows = fashion_mnist(FASHION_MNIST_FOLDER)
     assert images.shape == (70_000, 28, 28)
     np.testing.assert_array_equal(np.bincount(labels), np.full(10, 7000))
     np.testing.assert_array_equal(np.sort(rows), np.arange(70_000))
@@ -60,7 +66,7 @@ def test_pool_is_balanced_and_complete() -> None:
 @needs_idx
 def test_script_writes_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "f.npz"
-    task.main(["--idx", str(task.FASHION_MNIST_FOLDER), "--out", str(out)])
+    task.main(["--idx", str(FASHION_MNIST_FOLDER), "--out", str(out)])
     assert SHA256 in capsys.readouterr().out
     assert task.digest(load_npz(out)) == SHA256
 
@@ -72,9 +78,9 @@ def test_blocks_by_hand() -> None:
 
 
 def test_missing_folder_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(task.FASHION_MNIST_ENV, str(tmp_path))
+    monkeypatch.setenv(FASHION_MNIST_ENV, str(tmp_path))
     with pytest.raises(DataError, match=r"dataset-fashion-mnist.*NCBOUNDS_FASHION_MNIST"):
-        task.fashion_mnist()
+        fashion_mnist()
 
 
 def test_digest_sees_names_types_and_shapes() -> None:

@@ -1,13 +1,14 @@
 """What an anchored certificate fixes on the first part of the labels, before it sees the second."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtr
 
 from ncbounds.arrays import Floats, Ints
-from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.decision import Bools, Decision
+from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import catoni, gaussian_loss_fast, kl_upper
 from ncbounds.procedures.linear import Procedure
@@ -50,7 +51,14 @@ class Anchor(NamedTuple):
     whole: bool
 
 
-def anchor(first: Sample, procedure: Procedure, classes: int, n_rest: int, delta: float) -> Anchor:
+def anchor(
+    first: Sample,
+    procedure: Procedure,
+    classes: int,
+    n_rest: int,
+    delta: float,
+    decision: Decision,
+) -> Anchor:
     """Fit and tune on the sample ``first``; ``n_rest`` points will be certified on."""
     f = np.asarray(first.features, dtype=np.float64)
     finite = f[np.isfinite(f).all(axis=1)]
@@ -61,7 +69,9 @@ def anchor(first: Sample, procedure: Procedure, classes: int, n_rest: int, delta
         )
     kappa = kappa if 0 < kappa < np.inf else 1.0
     head = procedure(first.features, first.labels, classes)
-    noise, theta, c, whole = _tuned(first, procedure, classes, n_rest, delta, centre, kappa)
+    noise, theta, c, whole = _tuned(
+        first, procedure, classes, n_rest, delta, centre, kappa, decision
+    )
     return Anchor(centre, kappa, head, noise, theta, c, whole)
 
 
@@ -87,6 +97,7 @@ def _tuned(
     delta: float,
     centre: Floats,
     kappa: float,
+    decision: Decision,
 ) -> tuple[float, float, float, bool]:
     order = np.random.default_rng(HALVES_SEED).permutation(first.n)
     halves = [order[k::2] for k in (0, 1)]
@@ -98,7 +109,8 @@ def _tuned(
         stacked(h, centre, kappa, present_classes(p, classes))
         for h, p in zip(heads, parts, strict=True)
     )
-    gaps, right = zip(*(_gaps(parts[1 - k], heads[k], centre, kappa) for k in (0, 1)), strict=True)
+    crossed = (_gaps(parts[1 - k], heads[k], centre, kappa, decision) for k in (0, 1))
+    gaps, right = zip(*crossed, strict=True)
     t, ok = np.concatenate(gaps), np.concatenate(right)
     n, total = first.n, first.n + n_rest
     # two fits on n/2 points differ by more than fits on n and on all points are expected to
@@ -144,8 +156,8 @@ def _temperature(g: float, p: float) -> float:
 
 
 def _gaps(
-    part: Sample, head: LinearHead, centre: Floats, kappa: float
-) -> tuple[Floats, np.ndarray[Any, np.dtype[np.bool_]]]:
+    part: Sample, head: LinearHead, centre: Floats, kappa: float, decision: Decision
+) -> tuple[Floats, Bools]:
     """``(V_y - V_j) psi / ||psi||`` of the finite points, and whether the head gets them right."""
     f, y = np.asarray(part.features, dtype=np.float64), part.labels
     keep = np.isfinite(f).all(axis=1) & (y < head.classes)
@@ -155,7 +167,7 @@ def _gaps(
     own = logits[rows, y]
     rivals = logits.copy()
     rivals[rows, y] = rivals[:, -1]
-    return (own[:, None] - rivals[:, :-1]) / length[:, None], margins(logits, y) > 0
+    return (own[:, None] - rivals[:, :-1]) / length[:, None], ~decision.wrong(logits, y)
 
 
 def present_classes(part: Sample, classes: int) -> Ints:

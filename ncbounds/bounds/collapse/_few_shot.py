@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
+from ncbounds.evidence.decision import Decision
 from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.pair_moments import PairwiseMoments, pairwise_moments
 from ncbounds.statistics.unbiased import PairEstimates, estimate
@@ -132,12 +133,12 @@ def off_diagonal(pairs: Floats) -> Floats:
     return pairs[keep].reshape(c, c - 1)
 
 
-def pair_reasons(p: PairEstimates) -> tuple[str, ...]:
+def pair_reasons(p: PairEstimates, decision: Decision) -> tuple[str, ...]:
     """What the estimates had to do without, in words for the table."""
     lost = (p.dist2 <= 0) & ~np.eye(len(p.dist2), dtype=bool)
     pairs = [(int(i), int(j)) for i, j in np.argwhere(lost) if i < j]
     if not pairs:
         return p.reasons
-    named = ", ".join(f"{i}-{j}" for i, j in pairs[:NAMED_PAIRS])
+    named = ", ".join(f"{decision.name(i)}-{decision.name(j)}" for i, j in pairs[:NAMED_PAIRS])
     more = ", ..." if len(pairs) > NAMED_PAIRS else ""
     return (*p.reasons, f"{len(pairs)} pairs of classes are not separated: {named}{more}")

@@ -9,15 +9,89 @@ from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._anchor import Anchor, anchor, present_classes, stacked
 from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.restate import NotExplicit, errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, catoni, gaussian_loss, stratified_upper, up
 from ncbounds.procedures.linear import procedure_name
+from ncbounds.results import BoundResult
 
 #: Part of the sample that fixes the anchor, in tenths, and seed of the permutation; a priori.
 FIRST_TENTHS = 4
 SEED = 73
+
+
+def anchored_head_formula(
+    errors: int,
+    n: int,
+    gibbs: float,
+    divergence: float,
+    theta: float,
+    c: float,
+    delta: float,
+    *,
+    whole: bool = False,
+    stratified: bool = False,
+) -> float:
+    """Bound on the error of a head near one whose errors are counted, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Errors of the anchor among the n points of the second part.
+    gibbs : float
+        Mean loss of the randomised head, over the points that the anchor gets right, or over all
+        with ``whole``.
+    divergence : float
+        KL of the randomised head from the prior around the anchor.
+    theta, c : float
+        Threshold and inverse temperature, fixed on the first part.
+    delta : float in (0, 1)
+    whole : bool
+        Whether all points entered ``gibbs`` and no error is counted.
+    stratified : bool
+        Whether class counts were fixed by design.
+    """
+    terms = _terms(errors, n, gibbs, divergence, theta, c, delta, whole, stratified)
+    return _added(*terms, whole)
+
+
+def _terms(
+    errors: int,
+    n: int,
+    gibbs: float,
+    divergence: float,
+    theta: float,
+    c: float,
+    delta: float,
+    whole: bool,
+    stratified: bool,
+) -> tuple[float, float]:
+    """Bound on the anchor's error, and on how far the head drifts from it."""
+    share = delta if whole else delta / 2.0
+    price = float(up((divergence - math.log(share)) / n, 4))
+    drift = float(up(catoni(gibbs, c, price) / ndtr(theta / math.sqrt(2.0)), 8))
+    if whole:
+        return 0.0, drift
+    upper = stratified_upper if stratified and delta <= 0.25 else binomial_upper
+    return float(upper(errors, n, share)), drift
+
+
+def _added(counted: float, drift: float, whole: bool) -> float:
+    return drift if whole else min(1.0, float(up(counted + drift)))
+
+
+def _restated(row: BoundResult, n: int, delta: float) -> float:
+    d = row.details
+    if "gibbs" not in d:
+        raise NotExplicit("the head is degenerate")
+    if n != row.n:
+        raise NotExplicit("the distance of its two heads is measured and would change with n")
+    whole = d["form"] == "whole"
+    return anchored_head_formula(
+        errors_at(row, n), n, d["gibbs"], d["kl"], d["theta"], d["c"], delta, whole=whole
+    )
 
 
 @bound(
@@ -30,6 +104,8 @@ SEED = 73
     references=("catoni2007", "clopper1934", "hoeffding1956"),
     decreasing_in=("delta",),
     invariant_to=("head scale", "common row"),
+    restated=_restated,
+    formula=anchored_head_formula,
 )
 def anchored_head(view: View, delta: float) -> Outcome:
     r"""Bound a head's error by its distance from a head fitted on the first 40 % of the labels.
@@ -83,11 +159,11 @@ def anchored_head(view: View, delta: float) -> Outcome:
     sample, head = view.sample, view.head
     first, rest = two_parts(sample, lambda n: FIRST_TENTHS * n // 10, seed=SEED)
     a, b = sample.take(first), sample.take(rest)
-    fixed = anchor(a, view.procedure, head.classes, b.n, delta)
+    fixed = anchor(a, view.procedure, head.classes, b.n, delta, view.decision)
     v = stacked(head, fixed.centre, fixed.kappa)
     present = present_classes(a, head.classes)
     v0 = stacked(fixed.head, fixed.centre, fixed.kappa, present)
-    weights = b.counts / b.n if view.stratified else None
+    claim = view.pooled(sample=b)
     details = {
         "procedure": procedure_name(view.procedure),
         "fitted on": a.n,
@@ -99,24 +175,21 @@ def anchored_head(view: View, delta: float) -> Outcome:
     along = _along(v, v0)
     if along is None:
         reason = "the head is constant, not finite, or opposed to the one fitted on 40 %"
-        return Outcome(value=1.0, n=b.n, reasons=(reason,), details=details, weights=weights)
-    wrong = ~(b.margins(fixed.head) > 0)
+        return Outcome(value=1.0, n=b.n, reasons=(reason,), details=details, claim=claim)
+    wrong = view.wrong_on(b, fixed.head)
     loss = _gibbs(view, b, fixed, along)
     kl = _divergence(along * v, v0, fixed.noise)
-    share = delta if fixed.whole else delta / 2.0
     mean = float(up((loss if fixed.whole else loss * ~wrong).mean(), 8))
-    price = float(up((kl - math.log(share)) / b.n, 4))
-    drift = float(up(catoni(mean, fixed.c, price) / ndtr(fixed.theta / math.sqrt(2.0)), 8))
-    counted = 0.0
-    if not fixed.whole:
-        upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-        counted = float(upper(int(wrong.sum()), b.n, share))
+    errors, whole = int(wrong.sum()), fixed.whole
+    counted, drift = _terms(
+        errors, b.n, mean, kl, fixed.theta, fixed.c, delta, whole, view.stratified
+    )
     return Outcome(
-        value=drift if fixed.whole else min(1.0, float(up(counted + drift))),
+        value=_added(counted, drift, whole),
         n=b.n,
         terms={"counted": counted, "drift": drift},
-        details={**details, "gibbs": mean, "kl": kl, "errors": int(wrong.sum())},
-        weights=weights,
+        details={**details, "gibbs": mean, "kl": kl, "errors": errors},
+        claim=claim,
     )
 
 

@@ -2,17 +2,66 @@
 
 import numpy as np
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
+from ncbounds.bounds.column import ScreenColumn
+from ncbounds.bounds.homogeneous.gaussian import (
+    GaussianValue,
+    gaussian_head_value,
+    gaussian_restated,
+)
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.heads import OtherHead
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.rows import as_rows
 
 #: Directions of the class means below this share of the largest singular value are left out.
 RANK_TOLERANCE = 1e-8
+
+
+def collapsed_head_formula(
+    features: Floats,
+    labels: Ints,
+    weight: Floats,
+    bias: Floats,
+    centre: Floats,
+    basis: Floats,
+    delta: float,
+) -> float:
+    """Certificate of the head ``weight @ f + bias`` on projected features, rounded up.
+
+    Parameters
+    ----------
+    features : array of shape (n, d)
+    labels : integer array of shape (n,)
+    weight : array of shape (C, d)
+    bias : array of shape (C,)
+    centre : array of shape (d,)
+    basis : array of shape (d, r)
+        Orthonormal columns; features are projected on ``centre`` plus their span. Neither may
+        depend on these points.
+    delta : float in (0, 1)
+    """
+    return _on_subspace(features, labels, weight, bias, centre, basis, delta).value
+
+
+def _on_subspace(
+    features: object,
+    labels: Ints,
+    weight: Floats,
+    bias: Floats,
+    centre: Floats,
+    basis: Floats,
+    delta: float,
+) -> GaussianValue:
+    with np.errstate(invalid="ignore", over="ignore"):
+        # logits from the projected points: at a large offset more accurate than from the features
+        points = project(features, centre, basis)
+        inside, shifted = weight @ basis, bias + weight @ centre
+        rays = Rays.of(points, labels, points @ inside.T + shifted, inside, shifted)
+    return gaussian_head_value(rays, delta)
 
 
 @bound(
@@ -25,6 +74,10 @@ RANK_TOLERANCE = 1e-8
     references=("maurer2004", "langford2002", "papyan2020"),
     decreasing_in=("delta",),
     invariant_to=("relabelling", "translation", "head scale", "common row"),
+    default=True,
+    column=ScreenColumn("subspace", order=30, heading="collapse"),
+    restated=gaussian_restated,
+    formula=collapsed_head_formula,
 )
 def collapsed_head(view: View, delta: float) -> Outcome:
     r"""Bound the error of the head on features projected on the span of the class means.
@@ -73,7 +126,7 @@ def collapsed_head(view: View, delta: float) -> Outcome:
         )
     q, basis = class_mean_subspace(view.fit)
     restricted = restrict(head, q, basis)
-    weights = sample.counts / sample.n if view.stratified else None
+    claim = view.pooled(OtherHead("restricted-head", restricted))
     reasons = ("subspace from the class means of the fit sample",)
     if basis.shape[1] == 0:
         return Outcome(
@@ -81,23 +134,16 @@ def collapsed_head(view: View, delta: float) -> Outcome:
             n=sample.n,
             reasons=(*reasons, "the class means coincide"),
             details={"dimension": 0},
-            head=restricted,
-            weights=weights,
+            claim=claim,
         )
-    with np.errstate(invalid="ignore", over="ignore"):
-        # logits from the projected points: at a large offset more accurate than from the features
-        points = project(sample.features, q, basis)
-        weight, bias = head.weight @ basis, head.bias + head.weight @ q
-        rays = Rays.of(points, sample.labels, points @ weight.T + bias, weight, bias)
-    found = gaussian_head_value(rays, delta)
+    found = _on_subspace(sample.features, sample.labels, head.weight, head.bias, q, basis, delta)
     return Outcome(
         value=found.value,
         n=sample.n,
         terms=found.terms,
         reasons=reasons,
         details={"dimension": basis.shape[1], **found.details},
-        head=restricted,
-        weights=weights,
+        claim=claim,
     )
 
 

@@ -4,8 +4,11 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.collapse._blocks import blocks_formula, blocks_restated
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.numerics import kl_upper, probability_up, up
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
+from ncbounds.numerics import probability_up
 from ncbounds.statistics.nearest import not_nearest
 
 #: Seeded partitions whose mean is taken; fixed, since any number is valid.
@@ -25,6 +28,8 @@ CHUNK = 4_000_000
     references=("hoeffding1963",),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
+    restated=blocks_restated,
+    formula=blocks_formula,
 )
 def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     r"""Bound the m-shot error of nearest class mean by disjoint blocks of m shots and a query.
@@ -61,23 +66,23 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     sample = view.sample
     classes = len(sample.counts)
     blocks = int(sample.counts.min()) // (m + 1)
-    weights = np.full(classes, 1.0 / classes)
+    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
     if blocks == 0:
         smallest = int(sample.counts.min())
         return Outcome(
             value=np.nan,
             n=0,
             reasons=(f"a class has {smallest} points, {m} shots and a query need {m + 1}",),
-            weights=weights,
+            claim=claim,
         )
     mean = _mean_loss(view, m, blocks)
-    value = float(kl_upper(mean, up(-np.log(delta) / blocks, 4)))
+    value = blocks_formula(mean, blocks, delta)
     return Outcome(
         value=value,
         n=blocks,
         terms={"empirical": mean, "confidence": value - mean},
         details={"blocks": blocks, "partitions": PARTITIONS},
-        weights=weights,
+        claim=claim,
     )
 
 

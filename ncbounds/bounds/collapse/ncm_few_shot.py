@@ -15,10 +15,33 @@ from ncbounds.bounds.collapse._few_shot import (
     pair_reasons,
     without_separation,
 )
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.claim import Claim
+from ncbounds.claims.few_shot import FewShot
+from ncbounds.claims.heads import OtherHead
 from ncbounds.errors import InvalidSample
 from ncbounds.procedures.linear import ncm_of_means
-from ncbounds.results import Target
+from ncbounds.statistics.unbiased import PairEstimates
+
+
+def ncm_few_shot_formula(moments: PairEstimates, m: float) -> Floats:
+    """Bounds on the m-shot error of every class, shape (C,).
+
+    Parameters
+    ----------
+    moments : PairEstimates
+        Moments of C classes and their pairs, as
+        :func:`ncbounds.statistics.unbiased.estimate` makes them.
+    m : float
+        Shots per class, at least 1; may be infinite.
+    """
+    return class_union(_pairs(moments, m))
+
+
+def _pairs(p: PairEstimates, m: float) -> Floats:
+    return without_separation(cantelli(gap_mean(p, m), gap_variance(p, m)), p)
 
 
 @bound(
@@ -31,6 +54,9 @@ from ncbounds.results import Target
     assumptions=(ESTIMATED,),
     references=("cantelli1929", "sorscher2022", "luthra2026", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+    default=True,
+    column=ScreenColumn("5-shot fit", order=40, heading="collapse", on_fit=True, params={"m": 5}),
+    formula=ncm_few_shot_formula,
 )
 def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "corrected") -> Outcome:
     r"""Bound the m-shot error of nearest class mean by the exact mean and variance of its gap.
@@ -80,25 +106,22 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
     """
     sample = view.sample
     weights = sample.counts / sample.n
-    target: Target = "ncm" if np.isinf(m) else "few-shot"
+    claim: Claim = OtherHead("ncm") if np.isinf(m) else FewShot(m)
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), target=target)
-    pairs = without_separation(cantelli(gap_mean(p, m), gap_variance(p, m)), p)
-    per_class = class_union(pairs)
-    head = None
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
+    per_class = ncm_few_shot_formula(p, m)
     if np.isinf(m):
         present = sample.moments.present
-        head = ncm_of_means(sample.moments.mean[present], present, len(sample.counts))
+        means = sample.moments.mean[present]
+        claim = OtherHead("ncm", ncm_of_means(means, present, len(sample.counts)))
     return Outcome(
         value=float(weights @ per_class),
         n=sample.n,
-        reasons=pair_reasons(p),
-        details={"per class": per_class, "worst pair": worst_pair(pairs)},
-        head=head,
-        target=target,
-        weights=weights,
+        reasons=pair_reasons(p, view.decision),
+        details={"per class": per_class, "worst pair": worst_pair(_pairs(p, m))},
+        claim=Weighted(weights, claim),
     )
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.special import ndtr
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._few_shot import (
     ESTIMATED,
@@ -15,7 +16,25 @@ from ncbounds.bounds.collapse._few_shot import (
     without_separation,
 )
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
 from ncbounds.errors import InvalidSample
+from ncbounds.statistics.unbiased import PairEstimates
+
+
+def ncm_few_shot_gaussian_formula(moments: PairEstimates, m: float) -> Floats:
+    """Predicted m-shot error of every class, shape (C,).
+
+    Parameters
+    ----------
+    moments : PairEstimates
+        Moments of C classes and their pairs.
+    m : float
+        Shots per class, at least 1; may be infinite.
+    """
+    variance = gap_variance(moments, m)
+    tails = ndtr(-gap_in_deviations(gap_mean(moments, m), variance))
+    return class_union(without_separation(np.where(variance < 0, 1.0, tails), moments))
 
 
 @bound(
@@ -28,6 +47,7 @@ from ncbounds.errors import InvalidSample
     assumptions=("asymptotic predictor, not a bound", ESTIMATED),
     references=("sorscher2022", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+    formula=ncm_few_shot_gaussian_formula,
 )
 def ncm_few_shot_gaussian(view: View, delta: float, m: float) -> Outcome:
     r"""Predict the m-shot error of nearest class mean as if the gap of a pair were Gaussian.
@@ -56,14 +76,12 @@ def ncm_few_shot_gaussian(view: View, delta: float, m: float) -> Outcome:
     try:
         p = pair_moments(sample, "corrected")
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),))
-    variance = gap_variance(p, m)
-    tails = ndtr(-gap_in_deviations(gap_mean(p, m), variance))
-    per_class = class_union(without_separation(np.where(variance < 0, 1.0, tails), p))
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=FewShot(m))
+    per_class = ncm_few_shot_gaussian_formula(p, m)
     return Outcome(
         value=float(weights @ per_class),
         n=sample.n,
-        reasons=pair_reasons(p),
+        reasons=pair_reasons(p, view.decision),
         details={"per class": per_class},
-        weights=weights,
+        claim=Weighted(weights, FewShot(m)),
     )

@@ -1,14 +1,49 @@
 """Leave-one-out error of nearest class mean, exactly and without a refit."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.heads import OtherHead
 from ncbounds.procedures.linear import ncm_of_means
 
 #: A difference of squared distances below this share of them is rounding, and counts as a tie.
 ROUNDING = 1e-13
+
+
+class _Missed(NamedTuple):
+    """Missed and finite points per class, the classes that have any, and their means."""
+
+    missed: Floats
+    usable: Ints
+    present: Ints
+    means: Floats
+
+
+def ncm_leave_one_out_formula(features: Floats, labels: Ints) -> float:
+    """Share of points that the nearest class mean misses when they are left out themselves.
+
+    Parameters
+    ----------
+    features : array of shape (n, d)
+    labels : integer array of shape (n,)
+        At least two classes need a point whose features are finite.
+    """
+    return float(_leave_out(features, labels, np.bincount(labels)).missed.sum() / len(labels))
+
+
+def _leave_out(features: Floats, labels: Ints, counts: Ints) -> _Missed:
+    groups = [_finite_rows(features, labels, c) for c in range(len(counts))]
+    usable = np.array([len(g) for g in groups])
+    present = np.flatnonzero(usable)
+    missed = (counts - usable).astype(np.float64)
+    means = np.stack([groups[c].mean(axis=0) for c in present]) if len(present) else np.empty(0)
+    for k, c in enumerate(present):
+        missed[c] += _missed(groups[c] - means[k], means - means[k], k)
+    return _Missed(missed, usable, present, means)
 
 
 @bound(
@@ -20,6 +55,8 @@ ROUNDING = 1e-13
     assumptions=("an estimate, not a bound: no confidence term is known for it",),
     references=("stone1974", "luntz1969"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+    default=True,
+    formula=ncm_leave_one_out_formula,
 )
 def ncm_leave_one_out(view: View, delta: float) -> Outcome:
     r"""Share of points that the nearest class mean misses when the point itself is left out.
@@ -56,17 +93,11 @@ def ncm_leave_one_out(view: View, delta: float) -> Outcome:
     sample = view.sample
     counts = sample.counts
     classes = len(counts)
-    groups = [_finite_rows(sample.features, sample.labels, c) for c in range(classes)]
-    usable = np.array([len(g) for g in groups])
-    present = np.flatnonzero(usable)
+    missed, usable, present, means = _leave_out(sample.features, sample.labels, counts)
     if len(present) < 2:
         return Outcome(
             value=np.nan, n=sample.n, reasons=("fewer than two classes have a finite point",)
         )
-    means = np.stack([groups[c].mean(axis=0) for c in present])
-    missed = (counts - usable).astype(np.float64)
-    for k, c in enumerate(present):
-        missed[c] += _missed(groups[c] - means[k], means - means[k], k)
     reasons = []
     if (alone := int((usable == 1).sum())) > 0:
         reasons.append(f"{alone} classes have one point, which counts as missed")
@@ -77,8 +108,7 @@ def ncm_leave_one_out(view: View, delta: float) -> Outcome:
         n=sample.n,
         reasons=tuple(reasons),
         details={"per class": missed / np.where(counts > 0, counts, np.nan)},
-        head=ncm_of_means(means, present, classes),
-        weights=counts / sample.n if view.stratified else None,
+        claim=view.pooled(OtherHead("ncm", ncm_of_means(means, present, classes))),
     )
 
 

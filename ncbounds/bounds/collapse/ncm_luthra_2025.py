@@ -1,5 +1,7 @@
 """The earlier published few-shot bound by averages of variabilities over pairs."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ncbounds.bounds.bound import bound
@@ -12,12 +14,48 @@ from ncbounds.bounds.collapse._few_shot import (
 )
 from ncbounds.bounds.collapse.ncm_luthra_2026 import MIN_SHOTS
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
 from ncbounds.errors import InvalidSample
+from ncbounds.statistics.unbiased import PairEstimates
 
 #: Smallest value of the free parameter a for which the statement is published.
 MIN_A = 5.0
 #: Any a >= 5 is valid, so the number of steps decides about tightness only.
 NEWTON_STEPS = 30
+
+
+class _Averages(NamedTuple):
+    """Averages over ordered pairs of directional CDNV, ordered CDNV and its root."""
+
+    directional: float
+    mean: float
+    mean_root: float
+
+    def price(self, m: float) -> float:
+        """What multiplies a."""
+        return float(0.25 * (2.0 / np.sqrt(m) * (self.mean_root + self.mean) + self.mean / m))
+
+
+def ncm_luthra_2025_formula(moments: PairEstimates, m: float) -> float:
+    """Bound on the m-shot error, the uniform average over classes; it may exceed 1.
+
+    Parameters
+    ----------
+    moments : PairEstimates
+        Moments of C classes and their pairs; all squared distances must be positive.
+    m : float
+        Shots per class; the statement is published for 10 and more.
+    """
+    found = _averages(moments)
+    return (len(moments.variance) - 1) * best_a(found.directional, found.price(m), m)[0]
+
+
+def _averages(p: PairEstimates) -> _Averages:
+    dist2 = off_diagonal(p.dist2)
+    ordered = p.variance[:, None] / dist2
+    directional = float((off_diagonal(p.own) / dist2**2).mean())
+    return _Averages(directional, float(ordered.mean()), float(np.sqrt(ordered).mean()))
 
 
 @bound(
@@ -30,6 +68,7 @@ NEWTON_STEPS = 30
     assumptions=(ESTIMATED,),
     references=("luthra2025",),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+    formula=ncm_luthra_2025_formula,
 )
 def ncm_luthra_2025(
     view: View, delta: float, m: float = 10, moments: Moments = "corrected"
@@ -61,33 +100,32 @@ def ncm_luthra_2025(
     """
     sample = view.sample
     classes = len(sample.counts)
-    weights = np.full(classes, 1.0 / classes)
+    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
     if m < MIN_SHOTS:
         reason = f"the statement needs m >= {MIN_SHOTS}, found {m:g}"
-        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), weights=weights)
+        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), claim=claim)
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), weights=weights)
-    dist2 = off_diagonal(p.dist2)
-    if not (dist2 > 0).all():
-        return Outcome(value=np.nan, n=sample.n, reasons=pair_reasons(p), weights=weights)
-    ordered = p.variance[:, None] / dist2
-    directional = float((off_diagonal(p.own) / dist2**2).mean())
-    mean, mean_root = float(ordered.mean()), float(np.sqrt(ordered).mean())
-    price = 0.25 * (2.0 / np.sqrt(m) * (mean_root + mean) + mean / m)
-    value, a = best_a(directional, price, m)
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
+    if not (off_diagonal(p.dist2) > 0).all():
+        return Outcome(
+            value=np.nan, n=sample.n, reasons=pair_reasons(p, view.decision), claim=claim
+        )
+    found = _averages(p)
+    price = found.price(m)
+    value, a = best_a(found.directional, price, m)
     shots = a * price if price > 0 else 0.0
     return Outcome(
-        value=(classes - 1) * value,
+        value=ncm_luthra_2025_formula(p, m),
         n=sample.n,
         terms={
             "directional": (classes - 1) * (value - shots),
             "shots": (classes - 1) * shots,
         },
-        reasons=pair_reasons(p),
-        details={"a": a, "averages": [directional, mean, mean_root]},
-        weights=weights,
+        reasons=pair_reasons(p, view.decision),
+        details={"a": a, "averages": list(found)},
+        claim=claim,
     )
 
 

@@ -13,11 +13,28 @@ from ncbounds.bounds.collapse._few_shot import (
     without_separation,
 )
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.few_shot import FewShot
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.unbiased import PairEstimates
 
 #: Fewest shots for which the statement is published.
 MIN_SHOTS = 10
+
+
+def ncm_luthra_2026_formula(moments: PairEstimates, m: float) -> Floats:
+    """Bounds on the m-shot error of every class, shape (C,); they may exceed 1.
+
+    Parameters
+    ----------
+    moments : PairEstimates
+        Moments of C classes and their pairs.
+    m : float
+        Shots per class; the statement is published for 10 and more.
+    """
+    pairs = without_separation(luthra_pairs(moments, m), moments)
+    per_class: Floats = off_diagonal(pairs).sum(axis=1)
+    return per_class
 
 
 @bound(
@@ -30,6 +47,7 @@ MIN_SHOTS = 10
     assumptions=(ESTIMATED,),
     references=("luthra2026",),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
+    formula=ncm_luthra_2026_formula,
 )
 def ncm_luthra_2026(
     view: View, delta: float, m: float = 10, moments: Moments = "corrected"
@@ -65,21 +83,21 @@ def ncm_luthra_2026(
     """
     sample = view.sample
     classes = len(sample.counts)
-    weights = np.full(classes, 1.0 / classes)
+    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
     if m < MIN_SHOTS:
         reason = f"the statement needs m >= {MIN_SHOTS}, found {m:g}"
-        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), weights=weights)
+        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), claim=claim)
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), weights=weights)
-    per_class = off_diagonal(without_separation(luthra_pairs(p, m), p)).sum(axis=1)
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
+    per_class = ncm_luthra_2026_formula(p, m)
     return Outcome(
         value=float(per_class.mean()),
         n=sample.n,
-        reasons=pair_reasons(p),
+        reasons=pair_reasons(p, view.decision),
         details={"per class": per_class},
-        weights=weights,
+        claim=claim,
     )
 
 

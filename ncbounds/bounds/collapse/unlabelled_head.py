@@ -4,16 +4,58 @@ import numpy as np
 
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.disagreement import differs, other_law
+from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, down, stratified_upper, up
 from ncbounds.procedures.linear import procedure_name
+from ncbounds.results import BoundResult
 
 #: Part of the labelled sample that the comparison head is fitted on, in tenths; fixed a priori.
 FIRST_TENTHS = 4
 SEED = 72
 #: Shares of delta for the labelled and the unlabelled count.
 LABELLED, UNLABELLED = 0.8, 0.2
+
+
+def unlabelled_head_formula(
+    errors: int,
+    n: int,
+    differences: int,
+    unlabelled: int,
+    delta: float,
+    *,
+    stratified: bool = False,
+) -> float:
+    """Bound on the error of a head that differs from a counted one, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Errors of the other head among n labelled points.
+    differences, unlabelled : int
+        Points where the two heads differ, among so many without labels.
+    delta : float in (0, 1)
+    stratified : bool
+        Whether class counts were fixed by design.
+    """
+    return float(up(sum(_terms(errors, n, differences, unlabelled, delta, stratified))))
+
+
+def _terms(
+    errors: int, n: int, differences: int, unlabelled: int, delta: float, stratified: bool
+) -> tuple[float, float]:
+    upper = stratified_upper if stratified and delta <= 0.25 else binomial_upper
+    error = float(upper(errors, n, down(LABELLED * delta)))
+    return error, float(upper(differences, unlabelled, down(UNLABELLED * delta)))
+
+
+def _restated(row: BoundResult, n: int, delta: float) -> float:
+    """Counts of the same two heads; the unlabelled points stay as many as they were."""
+    d = row.details
+    return unlabelled_head_formula(
+        errors_at(row, n), n, int(d["differences"]), int(d["unlabelled"]), delta
+    )
 
 
 @bound(
@@ -26,6 +68,8 @@ LABELLED, UNLABELLED = 0.8, 0.2
     references=("clopper1934", "hoeffding1956", "kaariainen2005"),
     decreasing_in=("delta",),
     invariant_to=("head scale", "common row"),
+    restated=_restated,
+    formula=unlabelled_head_formula,
 )
 def unlabelled_head(view: View, delta: float) -> Outcome:
     r"""Add a bound on the error of a partly fitted head and one on its disagreement with the head.
@@ -68,19 +112,17 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
     details = {"procedure": procedure_name(view.procedure), "fitted on": a.n}
     pool = view.unlabelled
     assert pool is not None
-    weights = b.counts / b.n if view.stratified else None
+    claim = view.pooled(sample=b)
     if (mismatch := other_law(b, pool, view.stratified)) is not None:
-        return Outcome(value=np.nan, n=b.n, reasons=(mismatch,), details=details, weights=weights)
-    k0 = int((~(b.margins(head0) > 0)).sum())
-    k1 = int(differs(pool, view.head, head0).sum())
-    upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-    error = float(upper(k0, b.n, down(LABELLED * delta)))
-    difference = float(upper(k1, pool.n, down(UNLABELLED * delta)))
+        return Outcome(value=np.nan, n=b.n, reasons=(mismatch,), details=details, claim=claim)
+    k0 = int(view.wrong_on(b, head0).sum())
+    k1 = int(differs(pool, view.head, head0, view.decision).sum())
+    error, difference = _terms(k0, b.n, k1, pool.n, delta, view.stratified)
     return Outcome(
         value=float(up(error + difference)),
         n=b.n,
         terms={"error of the partly fitted head": error, "difference": difference},
         details={**details, "errors": k0, "differences": k1, "unlabelled": pool.n},
         reasons=(f"reads {pool.n} unlabelled points",),
-        weights=weights,
+        claim=claim,
     )

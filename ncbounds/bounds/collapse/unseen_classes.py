@@ -4,9 +4,11 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.collapse._blocks import blocks_formula, blocks_restated
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.numerics import kl_upper, up
-from ncbounds.statistics.nearest import ROUNDING
+from ncbounds.claims.unmeasured import UnseenClasses
+from ncbounds.numerics import up
+from ncbounds.statistics.nearest import strictly_nearer
 from ncbounds.statistics.rows import as_rows
 
 #: Classes per task, shots per class, replicates and seed; fixed a priori.
@@ -29,6 +31,8 @@ SEED = 75
     references=("hoeffding1963", "galanti2022"),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
+    restated=blocks_restated,
+    formula=blocks_formula,
 )
 def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> Outcome:
     r"""Bound the k-way m-shot error of nearest class mean on classes from the same population.
@@ -66,7 +70,7 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
     groups are independent; the moment generating function of the mean over replicates is at most
     the average of those of single ones.
     """
-    sample = view.sample
+    sample, claim = view.sample, UnseenClasses(k, m)
     if view.fit is None:
         return Outcome(
             value=np.nan, n=0, reasons=("the fit sample itself holds no unseen classes",)
@@ -82,7 +86,7 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
     details = {"unseen classes": len(new), "with enough points": len(usable), "groups": groups}
     if groups == 0:
         reason = f"{len(usable)} unseen classes with {m + 1} points, one task needs {k}"
-        return Outcome(value=1.0, n=0, reasons=(reason,), details=details)
+        return Outcome(value=1.0, n=0, reasons=(reason,), details=details, claim=claim)
     rows = as_rows(sample.features)
     centre = rows.take(np.flatnonzero(sample.labels == usable[0])).mean(axis=0)
     centre = np.nan_to_num(centre, nan=0.0, posinf=0.0, neginf=0.0)
@@ -93,13 +97,14 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
         order = rng.permutation(len(usable))[: groups * k].reshape(groups, k)
         total += sum(_task_loss([points[c] for c in group], m, rng) for group in order)
     mean = min(1.0, float(up(total / (REPLICATES * groups), 8))) if total > 0 else 0.0
-    value = float(kl_upper(mean, up(-np.log(delta) / groups, 4)))
+    value = blocks_formula(mean, groups, delta)
     return Outcome(
         value=value,
         n=groups,
         terms={"empirical": mean, "confidence": value - mean},
         reasons=(f"{len(usable)} classes that are in neither fit nor head",),
         details=details,
+        claim=claim,
     )
 
 
@@ -121,5 +126,5 @@ def _missed(queries: Floats, means: Floats, square: Floats, own: int) -> float:
     score = square - 2.0 * (queries @ means.T)
     mine = score[:, own].copy()
     score[:, own] = np.inf
-    rounding = ROUNDING * (np.einsum("ij,ij->i", queries, queries) + square.max())
-    return float(np.mean(~(mine < score.min(axis=1) - rounding)))
+    size = np.einsum("ij,ij->i", queries, queries) + square.max()
+    return float(np.mean(~strictly_nearer(mine, score.min(axis=1), size)))

@@ -16,13 +16,13 @@ from ncbounds.bounds.distribution.unimodal_union import unimodal_union
 BOUNDS: tuple[Bound, ...] = (
     cantelli_union,
     mahalanobis_ball,
-    two_moment_tight,
     min_margin_cantelli,
     min_margin_unimodal,
     unimodal_union,
     star_unimodal,
     gaussian_union,
     gaussian_tolerance,
+    two_moment_tight,
     saw_marginal,
     minimax_head,
 )

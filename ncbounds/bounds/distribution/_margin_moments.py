@@ -91,16 +91,6 @@ class MarginMoments:
         """Variances of the margins with divisor n_c - 1, shape (classes, k)."""
         return self._first_two[1]
 
-    @property
-    def smallest_mean(self) -> Floats:
-        """Mean of the smallest margin, shape (classes,)."""
-        return self._first_two[2]
-
-    @property
-    def smallest_variance(self) -> Floats:
-        """Variance of the smallest margin with divisor n_c - 1, shape (classes,)."""
-        return self._first_two[3]
-
     def covariance(self, c: int) -> CovarianceFactor:
         """Covariance of the margins of class ``c`` with divisor n_c - 1, factor (r, k), r <= k."""
         centred = (self.margins(c) - self.means[c]) / np.sqrt(len(self.rows[c]) - 1)
@@ -114,15 +104,32 @@ class MarginMoments:
         A margin without spread is at distance ``inf`` if it is positive and ``-inf`` otherwise; a
         class without moments is at ``-inf``.
         """
-        return _standardised(self.means, self.variances, self.usable[:, None])
+        return distances(self.means, self.variances)
 
     @cached_property
     def smallest_distance(self) -> Floats:
         """The same for the smallest margin, shape (classes,)."""
-        return _standardised(self.smallest_mean, self.smallest_variance, self.usable)
+        return standardised(*self.smallest)
+
+    @property
+    def smallest(self) -> tuple[Floats, Floats]:
+        """Mean and variance of the smallest margin, (classes,) each; nan without moments."""
+        mean, variance = self._first_two[2:]
+        return np.where(self.usable, mean, np.nan), np.where(self.usable, variance, np.nan)
 
 
-def _standardised(mean: Floats, variance: Floats, usable: Bools) -> Floats:
+def distances(mean: Floats, variance: Floats) -> Floats:
+    """Mean over standard deviation of the pairwise margins of classes, (..., k) each.
+
+    As :func:`standardised`; a class with any moment that is not finite is at ``-inf`` throughout.
+    """
+    known = (np.isfinite(mean) & np.isfinite(variance)).all(axis=-1, keepdims=True)
+    return standardised(np.where(known, mean, np.nan), variance)
+
+
+def standardised(mean: Floats, variance: Floats) -> Floats:
+    """Mean over standard deviation; ``-inf`` if unknown, ``inf`` or ``-inf`` without spread."""
+    usable = np.isfinite(mean) & np.isfinite(variance)
     spread = usable & (variance > 0)
     still = np.where(usable & (mean > 0), np.inf, -np.inf)
     out: Floats = np.divide(mean, np.sqrt(np.where(spread, variance, 1.0)), out=still, where=spread)
@@ -150,5 +157,5 @@ def averaged(view: View, per_class: Floats, **details: object) -> Outcome:
         value=float(counts @ per_class / n),
         n=n,
         details={"per class": per_class, **details},
-        weights=counts / n if view.stratified else None,
+        claim=view.pooled(),
     )

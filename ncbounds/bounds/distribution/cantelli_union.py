@@ -2,10 +2,24 @@
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
+from ncbounds.bounds.distribution._margin_moments import averaged, distances, margin_moments
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import cantelli
+
+
+def cantelli_union_formula(mean: Floats, variance: Floats) -> Floats:
+    """Class bounds ``min(1, sum_j 1 / (1 + mean_j^2 / variance_j))``, shape (...).
+
+    Parameters
+    ----------
+    mean, variance : arrays of shape (..., k)
+        Of the margins against the k rivals of a class; a class where one is not finite counts
+        as 1.
+    """
+    each: Floats = np.asarray(cantelli(distances(mean, variance)))
+    return np.asarray(np.minimum(1.0, each.sum(axis=-1)))
 
 
 @bound(
@@ -16,6 +30,8 @@ from ncbounds.numerics import cantelli
     assumptions=("moments estimated",),
     references=("cantelli1929", "marshall1960"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    formula=cantelli_union_formula,
 )
 def cantelli_union(view: View, delta: float) -> Outcome:
     r"""Add up, over the rivals of a class, the worst case of one margin with its mean and variance.
@@ -46,5 +62,4 @@ def cantelli_union(view: View, delta: float) -> Outcome:
     reached the true error in only 55, 61 and 21 % of 1,000 draws.
     """
     moments = margin_moments(view.sample, view.head)
-    terms = np.asarray(cantelli(moments.distances))
-    return averaged(view, np.minimum(1.0, terms.sum(axis=1)))
+    return averaged(view, cantelli_union_formula(moments.means, moments.variances))

@@ -5,13 +5,34 @@ import numpy as np
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.by_class import class_delta, class_weighted
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.distribution._diagnostics import normality
 from ncbounds.bounds.distribution._margin_moments import MarginMoments, margin_moments
+from ncbounds.bounds.restate import CLASS_SUM
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import noncentral_t_upper, probability_up
 
 #: A standard deviation below this part of the largest margin is rounding, not spread.
 ROUNDING = 1e-12
+
+
+def gaussian_tolerance_formula(
+    mean: Floats, sd: Floats, n: int, delta: float, *, noise: "Floats | float" = 0.0
+) -> Floats:
+    """Upper confidence limits of ``P(margin <= 0)`` for Gaussian margins, rounded up.
+
+    Parameters
+    ----------
+    mean, sd : arrays of shape (k,)
+        Of the margins of a class, sd with divisor n - 1.
+    n : int
+        Points of the class; with fewer than two every limit is 1.
+    delta : float in (0, 1)
+        Of each limit.
+    noise : array of shape (k,) or float
+        Deviations up to this are rounding, not spread; the limit is 1 there.
+    """
+    return np.where(sd > noise, noncentral_t_upper(mean, sd, n, delta), 1.0)
 
 
 @bound(
@@ -23,6 +44,10 @@ ROUNDING = 1e-12
     references=("owen1968", "jarque1987"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    column=ScreenColumn("G-tol", order=60, heading="moments"),
+    restated=CLASS_SUM,
+    formula=gaussian_tolerance_formula,
 )
 def gaussian_tolerance(view: View, delta: float) -> Outcome:
     r"""Bound every pairwise Gaussian tail by its exact confidence limit and add the rivals up.
@@ -90,7 +115,7 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
         n=n,
         terms=terms,
         details={"per class": per_class, "diagnostics": normality(moments)},
-        weights=moments.counts / n if view.stratified else None,
+        claim=view.pooled(),
     )
 
 
@@ -99,7 +124,7 @@ def _pairs(moments: MarginMoments, delta: float) -> Floats:
     upper = np.ones(moments.means.shape)
     for c in np.flatnonzero(moments.usable).tolist():
         sd = np.sqrt(moments.variances[c])
-        real = sd > ROUNDING * np.abs(moments.margins(c)).max(axis=0)
-        limits = noncentral_t_upper(moments.means[c], sd, moments.counts[c], delta)
-        upper[c] = np.where(real, limits, 1.0)
+        noise = ROUNDING * np.abs(moments.margins(c)).max(axis=0)
+        count = int(moments.counts[c])
+        upper[c] = gaussian_tolerance_formula(moments.means[c], sd, count, delta, noise=noise)
     return upper

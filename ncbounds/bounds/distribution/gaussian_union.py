@@ -3,10 +3,24 @@
 import numpy as np
 from scipy.special import ndtr
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._diagnostics import normality
-from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
+from ncbounds.bounds.distribution._margin_moments import averaged, distances, margin_moments
 from ncbounds.bounds.view import Outcome, View
+
+
+def gaussian_union_formula(mean: Floats, variance: Floats) -> Floats:
+    """Class bounds ``min(1, sum_j Phi(-mean_j / sd_j))`` for Gaussian margins, shape (...).
+
+    Parameters
+    ----------
+    mean, variance : arrays of shape (..., k)
+        Of the margins against the k rivals of a class; a class where one is not finite counts
+        as 1.
+    """
+    each: Floats = ndtr(-distances(mean, variance))
+    return np.asarray(np.minimum(1.0, each.sum(axis=-1)))
 
 
 @bound(
@@ -17,6 +31,7 @@ from ncbounds.bounds.view import Outcome, View
     assumptions=("moments estimated", "every pairwise margin is Gaussian within its class"),
     references=("jarque1987",),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    formula=gaussian_union_formula,
 )
 def gaussian_union(view: View, delta: float) -> Outcome:
     r"""Add up the Gaussian probabilities that a rival overtakes the true class.
@@ -46,5 +61,5 @@ def gaussian_union(view: View, delta: float) -> Outcome:
     When vacuous: almost never, which is no merit: tails of real margins are heavier than this.
     """
     moments = margin_moments(view.sample, view.head)
-    per_class = np.minimum(1.0, ndtr(-moments.distances).sum(axis=1))
+    per_class = gaussian_union_formula(moments.means, moments.variances)
     return averaged(view, per_class, diagnostics=normality(moments))

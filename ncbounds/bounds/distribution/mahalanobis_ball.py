@@ -2,11 +2,27 @@
 
 import numpy as np
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.distribution._margin_moments import MarginMoments, averaged, margin_moments
+from ncbounds.bounds.distribution._margin_moments import averaged, distances, margin_moments
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
+
+
+def mahalanobis_ball_formula(mean: Floats, variance: Floats, rank: Ints) -> Floats:
+    """Class bounds ``min(1, rank / min_j (mean_j^2 / variance_j))``, shape (...).
+
+    Parameters
+    ----------
+    mean, variance : arrays of shape (..., k)
+        Of the margins against the k rivals of a class; a class where one is not finite, or a mean
+        is not positive, counts as 1.
+    rank : integer array of shape (...)
+        Upper bounds of the rank of the covariance of the margins.
+    """
+    nearest = distances(mean, variance).min(axis=-1)
+    safe = np.where(nearest > 0, nearest, 1.0)
+    return np.where(nearest > 0, np.minimum(1.0, up(rank / safe**2, 4)), 1.0)
 
 
 @bound(
@@ -17,6 +33,7 @@ from ncbounds.numerics import up
     assumptions=("moments estimated",),
     references=("olkin1958",),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    formula=mahalanobis_ball_formula,
 )
 def mahalanobis_ball(view: View, delta: float) -> Outcome:
     r"""Bound each class error by the chance to leave a ball around the class mean.
@@ -53,12 +70,6 @@ def mahalanobis_ball(view: View, delta: float) -> Outcome:
     Markov's inequality gives the ratio. A margin without spread and with a positive mean is never
     an error and drops out of the minimum.
     """
-    return averaged(view, ball(margin_moments(view.sample, view.head), view.head.dim))
-
-
-def ball(moments: MarginMoments, dim: int) -> Floats:
-    """Class bounds ``min(1, r / min_j d_j^2)``, shape (classes,); 1 where any ``d_j <= 0``."""
-    nearest = moments.distances.min(axis=1)
-    rank = np.minimum(min(moments.rivals, dim), moments.counts - 1)
-    safe = np.where(nearest > 0, nearest, 1.0)
-    return np.where(nearest > 0, np.minimum(1.0, up(rank / safe**2, 4)), 1.0)
+    moments = margin_moments(view.sample, view.head)
+    rank = np.minimum(min(moments.rivals, view.head.dim), moments.counts - 1)
+    return averaged(view, mahalanobis_ball_formula(moments.means, moments.variances, rank))

@@ -2,10 +2,23 @@
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
+from ncbounds.bounds.column import ScreenColumn
+from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments, standardised
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import cantelli
+
+
+def min_margin_cantelli_formula(mean: Floats, variance: Floats) -> Floats:
+    """Class bounds ``variance / (variance + mean^2)``, 1 for mean <= 0, shape (...).
+
+    Parameters
+    ----------
+    mean, variance : arrays of shape (...)
+        Of the smallest margin; a class where one is not finite counts as 1.
+    """
+    return np.asarray(cantelli(standardised(mean, variance)))
 
 
 @bound(
@@ -16,6 +29,9 @@ from ncbounds.numerics import cantelli
     assumptions=("moments estimated",),
     references=("cantelli1929", "marshall1960"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    column=ScreenColumn("min-m", order=50, heading="moments"),
+    formula=min_margin_cantelli_formula,
 )
 def min_margin_cantelli(view: View, delta: float) -> Outcome:
     r"""Bound each class error by the worst case of its smallest margin with its mean and variance.
@@ -51,4 +67,4 @@ def min_margin_cantelli(view: View, delta: float) -> Outcome:
     that attain it exist, so with estimated moments it can lie below the true error.
     """
     moments = margin_moments(view.sample, view.head)
-    return averaged(view, np.asarray(cantelli(moments.smallest_distance)))
+    return averaged(view, min_margin_cantelli_formula(*moments.smallest))

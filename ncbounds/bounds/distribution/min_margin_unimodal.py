@@ -2,11 +2,23 @@
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._diagnostics import unimodality
-from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
+from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments, standardised
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import unimodal
+
+
+def min_margin_unimodal_formula(mean: Floats, variance: Floats) -> Floats:
+    """Class bounds ``u(mean / sd)`` for a unimodal smallest margin, shape (...).
+
+    Parameters
+    ----------
+    mean, variance : arrays of shape (...)
+        Of the smallest margin; a class where one is not finite counts as 1.
+    """
+    return np.asarray(unimodal(standardised(mean, variance)))
 
 
 @bound(
@@ -17,6 +29,7 @@ from ncbounds.numerics import unimodal
     assumptions=("moments estimated", "the smallest margin is unimodal within each class"),
     references=("vysochanskij1983", "ion2023", "hartigan1985"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    formula=min_margin_unimodal_formula,
 )
 def min_margin_unimodal(view: View, delta: float) -> Outcome:
     r"""Bound each class error by the worst unimodal law of its smallest margin.
@@ -45,5 +58,5 @@ def min_margin_unimodal(view: View, delta: float) -> Outcome:
     When vacuous: never where the mean is positive; at most 9/4 below the bound without shape.
     """
     moments = margin_moments(view.sample, view.head)
-    per_class = np.asarray(unimodal(moments.smallest_distance))
+    per_class = min_margin_unimodal_formula(*moments.smallest)
     return averaged(view, per_class, diagnostics=unimodality(moments))

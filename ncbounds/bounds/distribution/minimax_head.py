@@ -14,6 +14,7 @@ from ncbounds.bounds.distribution._margin_moments import (
 from ncbounds.bounds.distribution._minimax import minimax, reduce
 from ncbounds.bounds.distribution._tight import tight
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.heads import OtherHead
 
 
 @bound(
@@ -86,7 +87,7 @@ def minimax_head(view: View, delta: float) -> Outcome:
         lower=float(moments.counts @ lower / sample.n),
         **{"smallest distance": float(moments.distances.min())},
     )
-    return replace(outcome, head=head)
+    return replace(outcome, claim=view.pooled(OtherHead("refitted-head", head)))
 
 
 def _undefined(view: View, reason: str) -> Outcome:

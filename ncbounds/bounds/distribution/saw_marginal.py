@@ -2,10 +2,33 @@
 
 import numpy as np
 
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.distribution._margin_moments import FEWEST, averaged, margin_moments
+from ncbounds.bounds.distribution._margin_moments import (
+    FEWEST,
+    averaged,
+    margin_moments,
+    standardised,
+)
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import saw_one_sided
+
+
+def saw_marginal_formula(mean: Floats, variance: Floats, counts: Ints) -> Floats:
+    """Class bounds, shape (C,).
+
+    Parameters
+    ----------
+    mean, variance : arrays of shape (C,)
+        Of the smallest margin; a class where one is not finite counts as 1.
+    counts : integer array of shape (C,)
+        Points of each class; one with fewer than two counts as 1.
+    """
+    out = np.ones(len(counts))
+    for c, t in enumerate(standardised(mean, variance)):
+        if counts[c] >= FEWEST:
+            out[c] = saw_one_sided(int(counts[c]), float(t))
+    return out
 
 
 @bound(
@@ -19,6 +42,7 @@ from ncbounds.numerics import saw_one_sided
     ),
     references=("saw1984", "kaban2012"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    formula=saw_marginal_formula,
 )
 def saw_marginal(view: View, delta: float) -> Outcome:
     r"""Bound each class error by exchangeability of a new smallest margin with those of the sample.
@@ -58,8 +82,4 @@ def saw_marginal(view: View, delta: float) -> Outcome:
     1/(n + 1).
     """
     moments = margin_moments(view.sample, view.head)
-    per_class = np.ones(moments.classes)
-    for c, t in enumerate(moments.smallest_distance):
-        if moments.counts[c] >= FEWEST:
-            per_class[c] = saw_one_sided(int(moments.counts[c]), float(t))
-    return averaged(view, per_class)
+    return averaged(view, saw_marginal_formula(*moments.smallest, moments.counts))

@@ -2,12 +2,37 @@
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._diagnostics import unimodality
 from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
 from ncbounds.bounds.distribution._tight import effort, progress
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.numerics import centred_ellipsoid_bound, star_factor, up
+from ncbounds.numerics import CovarianceFactor, centred_ellipsoid_bound, star_factor, up
+
+
+def star_unimodal_formula(
+    mean: Floats,
+    cov: "Floats | CovarianceFactor",
+    rank: int,
+    *,
+    tol: float = 1e-6,
+    max_iter: int = 500,
+) -> float:
+    """Bound of one class.
+
+    Parameters
+    ----------
+    mean : array of shape (k,)
+    cov : array of shape (k, k), or CovarianceFactor
+        Of the margins against the rivals of the class.
+    rank : int
+        Dimension r of the span in which the margins are star-unimodal.
+    tol, max_iter
+        When to stop; the value is valid wherever it stops.
+    """
+    centred = centred_ellipsoid_bound(mean, cov, tol=tol, max_iter=max_iter)
+    return min(1.0, float(up(star_factor(rank) * centred.value)))
 
 
 @bound(
@@ -21,6 +46,7 @@ from ncbounds.numerics import centred_ellipsoid_bound, star_factor, up
     ),
     references=("dharmadhikari1988", "vanparys2016", "hartigan1985"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    formula=star_unimodal_formula,
 )
 def star_unimodal(view: View, delta: float) -> Outcome:
     r"""Sharpen the ellipsoid bound about the class mean for star-unimodal margin vectors.
@@ -64,12 +90,15 @@ def star_unimodal(view: View, delta: float) -> Outcome:
     expectations cancels the factor (r + 2)/r.
     """
     moments = margin_moments(view.sample, view.head)
-    factor = star_factor(min(moments.rivals, view.head.dim))
+    rank = min(moments.rivals, view.head.dim)
     per_class = np.ones(moments.classes)
     for c in progress(np.flatnonzero(moments.usable).tolist()):
         stop = effort(moments.classes, int(moments.counts[c]))
-        centred = centred_ellipsoid_bound(
-            moments.means[c], moments.covariance(c), tol=stop.gap, max_iter=stop.iterations
+        per_class[c] = star_unimodal_formula(
+            moments.means[c],
+            moments.covariance(c),
+            rank,
+            tol=stop.gap,
+            max_iter=stop.iterations,
         )
-        per_class[c] = min(1.0, up(factor * centred.value))
-    return averaged(view, per_class, factor=factor, diagnostics=unimodality(moments))
+    return averaged(view, per_class, factor=star_factor(rank), diagnostics=unimodality(moments))

@@ -6,6 +6,7 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
 from ncbounds.bounds.distribution._tight import tight
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.numerics import two_moment_bound
 
 
 @bound(
@@ -16,6 +17,8 @@ from ncbounds.bounds.view import Outcome, View
     assumptions=("moments estimated",),
     references=("vandenberghe2007", "bertsimas2005"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    formula=two_moment_bound,
 )
 def two_moment_tight(
     view: View, delta: float, gap: float | None = None, iterations: int | None = None

@@ -2,11 +2,25 @@
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.distribution._diagnostics import unimodality
-from ncbounds.bounds.distribution._margin_moments import averaged, margin_moments
+from ncbounds.bounds.distribution._margin_moments import averaged, distances, margin_moments
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import unimodal
+
+
+def unimodal_union_formula(mean: Floats, variance: Floats) -> Floats:
+    """Class bounds ``min(1, sum_j u(mean_j / sd_j))`` for unimodal margins, shape (...).
+
+    Parameters
+    ----------
+    mean, variance : arrays of shape (..., k)
+        Of the margins against the k rivals of a class; a class where one is not finite counts
+        as 1.
+    """
+    each: Floats = np.asarray(unimodal(distances(mean, variance)))
+    return np.asarray(np.minimum(1.0, each.sum(axis=-1)))
 
 
 @bound(
@@ -17,6 +31,7 @@ from ncbounds.numerics import unimodal
     assumptions=("moments estimated", "every pairwise margin is unimodal within each class"),
     references=("vysochanskij1983", "ion2023", "hartigan1985"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    formula=unimodal_union_formula,
 )
 def unimodal_union(view: View, delta: float) -> Outcome:
     r"""Add up, over the rivals of a class, the worst unimodal law of one margin.
@@ -47,5 +62,5 @@ def unimodal_union(view: View, delta: float) -> Outcome:
     When vacuous: for k = C - 1 equal distances below about :math:`\sqrt{4k/9 - 1}`.
     """
     moments = margin_moments(view.sample, view.head)
-    per_class = np.minimum(1.0, np.asarray(unimodal(moments.distances)).sum(axis=1))
+    per_class = unimodal_union_formula(moments.means, moments.variances)
     return averaged(view, per_class, diagnostics=unimodality(moments))

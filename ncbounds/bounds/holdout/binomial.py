@@ -6,8 +6,33 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.column import ScreenColumn
+from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted, WorstClass
 from ncbounds.numerics import binomial_upper, stratified_upper, up
+from ncbounds.results import BoundResult
+
+
+def binomial_formula(errors: int, n: int, delta: float, *, stratified: bool = False) -> float:
+    """Largest p with ``P(Bin(n, p) <= errors) >= delta``, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Counts, ``0 <= errors <= n``.
+    delta : float in (0, 1)
+    stratified : bool
+        Whether class counts were fixed by design; above delta = 1/4 this is not used, since no
+        statement is proved there.
+    """
+    exact = stratified_upper if stratified and delta <= 0.25 else binomial_upper
+    return float(exact(errors, n, delta))
+
+
+def count_restated(row: BoundResult, n: int, delta: float) -> float:
+    """Value at n points with as high a rate of errors."""
+    return binomial_formula(errors_at(row, n), n, delta)
 
 
 @bound(
@@ -21,6 +46,10 @@ from ncbounds.numerics import binomial_upper, stratified_upper, up
     references=("clopper1934", "hoeffding1956", "langford2005"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    column=ScreenColumn("held out", order=10, digits=3),
+    restated=count_restated,
+    formula=binomial_formula,
 )
 def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     r"""Invert the exact binomial tail of the number of held-out errors.
@@ -59,25 +88,24 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     n, counts = sample.n, sample.counts
     errors = np.bincount(sample.labels[view.wrong], minlength=len(counts))
     if per == "worst class":
-        return _worst_class(errors, counts, delta)
+        return _worst_class(view, errors, delta)
     priors = _priors(view)
     if priors is not None:
         return _prescribed(errors, counts, priors, delta)
     k = int(errors.sum())
-    # above 1/4 a stratified row is a plug-in anyway
-    exact = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-    value = float(exact(k, n, delta))
+    value = binomial_formula(k, n, delta, stratified=view.stratified)
     return Outcome(
         value=value,
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
         details={"errors": k},
-        weights=counts / n if view.stratified else None,
+        claim=view.pooled(),
     )
 
 
-def _worst_class(errors: Ints, counts: Ints, delta: float) -> Outcome:
+def _worst_class(view: View, errors: Ints, delta: float) -> Outcome:
     """Largest class bound; the error it is compared with is that of the class that attains it."""
+    counts = view.sample.counts
     upper = _per_class(errors, counts, delta)
     worst = int(np.argmax(upper))
     value = float(upper[worst])
@@ -86,9 +114,12 @@ def _worst_class(errors: Ints, counts: Ints, delta: float) -> Outcome:
         value=value,
         n=int(counts[worst]),
         terms={"empirical": rate, "confidence": value - rate},
-        reasons=(f"bounds the largest class error (here of class {worst}), not the average",),
+        reasons=(
+            f"bounds the largest class error (here of class {view.decision.name(worst)}), "
+            "not the average",
+        ),
         details={"worst class": worst, "per class": upper.tolist()},
-        weights=np.eye(len(counts))[worst],
+        claim=WorstClass(worst, len(counts)),
     )
 
 
@@ -102,7 +133,7 @@ def _prescribed(errors: Ints, counts: Ints, priors: Floats, delta: float) -> Out
         n=int(counts[priors > 0].min()),
         terms={"empirical": rate, "confidence": value - rate},
         details={"per class": upper.tolist()},
-        weights=priors,
+        claim=Weighted(priors),
     )
 
 

@@ -3,8 +3,30 @@
 import math
 
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
+from ncbounds.results import BoundResult
+
+
+def hoeffding_formula(errors: int, n: int, delta: float) -> float:
+    """``errors/n + sqrt(ln(1/delta) / (2n))``, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Counts, ``0 <= errors <= n``.
+    delta : float in (0, 1)
+    """
+    return float(up(errors / n + _confidence(n, delta), 2))
+
+
+def _confidence(n: int, delta: float) -> float:
+    return float(up(math.sqrt(-math.log(delta) / (2 * n)), 4))
+
+
+def _restated(row: BoundResult, n: int, delta: float) -> float:
+    return hoeffding_formula(errors_at(row, n), n, delta)
 
 
 @bound(
@@ -16,6 +38,9 @@ from ncbounds.numerics import up
     references=("hoeffding1963",),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    restated=_restated,
+    formula=hoeffding_formula,
 )
 def hoeffding(view: View, delta: float) -> Outcome:
     r"""Add to the held-out error rate a term that depends on n and delta only.
@@ -38,11 +63,10 @@ def hoeffding(view: View, delta: float) -> Outcome:
     ``binomial``, which needs no more assumptions; it is here as the textbook form.
     """
     n, k = view.sample.n, int(view.wrong.sum())
-    confidence = float(up(math.sqrt(-math.log(delta) / (2 * n)), 4))
     return Outcome(
-        value=float(up(k / n + confidence, 2)),
+        value=hoeffding_formula(k, n, delta),
         n=n,
-        terms={"empirical": k / n, "confidence": confidence},
+        terms={"empirical": k / n, "confidence": _confidence(n, delta)},
         details={"errors": k},
-        weights=view.sample.counts / n if view.stratified else None,
+        claim=view.pooled(),
     )

@@ -3,8 +3,27 @@
 import math
 
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import kl_upper, up
+from ncbounds.results import BoundResult
+
+
+def kl_holdout_formula(errors: int, n: int, delta: float) -> float:
+    """Largest p with ``n kl(errors/n || p) <= ln(1/delta)``, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Counts, ``0 <= errors <= n``.
+    delta : float in (0, 1)
+    """
+    rate = float(up(errors / n)) if errors else 0.0
+    return float(kl_upper(rate, up(-math.log(delta) / n, 2)))
+
+
+def _restated(row: BoundResult, n: int, delta: float) -> float:
+    return kl_holdout_formula(errors_at(row, n), n, delta)
 
 
 @bound(
@@ -16,6 +35,9 @@ from ncbounds.numerics import kl_upper, up
     references=("chernoff1952", "hoeffding1963", "langford2005"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
+    default=True,
+    restated=_restated,
+    formula=kl_holdout_formula,
 )
 def kl_holdout(view: View, delta: float) -> Outcome:
     r"""Invert the relative entropy between the held-out error rate and the error.
@@ -41,12 +63,11 @@ def kl_holdout(view: View, delta: float) -> Outcome:
     is here because many PAC-Bayes bounds have its form.
     """
     n, k = view.sample.n, int(view.wrong.sum())
-    rate = float(up(k / n)) if k else 0.0
-    value = float(kl_upper(rate, up(-math.log(delta) / n, 2)))
+    value = kl_holdout_formula(k, n, delta)
     return Outcome(
         value=value,
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
         details={"errors": k},
-        weights=view.sample.counts / n if view.stratified else None,
+        claim=view.pooled(),
     )

@@ -1,9 +1,10 @@
 """Fit a head on part of the labels and count its errors on the rest."""
 
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.holdout.binomial import binomial_formula, count_restated
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.heads import OtherHead
 from ncbounds.evidence.split import two_parts
-from ncbounds.numerics import binomial_upper, stratified_upper
 from ncbounds.procedures.linear import ncm, procedure_name
 
 #: Share of the points that is held back, in tenths, and seed of the permutation; fixed a priori.
@@ -21,6 +22,8 @@ SEED = 70
     references=("clopper1934", "hoeffding1956", "langford2005"),
     decreasing_in=("delta",),
     invariant_to=("head scale",),
+    restated=count_restated,
+    formula=binomial_formula,
 )
 def split_head(view: View, delta: float) -> Outcome:
     r"""Refit the head on 30 % of the sample and invert the binomial tail on the other 70 %.
@@ -59,14 +62,12 @@ def split_head(view: View, delta: float) -> Outcome:
     fitted = sample.take(train)
     head = procedure(fitted.features, fitted.labels, len(sample.counts))
     rest = sample.take(held)
-    n, k = rest.n, int((~(rest.margins(head) > 0)).sum())
-    upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-    value = float(upper(k, n, delta))
+    n, k = rest.n, int(view.wrong_on(rest, head).sum())
+    value = binomial_formula(k, n, delta, stratified=view.stratified)
     return Outcome(
         value=value,
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
         details={"procedure": procedure_name(procedure), "fitted on": fitted.n, "errors": k},
-        head=head,
-        weights=rest.counts / n if view.stratified else None,
+        claim=view.pooled(OtherHead("refitted-head", head), rest),
     )

@@ -27,7 +27,9 @@ from ncbounds.bounds.homogeneous.estimate import LOG_MU, LOG_SIGMA, PROJECTOR, S
 from ncbounds.bounds.homogeneous.projectors import Projector, projected, projectors
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.homogeneous.search import best_candidate
+from ncbounds.bounds.restate import NotExplicit
 from ncbounds.numerics import down, gaussian_kl, gaussian_loss, kl_upper, ln_xi, up
+from ncbounds.results import BoundResult
 
 #: Thresholds in units of the prior noise; ln 13 is their price.
 THETAS: tuple[float, ...] = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
@@ -114,10 +116,10 @@ def evaluate(
     directions = (rays.classes - 1) * q.projector.rank
     divergence = gaussian_kl(directions, q.sigma, q.mu * q.mu * (1.0 + 1e-12))
     choices = len(thetas) * len(rays.kappas)
-    fixed = float(up(math.log(choices) + ln_xi(n) - math.log(delta), 4))
+    fixed = _fixed(choices, n, delta)
     noise = q.sigma if q.projector.name == "all" else 1.0
     factor = float(down(special.ndtr(q.theta / noise / math.sqrt(2.0)), 16))
-    value = float(up(kl_upper(loss, up((divergence + fixed) / n, 2)) / factor))
+    value = posterior_value(loss, divergence, factor, choices, n, delta)
     plain = float(kl_upper(loss, up(fixed / n, 2)))
     return GaussianValue(
         value=value,
@@ -139,6 +141,26 @@ def evaluate(
             "choices": choices,
         },
     )
+
+
+def posterior_value(
+    loss: float, divergence: float, factor: float, choices: int, n: int, delta: float
+) -> float:
+    """``klinv(loss, (divergence + ln(choices xi(n) / delta)) / n) / factor``, rounded up."""
+    price = up((divergence + _fixed(choices, n, delta)) / n, 2)
+    return float(up(kl_upper(loss, price) / factor))
+
+
+def gaussian_restated(row: BoundResult, n: int, delta: float) -> float:
+    """Value of a row's own posterior, which the theorem allows at every n and delta."""
+    d = row.details
+    if "gibbs loss" not in d:
+        raise NotExplicit("the head is degenerate")
+    return posterior_value(d["gibbs loss"], d["divergence"], d["factor"], d["choices"], n, delta)
+
+
+def _fixed(choices: int, n: int, delta: float) -> float:
+    return float(up(math.log(choices) + ln_xi(n) - math.log(delta), 4))
 
 
 def gibbs_loss(rays: Rays, q: Posterior) -> float:

@@ -41,10 +41,28 @@ def class_bounds(
             continue
         one, two = halves(rows)
         w1 = half_distance(unit_rays(found, one, kappa), unit_rays(found, two, kappa))
-        slack = transport_slack_of_halves(w1, len(rows), len(one), delta, DIAMETER)
-        cost = float(up(steep[c] * slack))
-        out[c] = free_margin(margins_on_rays(found, kappa, margins, rows), cost)[0]
+        on_rays = margins_on_rays(found, kappa, margins, rows)
+        out[c] = class_bound(on_rays, steep[c], w1, len(one), delta)
     return out
+
+
+def class_bound(margins: Floats, steepness: float, w1: float, half: int, delta: float) -> float:
+    """Bound ``P(err | c)`` of one class by its margins and the distance of two halves of it.
+
+    Parameters
+    ----------
+    margins : array of shape (n_c,)
+        Margins on unit rays.
+    steepness : float
+        Lipschitz constant of the margin.
+    w1 : float
+        Transport distance between two disjoint random halves of the class.
+    half : int
+        Points of a half.
+    delta : float in (0, 1)
+    """
+    slack = transport_slack_of_halves(w1, len(margins), half, delta, DIAMETER)
+    return free_margin(margins, float(up(steepness * slack)))[0]
 
 
 def class_guesses(found: Rays, kappa: float, margins: Floats, members: list[Ints]) -> Floats:

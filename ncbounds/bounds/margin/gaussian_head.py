@@ -1,9 +1,42 @@
 """PAC-Bayes with Gaussian noise on the weights of the saved head."""
 
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.homogeneous.centre import centre_note, rays
-from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
+from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value, gaussian_restated
+from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.head import LinearHead
+
+
+def gaussian_head_formula(
+    features: Floats,
+    labels: Ints,
+    weight: Floats,
+    bias: Floats,
+    delta: float,
+    *,
+    centre: Floats | None = None,
+    constant: bool = True,
+) -> float:
+    """Certificate of the head ``weight @ f + bias``, rounded up.
+
+    Parameters
+    ----------
+    features : array of shape (n, d)
+    labels : integer array of shape (n,)
+    weight : array of shape (C, d)
+    bias : array of shape (C,)
+    delta : float in (0, 1)
+    centre : array of shape (d,), optional
+        q, which must not depend on these points; by default 0.
+    constant : bool
+        False for a head that has no bias by design, with no centre.
+    """
+    logits = LinearHead(weight, bias).logits(features)
+    rays = Rays.of(features, labels, logits, weight, bias, centre=centre, constant=constant)
+    return gaussian_head_value(rays, delta).value
 
 
 @bound(
@@ -16,6 +49,10 @@ from ncbounds.bounds.view import Outcome, View
     references=("maurer2004", "langford2002", "seeger2002", "hoeffding1956"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "head scale", "common row"),
+    default=True,
+    column=ScreenColumn("Gauss", order=20, heading="margin"),
+    restated=gaussian_restated,
+    formula=gaussian_head_formula,
 )
 def gaussian_head(view: View, delta: float) -> Outcome:
     r"""Bound the head's error by that of the same head with Gaussian noise on its weights.
@@ -83,5 +120,5 @@ def gaussian_head(view: View, delta: float) -> Outcome:
         terms=found.terms,
         reasons=centre_note(view),
         details=found.details,
-        weights=view.sample.counts / view.sample.n if view.stratified else None,
+        claim=view.pooled(),
     )

@@ -2,11 +2,27 @@
 
 import numpy as np
 
-from ncbounds.arrays import Ints
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.margin._halves import half_distance, halves
 from ncbounds.bounds.margin.margin_quantiles import quantile
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.decision import Decision
+
+
+def kv_margin_formula(margins: Floats, spreads: Floats, counts: Ints) -> float:
+    """Median margin over the mean spread of the classes; nan if no class has any spread.
+
+    Parameters
+    ----------
+    margins : array of shape (n,)
+    spreads : array of shape (C,)
+        Per class the transport distance of two halves times the largest norm of a difference of
+        rows of weights.
+    counts : integer array of shape (C,)
+    """
+    total = float(counts @ spreads) / len(margins)
+    return quantile(margins, 50) / total if total else np.nan
 
 
 @bound(
@@ -24,6 +40,7 @@ from ncbounds.bounds.view import Outcome, View
         "head scale",
         "common row",
     ),
+    formula=kv_margin_formula,
 )
 def kv_margin(view: View, delta: float) -> Outcome:
     r"""Divide the median margin by the classes' own spread, measured by transport.
@@ -51,7 +68,7 @@ def kv_margin(view: View, delta: float) -> Outcome:
     del delta
     sample, weight = view.sample, view.head.weight
     f = np.asarray(sample.features, dtype=np.float64)
-    reason = _undefined(sample.counts, len(weight), bool(np.isfinite(f).all()))
+    reason = _undefined(sample.counts, len(weight), bool(np.isfinite(f).all()), view.decision)
     if reason:
         return Outcome(value=np.nan, n=sample.n, reasons=(reason,))
     spreads = np.zeros(len(weight))
@@ -59,20 +76,20 @@ def kv_margin(view: View, delta: float) -> Outcome:
         one, two = halves(np.flatnonzero(sample.labels == c))
         steep = float(np.linalg.norm(weight[c] - weight, axis=1).max())
         spreads[c] = half_distance(f[one], f[two]) * steep
-    total = float(sample.counts[: len(weight)] @ spreads) / sample.n
-    if total == 0:
+    value = kv_margin_formula(view.margins, spreads, sample.counts[: len(weight)])
+    if np.isnan(value):
         return Outcome(value=np.nan, n=sample.n, reasons=("features coincide within classes",))
     return Outcome(
-        value=quantile(view.margins, 50) / total,
+        value=value,
         n=sample.n,
         details={"spread per class": spreads.tolist()},
     )
 
 
-def _undefined(counts: Ints, outputs: int, finite: bool) -> str:
+def _undefined(counts: Ints, outputs: int, finite: bool, decision: Decision) -> str:
     """Why there is no number, or an empty string."""
     if (counts == 1).any():
-        return f"class {int(np.flatnonzero(counts == 1)[0])} has a single point"
+        return f"class {decision.name(int(np.flatnonzero(counts == 1)[0]))} has a single point"
     if counts[outputs:].any():
         return "the head has no output for a label"
     return "" if finite else "a feature is not finite"

@@ -7,6 +7,15 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
 
 
+def quantile(x: Floats, percent: float) -> float:
+    """Linear quantile of ``x`` of shape (n,); an infinity mixed with a number stays infinite."""
+    with np.errstate(invalid="ignore"):
+        found = float(np.percentile(x, percent))
+    if not np.isnan(found):
+        return found
+    return float(np.percentile(x, percent, method="lower"))
+
+
 @bound(
     family="margin",
     kind="measure",
@@ -16,6 +25,7 @@ from ncbounds.bounds.view import Outcome, View
     variants=tuple({"percent": p} for p in (10, 0, 5, 25, 50)),
     references=("jiang2020",),
     invariant_to=("relabelling", "rotation", "common row"),
+    formula=quantile,
 )
 def margin_quantiles(view: View, delta: float, percent: int) -> Outcome:
     r"""Take a low quantile of the margins, with its sign.
@@ -47,12 +57,3 @@ def margin_quantiles(view: View, delta: float, percent: int) -> Outcome:
         n=sample.n,
         details={"per class": per_class, "errors": int(view.wrong.sum())},
     )
-
-
-def quantile(x: Floats, percent: float) -> float:
-    """Linear quantile; where it would mix an infinity with a number it is that infinity."""
-    with np.errstate(invalid="ignore"):
-        found = float(np.percentile(x, percent))
-    if not np.isnan(found):
-        return found
-    return float(np.percentile(x, percent, method="lower"))

@@ -1,19 +1,79 @@
 """Uniform convergence of the ramp loss over all linear heads."""
 
 import math
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.homogeneous.centre import centre_note, rays
+from ncbounds.bounds.restate import NotExplicit
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
+from ncbounds.results import BoundResult
 
 #: Margins sqrt(2) 2^-k that the bound may choose from; sqrt(2) is the largest possible margin.
 GAMMAS: tuple[float, ...] = tuple(math.sqrt(2.0) * 2.0**-k for k in range(31))
 
 EPS = float(np.finfo(np.float64).eps)
+
+
+class _Choice(NamedTuple):
+    """A scale, a margin of the grid, and the terms of the value there."""
+
+    scale: int
+    k: int
+    empirical: float
+    complexity: float
+    confidence: float
+
+    @property
+    def value(self) -> float:
+        return float(up(self.empirical + self.complexity + self.confidence, 4))
+
+
+def margin_rademacher_formula(margins: Floats, classes: int, delta: float) -> float:
+    """Smallest value over the scales and the margins of the grid, rounded up.
+
+    Parameters
+    ----------
+    margins : array of shape (scales, n)
+        Margins on the unit rays of a head of norm 1, one row for every scale; the scales are
+        fixed beforehand and their number is paid for.
+    classes : int
+        C.
+    delta : float in (0, 1)
+    """
+    return _best(margins, len(margins), classes, delta).value
+
+
+def _best(margins: Iterable[Floats], scales: int, classes: int, delta: float) -> _Choice:
+    best: tuple[float, int, int, Floats] | None = None
+    for scale, m in enumerate(margins):
+        for k, gamma in enumerate(GAMMAS):
+            slack = sum(_slack(len(m), classes, k, scales, delta))
+            total = float(ramp(m, gamma).mean()) + slack
+            if best is None or total < best[0]:
+                best = (total, scale, k, m)
+    assert best is not None  # there is at least one scale
+    _, scale, k, m = best
+    empirical = float(up(math.fsum(ramp(m, GAMMAS[k])) / len(m) + 4.0 * EPS))
+    return _Choice(scale, k, empirical, *_slack(len(m), classes, k, scales, delta))
+
+
+def _restated(row: BoundResult, n: int, delta: float) -> float:
+    """Value at the reported scale and margin: sqrt(1/n), and sqrt(ln(choices/delta)/2n)."""
+    t = row.terms
+    if "complexity" not in t:
+        raise NotExplicit("the head is degenerate")
+    shrink = math.sqrt(row.n / n)
+    log_price = 2.0 * row.n * t["confidence"] ** 2 + math.log(row.delta) - math.log(delta)
+    if log_price < 0.0:
+        raise NotExplicit("its union bound has no room for such a delta")
+    confidence = math.sqrt(log_price / (2.0 * n))
+    return float(up(t["empirical"] + float(up(t["complexity"] * shrink, 4)) + confidence, 8))
 
 
 @bound(
@@ -26,6 +86,9 @@ EPS = float(np.finfo(np.float64).eps)
     references=("maurer2016", "bartlett2002", "mcdiarmid1989", "koltchinskii2002"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "head scale", "common row"),
+    default=True,
+    restated=_restated,
+    formula=margin_rademacher_formula,
 )
 def margin_rademacher(view: View, delta: float) -> Outcome:
     r"""Add a Rademacher complexity to the share of points whose margin is small.
@@ -74,32 +137,25 @@ def margin_rademacher(view: View, delta: float) -> Outcome:
     The weights 1/((k+1)(k+2)) add up to at most 1. Points that are not finite have loss 1.
     """
     found, sample = rays(view), view.sample
-    weights = sample.counts / sample.n if view.stratified else None
+    claim = view.pooled()
     if not all(0.0 < found.size(k) < math.inf for k in found.kappas):
         reason = {"degenerate": "V is zero or not finite"}
-        return Outcome(value=1.0, n=sample.n, details=reason, weights=weights)
-    margins, price = view.margins, len(found.kappas)
-    best: tuple[float, float, float, Floats] | None = None
-    for kappa in found.kappas:
-        m = found.unit_margins(kappa, margins)
-        # rounding of products of length p, downward
-        m -= 8.0 * EPS * (found.dim + found.classes)
-        for k, gamma in enumerate(GAMMAS):
-            slack = sum(_slack(sample.n, found.classes, k, price, delta))
-            total = float(ramp(m, gamma).mean()) + slack
-            if best is None or total < best[0]:
-                best = (total, kappa, gamma, m)
-    assert best is not None  # there is at least one kappa
-    _, kappa, gamma, m = best
-    empirical = float(up(math.fsum(ramp(m, gamma)) / sample.n + 4.0 * EPS))
-    complexity, confidence = _slack(sample.n, found.classes, GAMMAS.index(gamma), price, delta)
+        return Outcome(value=1.0, n=sample.n, details=reason, claim=claim)
+    # rounding of products of length p, downward
+    lost = 8.0 * EPS * (found.dim + found.classes)
+    margins = (found.unit_margins(kappa, view.margins) - lost for kappa in found.kappas)
+    best = _best(margins, len(found.kappas), found.classes, delta)
     return Outcome(
-        value=float(up(empirical + complexity + confidence, 4)),
+        value=best.value,
         n=sample.n,
-        terms={"empirical": empirical, "complexity": complexity, "confidence": confidence},
+        terms={
+            "empirical": best.empirical,
+            "complexity": best.complexity,
+            "confidence": best.confidence,
+        },
         reasons=centre_note(view),
-        details={"kappa": kappa, "gamma": gamma},
-        weights=weights,
+        details={"kappa": found.kappas[best.scale], "gamma": GAMMAS[best.k]},
+        claim=claim,
     )
 
 

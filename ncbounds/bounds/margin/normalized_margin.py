@@ -11,6 +11,22 @@ from ncbounds.bounds.view import Outcome, View
 STATISTICS = ("Q1", "Q2", "Q3", "lower fence", "upper fence")
 
 
+def normalized_margin_formula(distances: Floats, variance: float) -> dict[str, float]:
+    """Quartiles and fences of distances in units of the features' spread, by name.
+
+    Parameters
+    ----------
+    distances : array of shape (n,)
+        Signed distances of the features to the decision boundary.
+    variance : float
+        Total variance of the features.
+    """
+    scaled = distances / np.sqrt(variance)
+    low, middle, high = (quantile(scaled, p) for p in (25, 50, 75))
+    fence = 1.5 * (high - low)
+    return dict(zip(STATISTICS, (low, middle, high, low - fence, high + fence), strict=True))
+
+
 @bound(
     family="margin",
     kind="measure",
@@ -27,6 +43,7 @@ STATISTICS = ("Q1", "Q2", "Q3", "lower fence", "upper fence")
         "head scale",
         "common row",
     ),
+    formula=normalized_margin_formula,
 )
 def normalized_margin(view: View, delta: float, statistic: str) -> Outcome:
     r"""Divide margins by the norm of the weight difference and by the features' spread.
@@ -57,10 +74,7 @@ def normalized_margin(view: View, delta: float, statistic: str) -> Outcome:
     if not (np.isfinite(total) and total > 0):
         reason = "all features coincide" if total == 0 else "a feature is not finite"
         return Outcome(value=np.nan, n=view.sample.n, reasons=(reason,))
-    distances = boundary_distances(view) / np.sqrt(total)
-    low, middle, high = (quantile(distances, p) for p in (25, 50, 75))
-    fence = 1.5 * (high - low)
-    found = dict(zip(STATISTICS, (low, middle, high, low - fence, high + fence), strict=True))
+    found = normalized_margin_formula(boundary_distances(view), total)
     return Outcome(value=found[statistic], n=view.sample.n, details=found)
 
 

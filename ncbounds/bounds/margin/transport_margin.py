@@ -7,7 +7,7 @@ import numpy as np
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.homogeneous.centre import centre_note, rays, scale_of_fit
-from ncbounds.bounds.margin._transport import class_bounds, class_guesses
+from ncbounds.bounds.margin._transport import class_bound, class_bounds, class_guesses
 from ncbounds.bounds.view import Outcome, View
 
 
@@ -21,6 +21,8 @@ from ncbounds.bounds.view import Outcome, View
     references=("chuang2021", "kantorovich1958", "mcdiarmid1989"),
     decreasing_in=("delta",),
     invariant_to=("relabelling", "rotation", "head scale", "common row"),
+    restated="the transport distance of its halves is measured and would change with n",
+    formula=class_bound,
 )
 def transport_margin(view: View, delta: float) -> Outcome:
     r"""Bound each class error by its margins and how far apart two halves of the class are.
@@ -72,12 +74,12 @@ def transport_margin(view: View, delta: float) -> Outcome:
     0 with ramp 1.
     """
     found, sample = rays(view), view.sample
-    weights = sample.counts / sample.n if view.stratified else None
+    claim = view.pooled()
     known = None if view.fit is None else scale_of_fit(view.fit, found)
     scales = found.kappas if known is None else (known,)
     if not all(0.0 < found.size(k) < math.inf for k in scales):
         reason = {"degenerate": "V is zero or not finite"}
-        return Outcome(value=1.0, n=sample.n, details=reason, weights=weights)
+        return Outcome(value=1.0, n=sample.n, details=reason, claim=claim)
     members = [np.flatnonzero(sample.labels == c) for c in range(len(sample.counts))]
     margins = view.margins
     kappa = scales[0]
@@ -94,5 +96,5 @@ def transport_margin(view: View, delta: float) -> Outcome:
         terms=terms,
         reasons=centre_note(view),
         details={"kappa": kappa, "per class": p_c.tolist()},
-        weights=weights,
+        claim=claim,
     )

@@ -20,12 +20,12 @@ from ncbounds.bounds.network.spectral_product import spectral_product
 from ncbounds.bounds.network.unlabelled_network import unlabelled_network
 
 BOUNDS: tuple[Bound, ...] = (
-    compressed_network,
-    unlabelled_network,
     parameter_cover,
     excess_capacity_conv,
     spectral_margin,
     frobenius_peeling,
+    compressed_network,
+    unlabelled_network,
     spectral_product,
     spectral_complexity,
     frobenius_product,

@@ -1,7 +1,11 @@
 """The margin that measures of the family divide by."""
 
+import math
+from collections.abc import Iterable
+
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.network._read import undefined
 from ncbounds.bounds.view import Outcome, View
 
@@ -9,14 +13,19 @@ from ncbounds.bounds.view import Outcome, View
 SHARE = 0.1
 
 
-def margin_of(view: View) -> float:
+def tenth(margins: Floats) -> float:
     """Tenth percentile of the margins, with its sign; an error's margin is not made positive."""
-    return float(np.quantile(view.margins, SHARE, method="lower"))
+    return float(np.quantile(margins, SHARE, method="lower"))
+
+
+def product_formula(norms: Iterable[float], margins: Floats) -> float:
+    """Product of the layers' norms over the tenth percentile of ``margins`` of shape (n,)."""
+    return math.prod(norms) / tenth(margins)
 
 
 def per_margin(view: View, size: float, details: dict[str, object]) -> Outcome:
     """Return ``size / margin``; undefined where the margin is not positive."""
-    gamma = margin_of(view)
+    gamma = tenth(view.margins)
     if not gamma > 0:
         return undefined(view, f"the tenth percentile of the margins is {gamma:.3g}, not positive")
     if not np.isfinite(size):

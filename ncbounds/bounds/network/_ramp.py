@@ -11,7 +11,6 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.network._grid import price
-from ncbounds.bounds.network._read import class_weights
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
 
@@ -105,5 +104,5 @@ def over_margins(
             "pay": pay + price(best.k),
             **({"log10": math.log10(value)} if vacuous else {}),
         },
-        weights=class_weights(view),
+        claim=view.pooled(),
     )

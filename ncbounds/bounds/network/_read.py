@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ncbounds.arrays import Floats
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.network.network import COMPARED_ROWS, COMPARED_SHARE, Network
@@ -46,8 +45,3 @@ def _check_same(view: View, network: Network) -> None:
 def undefined(view: View, reason: object) -> Outcome:
     """Return a row without a value."""
     return Outcome(value=np.nan, n=view.sample.n, reasons=(str(reason),))
-
-
-def class_weights(view: View) -> Floats | None:
-    """Class weights of the error that a row speaks about, if class counts were fixed by design."""
-    return view.sample.counts / view.sample.n if view.stratified else None

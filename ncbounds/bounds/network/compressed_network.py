@@ -1,8 +1,8 @@
 """The error of a network that a few hundred bytes describe, from its training sample alone."""
 
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
-from ncbounds.bounds.network._read import class_weights
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import occam_upper
@@ -16,6 +16,9 @@ from ncbounds.numerics import occam_upper
     optional=("code_word",),
     references=("clopper1934", "hoeffding1956", "langford2005", "blumer1987", "lotfi2022"),
     decreasing_in=("delta",),
+    default=True,
+    column=ScreenColumn("data alone", order=70, heading="training", on_fit=True),
+    formula=occam_upper,
 )
 def compressed_network(view: View, delta: float) -> Outcome:
     r"""Invert the binomial tail of the training errors of a network that l bits describe.
@@ -58,12 +61,12 @@ def compressed_network(view: View, delta: float) -> Outcome:
     except NotCovered as error:
         return not_decoded(view, error)
     sample, n = view.sample, view.sample.n
-    k = int((found != sample.labels).sum())
+    k = int(view.decision.missed(found, sample.labels).sum())
     value = occam_upper(k, n, word.bits, delta, stratified=view.stratified)
     return Outcome(
         value=value,
         n=n,
         terms={"empirical": k / n, "complexity": value - k / n},
         details={"errors": k, "bits": word.bits, "sha256": word.sha256},
-        weights=class_weights(view),
+        claim=view.pooled(),
     )

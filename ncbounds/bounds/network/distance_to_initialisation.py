@@ -1,11 +1,29 @@
 """How far training moved the weights."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
+
+
+def distance_formula(offsets: "Iterable[tuple[Floats, Floats | None]]") -> float:
+    """Euclidean norm of all offsets.
+
+    Parameters
+    ----------
+    offsets : iterable of pairs of arrays
+        Per layer the change of the kernel, of any shape, and of the bias (None: no bias).
+    """
+    return float(np.linalg.norm(_by_layer(offsets)))
+
+
+def _by_layer(offsets: "Iterable[tuple[Floats, Floats | None]]") -> list[float]:
+    return [float(np.sqrt((w**2).sum() + (0.0 if b is None else (b**2).sum()))) for w, b in offsets]
 
 
 @bound(
@@ -15,6 +33,7 @@ from ncbounds.errors import NotCovered
     target="saved",
     requires=("head", "network"),
     references=("jiang2020",),
+    formula=distance_formula,
 )
 def distance_to_initialisation(view: View, delta: float) -> Outcome:
     r"""Euclidean distance of all weights and biases from the stored initialisation.
@@ -41,8 +60,5 @@ def distance_to_initialisation(view: View, delta: float) -> Outcome:
         return undefined(view, error)
     if network.reference is None:
         return undefined(view, "no initialisation was given")
-    each = [
-        float(np.sqrt((w**2).sum() + (0.0 if b is None else (b**2).sum())))
-        for w, b in network.offsets()
-    ]
+    each = _by_layer(network.offsets())
     return Outcome(value=float(np.linalg.norm(each)), n=view.sample.n, details={"by layer": each})

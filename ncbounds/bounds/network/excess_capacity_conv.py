@@ -7,6 +7,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.network._grid import (
     GridPoint,
     grid_value,
@@ -70,7 +71,18 @@ def log_covering(
 
 
 def dudley_sum(layers: list[LayerNorms], inputs: float, n: int, gamma: float) -> float:
-    """Rademacher average: upper sums of Dudley's integral up to 1/4, smallest over their start."""
+    """Rademacher average: upper sums of Dudley's integral up to 1/4, smallest over their start.
+
+    Parameters
+    ----------
+    layers : list of LayerNorms
+        Rounded norms of the layers; see :func:`layer_norms`.
+    inputs : float
+        Frobenius norm of the inputs.
+    n : int
+    gamma : float
+        Margin.
+    """
     start = min(1.0 / n, LARGEST_START)
     steps = math.ceil(math.log(UPPER_END / start) / math.log(RADIUS_RATIO))
     radii = np.geomspace(start, UPPER_END, steps + 1)
@@ -89,6 +101,9 @@ def dudley_sum(layers: list[LayerNorms], inputs: float, n: int, gamma: float) ->
     requires=("head", "network"),
     references=("graf2022", "bartlett2017"),
     decreasing_in=("delta",),
+    default=True,
+    column=ScreenColumn("data alone", order=72, heading="training", on_fit=True),
+    formula=dudley_sum,
 )
 def excess_capacity_conv(view: View, delta: float) -> Outcome:
     r"""Bound the error of a convolutional network by norms of its kernels.

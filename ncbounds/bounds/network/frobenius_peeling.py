@@ -27,7 +27,20 @@ def peeled_average(depth: int, product: float, sum_sq: float, n: int) -> float:
 def peeled_gap(
     depth: int, product: float, sum_sq: float, n: int, classes: int, gamma: float
 ) -> float:
-    """``4 C / gamma`` times :func:`peeled_average`: twice the average of the ramp loss."""
+    """``4 C / gamma`` times :func:`peeled_average`: twice the average of the ramp loss.
+
+    Parameters
+    ----------
+    depth : int
+        Affine layers.
+    product : float
+        Product of their Frobenius norms (the largest row's norm for the last).
+    sum_sq : float
+        Sum over the n points of the squared input norm with its constant coordinate.
+    n, classes : int
+    gamma : float
+        Margin, in units in which the outputs have the given norms.
+    """
     return 4.0 * classes / gamma * peeled_average(depth, product, sum_sq, n)
 
 
@@ -39,6 +52,8 @@ def peeled_gap(
     requires=("head", "network"),
     references=("golowich2018", "maurer2016"),
     decreasing_in=("delta",),
+    default=True,
+    formula=peeled_gap,
 )
 def frobenius_peeling(view: View, delta: float) -> Outcome:
     r"""Bound the error of a ReLU network by the product of its layers' Frobenius norms.

@@ -3,7 +3,7 @@
 import math
 
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.network._quantile import per_margin
+from ncbounds.bounds.network._quantile import per_margin, product_formula
 from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
@@ -17,6 +17,7 @@ from ncbounds.network.norms import frobenius_norm
     target="saved",
     requires=("head", "network"),
     references=("jiang2020",),
+    formula=product_formula,
 )
 def frobenius_product(view: View, delta: float) -> Outcome:
     r"""Product of the Frobenius norms of the layers as matrices, divided by the margin.

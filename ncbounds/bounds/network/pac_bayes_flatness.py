@@ -10,6 +10,7 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
+from ncbounds.evidence.decision import Decision
 from ncbounds.network.affine import AffineLayer
 from ncbounds.network.network import Network
 from ncbounds.network.steps import Images
@@ -65,13 +66,13 @@ def pac_bayes_flatness(view: View, delta: float) -> Outcome:
     u = network.first_inputs(rows)
     labels = view.sample.labels[rows]
     noise = [_noise(network, rng) for _ in range(DRAWS)]
-    clean = _accuracy(network, u, labels, network.layers)
+    clean = _accuracy(network, u, labels, network.layers, view.decision)
 
     def holds(sigma: float) -> bool:
         needed = (clean - DROP) * DRAWS
         total = 0.0
         for done, e in enumerate(noise, 1):
-            total += _accuracy(network, u, labels, _moved(network, sigma, e))
+            total += _accuracy(network, u, labels, _moved(network, sigma, e), view.decision)
             if total >= needed or total + DRAWS - done < needed:  # the rest cannot change it
                 break
         return total >= needed
@@ -85,10 +86,16 @@ def pac_bayes_flatness(view: View, delta: float) -> Outcome:
     return Outcome(value=sigma**-2.0, n=view.sample.n, details=details)
 
 
-def _accuracy(network: Network, u: Images, labels: Ints, layers: tuple[AffineLayer, ...]) -> float:
+def _accuracy(
+    network: Network,
+    u: Images,
+    labels: Ints,
+    layers: tuple[AffineLayer, ...],
+    decision: Decision,
+) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         logits = network.logits_from(u, layers)
-    return float((logits.argmax(axis=1) == labels).mean())
+    return float((~decision.wrong(logits.astype(np.float64), labels)).mean())
 
 
 def _noise(network: Network, rng: np.random.Generator) -> list[tuple[Images, Images]]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.network._grid import (
     GridPoint,
     all_rounded_up,
@@ -16,7 +17,7 @@ from ncbounds.bounds.network._grid import (
     rounded_up,
     total_price,
 )
-from ncbounds.bounds.network._read import chain_of, class_weights, undefined
+from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.network.network import Network
@@ -85,6 +86,27 @@ class _Row(NamedTuple):
     h: list[GridPoint]
 
 
+def parameter_cover_formula(bad: Floats, nats: Floats, pay: Floats, n: int, delta: float) -> Floats:
+    """Largest p with ``n kl(bad || p) <= nats + pay + ln(1/delta)``, rounded up.
+
+    Parameters
+    ----------
+    bad : array of shape (...)
+        Share of the n points with a small margin or a long layer.
+    nats : array of shape (...)
+        Logarithm of the covering number.
+    pay : array of shape (...)
+        Price of the constants that were rounded to the grid.
+    n : int
+    delta : float in (0, 1)
+    """
+    return np.asarray(kl_upper(bad, _budget(nats, pay, n, delta)))
+
+
+def _budget(nats: Floats, pay: Floats, n: int, delta: float) -> Floats:
+    return np.asarray(up((nats + pay + math.log(1.0 / delta)) / n, 8))
+
+
 @bound(
     family="network",
     kind="certificate",
@@ -93,6 +115,9 @@ class _Row(NamedTuple):
     requires=("head", "network"),
     references=("jiang2020", "chernoff1952"),
     decreasing_in=("delta",),
+    default=True,
+    column=ScreenColumn("data alone", order=71, heading="training", on_fit=True),
+    formula=parameter_cover_formula,
 )
 def parameter_cover(view: View, delta: float) -> Outcome:
     r"""Bound the error of the saved network by covering its weights at its margin's resolution.
@@ -185,7 +210,7 @@ def parameter_cover(view: View, delta: float) -> Outcome:
             "radii": [p.value for p in a],
             "reference": "initialisation" if network.reference is not None else "zero",
         },
-        weights=class_weights(view),
+        claim=view.pooled(),
     )
 
 
@@ -231,9 +256,8 @@ def _best(
     sizes = np.stack([made.log_size(gamma) for gamma in gammas])
     nats = np.asarray(up(sizes.sum(axis=1), 64))
     bad = (n - len(good) + np.searchsorted(good, gammas, side="right")) / n
-    budget = np.asarray(up((nats + pay + math.log(1.0 / delta)) / n, 8))
-    values = np.asarray(kl_upper(bad, budget))
+    values = parameter_cover_formula(bad, nats, pay, n, delta)
     # where values round to 1, the smallest by Pinsker's bound is shown
-    i = int(np.lexsort((bad + np.sqrt(budget), values))[0])
+    i = int(np.lexsort((bad + np.sqrt(_budget(nats, pay, n, delta)), values))[0])
     value, gamma, rate, size, price_paid = (float(x[i]) for x in (values, gammas, bad, nats, pay))
     return _Row(value, gamma, rate, size, price_paid, sizes[i] / made.parameters, h)

@@ -4,12 +4,29 @@ import math
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.network._quantile import per_margin
+from ncbounds.bounds.network._quantile import per_margin, tenth
 from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.network.norms import kernel_21_norm
+
+
+def spectral_complexity_formula(operator: Floats, kernel: Floats, margins: Floats) -> float:
+    """Spectral complexity over the tenth percentile of the margins.
+
+    Parameters
+    ----------
+    operator, kernel : arrays of shape (L,)
+        Operator norms of the layers, and (2,1) norms of their kernels off the reference.
+    margins : array of shape (n,)
+    """
+    return _complexity(operator, kernel) / tenth(margins)
+
+
+def _complexity(operator: Floats, kernel: Floats) -> float:
+    return math.prod(operator) * float(((kernel / operator) ** (2 / 3)).sum() ** 1.5)
 
 
 @bound(
@@ -19,6 +36,7 @@ from ncbounds.network.norms import kernel_21_norm
     target="saved",
     requires=("head", "network"),
     references=("bartlett2017",),
+    formula=spectral_complexity_formula,
 )
 def spectral_complexity(view: View, delta: float) -> Outcome:
     r"""Spectral complexity of the network, divided by the margin.
@@ -49,6 +67,5 @@ def spectral_complexity(view: View, delta: float) -> Outcome:
     b = np.array([kernel_21_norm(weight) for weight, _ in network.offsets()])
     if (s == 0).any():
         return undefined(view, "a layer is zero")
-    ratio = float(((b / s) ** (2 / 3)).sum() ** 1.5)
     details: dict[str, object] = {"operator norms": s.tolist(), "(2,1) norms": b.tolist()}
-    return per_margin(view, math.prod(s) * ratio, details)
+    return per_margin(view, _complexity(s, b), details)

@@ -1,6 +1,7 @@
 """Spectral norms and (2,1) norms of a fully connected network."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,6 +30,38 @@ def dudley_radius(n: int, complexity: float, longest: float = math.inf) -> float
     return longest / root if math.isfinite(longest) else 1.0
 
 
+def spectral_average(
+    operator: Sequence[float],
+    kernel: Sequence[float],
+    inputs: float,
+    width: int,
+    n: int,
+    gamma: float,
+) -> float:
+    """Rademacher average of the ramp loss at margin ``gamma``; twice it is a term of the row.
+
+    Parameters
+    ----------
+    operator, kernel : sequences of L floats
+        Bounds on the operator norms and on the (2,1) norms off the reference, biases included.
+    inputs : float
+        Frobenius norm of the inputs with a constant coordinate.
+    width : int
+        Largest side of a matrix.
+    n : int
+    gamma : float
+    """
+    log_width = math.log(2.0 * width * width)
+    size = 2.0 / gamma * inputs * math.sqrt(log_width) * math.prod(operator)
+    complexity = size * _ratio(operator, kernel)
+    return dudley_radius(n, complexity, complexity / math.sqrt(2.0 * log_width))
+
+
+def _ratio(operator: Sequence[float], kernel: Sequence[float]) -> float:
+    pairs = zip(kernel, operator, strict=True)
+    return float(math.fsum((b / s) ** (2 / 3) for b, s in pairs) ** 1.5)
+
+
 @bound(
     family="network",
     kind="certificate",
@@ -37,6 +70,8 @@ def dudley_radius(n: int, complexity: float, longest: float = math.inf) -> float
     requires=("head", "network"),
     references=("bartlett2017",),
     decreasing_in=("delta",),
+    default=True,
+    formula=spectral_average,
 )
 def spectral_margin(view: View, delta: float) -> Outcome:
     r"""Bound the error of a fully connected network by its spectral and (2,1) norms.
@@ -88,27 +123,20 @@ def spectral_margin(view: View, delta: float) -> Outcome:
     b = all_rounded_up(float(np.linalg.norm(o, axis=1).sum()) * INFLATION for o in offsets)
     n = view.sample.n
     width = max(max(a.shape) for a in matrices)
-    log_width = math.log(2.0 * width * width)
     inputs = math.sqrt(network.input_frobenius**2 + n) * INFLATION
-    ratio = math.fsum((x.value / y.value) ** (2 / 3) for x, y in zip(b, s, strict=True)) ** 1.5
-    product = math.prod(x.value for x in s)
+    operator, kernel = [x.value for x in s], [x.value for x in b]
     margins = view.margins
     finite = margins[np.isfinite(margins)]
-
-    def twice_rademacher(gamma: float) -> float:
-        complexity = 2.0 / gamma * inputs * math.sqrt(log_width) * product * ratio
-        return 2.0 * dudley_radius(n, complexity, complexity / math.sqrt(2.0 * log_width))
-
     return over_margins(
         view,
         delta,
         total_price([*s, *b]),
         ((k, grid_value(k)) for k in margin_indices(float(finite.max(initial=0.0)))),
-        twice_rademacher,
+        lambda gamma: 2.0 * spectral_average(operator, kernel, inputs, width, n, gamma),
         margins,
         {
-            "spectral product": product,
-            "ratio of norms": ratio,
+            "spectral product": math.prod(operator),
+            "ratio of norms": _ratio(operator, kernel),
             "input norm": inputs,
             "reference": "initialisation" if network.reference is not None else "zero",
         },

@@ -3,7 +3,7 @@
 import math
 
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.network._quantile import per_margin
+from ncbounds.bounds.network._quantile import per_margin, product_formula
 from ncbounds.bounds.network._read import chain_of, undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
@@ -16,6 +16,7 @@ from ncbounds.errors import NotCovered
     target="saved",
     requires=("head", "network"),
     references=("jiang2020", "bartlett2017"),
+    formula=product_formula,
 )
 def spectral_product(view: View, delta: float) -> Outcome:
     r"""Product of the layers' operator norms, divided by the margin.

@@ -1,14 +1,60 @@
 """The saved network through its compressed form, with unlabelled points for the difference."""
 
-import numpy as np
-
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.disagreement import decided, other_law
+from ncbounds.bounds.disagreement import apart, other_law
 from ncbounds.bounds.network._code_word import code_word_of, not_decoded, predicted
-from ncbounds.bounds.network._read import class_weights, undefined
+from ncbounds.bounds.network._read import undefined
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.errors import NotCovered
 from ncbounds.numerics import binomial_upper, down, occam_upper, stratified_upper, up
+
+
+def unlabelled_network_formula(
+    errors: int,
+    n: int,
+    bits: int,
+    differences: int,
+    unlabelled: int,
+    delta: float,
+    *,
+    tried: int = 1,
+    stratified: bool = False,
+) -> float:
+    """Bound on the error of a network that differs from a decoded one, rounded up.
+
+    Parameters
+    ----------
+    errors, n : int
+        Errors of the decoded network among the n training points.
+    bits : int
+        Length of its code word.
+    differences, unlabelled : int
+        Points where the two networks differ, among so many without labels.
+    delta : float in (0, 1)
+    tried : int
+        Decoded networks that were to be compared on these.
+    stratified : bool
+        Whether class counts were fixed by design.
+    """
+    return float(
+        up(sum(_terms(errors, n, bits, differences, unlabelled, delta, tried, stratified)))
+    )
+
+
+def _terms(
+    errors: int,
+    n: int,
+    bits: int,
+    differences: int,
+    unlabelled: int,
+    delta: float,
+    tried: int,
+    stratified: bool,
+) -> tuple[float, float]:
+    half = down(delta / 2)
+    upper = stratified_upper if stratified and delta <= 0.25 else binomial_upper
+    error = occam_upper(errors, n, bits, float(half), stratified=stratified)
+    return error, float(upper(differences, unlabelled, float(down(half / tried))))
 
 
 @bound(
@@ -21,6 +67,8 @@ from ncbounds.numerics import binomial_upper, down, occam_upper, stratified_uppe
     also_fit=False,
     references=("clopper1934", "hoeffding1956", "kaariainen2005", "blumer1987"),
     decreasing_in=("delta",),
+    default=True,
+    formula=unlabelled_network_formula,
 )
 def unlabelled_network(view: View, delta: float) -> Outcome:
     r"""Add a bound on the error of the decoded network and one on its difference from the saved.
@@ -69,14 +117,11 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
         return not_decoded(view, missing)
     if (mismatch := other_law(sample, pool, view.stratified)) is not None:
         return undefined(view, mismatch)
-    k = int((own != sample.labels).sum())
-    logits = pool.logits(view.head)
-    same = (np.argmax(logits, axis=1) == other) & decided(logits)
-    k1 = int((~same).sum())
-    half = down(delta / 2)
-    upper = stratified_upper if view.stratified and delta <= 0.25 else binomial_upper
-    error = occam_upper(k, sample.n, word.bits, float(half), stratified=view.stratified)
-    difference = float(upper(k1, pool.n, float(down(half / (word.tried or 1)))))
+    k = int(view.decision.missed(own, sample.labels).sum())
+    k1 = int(apart(view.decision.predicted(pool.logits(view.head)), other).sum())
+    error, difference = _terms(
+        k, sample.n, word.bits, k1, pool.n, delta, word.tried or 1, view.stratified
+    )
     return Outcome(
         value=float(up(error + difference)),
         n=sample.n,
@@ -89,5 +134,5 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
             "tried": word.tried,
         },
         reasons=(f"reads {pool.n} unlabelled points",),
-        weights=class_weights(view),
+        claim=view.pooled(),
     )

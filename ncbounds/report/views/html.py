@@ -1,9 +1,12 @@
 """One self-contained HTML page: the compact table, the long one, reasons; no script, no network."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ncbounds.report.report import Report
+from ncbounds.report.columns import all_reasons, readable, titles
+from ncbounds.report.data import ReportData
+from ncbounds.report.view import view
+from ncbounds.report.views.screen import caption, header, lines, used
+from ncbounds.results import MARK, BoundResult, Row
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #888; --good: #1a7f37; }
@@ -42,12 +45,10 @@ _FRAGMENT = """
 {% for name, rows in details %}
 <details><summary>{{ name }}: {{ rows|length }} rows</summary>
 <div class="wide"><table>
-<thead><tr><th>bound</th><th>params</th><th>kind</th><th>target</th><th>role</th><th>n</th>
-<th>value</th><th>measured error</th><th>reasons</th></tr></thead><tbody>
-{% for r in rows %}<tr><td>{{ r.bound }}</td><td>{{ r.params }}</td>
-<td class="{{ r.kind }}">{{ r.kind }}</td><td>{{ r.target }}</td><td>{{ r.role }}</td>
-<td>{{ r.n }}</td><td class="{{ 'vacuous' if r.vacuous }}">{{ r.value }}</td><td>{{ r.test }}</td>
-<td class="reasons">{{ r.reasons }}</td></tr>{% endfor %}
+<thead><tr>{% for title in titles %}<th>{{ title }}</th>{% endfor %}</tr></thead><tbody>
+{% for row in rows %}<tr>{% for style, cell in row %}<td class="{{ style }}">{{ cell }}</td>
+{%- endfor %}</tr>
+{% endfor %}
 </tbody></table></div></details>
 {% endfor %}
 </div>
@@ -60,36 +61,29 @@ _PAGE = """<!doctype html>
 """
 
 
-def fragment(report: "Report") -> str:
-    """Return the report as a piece of HTML, for notebooks and :func:`render`."""
-    from ncbounds.report.views.screen import caption, header, lines, used
-
-    shown = [0, 1, 2, 3, *(4 + i for i in used(report))]
-    blocks = [(block, [[row[i] for i in shown] for row in rows]) for block, rows in lines(report)]
+def fragment(report: ReportData) -> str:
+    """Return the report as a piece of HTML, for notebooks and :func:`html`."""
+    columns = used(report)
+    own = [(c.heading, ", ".join(c.bounds), c.title) for c in columns]
     text: str = _template(_FRAGMENT).render(
         style=_STYLE,
         legend=caption(report),
-        header=[(*_column(i), header()[i]) for i in shown],
-        blocks=blocks,
+        header=[*(("", "", title) for title in header([])), *own],
+        blocks=lines(report, columns),
         failures=report.failures,
+        titles=[*titles()[1:], "reasons"],
         details=_details(report),
         kind=_kind_of,
     )
     return text
 
 
-def _column(i: int) -> tuple[str, str]:
-    """Family and bounds of a column."""
-    from ncbounds.report.views.screen import SCREEN
-
-    return (SCREEN[i - 4].family, ", ".join(SCREEN[i - 4].bounds)) if i >= 4 else ("", "")
-
-
-def render(report: "Report", title: str = "ncbounds report") -> str:
-    """Return the report as a whole page."""
+@view("report.html")
+def html(report: ReportData) -> str:
+    """One self-contained page."""
     from markupsafe import Markup
 
-    text: str = _template(_PAGE).render(title=title, body=Markup(fragment(report)))
+    text: str = _template(_PAGE).render(title="ncbounds report", body=Markup(fragment(report)))
     return text
 
 
@@ -102,32 +96,21 @@ def _template(text: str) -> Any:
 
 
 def _kind_of(cell: str) -> str:
-    from ncbounds.results import MARK
-
     kind = next((kind for kind, mark in MARK.items() if cell.startswith(mark)), "")
     return f"{kind} vacuous" if "^" in cell else kind
 
 
-def _details(report: "Report") -> list[tuple[str, list[dict[str, Any]]]]:
-    from ncbounds.report.cells import interval, shown_params, shown_value
-    from ncbounds.results import BoundResult
-
-    by_name: dict[str, list[dict[str, Any]]] = {}
+def _details(report: ReportData) -> list[tuple[str, list[list[tuple[str, str]]]]]:
+    """Rows of each checkpoint as styled cells: all columns but its name, and the reasons."""
+    by_name: dict[str, list[list[tuple[str, str]]]] = {}
     for r in report.rows:
-        test = "" if r.test is None else interval(r.test.error, r.test.low, r.test.high)
-        reasons = [*r.reasons, *(r.test.reasons if r.test else ())]
-        by_name.setdefault(r.checkpoint or "classifier", []).append(
-            {
-                "bound": r.bound,
-                "params": shown_params(r),
-                "kind": r.kind,
-                "target": r.target,
-                "role": r.role,
-                "n": r.n,
-                "value": shown_value(r),
-                "vacuous": isinstance(r, BoundResult) and r.vacuous,
-                "test": test,
-                "reasons": "; ".join(reasons),
-            }
-        )
+        row = [(_style(c.name, r), written(r)) for c, written in readable()[1:]]
+        row.append(("reasons", all_reasons(r)))
+        by_name.setdefault(r.checkpoint or "classifier", []).append(row)
     return list(by_name.items())
+
+
+def _style(column: str, r: Row) -> str:
+    if column == "value" and isinstance(r, BoundResult) and r.vacuous:
+        return "vacuous"
+    return r.kind if column == "kind" else ""

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ncbounds.bounds import ScreenColumn, catalogue
 from ncbounds.report.cells import interval, legend, number, significant
-from ncbounds.report.report import Report
+from ncbounds.report.data import ReportData
+from ncbounds.report.view import view
 from ncbounds.results import MARK, BoundResult, Row
 
 if TYPE_CHECKING:
@@ -17,20 +19,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Column:
+class Shown:
     """One column of the compact table: the row that it shows of each checkpoint.
 
-    Of several ``bounds`` it is the first that says something, else the last that has a value: so
-    what is claimed is always the claim of one row that was named beforehand. ``digits`` are
-    decimals.
+    Of several bounds it is the first that says something, else the last that has a value: so what
+    is claimed is always the claim of one row that was named beforehand.
     """
 
-    family: str
     title: str
-    bounds: tuple[str, ...]
-    on_fit: bool = False
-    params: Mapping[str, Any] = field(default_factory=dict)
-    digits: int = 2
+    of: tuple[tuple[str, ScreenColumn], ...]
+
+    @property
+    def heading(self) -> str:
+        """What is written over the column."""
+        return self.of[0][1].heading
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """Ids of its bounds."""
+        return tuple(bound for bound, _ in self.of)
 
     def cell(self, rows: Iterable[Row]) -> str:
         """Mark and value, e.g. ``"✓ .208"``; empty if the checkpoint has no such row.
@@ -39,40 +46,36 @@ class Column:
         From 10 on there is the power of ten, and a dash where nothing is defined.
         """
         found = [
-            r
-            for bound in self.bounds
+            (r, c.digits)
+            for bound, c in self.of
             for r in rows
             if r.bound == bound
-            and (r.role == "fit") == self.on_fit
-            and dict(r.params) == dict(self.params)
+            and (r.role == "fit") == c.on_fit
+            and dict(r.params) == dict(c.params)
             and isinstance(r, BoundResult)
         ]
-        defined = [r for r in found if np.isfinite(r.value)]
+        defined = [(r, digits) for r, digits in found if np.isfinite(r.value)]
         if not defined:
             return "–" if found else ""
-        r = next((r for r in defined if r.value <= 1 - 10.0**-self.digits), defined[-1])
+        says = ((r, digits) for r, digits in defined if r.value <= 1 - 10.0**-digits)
+        r, digits = next(says, defined[-1])
         own = ""
         if r.target != "saved" and r.test:
             own = f" ({number(r.test.error, 2) if np.isfinite(r.test.error) else '–'})"
         huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
-        return f"{MARK[r.kind]} {huge or number(r.value, self.digits, up=True)}{own}"
+        return f"{MARK[r.kind]} {huge or number(r.value, digits, up=True)}{own}"
 
 
-#: Columns in the order of the families; the one titled "fit" is a plug-in on the training sample.
-SCREEN = (
-    Column("", "held out", ("binomial",), digits=3),
-    Column("margin", "Gauss", ("gaussian_head",)),
-    Column("collapse", "subspace", ("collapsed_head",)),
-    Column("collapse", "5-shot fit", ("ncm_few_shot",), True, {"m": 5}),
-    Column("moments", "min-m", ("min_margin_cantelli",)),
-    Column("moments", "G-tol", ("gaussian_tolerance",)),
-    Column(
-        "training",
-        "data alone",
-        ("compressed_network", "parameter_cover", "excess_capacity_conv"),
-        on_fit=True,
-    ),
-)
+def columns() -> list[Shown]:
+    """Columns of all bounds that have one, in their order."""
+    declared = sorted(
+        ((b.id, b.column) for b in catalogue() if b.column is not None),
+        key=lambda pair: pair[1].order,
+    )
+    by_title: dict[str, list[tuple[str, ScreenColumn]]] = {}
+    for name, column in declared:
+        by_title.setdefault(column.title, []).append((name, column))
+    return [Shown(title, tuple(of)) for title, of in by_title.items()]
 
 
 #: Why there is no certificate, where nobody said how the points were drawn.
@@ -84,7 +87,7 @@ UNDECLARED = (
 _STYLES = {MARK["certificate"]: "green", MARK["plug-in"]: "dim"}
 
 
-def blocks(report: Report) -> dict[str, list[str]]:
+def blocks(report: ReportData) -> dict[str, list[str]]:
     """Checkpoints by block of their group, in order of first appearance."""
     names = dict.fromkeys([*(r.checkpoint for r in report.rows)])
     out: dict[str, list[str]] = {}
@@ -94,44 +97,35 @@ def blocks(report: Report) -> dict[str, list[str]]:
     return out
 
 
-def lines(report: Report) -> list[tuple[str, list[list[str]]]]:
-    """Blocks of lines of cells: name, n, NC1, test error, then :data:`SCREEN`."""
-    by_name: dict[str, list[Row]] = {}
-    for r in report.rows:
-        by_name.setdefault(r.checkpoint, []).append(r)
+def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[str]]]]:
+    """Blocks of lines of cells: name, n, NC1, test error, then those of ``shown``."""
+    by_name = _by_name(report)
     return [
-        (block, [_line(report, name, by_name[name]) for name in names])
+        (block, [_line(report, name, by_name[name], shown) for name in names])
         for block, names in blocks(report).items()
     ]
 
 
-def header() -> list[str]:
+def header(shown: list[Shown]) -> list[str]:
     """Titles of the columns of :func:`lines`."""
-    return ["checkpoint", "n", "NC1", "test error [95 %]", *(c.title for c in SCREEN)]
+    return ["checkpoint", "n", "NC1", "test error [95 %]", *(c.title for c in shown)]
 
 
-def used(report: Report) -> list[int]:
-    """Indices of :data:`SCREEN` columns that any checkpoint fills."""
-    by_name: dict[str, list[Row]] = {}
-    for r in report.rows:
-        by_name.setdefault(r.checkpoint, []).append(r)
-    return [
-        i
-        for i, c in enumerate(SCREEN)
-        if any(c.cell(rows) not in ("", "–") for rows in by_name.values())
-    ]
+def used(report: ReportData) -> list[Shown]:
+    """Columns that any checkpoint fills."""
+    by_name = _by_name(report)
+    return [c for c in columns() if any(c.cell(rows) not in ("", "–") for rows in by_name.values())]
 
 
-def table(report: Report) -> "Text":
+def table(report: ReportData) -> "Text":
     """Compact table for a terminal of 120 columns, with the families' names over their columns."""
     from rich.text import Text
 
-    columns = [0, 1, 2, 3, *(4 + i for i in used(report))]
-    body = [(block, [[row[i] for i in columns] for row in rows]) for block, rows in lines(report)]
-    titles = [header()[i] for i in columns]
+    shown = used(report)
+    body, titles = lines(report, shown), header(shown)
     everything = [titles, *(row for _, rows in body for row in rows)]
-    widths = [max(len(row[i]) for row in everything) for i in range(len(columns))]
-    families = ["", "", "", "measured", *(SCREEN[i - 4].family for i in columns[4:])]
+    widths = [max(len(row[i]) for row in everything) for i in range(len(titles))]
+    families = ["", "", "", "measured", *(c.heading for c in shown)]
     out = Text(no_wrap=True)
     out.append(_families(families, widths) + "\n", "dim")
     out.append(_joined(titles, widths) + "\n", "bold")
@@ -144,6 +138,19 @@ def table(report: Report) -> "Text":
             for cell, width in zip(row[1:], widths[1:], strict=True):
                 out.append(f" {cell:>{width}}", "dim" if "^" in cell else _STYLES.get(cell[:1]))
             out.append("\n")
+    return out
+
+
+@view("screen", file=False)
+def screen(report: ReportData) -> str:
+    """The compact table with its caption, as plain text."""
+    return f"{table(report).plain}{caption(report)}\n" if report.rows else ""
+
+
+def _by_name(report: ReportData) -> dict[str, list[Row]]:
+    out: dict[str, list[Row]] = {}
+    for r in report.rows:
+        out.setdefault(r.checkpoint, []).append(r)
     return out
 
 
@@ -161,7 +168,7 @@ def _families(families: list[str], widths: list[int]) -> str:
     return text.rstrip()
 
 
-def caption(report: Report) -> str:
+def caption(report: ReportData) -> str:
     """What stands under the table: the marks, the columns, what delta was spent."""
     each = {r.delta for r in report.rows if r.delta == r.delta}
     spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
@@ -169,7 +176,7 @@ def caption(report: Report) -> str:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
     certified = any(r.kind == "certificate" for r in report.rows)
     undeclared = any("is not declared" in reason for r in report.rows for reason in r.reasons)
-    titles = [f"{SCREEN[i].title}: {', else '.join(SCREEN[i].bounds)}" for i in used(report)]
+    titles = [f"{c.title}: {', else '.join(c.bounds)}" for c in used(report)]
     return "\n".join(
         [
             legend(),
@@ -188,12 +195,12 @@ def _filled(titles: list[str], width: int = 118) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrap(unbroken, width)]
 
 
-def _line(report: Report, name: str, rows: list[Row]) -> list[str]:
+def _line(report: ReportData, name: str, rows: list[Row], shown: list[Shown]) -> list[str]:
     facts = report.facts.get(name, {})
     n = facts.get("n", {}).get("fit", "")
     test = next((r.test for r in rows if r.target == "saved" and r.test), None)
     measured = interval(test.error, test.low, test.high) if test else ""
-    return [name, str(n), _nc1(facts), measured, *(c.cell(rows) for c in SCREEN)]
+    return [name, str(n), _nc1(facts), measured, *(c.cell(rows) for c in shown)]
 
 
 def _nc1(facts: Mapping[str, Any]) -> str:

@@ -3,31 +3,23 @@
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.random import Generator
 from scipy.special import ndtri
 
 from ncbounds.arrays import Floats, Ints
-from ncbounds.bounds.view import Outcome
+from ncbounds.claims.claim import Truth
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.procedures.linear import Procedure, ncm, ncm_of_means, ridge
-from ncbounds.results import BoundResult
 from ncbounds.testing.worlds.laws import Law, normal_line
 
 #: Draws of the shots from which the few-shot error is averaged.
 SHOT_DRAWS = 600
 SHOT_SEED = 389
-
-
-@dataclass(frozen=True)
-class Truth:
-    """True error of a row's target and the standard error of its computation (0 if exact)."""
-
-    error: float
-    se: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +75,10 @@ class World:
     even: bool = False
     holds: tuple[str, ...] = ()
     smooth: bool = True
-    _few_shot: dict[int, tuple[Floats, float]] = field(default_factory=dict, repr=False)
+    _few_shot: dict[int, tuple[Floats, float]] = field(default_factory=dict, repr=False, init=False)
+    _class_errors: WeakKeyDictionary[LinearHead, tuple[Floats, float]] = field(
+        default_factory=WeakKeyDictionary, repr=False, init=False
+    )
 
     @property
     def classes(self) -> int:
@@ -156,7 +151,15 @@ class World:
         return self.fit_head(sample.features, sample.labels, self.classes)
 
     def class_errors(self, head: LinearHead) -> tuple[Floats, float]:
-        """``P(err | label c)`` of shape (C,), and the largest standard error of an entry."""
+        """``P(err | label c)`` of shape (C,), and the largest standard error of an entry.
+
+        They are kept as long as the head is, since many rows ask for them.
+        """
+        if head not in self._class_errors:
+            self._class_errors[head] = self._computed_class_errors(head)
+        return self._class_errors[head]
+
+    def _computed_class_errors(self, head: LinearHead) -> tuple[Floats, float]:
         right, se = self.law.predicted(head)
         c = self.classes
         if right.shape[1] < c:
@@ -165,7 +168,7 @@ class World:
         joint = self.priors[:, None] * ((1 - self.label_noise) * np.eye(c) + self.label_noise / c)
         return 1.0 - (joint * right[:, :c]).sum(axis=0) / joint.sum(axis=0), se
 
-    def error(self, head: LinearHead, weights: Floats | None = None) -> Truth:
+    def error(self, head: LinearHead, weights: Floats | None = None) -> Truth | None:
         """Error of a head under the law, or with given class weights."""
         errors, se = self.class_errors(head)
         w = self.label_law if weights is None else np.asarray(weights)
@@ -190,34 +193,15 @@ class World:
             self._few_shot[shots] = errors.mean(axis=0), float(se)
         return self._few_shot[shots]
 
-    def few_shot(self, shots: int, weights: Floats | None = None) -> Truth:
+    def few_shot(self, shots: int, weights: Floats | None = None) -> Truth | None:
         """Few-shot error, uniform over classes unless other weights are given."""
         errors, se = self.few_shot_errors(shots)
         w = np.full(self.classes, 1 / self.classes) if weights is None else np.asarray(weights)
         return Truth(float(w @ errors), se)
 
-    def truth(self, row: BoundResult, outcome: Outcome, evidence: Evidence) -> Truth | None:
-        """Error that a row speaks about, or None where it is not computed.
-
-        Raises
-        ------
-        ValueError
-            If the row does not return the head that it speaks about.
-        """
-        if row.target == "few-shot":
-            m = row.params.get("m")
-            return self.few_shot(m, outcome.weights) if isinstance(m, int) else None
-        if row.target == "unseen-classes":
-            return None
-        head = outcome.head
-        if head is None:
-            if row.target != "saved":
-                raise ValueError(f"target {row.target!r}, but Outcome.head is None")
-            head = evidence.head
-        if row.params.get("per") == "worst class":
-            errors, se = self.class_errors(head)
-            return Truth(float(errors.max()), se)
-        return self.error(head, outcome.weights)
+    def unseen_classes(self, ways: int, shots: int) -> Truth | None:
+        """Return None: the classes are fixed."""
+        return None
 
     def _query_errors(self, means: Floats, rng: Generator) -> Floats:
         c = self.classes
@@ -252,16 +236,15 @@ class World:
 class Population(World):
     """Classes that are themselves drawn: the class means are new in every draw.
 
-    The head knows ``seen`` classes; the held-out sample has ``unseen`` more. Only the target
-    ``unseen-classes`` is true of this world's :meth:`truth`.
+    The head knows ``seen`` classes; the held-out sample has ``unseen`` more. Only the
+    error on unseen classes is known.
     """
 
     seen: int = 4
     unseen: int = 20
     per_class: int = 8
     spread: float = 2.0
-    ways: int = 5
-    shots: int = 5
+    _unseen: dict[tuple[int, int], Truth] = field(default_factory=dict, repr=False, init=False)
 
     @property
     def samplings(self) -> tuple[str, ...]:
@@ -293,14 +276,23 @@ class Population(World):
         )
         return Drawn(evidence, Evidence(head=head, fit=fit))
 
-    def truth(self, row: BoundResult, outcome: Outcome, evidence: Evidence) -> Truth | None:
+    def error(self, head: LinearHead, weights: Floats | None = None) -> Truth | None:
+        """Return None: the classes are new in every draw."""
+        return None
+
+    def few_shot(self, shots: int, weights: Floats | None = None) -> Truth | None:
+        """Return None: the classes are new in every draw."""
+        return None
+
+    def unseen_classes(self, ways: int, shots: int) -> Truth | None:
         """Mean error of ways-way shots-shot nearest class mean on new classes, simulated."""
-        if row.target != "unseen-classes":
-            return None
-        if 0 in self._few_shot:
-            return Truth(float(self._few_shot[0][0][0]), self._few_shot[0][1])
+        if (ways, shots) not in self._unseen:
+            self._unseen[ways, shots] = self._simulated(ways, shots)
+        return self._unseen[ways, shots]
+
+    def _simulated(self, k: int, m: int) -> Truth:
         rng = np.random.default_rng(SHOT_SEED)
-        k, m, d = self.ways, self.shots, self.law.dim
+        d = self.law.dim
         means = self.spread * rng.standard_normal((20_000, k, 1, d))
         shots = (means + rng.standard_normal((20_000, k, m, d))).mean(axis=2)
         query = means[:, :, 0] + rng.standard_normal((20_000, k, d))
@@ -308,9 +300,7 @@ class Population(World):
         own = np.einsum("rkk->rk", square).copy()
         square[:, np.arange(k), np.arange(k)] = np.inf
         loss = (own >= square.min(axis=2)).mean(axis=1)
-        se = float(loss.std() / np.sqrt(len(loss)))
-        self._few_shot[0] = np.array([loss.mean()]), se
-        return Truth(float(loss.mean()), se)
+        return Truth(float(loss.mean()), float(loss.std() / np.sqrt(len(loss))))
 
 
 def fixed_threshold(error: float) -> tuple[Law, LinearHead]:

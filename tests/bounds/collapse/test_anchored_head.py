@@ -10,6 +10,7 @@ from scipy.stats import binom, norm
 from ncbounds.bounds.collapse._anchor import Anchor, _gaps, stacked
 from ncbounds.bounds.collapse.anchored_head import SEED, _gibbs, anchored_head
 from ncbounds.errors import MissingEvidence
+from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
@@ -187,7 +188,7 @@ def test_stratified_samples():
     y = np.arange(3).repeat([200, 100, 50])
     f = np.random.default_rng(0).normal(size=(350, 5)) + 2.5 * np.eye(3, 5)[y]
     row = anchored_head(evidence(f, y, sampling="stratified"))
-    assert row._outcome.weights == pytest.approx(np.array([120, 60, 30]) / 210)
+    assert row.claim.weights == pytest.approx(np.array([120, 60, 30]) / 210)
     assert row.details["form"] == "split"
     assert row.terms["counted"] == stratified_upper(row.details["errors"], 210, 0.025)
 
@@ -273,7 +274,7 @@ def test_gaps_that_constants_are_chosen_by():
     f, y = blobs(n=12, classes=3)
     f[4], y[5] = np.nan, 7
     head, q, kappa = LinearHead(np.eye(3, 5), [0.0, 1.0, -1.0]), np.full(5, 2.0), 1.5
-    found, right = _gaps(Sample.from_arrays(f, y, role="head"), head, q, kappa)
+    found, right = _gaps(Sample.from_arrays(f, y, role="head"), head, q, kappa, MultiClass())
     rows = [i for i in range(12) if i not in (4, 5)]
     assert found.shape == (10, 2)
     for i, gaps, ok in zip(rows, found, right, strict=True):

@@ -13,6 +13,7 @@ from ncbounds.bounds.collapse.collapsed_head import (
 from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.margin.gaussian_head import gaussian_head
+from ncbounds.claims import OtherHead
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
@@ -90,7 +91,7 @@ def test_row_reports_the_restricted_head_and_its_dimension():
     assert row.details["dimension"] == 3
     q, u = class_mean_subspace(Sample.from_arrays(*fit, role="fit"))
     head = ncm(*held, 4)
-    assert row._outcome.head.logits(held[0]) == pytest.approx(
+    assert row.claim.head.logits(held[0]) == pytest.approx(
         head.logits(q + (held[0] - q) @ u @ u.T), abs=1e-9
     )
     # with the projector that reaches everywhere the rank is r + 1, so D = (C - 1)(r + 1)
@@ -145,9 +146,9 @@ def test_tighter_than_the_saved_head_where_features_are_collapsed():
 def test_the_subspace_depends_on_fit_alone():
     _, fit, held = world()
     head = ncm(*held, 4)
-    one = collapsed_head(evidence(fit, held, head=head))._outcome.head
+    one = collapsed_head(evidence(fit, held, head=head)).claim.head
     f, y = held
-    other = collapsed_head(evidence(fit, (f[::-1] * 3.0, y), head=head))._outcome.head
+    other = collapsed_head(evidence(fit, (f[::-1] * 3.0, y), head=head)).claim.head
     assert np.array_equal(one.weight, other.weight)
     assert np.array_equal(one.bias, other.bias)
 
@@ -203,8 +204,8 @@ def test_stratified_samples_bound_the_error_by_their_own_frequencies():
     keep = np.flatnonzero((y > 0) | (np.arange(600) < 200))
     row = collapsed_head(evidence(fit, (f[keep], y[keep]), sampling="stratified"))
     assert row.kind == "certificate"
-    assert row._outcome.weights == pytest.approx(np.bincount(y[keep]) / len(keep))
-    assert collapsed_head(evidence(fit, (f, y)))._outcome.weights is None
+    assert row.claim.weights == pytest.approx(np.bincount(y[keep]) / len(keep))
+    assert isinstance(collapsed_head(evidence(fit, (f, y))).claim, OtherHead)
 
 
 def test_a_common_translation_does_not_matter():
@@ -233,7 +234,7 @@ def test_the_value_bounds_the_restricted_head_and_not_the_saved_one():
     head = LinearHead(np.array([[0, 0, -1.0], [0, 0, 1.0]]))
     held, test = draw(2000, 4.0), draw(50_000, 4.0)
     row = collapsed_head(evidence(fit, held, head=head))
-    restricted = row._outcome.head
+    restricted = row.claim.head
     error = np.mean(restricted.logits(test[0]).argmax(axis=1) != test[1])
     assert np.mean(head.logits(test[0]).argmax(axis=1) != test[1]) < 0.01
     assert 0.3 < error <= row.value
@@ -247,7 +248,7 @@ def coverage(runs, n, gap, delta, seed):
     for _ in range(runs):
         held = draw(n)
         row = collapsed_head(evidence(fit, held, head=ncm(*held, 3)), delta=delta)
-        wrong = row._outcome.head.logits(test_f).argmax(axis=1) != test_y
+        wrong = row.claim.head.logits(test_f).argmax(axis=1) != test_y
         missed += row.value < wrong.mean() - 5 * wrong.std() / 200
     return missed
 

@@ -67,7 +67,7 @@ def test_without_errors_the_value_is_that_of_no_event_in_b_trials():
     assert row.n == 40 // 6
     assert row.value == pytest.approx(1 - 0.05 ** (1 / 6), rel=1e-12)
     assert row.kind == "certificate"
-    assert row._outcome.weights == pytest.approx([1 / 3] * 3)
+    assert row.claim.weights == pytest.approx([1 / 3] * 3)
 
 
 def test_blocks_are_disjoint_and_stay_inside_their_class(monkeypatch):

@@ -224,14 +224,14 @@ def test_kind_target_and_reasons():
 def test_infinitely_many_shots_carry_the_nearest_mean_head_and_survive_json():
     f, y = three_classes()
     row = ncm_few_shot(evidence(f, y), m=INF)
-    head = row._outcome.head
+    head = row.claim.of.head
     means = np.stack([f[y == c].mean(axis=0) for c in range(3)])
     nearest = ((f[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     assert (head.logits(f).argmax(axis=1) == nearest).all()
     stored = json.loads(json.dumps(row.to_dict()))
     assert stored["params"] == {"m": "inf"}
     assert result_from_dict(stored).params["m"] == INF
-    assert row._outcome.weights == pytest.approx([1 / 3] * 3)
+    assert row.claim.weights == pytest.approx([1 / 3] * 3)
 
 
 def test_weights_are_the_class_frequencies():

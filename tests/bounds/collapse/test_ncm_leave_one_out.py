@@ -89,7 +89,7 @@ def test_value_head_and_reasons():
     clean = np.delete(np.arange(60), 5)
     without = ncm_leave_one_out(evidence(f[clean], y[clean]))
     assert row.value * 60 == pytest.approx(without.value * 59 + 1)
-    head = row._outcome.head
+    head = row.claim.head
     means = np.stack([f[clean][y[clean] == c].mean(axis=0) for c in range(3)])
     nearest = ((f[clean][:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     assert (head.logits(f[clean]).argmax(axis=1) == nearest).all()

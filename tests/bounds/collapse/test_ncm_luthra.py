@@ -115,7 +115,7 @@ def test_rows_are_plug_in_balanced_and_above_the_exact_variance():
         for params in row.variants:
             result = row(e, **params)
             assert (result.kind, result.target) == ("plug-in", "few-shot")
-            assert result._outcome.weights == pytest.approx([1 / 3] * 3)
+            assert result.claim.weights == pytest.approx([1 / 3] * 3)
             assert mine < result.value
 
 

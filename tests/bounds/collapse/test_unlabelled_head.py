@@ -7,6 +7,7 @@ from scipy.stats import binom
 from ncbounds.bounds.collapse.unlabelled_head import SEED, unlabelled_head
 from ncbounds.bounds.disagreement import differs
 from ncbounds.errors import MissingEvidence
+from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
@@ -70,8 +71,24 @@ def test_differences():
     points = np.array([[2.0], [0.5], [-1.0], [0.0], [1.0], [np.nan], [np.inf]])
     pool = Sample.from_arrays(points, role="unlabelled")
     # agree, differ, agree, tie of one, tie of the other, and two points without logits
-    assert differs(pool, one, other).tolist() == [False, True, False, True, True, True, True]
-    assert differs(pool, one, one).tolist() == [False, False, False, True, False, True, True]
+    assert differs(pool, one, other, MultiClass()).tolist() == [
+        False,
+        True,
+        False,
+        True,
+        True,
+        True,
+        True,
+    ]
+    assert differs(pool, one, one, MultiClass()).tolist() == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_points_without_finite_features_are_errors_of_the_partly_fitted_head():
@@ -93,7 +110,7 @@ def test_stratified_samples_need_the_same_class_proportions():
     uy = np.repeat([0, 1], [30, 60])
     u = np.random.default_rng(1).normal(size=(90, 2)) + 3 * np.eye(2)[uy]
     row = unlabelled_head(evidence(f, y, u, sampling="stratified", u_labels=uy))
-    assert row._outcome.weights == pytest.approx([1 / 3, 2 / 3])
+    assert row.claim.weights == pytest.approx([1 / 3, 2 / 3])
     k0, k1 = row.details["errors"], row.details["differences"]
     want = stratified_upper(k0, 90, 0.04) + stratified_upper(k1, 90, 0.01)
     assert row.value == pytest.approx(want, rel=1e-12)

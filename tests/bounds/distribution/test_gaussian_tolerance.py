@@ -10,6 +10,7 @@ from scipy import optimize, stats
 
 from ncbounds.bounds.distribution.gaussian_tolerance import gaussian_tolerance
 from ncbounds.bounds.distribution.gaussian_union import gaussian_union
+from ncbounds.claims import Saved
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden.json").read_text())
 
@@ -96,9 +97,9 @@ def test_conditional_only_on_a_fresh_sample():
 
 
 def test_weights_only_if_the_counts_were_fixed():
-    weights = gaussian_tolerance(random_world(1, sampling="stratified"))._outcome.weights
+    weights = gaussian_tolerance(random_world(1, sampling="stratified")).claim.weights
     assert weights.sum() == pytest.approx(1.0)
-    assert gaussian_tolerance(random_world(1))._outcome.weights is None
+    assert gaussian_tolerance(random_world(1)).claim == Saved()
 
 
 def rate_is(hits, draws, probability, level=1e-6):

@@ -81,7 +81,7 @@ def test_equals_brute_force(seed):
 def test_value_is_the_tight_bound_of_the_returned_head_without_the_ridge():
     ev = random_world(4, classes=4, dim=6, n=200)
     result = minimax_head(ev)
-    head = result._outcome.head
+    head = result.claim.head
     again = evidence(ev.holdout.features, ev.holdout.labels, head.weight, head.bias)
     assert result.value == pytest.approx(two_moment_tight(again).value, rel=1e-9)
     smallest = margin_moments(again.holdout, again.head).distances.min()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncbounds.bounds import get
+from ncbounds.claims import Saved
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
@@ -141,8 +142,8 @@ def test_stratified_coverage_by_enumeration(counts, delta):
 def test_stratified_row_speaks_about_the_samples_weights():
     e = evidence([1, 2], [10, 30], sampling="stratified")
     row = binomial(e, delta=0.05)
-    assert row._outcome.weights == pytest.approx([0.25, 0.75])
-    assert binomial(evidence([1, 2], [10, 30]), delta=0.05)._outcome.weights is None
+    assert row.claim.weights == pytest.approx([0.25, 0.75])
+    assert binomial(evidence([1, 2], [10, 30]), delta=0.05).claim == Saved()
 
 
 def test_prescribed_class_probabilities_by_hand():
@@ -151,7 +152,7 @@ def test_prescribed_class_probabilities_by_hand():
     hand = 0.5 * exact_upper(1, 10, 0.025) + 0.5 * exact_upper(2, 30, 0.025)
     assert row.value >= hand
     assert row.value == pytest.approx(float(hand), rel=1e-9)
-    assert row._outcome.weights == pytest.approx([0.5, 0.5])
+    assert row.claim.weights == pytest.approx([0.5, 0.5])
     # drawn at random, class probabilities are the law's own and change nothing
     same = binomial(evidence([1, 2], [10, 30], priors="balanced"), delta=0.05)
     assert same.value == binomial(evidence([1, 2], [10, 30]), delta=0.05).value
@@ -165,7 +166,7 @@ def test_prescribed_probabilities_of_a_head_with_fewer_classes_than_labels():
     f, y = np.array([[1.0]] * 8 + [[-1.0]] * 8 + [[1.0]] * 4), [1] * 8 + [0] * 8 + [2] * 4
     sample = Sample.from_arrays(f, y, role="holdout", sampling="stratified")
     row = binomial(Evidence(head=SIGN, holdout=sample, priors=[0.5, 0.5]), delta=0.05)
-    assert row._outcome.weights == pytest.approx([0.5, 0.5, 0.0])
+    assert row.claim.weights == pytest.approx([0.5, 0.5, 0.0])
     assert row.value == pytest.approx(float(exact_upper(0, 8, 0.05 / 3)), rel=1e-9)
 
 
@@ -173,7 +174,13 @@ def test_worst_class_by_hand():
     row = binomial(evidence([1, 4], [50, 50]), delta=0.05, per="worst class")
     assert row.value == pytest.approx(float(exact_upper(4, 50, 0.025)), rel=1e-9)
     assert row.n == 50
-    assert row._outcome.weights == pytest.approx([0, 1])
+    assert (row.claim.worst, row.claim.classes) == (1, 2)
+    assert (row.target, row.qualifier, row.params) == (
+        "saved",
+        "worst class",
+        {"per": "worst class"},
+    )
+    assert "here of class 1)" in row.reasons[-1]
     assert "largest class error" in row.reasons[-1]
 
 

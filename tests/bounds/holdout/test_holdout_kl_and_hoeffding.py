@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ncbounds.bounds import get
+from ncbounds.claims import Saved
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
@@ -98,8 +99,8 @@ def test_both_draws_and_the_weights(bound):
         rows[sampling] = bound(Evidence(head=SIGN, holdout=sample), delta=0.05)
         assert rows[sampling].kind == "certificate"
     assert rows["iid"].value == rows["stratified"].value
-    assert rows["iid"]._outcome.weights is None
-    assert rows["stratified"]._outcome.weights == pytest.approx([1 / 3, 2 / 3])
+    assert rows["iid"].claim == Saved()
+    assert rows["stratified"].claim.weights == pytest.approx([1 / 3, 2 / 3])
 
 
 def test_delta_is_divided_by_the_number_of_candidates():

@@ -63,7 +63,7 @@ def test_value_is_the_exact_tail_of_the_errors_on_the_other_rows():
     used = {tuple(x) for x in fit.features}
     rest = np.array([tuple(x) not in used for x in f])
     assert rest.sum() == row.n == 71
-    head = row._outcome.head
+    head = row.claim.head
     wrong = int((head.logits(f[rest]).argmax(axis=1) != y[rest]).sum())
     assert 0 < wrong == row.details["errors"]
     assert row.value == binomial_upper(wrong, 71, 0.05)
@@ -101,7 +101,7 @@ def test_stratified_samples_are_cut_inside_classes():
     fit = Recorder()
     row = split_head(evidence(f, y, sampling="stratified", procedure=fit))
     assert np.bincount(fit.labels).tolist() == [18, 6, 3]
-    assert row._outcome.weights == pytest.approx(np.array([42, 14, 8]) / 64)
+    assert row.claim.weights == pytest.approx(np.array([42, 14, 8]) / 64)
     assert row.value == stratified_upper(row.details["errors"], 64, 0.05)
 
 
@@ -178,7 +178,7 @@ def test_coverage_with_a_fitted_head_of_known_error(n):
         y = rng.integers(2, size=n)
         f = rng.normal(size=n) + np.where(y, 1.0, -1.0)
         row = split_head(evidence(f[:, None], y), delta=delta)
-        head = row._outcome.head
+        head = row.claim.head
         slope = head.weight[1, 0] - head.weight[0, 0]
         cut = (head.bias[0] - head.bias[1]) / slope if slope else np.nan
         if np.isnan(cut):  # one class in the fitted part: the other is never predicted

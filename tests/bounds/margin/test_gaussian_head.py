@@ -103,7 +103,7 @@ def test_weights_of_a_sample_drawn_class_by_class():
     drawn = gaussian_head(
         Evidence(head=head, head_sample=sample(f, y, "head", sampling="stratified")), delta=0.05
     )
-    assert drawn._outcome.weights == pytest.approx(np.bincount(y) / 200)
+    assert drawn.claim.weights == pytest.approx(np.bincount(y) / 200)
     assert drawn.kind == "certificate"
 
 

@@ -161,7 +161,7 @@ def test_stratified_weights():
         head=LinearHead([[-1.0], [1.0]], [0.0, 0.1]),
         head_sample=head_sample(rng.normal(size=(100, 1)), y, sampling="stratified"),
     )
-    assert margin_rademacher(evidence, delta=0.05)._outcome.weights == pytest.approx([0.3, 0.7])
+    assert margin_rademacher(evidence, delta=0.05).claim.weights == pytest.approx([0.3, 0.7])
 
 
 def test_coverage_with_known_error():

@@ -179,7 +179,7 @@ def test_equals_the_slow_form_rounded_up(seed, n, noise, sampling):
     assert row.value >= expected * (1 - 1e-14)
     assert row.kind == "certificate"
     assert sum(row.terms.values()) == pytest.approx(row.value, rel=1e-12)
-    weights = row._outcome.weights
+    weights = row.claim.weights
     assert (weights is None) == (sampling == "iid")
     json.dumps(row.to_dict())
 

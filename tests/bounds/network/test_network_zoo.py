@@ -15,7 +15,7 @@ from ncbounds.bounds.network import (
     spectral_margin,
     spectral_product,
 )
-from ncbounds.cli.code_words import recount, word_images
+from ncbounds.code_words.recount import recount, word_images
 from ncbounds.data.fashion_mnist import fashion_mnist
 from ncbounds.data.images import standardise
 from ncbounds.data.manifest import load_manifest

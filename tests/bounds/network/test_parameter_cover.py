@@ -327,7 +327,7 @@ def test_stratified_sample_speaks_about_its_own_class_weights():
     e = evidence(network, sampling="stratified", flip=0.1)
     row = parameter_cover(e)
     assert row.kind == "certificate"
-    np.testing.assert_allclose(row._outcome.weights, e.fit.counts / 1500)
+    np.testing.assert_allclose(row.claim.weights, e.fit.counts / 1500)
     assert row.value == parameter_cover(evidence(network, flip=0.1)).value
 
 

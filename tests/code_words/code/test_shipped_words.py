@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ncbounds.cli.code_words import recount
 from ncbounds.code_words import certify, decode, encode, predictions
 from ncbounds.code_words.code.codeword import codec_hash
+from ncbounds.code_words.recount import recount
 from ncbounds.data.fashion_mnist import FASHION_MNIST_FOLDER
 from ncbounds.data.task import listed_images, task_images
 from ncbounds.numerics import occam_upper

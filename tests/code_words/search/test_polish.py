@@ -16,6 +16,7 @@ from ncbounds.code_words.search.rate import code_length, size_costs, tensor_cost
 from ncbounds.code_words.search.schedule import Stage
 from ncbounds.code_words.search.search import Search
 from ncbounds.code_words.search.student import Student, prepare
+from ncbounds.code_words.search.trainer import Settings
 from ncbounds.numerics import occam_upper
 
 SMALL = Architecture((Layer(4, 3, 4, "stride"), Layer(4, 3, 2, depthwise=True)), 1, cut=1)
@@ -299,7 +300,7 @@ def search(digits, folder, report=lambda text: None, stages=(), **options):
         (folder / "network.ncz").write_bytes(encode(network))
         (folder / "saved.ncz").write_bytes(encode(network))
     return Search(
-        SMALL, images, labels.numpy(), teacher, folder, list(stages), report=report, **options
+        SMALL, images, labels.numpy(), teacher, folder, list(stages), Settings(**options), report
     )
 
 

@@ -15,6 +15,7 @@ from ncbounds.code_words.search.rate import Rate, size_costs, tensor_costs
 from ncbounds.code_words.search.schedule import Stage, stretched
 from ncbounds.code_words.search.search import Search
 from ncbounds.code_words.search.student import Student, decided_class, prepare, student_logits
+from ncbounds.code_words.search.trainer import Settings
 from ncbounds.numerics import occam_upper
 
 SMALL = Architecture((Layer(6, 3, 4), Layer(8, 3, 2, "pool")), reduction=1)
@@ -23,6 +24,8 @@ STAGES = [
     Stage("down", 3, (1e-2, 5e-3), penalty=3e-3),
     Stage("cool", 3, (5e-3, 1e-3), fix=True, freeze=(0.2, 0.05), bounded=0.5),
 ]
+
+UNPOLISHED = Settings(polished=False)
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +45,8 @@ def search(digits, folder, **options):
         teacher,
         folder,
         STAGES,
-        batch=16,
+        Settings(batch=16, **{"polished": False, **options}),
         report=lambda text: None,
-        **{"polished": False, **options},
     )
 
 
@@ -111,12 +113,12 @@ def test_another_architecture_begins_anew_and_heeds_the_word_on_disk(digits, tmp
     before = search(digits, tmp_path).run()
     images, labels, teacher = digits
     other = replace(SMALL, front=FrontEnd("roots", 3, 1))
-    found = Search(other, images, labels, teacher, tmp_path, STAGES[:1], report=str, polished=False)
+    found = Search(other, images, labels, teacher, tmp_path, STAGES[:1], UNPOLISHED, str)
     found._resume()
     assert (found.state.stage, found.state.best) == (0, before.best)
     # of the same shapes, but with another meaning
     other = replace(SMALL, norm="channel")
-    found = Search(other, images, labels, teacher, tmp_path, STAGES, report=str, polished=False)
+    found = Search(other, images, labels, teacher, tmp_path, STAGES, UNPOLISHED, str)
     found._resume()
     assert (found.state.stage, found.state.best) == (0, before.best)
 
@@ -173,7 +175,7 @@ def test_costs_by_hand():
 def test_held_codes_and_fixed_zeros_stay(digits, tmp_path):
     found = search(digits, tmp_path)
     found.run()
-    student = found.student
+    student = found.trainer.student
     assert any((kept == 0).any() for kept in student.kept)
     with torch.no_grad():
         for p in student.all_latents():

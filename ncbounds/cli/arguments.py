@@ -1,0 +1,98 @@
+"""Options that several commands take, and how what is typed in them is read."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ncbounds.errors import NcboundsError
+
+Out = Annotated[Path | None, typer.Option(help="run folder (default: the user cache folder)")]
+Spec = Annotated[
+    str | None,
+    typer.Option(help="registered name, FILE.py:FUNCTION or package.module:FUNCTION"),
+]
+Arguments = Annotated[
+    str, typer.Option(help="of the model: width=128,depth=2 or '{\"width\": 128}'")
+]
+
+
+def model_arguments(text: str) -> dict[str, Any]:
+    """Arguments written as JSON, or as ``name=value`` with commas between them."""
+    try:
+        if text.lstrip()[:1] in ("", "{"):
+            found = json.loads(text or "{}")
+        else:
+            pairs = [pair.partition("=") for pair in text.split(",")]
+            found = {name.strip(): json.loads(value) for name, _, value in pairs}
+        if "" in found or any(isinstance(value, dict) for value in found.values()):
+            raise ValueError
+    except ValueError:
+        raise NcboundsError(
+            f"--args is width=128,depth=2 or JSON such as '{{\"width\": 128}}', found {text!r}"
+        ) from None
+    return dict(found)
+
+
+def by_role(option: str, words: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:
+    """Values given as ``ROLE=VALUE``, once for each role."""
+    found: dict[str, Any] = {}
+    for word in words:
+        role, equals, value = word.partition("=")
+        try:
+            if not equals or role in found:
+                raise ValueError
+            found[role] = read(value)
+        except ValueError:
+            raise NcboundsError(
+                f"{option} is ROLE=VALUE, once for each role; found {word!r}"
+            ) from None
+    return found
+
+
+def candidates(words: list[str]) -> Any:
+    """Read ``--selected-among``: one number, or ``ROLE=NUMBER`` for each role."""
+    if len(words) == 1 and words[0].strip().isdigit():
+        return int(words[0])
+    return by_role("--selected-among", words, int) or 1
+
+
+def class_priors(text: str | None) -> Any:
+    """Read ``--priors``: ``balanced``, or one probability for each class with commas between."""
+    if text is None or text == "balanced":
+        return text
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise NcboundsError(
+            f"--priors is balanced, or one probability for each class as in 0.5,0.3,0.2; "
+            f"found {text!r}"
+        ) from None
+
+
+def architecture(
+    checkpoint: Path, model: str | None, args: str, manifest: Path | None = None
+) -> tuple[Any, dict[str, Any]]:
+    """Model and arguments as given, else of the manifest; what is missing the file may name."""
+    from ncbounds.data.user import is_code, user_function
+
+    given = model_arguments(args)
+    if model is not None:
+        return user_function(model) if is_code(model) else model, given
+    name, found = _manifest_model(checkpoint, manifest)
+    return name, found | given
+
+
+def _manifest_model(checkpoint: Path, manifest: Path | None) -> tuple[Any, dict[str, Any]]:
+    """Model and arguments of a checkpoint that a manifest (given, or in its folder) describes."""
+    from ncbounds.data.manifest import load_manifest
+
+    path = manifest or checkpoint.resolve().parent / "zoo.toml"
+    if manifest is None and not path.exists():
+        return None, {}
+    for entry in load_manifest(path).checkpoints.values():
+        if entry.file == checkpoint.resolve():
+            return entry.model, dict(entry.args)
+    return None, {}

@@ -1,0 +1,177 @@
+"""``ncbounds evaluate``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncbounds.cli.arguments import (
+    Arguments,
+    Out,
+    Spec,
+    by_role,
+    candidates,
+    class_priors,
+    model_arguments,
+)
+from ncbounds.cli.console import progress_bar, user_errors
+from ncbounds.cli.report import show
+from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from ncbounds.report import Report
+
+#: Options that say what a zoo.toml says itself, as they are typed.
+DECLARATIONS = ("--role", "--sampling", "--selected-among", "--priors", "--name")
+
+
+def evaluate(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="a zoo (folder or zoo.toml), or checkpoints: files, folders, patterns"),
+    ],
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    bounds: Annotated[
+        str, typer.Option(help="default, all, a family, or ids separated by commas")
+    ] = "default",
+    delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
+    simultaneous: Annotated[bool, typer.Option(help="divide delta over all rows")] = False,
+    out: Out = None,
+    model: Spec = None,
+    args: Arguments = "",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:FUNCTION that returns {role: (inputs, labels)}, or an npz file with "
+            "--role; for checkpoints that no zoo.toml describes"
+        ),
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="with an npz file: rows of a role, such as holdout=0:4000; repeatable"),
+    ] = None,
+    sampling: Annotated[
+        str | None, typer.Option(help="with --data: iid, stratified or unknown (default)")
+    ] = None,
+    selected_among: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="with --data: how many checkpoints were compared before these were picked; a "
+            "number, or ROLE=NUMBER for the sample that they were compared on"
+        ),
+    ] = None,
+    priors: Annotated[
+        str | None, typer.Option(help="with --data: balanced, or class probabilities 0.5,0.3,0.2")
+    ] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="with --data: name of a checkpoint, once for each (default: its path)"),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="processes (default: one per core; 0: none)")
+    ] = None,
+    fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
+) -> None:
+    """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
+    from ncbounds.report.write import write_report
+    from ncbounds.runs.folder import default_folder
+
+    with user_errors():
+        folder = out or default_folder(paths[0])
+        common: dict[str, Any] = {
+            "bounds": bounds,
+            "delta": delta,
+            "simultaneous": simultaneous,
+            "workers": workers,
+            "fresh": fresh,
+        }
+        declared = dict(zip(DECLARATIONS, (role, sampling, selected_among, priors, name)))
+        with progress_bar() as progress:
+            common["progress"] = progress
+            if data is None:
+                report = _zoo(paths, manifest, model, args, declared, folder, common)
+            else:
+                report = _files(paths, manifest, model, args, data, declared, folder, common)
+        written = write_report(report, folder)
+        show(report)
+        typer.echo(f"written to {folder}: {', '.join(written)}")
+        typer.echo(_stored(folder))
+        if not report.rows:
+            raise typer.Exit(1)
+
+
+def _zoo(
+    paths: list[Path],
+    manifest: Path | None,
+    model: str | None,
+    args: str,
+    declared: dict[str, Any],
+    folder: Path,
+    common: dict[str, Any],
+) -> "Report":
+    """Evaluate checkpoints that a zoo.toml describes."""
+    from ncbounds.runs.files import with_model
+    from ncbounds.runs.paths import select_files
+    from ncbounds.runs.sweep import sweep
+
+    typed = [option for option, value in declared.items() if value]
+    if typed:
+        raise NcboundsError(
+            f"{' and '.join(typed)} go with --data file.py:function; a zoo.toml says what they say "
+            "itself (sampling, priors, roles, selected_among, the name of a checkpoint)"
+        )
+    if args and model is None:
+        raise NcboundsError("--args goes with --model; a zoo.toml names args beside its models")
+    book, only = select_files(paths, manifest)
+    if model is not None:
+        book = with_model(book, model, model_arguments(args))
+    return sweep(book, folder, only=only, **common)
+
+
+def _files(
+    paths: list[Path],
+    manifest: Path | None,
+    model: str | None,
+    args: str,
+    data: str,
+    declared: dict[str, Any],
+    folder: Path,
+    common: dict[str, Any],
+) -> "Report":
+    """Evaluate checkpoints on data that are named beside them."""
+    from ncbounds.runs.files import evaluate_files
+
+    zoo = [p for p in paths if p.suffix == ".toml" or (p / "zoo.toml").is_file()]
+    if manifest is not None or zoo:
+        raise NcboundsError(
+            f"{manifest or zoo[0]} names data, roles and selected_among itself, and --data would "
+            "pass over them: leave --data out (--model may stay), or name the checkpoint files "
+            "without it and declare --sampling and --selected-among"
+        )
+    readers: dict[str, Callable[[Any], Any]] = {
+        "--role": lambda words: by_role("--role", words, str),
+        "--selected-among": candidates,
+        "--priors": class_priors,
+    }
+    given = {o: readers.get(o, lambda v: v)(value) for o, value in declared.items() if value}
+    return evaluate_files(
+        paths,
+        data=data,
+        model=model,
+        args=model_arguments(args),
+        roles=given.get("--role"),
+        sampling=given.get("--sampling", "unknown"),
+        selected_among=given.get("--selected-among", 1),
+        priors=given.get("--priors"),
+        names=given.get("--name"),
+        out=folder,
+        **common,
+    )
+
+
+def _stored(folder: Path) -> str:
+    from ncbounds.extraction.store import store_size
+
+    size = store_size(folder / "store") / 2**20
+    return f"features kept in {folder / 'store'}: {size:.0f} MiB (delete it when you are done)"

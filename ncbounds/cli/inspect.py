@@ -1,0 +1,23 @@
+"""``ncbounds inspect``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ncbounds.cli.arguments import Arguments, Spec, architecture
+from ncbounds.cli.console import console, user_errors
+
+
+def inspect(
+    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint file or folder")],
+    model: Spec = None,
+    args: Arguments = "",
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that names its model")] = None,
+) -> None:
+    """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits."""
+    with user_errors():
+        from ncbounds.checkpoints.inspect import inspect_checkpoint, render
+
+        chosen, given = architecture(checkpoint, model, args, manifest)
+        console().print(render(inspect_checkpoint(checkpoint, model=chosen, args=given)))

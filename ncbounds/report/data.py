@@ -1,0 +1,63 @@
+"""What a report holds; views read this and nothing else."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ncbounds.results import Row
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A checkpoint that could not be evaluated, and why."""
+
+    checkpoint: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """Results of one or many checkpoints.
+
+    Attributes
+    ----------
+    rows : tuple of results
+    failures : tuple of Failure
+    facts : dict from checkpoint to what is known about it
+        Group, sizes, head, collapse metrics, provenance.
+    simultaneous : bool
+        Whether delta was divided over all rows, so that they hold together.
+    """
+
+    rows: tuple[Row, ...]
+    failures: tuple[Failure, ...] = ()
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    simultaneous: bool = False
+
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        failures: Iterable[Failure] = (),
+        facts: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        simultaneous: bool = False,
+    ) -> None:
+        object.__setattr__(self, "rows", tuple(rows))
+        object.__setattr__(self, "failures", tuple(failures))
+        object.__setattr__(self, "facts", dict(facts or {}))
+        object.__setattr__(self, "simultaneous", simultaneous)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-able form with all terms, details and provenance."""
+        return {
+            "rows": [r.to_dict() for r in self.rows],
+            "failures": [vars(f) for f in self.failures],
+            "facts": dict(self.facts),
+            "simultaneous": self.simultaneous,
+        }

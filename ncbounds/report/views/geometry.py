@@ -1,0 +1,18 @@
+"""Collapse metrics of every checkpoint and sample."""
+
+from ncbounds.report.data import ReportData
+from ncbounds.report.view import view
+
+
+@view("geometry.csv")
+def geometry(report: ReportData) -> str:
+    """One line per checkpoint, role and metric; empty if none was measured."""
+    import pandas as pd
+
+    records = [
+        {"checkpoint": name, "role": role, **metric}
+        for name, facts in report.facts.items()
+        for role, metrics in facts.get("collapse", {}).items()
+        for metric in metrics
+    ]
+    return pd.DataFrame(records).to_csv(index=False, lineterminator="\n") if records else ""

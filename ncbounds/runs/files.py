@@ -1,0 +1,201 @@
+"""Checkpoint files, a model and data: a manifest in memory, which goes the road of every other."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ncbounds.bounds.bound import Bound
+from ncbounds.data.fashion_mnist import installed_folder
+from ncbounds.data.manifest import FASHION_MNIST, Entry, Manifest, Task
+from ncbounds.data.user import UserCode, UserData, is_code, locate
+from ncbounds.errors import DataError, InvalidSample
+from ncbounds.evidence.roles import SAMPLINGS, Role, check_role
+from ncbounds.report import Report
+from ncbounds.runs.folder import default_folder
+from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.sweep import sweep
+
+#: Roles that a candidate can have been chosen on, for a number of candidates that names none.
+CHOSEN_ON: tuple[Role, ...] = ("head", "holdout", "unlabelled")
+
+
+def evaluate_files(
+    paths: "str | Path | Sequence[str | Path]",
+    *,
+    data: Any,
+    model: Any = None,
+    args: Mapping[str, Any] | None = None,
+    roles: Mapping[str, str] | None = None,
+    sampling: str = "unknown",
+    selected_among: "int | Mapping[str, int]" = 1,
+    priors: Any = None,
+    procedure: Mapping[str, Any] | None = None,
+    code_word: "str | Path | None" = None,
+    tried: int | None = None,
+    names: Sequence[str] | None = None,
+    out: "str | Path | None" = None,
+    bounds: "str | Iterable[str | Bound] | None" = None,
+    delta: float = 0.05,
+    simultaneous: bool = False,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    fresh: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Report:
+    """Evaluate checkpoint files on data of one's own; finished work is kept and found again.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        Files, patterns such as ``runs/*/best.pt``, or folders: those with a ``config.json`` are one
+        checkpoint, others are searched. A checkpoint is called by its path from the folder that
+        was given, or from the one that all have in common.
+    data : str, path, mapping or callable
+        ``"FILE.py:FUNCTION"`` (or ``"package.module:FUNCTION"``) that returns a dict from role to
+        ``(inputs, labels)``, ``(inputs, labels, groups)`` or a loader of such pairs; in Python also
+        the function or the dict itself. It is called once per process. Or an ``.npz`` file or
+        folder of idx files as in a manifest, with ``roles``.
+    model : str, callable or nn.Module, optional
+        See :meth:`Checkpoint.build`, or ``"FILE.py:FUNCTION"``.
+    args : mapping, optional
+        Keyword arguments for the model.
+    roles : mapping from role to rows, optional
+        Of an ``.npz`` file, for example ``{"holdout": "0:4000", "test": "4000:8000"}``.
+    sampling : {"unknown", "iid", "stratified"}
+        How the points were drawn; no row is a certificate if that is unknown.
+    selected_among : int, or mapping from role to int
+        Number of checkpoints compared on a sample before these were picked.
+    priors : "balanced" or list of float, optional
+        The law's class probabilities.
+    procedure, code_word, tried
+        As in a manifest.
+    names : sequence of str, optional
+        Names of the checkpoints, in order, in place of their paths.
+    out : path, optional
+        Run folder; by default one in the user's cache folder.
+    bounds, delta, simultaneous, executor, workers, fresh, progress
+        See :func:`ncbounds.sweep`. Functions and modules that are passed as objects stay in this
+        process, where checkpoints are evaluated one after the other; what is named as
+        ``"FILE.py:FUNCTION"`` can go to other processes.
+
+    Returns
+    -------
+    Report
+        A checkpoint that cannot be evaluated, whatever raised what, is a row with its reason.
+
+    Raises
+    ------
+    DataError
+        If a path does not exist, or options do not fit the data.
+    InvalidSample
+        If delta, sampling or a number of candidates is none.
+    """
+    typed = [paths] if isinstance(paths, str | Path) else list(paths)
+    files = find_checkpoints(typed)
+    task = _task(data, roles, sampling, priors)
+    shared = Entry(
+        name="",
+        file=Path(),
+        task=task.name,
+        model=_model(model),
+        args=dict(args or {}),
+        roles={check_role(role): rows for role, rows in (roles or {}).items()},
+        selected_among=_candidates(selected_among),
+        procedure=dict(procedure or {}),
+        code_word=None if code_word is None else Path(code_word).resolve(),
+        tried=tried,
+    )
+    entries = {n: replace(shared, name=n, file=f) for n, f in _named(files, names).items()}
+    stays = _stays_here(model, data)
+    if stays and workers:
+        raise DataError(
+            f"workers={workers} needs data and model that other processes can import: name them as "
+            f"'FILE.py:FUNCTION' in place of {stays}, or leave workers out"
+        )
+    return sweep(
+        Manifest(None, {task.name: task}, entries),
+        default_folder(Path(typed[0])) if out is None else out,
+        executor,
+        bounds=bounds,
+        delta=delta,
+        simultaneous=simultaneous,
+        workers=0 if stays else workers,
+        fresh=fresh,
+        progress=progress,
+    )
+
+
+def with_model(book: Manifest, model: Any, args: Mapping[str, Any]) -> Manifest:
+    """Return a manifest whose checkpoints are all built by a model that a person named."""
+    changed = {"model": _model(model), "args": dict(args)}
+    entries = {name: replace(e, **changed) for name, e in book.checkpoints.items()}
+    return replace(book, checkpoints=entries)
+
+
+def _model(model: Any) -> Any:
+    if not is_code(model):
+        return model
+    locate(model)
+    return UserCode(model)
+
+
+def _task(data: Any, roles: Mapping[str, str] | None, sampling: str, priors: Any) -> Task:
+    if sampling not in SAMPLINGS:
+        raise InvalidSample(f"--sampling is one of {', '.join(SAMPLINGS)}, found {sampling!r}")
+    declared: dict[str, Any] = {"name": "data", "sampling": sampling, "priors": priors}
+    path = Path(data).expanduser() if isinstance(data, str | Path) else None
+    if path is not None and (os.path.exists(path) or not (path.suffix == ".py" or is_code(data))):
+        if data == FASHION_MNIST and not path.exists():
+            path = installed_folder()
+        if path.suffix == ".py":
+            locate(str(data))  # says that the function is missing
+        if not path.exists():
+            raise DataError(f"no data at {path}; needed a file, a folder or FILE.py:FUNCTION")
+        if not roles:
+            raise DataError(
+                f"{path} needs the rows of each role: --role holdout=0:4000 --role test=4000:8000 "
+                "(in Python roles={'holdout': '0:4000', ...})"
+            )
+        return Task(data=path.resolve(), **declared)
+    if roles:
+        raise DataError(
+            "--role gives rows of an .npz file or a folder of images; a function returns each role "
+            "by itself"
+        )
+    if isinstance(data, str | Path):
+        locate(str(data))
+        return Task(data=UserData(UserCode(str(data))), **declared)
+    if not callable(data) and not isinstance(data, Mapping):
+        raise DataError(
+            f"data is 'FILE.py:FUNCTION', an .npz file, a function or a dict such as "
+            f"{{'holdout': (inputs, labels)}}; found {type(data).__name__}"
+        )
+    return Task(data=UserData(data), **declared)
+
+
+def _candidates(number: "int | Mapping[str, int]") -> dict[Role, int]:
+    chosen = number if isinstance(number, Mapping) else dict.fromkeys(CHOSEN_ON, number)
+    for role, count in chosen.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise InvalidSample(f"--selected-among {role}: a number from 1 on, found {count!r}")
+    return {check_role(role): count for role, count in chosen.items()}
+
+
+def _named(files: Mapping[str, Path], names: Sequence[str] | None) -> dict[str, Path]:
+    if not names:
+        return dict(files)
+    if len(names) != len(files) or len({*names}) < len(names) or not all(names):
+        raise DataError(
+            f"--name is given once for each of {len(files)} checkpoints ({', '.join(files)}), each "
+            f"another one; found {', '.join(map(repr, names))}"
+        )
+    return dict(zip(names, files.values()))
+
+
+def _stays_here(*things: Any) -> str:
+    """What cannot be named to another process, or nothing."""
+    objects = [t for t in things if t is not None and not isinstance(t, str | Path)]
+    return " and ".join(getattr(t, "__qualname__", type(t).__name__) for t in objects)

@@ -1,0 +1,147 @@
+"""Which source files a module rests on: its imports, followed by parsing, never by importing.
+
+A name that a package's ``__init__`` only passes on is followed to the module that defines it, so
+that a row does not depend on all that stands behind the same face. Imports inside functions count;
+those for type checkers alone do not.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import sysconfig
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+#: The folder that holds the package, and the package's name.
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = "ncbounds"
+
+_STANDARD = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))
+
+
+class Import(NamedTuple):
+    """One imported name: ``from module import name as alias``; name is empty for ``import``."""
+
+    module: str
+    name: str
+    alias: str
+
+
+def source_hash(modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE) -> str:
+    """Hash of the sources of modules and of all that they import.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Dotted names, found under ``root``.
+    root : Path
+        Folder that dotted names start from.
+    only : str
+        The package to stay in; an empty one stands for all that lies under ``root``.
+    """
+    digest = hashlib.sha256()
+    for name, path in sorted(sources(modules, root, only).items()):
+        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def sources(modules: Iterable[str], root: Path = ROOT, only: str = PACKAGE) -> dict[str, Path]:
+    """Return the files of modules and of all that they import, by dotted name."""
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found else _file(name, root, only)
+        if path is not None:
+            found[name] = path
+            waiting += _direct(path, name, path.stat().st_mtime_ns, root, only)
+    return found
+
+
+@cache
+def _direct(path: Path, name: str, time_ns: int, root: Path, only: str) -> tuple[str, ...]:
+    """Modules that one module imports itself."""
+    found = (t for i in _imports(path, name, time_ns) for t in _targets(i, root, only))
+    return tuple(dict.fromkeys(found))
+
+
+def _targets(statement: Import, root: Path, only: str) -> Iterator[str]:
+    """Modules that one imported name leads to, through faces that only pass it on."""
+    module, name, _ = statement
+    if name and _file(f"{module}.{name}", root, only) is not None:
+        yield f"{module}.{name}"
+        return
+    path = _file(module, root, only)
+    if path is None:
+        return
+    if name and path.name == "__init__.py":
+        passed = [i for i in _imports(path, module, path.stat().st_mtime_ns) if i.alias == name]
+        if passed:
+            for one in passed:
+                yield from _targets(one, root, only)
+            return
+    yield module
+
+
+def _file(name: str, root: Path, only: str) -> Path | None:
+    top = name.partition(".")[0]
+    if only and top != only:
+        return None
+    base = (root if only else _own_root(top, root)).joinpath(*name.split("."))
+    for path in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def is_library(path: Path) -> bool:
+    """Whether a file belongs to Python itself or to a package that was installed."""
+    return str(path).startswith(_STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(
+        path.parts
+    )
+
+
+@cache
+def _own_root(top: str, root: Path) -> Path:
+    """Folder that a person's own module lies in: beside the others, or where it is installed from.
+
+    Libraries in site-packages and Python's own modules are not followed.
+    """
+    if (root / top).is_dir() or (root / f"{top}.py").is_file():
+        return root
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError, AttributeError):
+        return root
+    places = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin or ""])]
+    places = [p for p in places if Path(p).exists() and not is_library(Path(p))]
+    return Path(places[0]).parent if places else root
+
+
+@cache
+def _imports(path: Path, module: str, time_ns: int) -> tuple[Import, ...]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # a user's file; importing it will say what is wrong
+        return ()
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    return tuple(_statements(tree, package))
+
+
+def _statements(node: ast.AST, package: str) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(a.name, "", a.asname or a.name) for a in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            # one dot is the package itself, each further one its parent
+            parts = package.split(".")[: package.count(".") + 2 - child.level]
+            names = [*(parts if child.level else []), *([child.module] if child.module else [])]
+            module = ".".join(n for n in names if n)
+            yield from (Import(module, a.name, a.asname or a.name) for a in child.names)
+        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            for branch in child.orelse:
+                yield from _statements(ast.Module([branch], []), package)
+        else:
+            yield from _statements(child, package)
