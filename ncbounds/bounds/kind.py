@@ -32,7 +32,8 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     A row reaches the bound's best kind only if the sample's role meets the hypothesis, its
     sampling is declared and leaves the rows independent, the number of candidates compared on it
     is known (its delta is divided by that number), and the other samples that the bound reads meet
-    the same demands. What is missing is listed and lowers the kind to a plug-in.
+    the same demands. What is missing is listed and lowers the kind to a plug-in. A row through a
+    code word whose version was developed on these images is conditional at best.
     """
     if needs.kind == "measure":
         return Verdict("measure", (), delta)
@@ -56,10 +57,13 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     if candidates > MOST_CANDIDATES:
         missing.append(f"more than 2^{MOST_CANDIDATES.bit_length() - 1} candidates were compared")
         candidates = MOST_CANDIDATES
+    hindsight = _hindsight(needs, evidence)
+    assumptions = (*needs.assumptions, *hindsight)
     if missing:
-        return Verdict("plug-in", (*missing, *needs.assumptions), delta / candidates)
+        return Verdict("plug-in", (*missing, *assumptions), delta / candidates)
     chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()
-    return Verdict(needs.kind, (*needs.assumptions, *chosen), delta / candidates)
+    kind = "conditional" if hindsight else needs.kind
+    return Verdict(kind, (*assumptions, *chosen), delta / candidates)
 
 
 def _role(needs: Needs, sample: Sample) -> list[str]:
@@ -117,6 +121,13 @@ def _tried(needs: Needs, evidence: Evidence) -> list[str]:
     if not both or word is None or word.reason or word.tried is not None:
         return []
     return ["how many decoded networks could be compared on the unlabelled sample is unknown"]
+
+
+def _hindsight(needs: Needs, evidence: Evidence) -> tuple[str, ...]:
+    """Code words need a code that was fixed before the images."""
+    word = evidence.code_word
+    reads = "code_word" in needs.parts
+    return (word.assumption,) if reads and word is not None and word.assumption else ()
 
 
 def _stratified(sample: Sample, evidence: Evidence, delta: float) -> list[str]:

@@ -102,9 +102,9 @@ def seconds_of(text: str) -> float:
 
 
 def sentence(found: "Certificate") -> str:
-    """Say what a certificate says."""
+    """Say what a certificate says, and under which assumption."""
     return (
-        f"{_promise(found.value, found.delta)}: "
+        f"{_if(found.assumption)}{_promise(found.value, found.delta)}: "
         f"{found.errors} errors on {found.n} training images, {found.bits} bits "
         f"({found.bits // 8} bytes), code version {found.codec_version}"
     )
@@ -117,10 +117,16 @@ def claim(path: Path) -> str:
     found = claimed(path)
     if found is None:
         return f"{path}: not recounted"
+    # without the images nobody knows whether the code was made on them
     return (
         f"{path}: not recounted; certificate.json claims {found.errors} errors on {found.n} "
-        f"training images, and then {_promise(found.value, found.delta)}"
+        f"training images, and then, if its version of the code was fixed before these images were "
+        f"seen, {_promise(found.value, found.delta)}"
     )
+
+
+def _if(assumption: str) -> str:
+    return f"if {assumption}, " if assumption else ""
 
 
 def _promise(value: float, delta: float) -> str:

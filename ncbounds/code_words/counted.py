@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.code_words.code.codeword import decode
+from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.integers import predictions
 from ncbounds.data.images import as_images
 from ncbounds.data.manifest import Entry
@@ -95,6 +96,9 @@ def counted(
         predict={role: cache(partial(predictions, network, x)) for role, x in images.items()},
         tried=tried,
         sha256=hashlib.sha256(data).hexdigest(),
+        assumption=assumption(
+            network.architecture.version, *(x for role, x in images.items() if role != "test")
+        ),
     )
 
 

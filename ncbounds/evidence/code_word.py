@@ -27,6 +27,9 @@ class Compressed:
         Decoded networks that are, or could have been, compared on the unlabelled sample: a list
         that was complete before that sample was read. None if unknown.
     sha256 : str
+    assumption : str
+        What has to be granted because the code was developed on such images: see
+        :mod:`ncbounds.code_words.code.developed`; empty if nothing has.
     reason : str
         Why the code word could not be decoded; empty if it was.
     """
@@ -35,6 +38,7 @@ class Compressed:
     predict: Mapping[Role, Callable[[], Classes]] = field(default_factory=dict)
     tried: int | None = None
     sha256: str = ""
+    assumption: str = ""
     reason: str = ""
 
     def __post_init__(self) -> None:

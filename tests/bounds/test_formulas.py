@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,14 +12,14 @@ import pytest
 import ncbounds as nb
 from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.collapse._few_shot import empirical
-from ncbounds.bounds.collapse.collapsed_head import class_mean_subspace
+from ncbounds.bounds.collapse.collapsed_head import class_mean_subspace, off_subspace
 from ncbounds.bounds.network._grid import all_rounded_up
 from ncbounds.bounds.network.excess_capacity_conv import layer_norms
 from ncbounds.evidence.code_word import Compressed
 from ncbounds.network import AffineLayer, Network
 from ncbounds.network.norms import frobenius_norm, kernel_21_norm
 from ncbounds.network.steps import INFLATION, Activation
-from ncbounds.numerics import probability_up, up
+from ncbounds.numerics import partition_upper, probability_up, up
 from ncbounds.procedures.linear import ncm
 from ncbounds.statistics.pair_moments import pairwise_moments
 from ncbounds.statistics.unbiased import estimate
@@ -130,6 +131,22 @@ def from_row(name, evidence, *keys, **more):
     return r.value, getattr(nb.formulas, name)(*(known[k] for k in keys), DELTA, **more)
 
 
+def from_losses(name, evidence):
+    """Formula of the block losses that the row hands to it."""
+    module = f"ncbounds.bounds.collapse.{name}.partition_upper"
+    with patch(module, wraps=partition_upper) as asked:
+        value = row(name, evidence).value
+    (given,) = asked.call_args_list
+    return value, getattr(nb.formulas, name)(*given.args)
+
+
+def anchored_head():
+    r = row("anchored_head", HELD)
+    d = r.details
+    given = (d["errors"], r.n, d["gibbs"], d["kl"], d["theta"] - d["lost"], d["c"], DELTA)
+    return r.value, nb.formulas.anchored_head(*given)
+
+
 def gaussian_tolerance():
     share = class_delta(DELTA, C, stratified=False) / (C - 1)
     limits = [
@@ -175,7 +192,8 @@ def transport_margin():
 
 def collapsed_head():
     q, basis = class_mean_subspace(WITH_FIT.fit)
-    found = nb.formulas.collapsed_head(F, Y, HEAD.weight, HEAD.bias, q, basis, DELTA)
+    farthest = 2.0 * off_subspace(WITH_FIT.fit.features, q, basis).max(initial=1.0)
+    found = nb.formulas.collapsed_head(F, Y, HEAD.weight, HEAD.bias, q, basis, farthest, DELTA)
     return row("collapsed_head", WITH_FIT).value, found
 
 
@@ -261,11 +279,9 @@ CASES = {
     "ncm_few_shot_gaussian": lambda: few_shot("ncm_few_shot_gaussian", m=10),
     "ncm_luthra_2026": lambda: few_shot("ncm_luthra_2026", m=10, moments="plug-in"),
     "ncm_luthra_2025": lambda: few_shot("ncm_luthra_2025", m=10),
-    "ncm_blocks": lambda: from_row("ncm_blocks", HELD, "empirical", "n"),
-    "unseen_classes": lambda: unseen(),
-    "anchored_head": lambda: from_row(
-        "anchored_head", HELD, "errors", "n", "gibbs", "kl", "theta", "c"
-    ),
+    "ncm_blocks": lambda: from_losses("ncm_blocks", HELD),
+    "unseen_classes": lambda: from_losses("unseen_classes", unseen()),
+    "anchored_head": anchored_head,
     "unlabelled_head": lambda: from_row(
         "unlabelled_head", HELD, "errors", "n", "differences", "unlabelled"
     ),
@@ -308,9 +324,7 @@ def unseen():
     fit = sample(f[:40], y[:40], "fit", classes=12)
     head = nb.LinearHead(np.eye(2, 12))
     fresh = sample(f[40:], y[40:], "holdout", classes=12)
-    return from_row(
-        "unseen_classes", nb.Evidence(head=head, fit=fit, holdout=fresh), "empirical", "n"
-    )
+    return nb.Evidence(head=head, fit=fit, holdout=fresh)
 
 
 #: Moments of the margins here are centred in another order than those of the bounds.

@@ -79,8 +79,10 @@ def test_a_second_word_on_the_unlabelled_images_is_no_certificate(tmp_path):
     assert not _another_word(path, "a")
     for sha256, kind, found in [
         ("a", "certificate", False),
+        ("a", "conditional", False),
         ("b", "certificate", True),
         ("a", "plug-in", True),
+        ("a", None, True),
     ]:
         path.write_text(json.dumps({"sha256": sha256, "kind": kind}))
         assert _another_word(path, "a") is found
@@ -188,6 +190,7 @@ def test_without_the_images_a_claim_is_called_one(listed, monkeypatch):
     value = occam_upper(30, 300, 8 * len(word.read_bytes()), 0.05)
     assert "claims 30 errors on 300 training images" in claimed.output
     assert f"<= {number(value, 4, up=True)} with" in claimed.output
+    assert "if its version of the code was fixed before these images were seen" in claimed.output
     (listed / "words/certificate.json").write_text('{"errors": "many"}')
     assert "not recounted\n" in run("verify", word).output
 

@@ -31,11 +31,15 @@ def test_ties_non_finite_logits_and_unknown_labels_are_errors():
         [[3, 1, 2], [1, 3, 2], [2, 2, 1], [1, 1, 2], [nan, 1, 0], [inf, 0, 0], [0, -inf, 1.0]]
     )
     right = MultiClass()
-    assert right.predicted(logits).tolist() == [0, 1, -1, 2, -1, -1, -1]
     labels = np.array([0, 0, 0, 2, 1, 0, 2])
-    assert right.wrong(logits, labels).tolist() == [False, True, True, False, True, True, True]
-    assert right.wrong(logits[:1], np.array([3])).all()
-    assert right.wrong(logits[:1], np.array([-1])).all()
+    points = sample(logits, labels)
+    assert right.predicted(points, HEAD).tolist() == [0, 1, -1, 2, -1, -1, -1]
+    wrong = [False, True, True, False, True, True, True]
+    assert right.wrong(points, HEAD).tolist() == wrong
+    assert right.wrong_logits(logits, labels).tolist() == wrong
+    assert right.wrong(sample(logits[:1], [3]), HEAD).all()
+    assert right.wrong_logits(logits[:1], np.array([3])).all()
+    assert right.wrong_logits(logits[:1], np.array([-1])).all()
 
 
 def test_predictions_and_logits_give_the_same_errors():
@@ -43,8 +47,10 @@ def test_predictions_and_logits_give_the_same_errors():
     logits = rng.integers(-2, 3, (4000, 4)).astype(float)
     logits[rng.random((4000, 4)) < 0.02] = np.nan
     labels = rng.integers(0, 6, 4000)
-    found = MultiClass().wrong(logits, labels)
-    assert np.array_equal(found, MultiClass().missed(MultiClass().predicted(logits), labels))
+    points, head = sample(logits, labels), LinearHead(np.eye(4))
+    found = MultiClass().wrong(points, head)
+    predicted = MultiClass().predicted(points, head)
+    assert np.array_equal(found, MultiClass().missed(predicted, labels))
     assert 0.1 < found.mean() < 0.95
 
 
@@ -56,7 +62,7 @@ def test_all_classes_have_names_or_none():
 
 
 @pytest.mark.parametrize(
-    ("decision", "name"), [(MultiClass(), "1"), (nb.MultiClass(NAMES), "boot")]
+    ("decision", "name"), [(MultiClass(), "2"), (nb.MultiClass(NAMES), "bag")]
 )
 def test_reasons_name_the_classes(decision, name):
     f, y = np.eye(3)[[0, 0, 1, 1, 2, 2]], [0, 0, 1, 2, 2, 2]

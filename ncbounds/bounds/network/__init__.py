@@ -1,4 +1,9 @@
-"""Bounds of the network family: the whole network, from its training sample."""
+"""Bounds of the network family: the whole network, from its training sample.
+
+What these bounds take for fixed before the data includes how an input is made of raw data: scaling,
+centring, cropping, resizing, and the numbers used for it. A mean or a whitening estimated from the
+training sample is a part of the network that was fitted on it, and no bound here pays for that.
+"""
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.network.compressed_network import compressed_network

@@ -34,9 +34,13 @@ def compressed_network(view: View, delta: float) -> Outcome:
     Role: ``fit``: the network may be trained, pruned and chosen on this very sample. All its rows
     count, once each, without augmentation.
 
-    Assumptions: the code (grammar, alphabet, probabilities, decoder) does not depend on the sample.
-    How the code word was found, from which checkpoint and with how many attempts, is free. If class
-    counts were fixed by design, the error weighted by the sample's class frequencies is bounded.
+    Assumptions: the code (grammar, alphabet, probabilities, decoder) and the preprocessing of the
+    inputs (how the 8-bit images were made) were fixed before the sample. How the code word was
+    found, from which checkpoint and with how many attempts, is free. If class counts were fixed by
+    design, the error weighted by the sample's class frequencies is bounded. On images that the
+    word's version of the code was developed on the row is conditional, on "version v was fixed
+    before these images were seen": the bits that name the version pay for choosing it from a list,
+    not for its having been written after these images.
 
     Source: Occam's bound of Blumer et al. 1987 [4]_ with the exact tail, Langford 2005, Corollary
     4.2 [3]_ ; the tails are Clopper and Pearson 1934 [1]_ and Hoeffding 1956 [2]_ . Codes for

@@ -135,7 +135,7 @@ def excess_capacity_conv(view: View, delta: float) -> Outcome:
 
     Assumptions: convolutions with zero padding or linear layers, 1-Lipschitz activations that map
     0 to 0, pools that do not expand distances. The reference is zero or the stored true
-    initialisation.
+    initialisation. Architecture and preprocessing of the inputs were fixed before the sample.
 
     Source: the second form of Graf, Zeng, Rieck, Niethammer and Kwitt 2022, Theorem 3.5 [1]_ ,
     sharpened and fully explicit; its line of proof goes back to Bartlett et al. 2017 [2]_ .

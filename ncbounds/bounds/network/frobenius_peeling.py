@@ -75,6 +75,7 @@ def frobenius_peeling(view: View, delta: float) -> Outcome:
 
     Assumptions: ReLU between all affine maps (which may be convolutions, as matrices), with no
     pools but averages, which do not raise a Frobenius norm. A batch norm on its own is not covered.
+    Architecture and preprocessing of the inputs were fixed before the sample.
 
     Source: Golowich, Rakhlin and Shamir 2018, Theorem 1 [1]_ ; one activation less, since the last
     layer is linear; from one output to C by Maurer's contraction [2]_ .

@@ -149,7 +149,8 @@ def parameter_cover(view: View, delta: float) -> Outcome:
 
     Assumptions: convolutions with zero padding or linear layers, 1-Lipschitz activations that map
     0 to 0, pools that do not expand distances; the reference is zero or the stored true
-    initialisation. No bound on the inputs is assumed.
+    initialisation. No bound on the inputs is assumed, but architecture and preprocessing of the
+    inputs were fixed before the sample.
 
     Source: our own form, with proof below. The idea, that a large margin allows coarse weights, is
     common to norm-based measures [1]_ ; the deviation is Chernoff's [2]_ .

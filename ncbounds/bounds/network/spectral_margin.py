@@ -98,6 +98,7 @@ def spectral_margin(view: View, delta: float) -> Outcome:
 
     Assumptions: linear layers with 1-Lipschitz activations that map 0 to 0; convolutions and pools
     between layers are not covered. The reference M is zero, or the stored true initialisation.
+    Architecture and preprocessing of the inputs were fixed before the sample.
 
     Source: Bartlett, Foster and Telgarsky 2017, Theorem 3.3 and Lemma A.8 [1]_ , in the form below.
 

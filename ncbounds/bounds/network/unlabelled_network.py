@@ -88,8 +88,9 @@ def unlabelled_network(view: View, delta: float) -> Outcome:
     Role: ``fit`` for the first count; ``unlabelled``, which neither network was trained on or
     chosen by, for the second. Distilling on these points is not allowed.
 
-    Assumptions: those of ``compressed_network``; the unlabelled points are drawn from the same law
-    of the inputs, in the class proportions of the sample if its counts were fixed by design.
+    Assumptions: those of ``compressed_network``, preprocessing included, for either sample; the
+    unlabelled points are drawn from the same law of the inputs, in the class proportions of the
+    sample if its counts were fixed by design.
 
     Source: the decomposition is Kääriäinen 2005 [3]_ , the first term Blumer et al. 1987 [4]_ ; the
     tails are Clopper and Pearson 1934 [1]_ and Hoeffding 1956 [2]_ .

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.code_words.code.codeword import Network, codec_hash, decode
+from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.integers import predictions
 from ncbounds.data.images import as_images
 from ncbounds.errors import DataError
 from ncbounds.numerics import occam_upper
+from ncbounds.results import Kind
 
 _PART = 2000
 
@@ -38,6 +40,9 @@ class Certificate:
         Of the code word, and the version of the code that it is in.
     codec : str
         Sha256 of the source that decodes it.
+    kind, assumption : str
+        ``"conditional"``, and what has to be granted, where that version was developed on such
+        images (see :mod:`.developed`); elsewhere ``"certificate"``, and nothing.
     """
 
     value: float
@@ -48,6 +53,8 @@ class Certificate:
     sha256: str
     codec: str
     codec_version: int
+    kind: Kind = "certificate"
+    assumption: str = ""
 
     def save(self, path: Path, **facts: Any) -> None:
         """Write the certificate, with further ``facts`` for the reader, as JSON."""
@@ -106,6 +113,7 @@ def certify(
         raise DataError(f"delta is a probability in (0, 1), found {delta}")
     network = decode(data, x.shape[1:], classes)
     errors, bits = count_errors(network, x, labels), 8 * len(data)
+    granted = assumption(network.architecture.version, x)
     return Certificate(
         value=occam_upper(errors, len(x), bits, delta, stratified=stratified),
         bits=bits,
@@ -115,6 +123,8 @@ def certify(
         sha256=hashlib.sha256(data).hexdigest(),
         codec=codec_hash(),
         codec_version=network.architecture.version,
+        kind="conditional" if granted else "certificate",
+        assumption=granted,
     )
 
 
