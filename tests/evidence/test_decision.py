@@ -62,13 +62,13 @@ def test_all_classes_have_names_or_none():
 
 
 @pytest.mark.parametrize(
-    ("decision", "name"), [(MultiClass(), "2"), (nb.MultiClass(NAMES), "bag")]
+    ("decision", "name"), [(MultiClass(), "1"), (nb.MultiClass(NAMES), "boot")]
 )
 def test_reasons_name_the_classes(decision, name):
     f, y = np.eye(3)[[0, 0, 1, 1, 2, 2]], [0, 0, 1, 2, 2, 2]
     held = Evidence(head=HEAD, holdout=sample(f, y), decision=decision)
     worst = get("binomial")(held, per="worst class")
-    assert f"(here of class {name})" in worst.reasons[-1]
+    assert f"(here of class {decision.name(2)})" in worst.reasons[-1]
     drawn = sample(f[[0, 1, 4, 5]], [0, 0, 2, 2], sampling="stratified")
     absent = get("binomial")(Evidence(head=HEAD, holdout=drawn, decision=decision))
     assert f"class {name} has no point in a stratified sample" in absent.reasons
