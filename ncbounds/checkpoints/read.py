@@ -13,7 +13,7 @@ from ncbounds.checkpoints.formats.folder import (
     read_config,
     weight_files,
 )
-from ncbounds.checkpoints.formats.foreign import check_foreign
+from ncbounds.checkpoints.formats.format import Flat, Nested
 from ncbounds.checkpoints.formats.locate import (
     Located,
     check_tensors,
@@ -23,7 +23,7 @@ from ncbounds.checkpoints.formats.locate import (
     located_under,
     normalise,
 )
-from ncbounds.checkpoints.formats.safetensors import is_safetensors, load_safetensors
+from ncbounds.checkpoints.formats.registered import FORMATS
 from ncbounds.checkpoints.formats.torch_file import load_torch
 from ncbounds.checkpoints.loaded import Checkpoint
 from ncbounds.errors import CheckpointUnreadable, shown
@@ -68,23 +68,24 @@ def load_checkpoint(
     if os.path.isdir(path):  # False, never an error, for a name that nothing can have
         _check_single(path, "a folder", key, weights)
         return _load_folder(path)
-    content, kind, read = _load_file(path)
-    if kind == "safetensors":
-        found = Located(*normalise(content["tensors"], [], path), "")
+    loaded, kind, read = _load_file(path)
+    if isinstance(loaded, Flat):
+        found = Located(*normalise(loaded.tensors, [], path), "")
         if key is not None and key.endswith("."):
             found = located_under(found, key, path)
         else:
-            _check_single(path, "a safetensors file", key, weights)
-        hints = {"metadata": content["metadata"]} if content["metadata"] else {}
+            _check_single(path, f"a {kind} file", key, weights)
+        hints = loaded.hints
     else:
-        found = locate_weights(content, path, key, weights)
-        hints = hints_of(content)
-        if beside := extra_state(content, found.tensors):
+        found = locate_weights(loaded.content, path, key, weights)
+        hints = hints_of(loaded.content)
+        if beside := extra_state(loaded.content, found.tensors):
             hints["extra_state"] = beside
-        kind = _describe(content, kind)
+        kind = _describe(loaded)
     if not found.tensors:
         raise CheckpointUnreadable(f"{path} holds no tensors")
-    check_tensors(found.tensors, path, read.size)
+    unpacked = loaded.unpacked if isinstance(loaded, Flat) else 0
+    check_tensors(found.tensors, path, read.size + unpacked)
     notes = tuple(found.notes)
     return Checkpoint(path, kind, read.sha256, found.tensors, hints, notes, (path,), found.place)
 
@@ -114,12 +115,14 @@ def _load_folder(folder: Path) -> Checkpoint:
     tensors: dict[str, torch.Tensor] = {}
     notes: list[str] = []
     for file in files:
-        content, how, read = _load_file(file)
-        part = content["tensors"] if how == "safetensors" else locate_weights(content, file)[0]
+        loaded, _, read = _load_file(file)
+        found = loaded if isinstance(loaded, Flat) else locate_weights(loaded.content, file)
+        part = found.tensors
         twice = tensors.keys() & part.keys()
         if twice:
             raise CheckpointUnreadable(f"{folder}: {shown(min(twice))} is in two shards")
-        check_tensors(part, file, read.size)
+        unpacked = loaded.unpacked if isinstance(loaded, Flat) else 0
+        check_tensors(part, file, read.size + unpacked)
         tensors |= part
         hashes[file.name] = read.sha256
     if len(files) > 1:
@@ -133,26 +136,26 @@ def _load_folder(folder: Path) -> Checkpoint:
     return Checkpoint(folder, kind, combined_hash(hashes), tensors, hints, tuple(notes), opened)
 
 
-def _load_file(path: Path) -> tuple[Any, str, Content]:
-    """Return what a file holds, its kind and its bytes, which are read and hashed once."""
+def _load_file(path: Path) -> tuple[Flat | Nested, str, Content]:
+    """Return what a file holds, its format and its bytes, which are read and hashed once."""
     try:
         read = read_content(path)
         if read.size == 0:
             raise CheckpointUnreadable(f"{path} is empty (0 bytes); copy or save it again")
-        head = read.data[:64].tobytes()
-        if is_safetensors(head, read.size) or path.suffix == ".safetensors":
-            content, kind = load_safetensors(read), "safetensors"
-        else:
-            check_foreign(path, head)
-            content, kind = load_torch(read)
+        found = next((f for f in FORMATS if f.recognises(read)), None)
+        if found is not None and found.load is None:
+            raise CheckpointUnreadable(f"{path} is {found.name}; {found.instead}")
+        load = load_torch if found is None or found.load is None else found.load
+        loaded = load(read)
         read.check()
     except OSError as error:
         raise CheckpointUnreadable(f"{path} cannot be read: {error.strerror}") from None
-    return content, kind, read
+    return loaded, "" if found is None else found.name, read
 
 
-def _describe(content: Any, kind: str) -> str:
-    old = ", layout of torch before 1.6" if kind == "legacy" else ""
+def _describe(loaded: Nested) -> str:
+    content = loaded.content
+    old = ", layout of torch before 1.6" if loaded.kind == "legacy" else ""
     if isinstance(content, Mapping):
         if "pytorch-lightning_version" in content:
             return f"Lightning checkpoint{old}"

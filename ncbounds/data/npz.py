@@ -31,16 +31,11 @@ def load_npz(
             if stream.read(6) == b"\x93NUMPY":
                 raise DataError(f"{path} is a single array; save it with np.savez")
             stream.seek(0)
-            with zipfile.ZipFile(stream) as archive:
-                arrays = _npz_arrays(archive, os.fstat(stream.fileno()).st_size, path)
+            arrays = npz_arrays(stream, os.fstat(stream.fileno()).st_size, path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
-    except DataError:
-        raise
-    except Exception as error:  # whatever a damaged file makes the unpacking stumble over
-        raise DataError(
-            f"{path} is not a readable npz file of plain arrays: {said(error)}"
-        ) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {said(error)}") from None
     missing = [name for name in needed if name not in arrays]
     if missing:
         raise DataError(f"{path} holds [{few(map(repr, sorted(arrays)))}], needed also {missing}")
@@ -50,8 +45,26 @@ def load_npz(
     return arrays
 
 
-def _npz_arrays(archive: zipfile.ZipFile, size: int, path: object) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an archive of ``size`` bytes after comparing all that they ask for."""
+def npz_arrays(stream: BinaryIO, size: int, path: object) -> dict[str, NDArray[Any]]:
+    """Arrays of an npz file of ``size`` bytes, after comparing all that they ask for with that.
+
+    Raises
+    ------
+    DataError
+        If it is damaged, holds Python objects or unpacks into too much.
+    """
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            return _arrays(archive, size, path)
+    except DataError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the unpacking stumble over
+        raise DataError(
+            f"{path} is not a readable npz file of plain arrays: {said(error)}"
+        ) from error
+
+
+def _arrays(archive: zipfile.ZipFile, size: int, path: object) -> dict[str, NDArray[Any]]:
     infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
     if len(infos) > MEMBERS:
         raise DataError(f"{path} holds {len(infos)} arrays, at most {MEMBERS} are read")

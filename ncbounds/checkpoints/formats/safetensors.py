@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ncbounds.budgets import HEADER_BYTES, TENSORS
+from ncbounds.checkpoints.formats.format import Flat, Format
 from ncbounds.errors import CheckpointUnreadable, shown
 from ncbounds.files import Content
 
@@ -39,14 +40,15 @@ _START = 8  # bytes of the header's length
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 
 
-def is_safetensors(head: bytes, size: int) -> bool:
-    """Whether a file of ``size`` bytes that starts with ``head`` is of this format."""
+def _is_safetensors(content: Content) -> bool:
+    head = content.data[: _START + 1].tobytes()
     length = int.from_bytes(head[:_START], "little")
-    return len(head) > _START and head[_START:9] == b"{" and 0 < length <= size - _START
+    begun = len(head) > _START and head[_START:] == b"{" and 0 < length <= content.size - _START
+    return begun or content.path.suffix == ".safetensors"
 
 
-def load_safetensors(content: Content) -> dict[str, Any]:
-    """Return ``{"tensors": ..., "metadata": ...}``; tensors are views of ``content.data``.
+def load_safetensors(content: Content) -> Flat:
+    """Return tensors, which are views of ``content.data``, and metadata as a hint.
 
     Raises
     ------
@@ -64,7 +66,7 @@ def load_safetensors(content: Content) -> dict[str, Any]:
         raise CheckpointUnreadable(
             f"{content.path} is no complete safetensors file ({error}); copy or save it again"
         ) from None
-    return {"tensors": tensors, "metadata": metadata}
+    return Flat(tensors, {"metadata": metadata} if metadata else {})
 
 
 def _header(content: Content) -> tuple[dict[str, Any], int]:
@@ -150,3 +152,6 @@ def _are_counts(value: object) -> bool:
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort key by which layer 2 stands before layer 10; the format keeps no order of its own."""
     return [(int(p), "") if _NUMBER.fullmatch(p) else (-1, p) for p in name.split(".")]
+
+
+FORMAT = Format(name="safetensors", recognises=_is_safetensors, load=load_safetensors)

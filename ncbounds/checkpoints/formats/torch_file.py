@@ -15,6 +15,7 @@ from torch import _weights_only_unpickler  # what torch.load runs; it takes no b
 
 from ncbounds.budgets import PICKLE_BYTES
 from ncbounds.checkpoints.formats.allowed_names import FACTORIES
+from ncbounds.checkpoints.formats.format import Nested
 from ncbounds.checkpoints.formats.locate import AVERAGED, CURRENT, INNER
 from ncbounds.checkpoints.formats.pickles import Audit, PickleDamaged, audit
 from ncbounds.checkpoints.formats.stored_zip import Member, NotPlain, Truncated, members
@@ -41,7 +42,7 @@ _SAFE: list[Any] = [
 ]
 
 
-def load_torch(content: Content) -> tuple[Any, str]:
+def load_torch(content: Content) -> Nested:
     """Read a file written by ``torch.save`` without running code from it.
 
     Parameters
@@ -51,10 +52,9 @@ def load_torch(content: Content) -> tuple[Any, str]:
 
     Returns
     -------
-    found : object
-        What was saved; of zip archives, tensors are views of ``content.data``.
-    kind : {"zip", "legacy"}
-        ``"legacy"`` is the layout from before torch 1.6.
+    Nested
+        What was saved; of zip archives, tensors are views of ``content.data``. Its kind is
+        ``"zip"``, or ``"legacy"`` for the layout from before torch 1.6.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def load_torch(content: Content) -> tuple[Any, str]:
             raise CheckpointUnreadable(
                 f"{path} cannot be read ({_short(error)}); copy or save it again"
             ) from None
-    return found, "zip" if is_zip else "legacy"
+    return Nested("zip" if is_zip else "legacy", found)
 
 
 def refusal(path: Path, names: set[str]) -> str:
