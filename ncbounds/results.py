@@ -36,6 +36,8 @@ class Result:
         Which statement, and what it is worth, about whose error, from which sample.
     qualifier : str
         Which error of the target it is, if not the average (``"worst class"``).
+    sampling : str
+        How the sample was drawn, as declared; empty where nothing was computed.
     params : dict
         Free parameters of the row, e.g. ``{"m": 5}``.
     n : int
@@ -66,6 +68,7 @@ class Result:
     n: int
     delta: float
     qualifier: str = ""
+    sampling: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     terms: Mapping[str, float] = field(default_factory=dict)
@@ -121,7 +124,7 @@ def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
 
 #: Fields that hold names: a checkpoint called "nan" stays one.
 _NAMES = (
-    *("bound", "family", "kind", "target", "qualifier", "role", "checkpoint"),
+    *("bound", "family", "kind", "target", "qualifier", "sampling", "role", "checkpoint"),
     *("reasons", "provenance"),
 )
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}

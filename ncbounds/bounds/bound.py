@@ -172,6 +172,7 @@ class Bound:
             "kind": verdict.kind,
             "target": claim.target,
             "qualifier": claim.qualifier,
+            "sampling": sample.sampling,
             "claim": claim,
             "role": sample.role,
             "n": outcome.n,

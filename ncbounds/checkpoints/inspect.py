@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from ncbounds.budgets import GUESSED_NUMBERS
 from ncbounds.checkpoints.architectures.build import build_classifier, named_in_file
 from ncbounds.checkpoints.architectures.guess import guess_architecture
+from ncbounds.checkpoints.checkpoint import Checkpoint
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.head import HeadReport
-from ncbounds.checkpoints.loaded import Checkpoint
 from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.errors import DataError, NcboundsError, printable
 from ncbounds.evidence.sample import Sample

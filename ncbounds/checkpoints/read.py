@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ncbounds.checkpoints.checkpoint import Checkpoint
 from ncbounds.checkpoints.formats.folder import (
     combined_hash,
     folder_format,
@@ -25,7 +26,6 @@ from ncbounds.checkpoints.formats.locate import (
 )
 from ncbounds.checkpoints.formats.registered import FORMATS
 from ncbounds.checkpoints.formats.torch_file import load_torch
-from ncbounds.checkpoints.loaded import Checkpoint
 from ncbounds.errors import CheckpointUnreadable, shown
 from ncbounds.files import Content, read_content
 

@@ -5,7 +5,7 @@ import copy
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,10 +20,8 @@ from ncbounds.checkpoints.architectures.transformers_folder import (
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.passes import HeadFunction
 from ncbounds.checkpoints.head.state import reseeded, tensors_outside
+from ncbounds.checkpoints.loaded import Loaded
 from ncbounds.errors import UnknownArchitecture, suggest
-
-if TYPE_CHECKING:
-    from ncbounds.checkpoints.loaded import Checkpoint
 
 __all__ = ["Classifier", "build_classifier", "build_module"]
 
@@ -34,7 +32,7 @@ LONGEST_TEXT = 2000
 
 
 def build_classifier(
-    checkpoint: "Checkpoint",
+    checkpoint: Loaded,
     model: Model | None = None,
     args: Mapping[str, Any] | None = None,
     *,
@@ -61,7 +59,7 @@ def build_classifier(
 
 
 def build_module(
-    checkpoint: "Checkpoint", model: Model | None = None, args: Mapping[str, Any] | None = None
+    checkpoint: Loaded, model: Model | None = None, args: Mapping[str, Any] | None = None
 ) -> tuple[nn.Module, dict[str, Any], tuple[str, ...]]:
     """Build the network of a checkpoint and load its tensors, completely or not at all.
 
@@ -99,7 +97,7 @@ def build_module(
 
 
 def _make(
-    checkpoint: "Checkpoint", model: Model | None, args: dict[str, Any]
+    checkpoint: Loaded, model: Model | None, args: dict[str, Any]
 ) -> tuple[nn.Module, dict[str, Any]]:
     if isinstance(model, nn.Module):
         return copy.deepcopy(model), {"module": type(model).__qualname__}
@@ -125,7 +123,7 @@ def registered_models() -> dict[str, Callable[..., nn.Module]]:
     return dict(MODELS)
 
 
-def named_in_file(checkpoint: "Checkpoint") -> str | None:
+def named_in_file(checkpoint: Loaded) -> str | None:
     """Return the architecture that a file names, if it names one."""
     hints = checkpoint.hints
     places = [hints, *(hints[k] for k in ARGS_KEYS if isinstance(hints.get(k), dict))]
@@ -134,7 +132,7 @@ def named_in_file(checkpoint: "Checkpoint") -> str | None:
     return next(iter([*known, *names]), None)
 
 
-def _named_in_file(checkpoint: "Checkpoint", args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _named_in_file(checkpoint: Loaded, args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     name = named_in_file(checkpoint)
     guessed = guess_architecture(checkpoint.tensors)
     if name is None or name not in registered_models():

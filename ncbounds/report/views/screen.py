@@ -175,7 +175,7 @@ def caption(report: ReportData) -> str:
     if report.simultaneous:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
     certified = any(r.kind == "certificate" for r in report.rows)
-    undeclared = any("is not declared" in reason for r in report.rows for reason in r.reasons)
+    undeclared = any(r.sampling == "unknown" for r in report.rows)
     titles = [f"{c.title}: {', else '.join(c.bounds)}" for c in used(report)]
     return "\n".join(
         [

@@ -12,7 +12,7 @@ from torch import nn
 
 from ncbounds.checkpoints.architectures.guess import guess_architecture
 from ncbounds.checkpoints.architectures.small import MODELS
-from ncbounds.checkpoints.loaded import Checkpoint
+from ncbounds.checkpoints.checkpoint import Checkpoint
 from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.errors import CheckpointMismatch, UnknownArchitecture
 
