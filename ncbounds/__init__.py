@@ -28,7 +28,7 @@ _WHERE = {
     "sweep": "ncbounds.runs.sweep",
     "with_code_word": "ncbounds.code_words.counted",
 }
-_MODULES = ("bounds", "claims", "errors", "formulas", "geometry", "numerics", "zoo")
+_MODULES = ("bounds", "claims", "errors", "formulas", "geometry", "numerics", "testing", "zoo")
 
 __all__ = ["__version__", *_WHERE, *_MODULES]
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ncbounds import formulas as formulas
     from ncbounds import geometry as geometry
     from ncbounds import numerics as numerics
+    from ncbounds import testing as testing
     from ncbounds import zoo as zoo
     from ncbounds.certify.certify import certify_head as certify_head
     from ncbounds.checkpoints.head.classifier import Classifier as Classifier
