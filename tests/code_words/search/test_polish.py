@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 
 from ncbounds.code_words import Architecture, FrontEnd, Layer, Network, certify, encode
 from ncbounds.code_words.code.weights import LARGEST
-from ncbounds.code_words.search.polish import Head, Polish
+from ncbounds.code_words.search.head_steps import Head
+from ncbounds.code_words.search.polish import Polish
 from ncbounds.code_words.search.rate import code_length, size_costs, tensor_costs, value_costs
 from ncbounds.code_words.search.schedule import Stage
 from ncbounds.code_words.search.search import Search
