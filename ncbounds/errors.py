@@ -74,6 +74,10 @@ class HeadNotFound(NcboundsError):
     """No affine layer reproduces the logits."""
 
 
+class TapRefused(NcboundsError):
+    """A named place of a network gives no features, or none that are a function of each row."""
+
+
 class RoleError(NcboundsError):
     """A sample was offered for a use that its role does not allow."""
 

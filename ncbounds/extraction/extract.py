@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,48 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError, StoreError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import DataDigest, batches, class_count, data_parts, iter_again
+from ncbounds.extraction.batches import batches, data_parts, iter_again
 from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
+from ncbounds.extraction.stream import features_at, stream, tensors
+from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
 
 CONFIRMED_ROWS = 32
 CONFIRMED_SHARE = 1e-3  # of the largest feature: rounding differs with the batch size
+CHANGED = (
+    "the data changed under the same key_parts, or the model did: delete the store and run again"
+)
+
+
+@overload
+def extract(
+    classifier: "Classifier",
+    loader: Any,
+    role: str | Draw,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    at: None = None,
+    key_parts: Mapping[str, Any] | None = None,
+    batch_size: int = 256,
+    **declared: Any,
+) -> Sample: ...
+
+
+@overload
+def extract(
+    classifier: "Classifier",
+    loader: Any,
+    role: str | Draw,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    at: At,
+    pool: Pool = "average",
+    key_parts: Mapping[str, Any] | None = None,
+    batch_size: int = 256,
+    **declared: Any,
+) -> dict[str, Sample]: ...
 
 
 def extract(
@@ -26,10 +61,12 @@ def extract(
     role: str | Draw,
     store: str | os.PathLike[str] | None = None,
     *,
+    at: At | None = None,
+    pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
     **declared: Any,
-) -> Sample:
+) -> Sample | dict[str, Sample]:
     """Run the network once over the data and return its features and labels as a sample.
 
     The head is checked on every batch, and some rows of it are run again alone and in other
@@ -46,6 +83,14 @@ def extract(
         What the rows were used for, or all that is declared about them.
     store : path, optional
         Folder under which features are kept and found again. Without it they stay in memory.
+    at : str, iterable of str, or mapping, optional
+        Places of the network: names of its modules, whose outputs are pooled, and ``"head"`` for
+        what the head multiplies. All are read in the same forward pass. A mapping gives each its
+        own pooling, as in ``{"layer1": 4, "layer3": "average"}``.
+    pool : "average" or int
+        How outputs at ``at`` become one row of features: images (n, channels, height, width) and
+        tokens (n, t, d) are averaged over all positions but those that ``attention_mask`` marks as
+        padding; p averages images to p x p. An output (n, d) is taken as it is.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
         row ranges). A lookup then needs no pass over the data. By default they are hashed; an
@@ -58,8 +103,8 @@ def extract(
 
     Returns
     -------
-    Sample
-        Features in the module's precision, at least float32.
+    Sample, or dict of str to Sample if ``at`` is given
+        Features in the module's precision, at least float32; one sample per named place.
 
     Raises
     ------
@@ -68,122 +113,133 @@ def extract(
     HeadNotFound
         If the head does not reproduce the logits of some batch, or the network is no fixed
         function of each row.
+    TapRefused
+        If a module gives no features, or none that are a function of each row alone.
+    UnknownName
+        If the network has no module of a name.
     StoreError
-        If a stored folder was damaged.
+        If a stored folder was damaged, or holds other data.
     """
     draw = Draw.of(role, **declared)
+    if at is None and pool != "average":
+        raise DataError(f"pool={pool!r} without at=; the head's input is taken as it is")
+    taps = declared_taps(classifier.module, HEAD if at is None else at, pool)
     data = None if key_parts is None else dict(key_parts)
     if store is not None and data is None and iter_again(loader):
         data = data_parts(loader, batch_size)
-    key = None if data is None or store is None else _key(classifier, data)
-    kept = read_stored(store, key) if store is not None and key is not None else None
-    if kept is not None:
-        _confirm(classifier, loader, kept, batch_size)
-    else:
-        kept = _run(classifier, loader, store, key_parts, batch_size)
-    return Sample.from_arrays(
-        kept.features,
-        None if draw.role == "unlabelled" and (kept.labels < 0).all() else kept.labels,
-        role=draw,
-        input_hashes=kept.input_hashes,
-        module_disagreements=int(kept.meta["module_disagreements"]),
-    )
+    kept = {} if store is None or data is None else _found(classifier, data, taps, store)
+    missing = {name: tap for name, tap in taps.items() if name not in kept}
+    if kept and (not missing or iter_again(loader)):
+        _confirm(classifier, loader, {name: taps[name] for name in kept}, kept, batch_size)
+    if missing:
+        kept |= _run(classifier, loader, missing, store, key_parts, batch_size)
+    _check_rows(kept)
+    samples = {
+        name: Sample.from_arrays(
+            kept[name].features,
+            _labels(draw, kept[name]),
+            role=draw,
+            input_hashes=kept[name].input_hashes,
+            module_disagreements=kept[name].meta.get("module_disagreements"),
+            tap=None if at is None else name,
+        )
+        for name in taps
+    }
+    return samples[HEAD] if at is None else samples
+
+
+def _labels(draw: Draw, kept: Stored) -> NDArray[np.int64] | None:
+    return None if draw.role == "unlabelled" and (kept.labels < 0).all() else kept.labels
+
+
+def _found(
+    classifier: "Classifier",
+    data: Mapping[str, Any],
+    taps: Mapping[str, Pooling],
+    store: str | os.PathLike[str],
+) -> dict[str, Stored]:
+    found = {name: read_stored(store, _key(classifier, data, tap)) for name, tap in taps.items()}
+    return {name: kept for name, kept in found.items() if kept is not None}
 
 
 def _run(
     classifier: "Classifier",
     loader: Any,
+    taps: Mapping[str, Pooling],
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
     batch_size: int,
-) -> Stored:
+) -> dict[str, Stored]:
     if store is None:
-        blocks: list[NDArray[Any]] = []
-        digest, disagreements = _stream(classifier, loader, batch_size, blocks.append)
-        meta: dict[str, Any] = {"module_disagreements": disagreements}
-        labels = np.concatenate(digest.labels)
-        return Stored(np.concatenate(blocks), labels, digest.hashes(), meta)
-    with StoreWriter(store) as writer:
-        digest, disagreements = _stream(classifier, loader, batch_size, writer.append)
-        data = digest.parts() if key_parts is None else dict(key_parts)
-        key = _key(classifier, data)
-        meta = {
-            "module_disagreements": disagreements,
-            "identity": classifier.identity,
-            "data": data,
-            "head": classifier.head_report.name,
+        blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in taps}
+        keep = {name: parts.append for name, parts in blocks.items()}
+        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        labels, hashes = np.concatenate(digest.labels), digest.hashes()
+        return {
+            name: Stored(np.concatenate(parts), labels, hashes, _counted(name, disagreements))
+            for name, parts in blocks.items()
         }
-        writer.commit(key, np.concatenate(digest.labels), digest.hashes(), meta)
-    kept = read_stored(store, key)
-    assert kept is not None
-    return kept
+    with ExitStack() as stack:
+        writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
+        keep = {name: writer.append for name, writer in writers.items()}
+        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        data = digest.parts() if key_parts is None else dict(key_parts)
+        for name, writer in writers.items():
+            meta = {
+                **_counted(name, disagreements),
+                **_place(taps[name]),
+                "identity": classifier.identity,
+                "data": data,
+                "head": classifier.head_report.name,
+            }
+            key = _key(classifier, data, taps[name])
+            writer.commit(key, np.concatenate(digest.labels), digest.hashes(), meta)
+    return _found(classifier, data, taps, store)
 
 
-def _confirm(classifier: "Classifier", loader: Any, kept: Stored, batch_size: int) -> None:
+def _counted(name: str, disagreements: int) -> dict[str, Any]:
+    """What is said about the head's own features only."""
+    return {"module_disagreements": disagreements} if name == HEAD else {}
+
+
+def _confirm(
+    classifier: "Classifier",
+    loader: Any,
+    taps: Mapping[str, Pooling],
+    kept: Mapping[str, Stored],
+    batch_size: int,
+) -> None:
     """Find the head on the first rows, and see that stored features are what the network gives."""
     from ncbounds.checkpoints.head.trace import first_rows
 
     inputs, _ = next(batches(loader, min(batch_size, CONFIRMED_ROWS)))
-    rows = first_rows(_tensors(inputs), CONFIRMED_ROWS)
-    fresh = _numpy(classifier.features_and_logits(rows, lambda: class_count(loader))[0])
-    stored = kept.features[: len(fresh)]
-    scale = float(np.nanmax(np.abs(fresh), initial=0.0))
-    if stored.shape != fresh.shape or not np.allclose(
-        stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
-    ):
-        raise StoreError(
-            "stored features differ from what the network gives for the first rows; the data "
-            "changed under the same key_parts, or the model did: delete the store and run again"
-        )
+    found, _ = features_at(classifier, loader, first_rows(tensors(inputs), CONFIRMED_ROWS), taps)
+    for name, fresh in found.items():
+        stored = kept[name].features[: len(fresh)]
+        scale = float(np.nanmax(np.abs(fresh), initial=0.0))
+        if stored.shape != fresh.shape or not np.allclose(
+            stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
+        ):
+            raise StoreError(
+                f"stored features differ from what the network gives for the first rows; {CHANGED}"
+            )
 
 
-def _stream(
-    classifier: "Classifier", loader: Any, batch_size: int, keep: Any
-) -> tuple[DataDigest, int]:
-    """Run all batches; return hashes with labels, and how often the module's argmax differs."""
-    digest = DataDigest()
-    disagreements = 0
-    for inputs, labels in batches(loader, batch_size):
-        digest.add(inputs, labels)
-        features, logits = classifier.features_and_logits(
-            _tensors(inputs), lambda: class_count(loader)
-        )
-        block = _numpy(features)
-        keep(block)
-        with np.errstate(invalid="ignore", over="ignore"):
-            own = classifier.head.logits(block)
-        disagreements += count_disagreements(_numpy(logits), own)
-    if not digest.labels:
-        raise DataError("the loader yields no rows; a generator can be read only once")
-    return digest, disagreements
+def _check_rows(kept: Mapping[str, Stored]) -> None:
+    """See that all places were read on the same points, some of them perhaps at another time."""
+    first, *others = kept.values()
+    for other in others:
+        if not (
+            np.array_equal(first.input_hashes, other.input_hashes)
+            and np.array_equal(first.labels, other.labels)
+        ):
+            raise StoreError(f"two places of the network were read on different points; {CHANGED}")
 
 
-def count_disagreements(module_logits: NDArray[Any], head_logits: NDArray[np.float64]) -> int:
-    """Count rows whose argmax differs, or where only one of the two is finite."""
-    a, b = np.isfinite(module_logits).all(1), np.isfinite(head_logits).all(1)
-    differ = module_logits.argmax(1) != head_logits.argmax(1)
-    return int((np.where(a & b, differ, a != b)).sum())
+def _key(classifier: "Classifier", data: Mapping[str, Any], tap: Pooling) -> str:
+    return store_key({"classifier": classifier.identity, "data": data, **_place(tap)})
 
 
-def _key(classifier: "Classifier", data: Mapping[str, Any]) -> str:
-    return store_key({"classifier": classifier.identity, "data": data})
-
-
-def _tensors(inputs: Any) -> Any:
-    import torch
-
-    if isinstance(inputs, Mapping):
-        return {k: torch.as_tensor(v) for k, v in inputs.items()}
-    if isinstance(inputs, tuple | list):
-        return tuple(torch.as_tensor(v) for v in inputs)
-    if isinstance(inputs, np.ndarray) and not inputs.flags.writeable:
-        inputs = inputs.copy()  # torch has no read-only tensors
-    return torch.as_tensor(inputs)
-
-
-def _numpy(tensor: Any) -> NDArray[Any]:
-    import torch
-
-    wide = tensor if tensor.dtype == torch.float64 else tensor.float()
-    array: NDArray[Any] = wide.cpu().numpy()
-    return array
+def _place(tap: Pooling) -> dict[str, Any]:
+    """Key parts of a place; the head's input has none, since it is a plain extraction."""
+    return {} if tap.name == HEAD else {"tap": tap.name, "pool": tap.pool}

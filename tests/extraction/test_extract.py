@@ -12,7 +12,8 @@ from torch import nn
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.errors import DataError, HeadNotFound, RoleError, StoreError
 from ncbounds.extraction.batches import class_count, data_parts
-from ncbounds.extraction.extract import count_disagreements, extract
+from ncbounds.extraction.extract import extract
+from ncbounds.extraction.stream import count_disagreements
 
 
 class Counting(nn.Module):

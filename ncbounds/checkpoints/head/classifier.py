@@ -1,13 +1,15 @@
 """A network in eval mode with its verified linear head."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ncbounds.checkpoints.head.examine import Classes, Twin, examine
+from ncbounds.checkpoints.head.examine import Classes, Twin, examine, steady
 from ncbounds.checkpoints.head.fingerprint import code_of, state_hash
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.head import HeadReport
@@ -15,6 +17,7 @@ from ncbounds.checkpoints.head.passes import HeadFunction, check_task, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import state_of
 from ncbounds.checkpoints.head.steadiness import BESIDE, Regrouping, check_same, cut
+from ncbounds.checkpoints.head.trace import Taps
 from ncbounds.errors import HeadNotFound
 from ncbounds.evidence.head import LinearHead
 
@@ -84,7 +87,8 @@ class Classifier:
         self._found: FoundHead | None = None
         self._report: HeadReport | None = None
         self._head: LinearHead | None = None
-        self._regrouping = Regrouping()
+        self._steady: set[tuple[str, Any]] = set()  # taps whose first rows were run again
+        self._regrouping: dict[frozenset[tuple[str, Any]], Regrouping] = defaultdict(Regrouping)
 
     def __repr__(self) -> str:
         """Show the module's class and the head."""
@@ -151,6 +155,7 @@ class Classifier:
             If the module cannot process the batch.
         """
         self._found = self._forward.verified = None
+        self._steady.clear()
         self.features_and_logits(batch, classes)
         return self.head_report
 
@@ -175,30 +180,59 @@ class Classifier:
 
         Raises
         ------
+        HeadNotFound, DataError
+            See :meth:`reading`.
+        """
+        reading = self.reading(batch, classes)
+        return reading.features, reading.logits
+
+    def reading(
+        self, batch: Any, classes: Classes | None = None, taps: Taps | None = None
+    ) -> Reading:
+        """Run one pass as :meth:`features_and_logits` does, and read named modules in it.
+
+        Parameters
+        ----------
+        batch, classes
+            See :meth:`features_and_logits`.
+        taps : mapping of str to callable, optional
+            For names of modules, a function from their output and the batch to what is kept of it,
+            of shape (n, d). It is checked as the features are.
+
+        Raises
+        ------
         HeadNotFound
-            If the head does not reproduce the logits of this batch, or a row's logits depend on
+            If the head does not reproduce the logits of this batch, or what a row gives depends on
             the rows beside it.
+        TapRefused
+            If a module gives no features, or none that are a function of each row alone.
         DataError
             If the module cannot process the batch.
         """
+        forward = replace(self._forward, taps=taps or {})
         with torch.no_grad():
             found, first = self._found, None
             if found is None:
-                found, first = self._examined(batch, classes)
-            reading = self._forward.features(batch, found)
+                found, first = self._examined(forward, batch, classes)
+            elif not self._steady.issuperset(forward.taps.items()):
+                first = steady(forward, batch, found)
+            reading = forward.features(batch, found)
             if first is not None:
                 part = cut(reading, slice(len(first.logits)))
                 check_same(first, part, reading, found.how, BESIDE)
             self._agree(found, reading)
-            self._regrouping.check(
-                lambda part: self._forward.features(part, found), batch, reading, found.how
+            self._regrouping[frozenset(forward.taps.items())].check(
+                lambda part: forward.features(part, found), batch, reading, found.how
             )
-        if first is not None:  # only now: a network that failed is examined again
+        if self._found is None:  # only now: a network that failed is examined again
             self._found, self._forward.verified = found, state_of(self.module)
-        return reading.features, reading.logits
+        self._steady.update(forward.taps.items())
+        return reading
 
-    def _examined(self, batch: Any, classes: Classes | None) -> tuple[FoundHead, Reading]:
-        found, self._report, first = examine(self._forward, batch, self.output, classes, self._twin)
+    def _examined(
+        self, forward: Forward, batch: Any, classes: Classes | None
+    ) -> tuple[FoundHead, Reading]:
+        found, self._report, first = examine(forward, batch, self.output, classes, self._twin)
         self._twin = None
         bias = found.bias.numpy() if found.has_bias else None
         self._head = LinearHead(found.weight.numpy(), bias, has_bias=found.has_bias)

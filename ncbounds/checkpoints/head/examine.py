@@ -66,12 +66,50 @@ def examine(
         beside a row, or from one building of the network to the next; or if the features change
         with the head.
     """
-    small, few = first_rows(batch, TRACED_ROWS), first_rows(batch, REPEATED_ROWS)
+    small = first_rows(batch, TRACED_ROWS)
     before = draws()
     found, report, logits = _search(forward, small, output, classes)
-    drawn = draws() != before
+    first = steady(forward, batch, found, logits, drawn=draws() != before)
+    if twin is not None:
+        few = first_rows(batch, REPEATED_ROWS)
+        _check_twin(forward.module, unwrapped(twin()), few, found, first.logits[:REPEATED_ROWS])
+    return found, report, first
+
+
+def steady(
+    forward: Forward,
+    batch: Any,
+    found: FoundHead,
+    logits: Tensor | None = None,
+    *,
+    drawn: bool = False,
+) -> Reading:
+    """Run the first rows of a batch again: once more, in other groups, and under another head.
+
+    Parameters
+    ----------
+    forward : Forward
+    batch : Tensor, sequence or mapping of tensors
+    found : FoundHead
+    logits : Tensor of shape (n, C), optional
+        Of the same first rows, from a pass before.
+    drawn : bool
+        Whether that pass drew random numbers.
+
+    Returns
+    -------
+    Reading
+        Of the first rows.
+
+    Raises
+    ------
+    HeadNotFound, TapRefused
+        If something changes from pass to pass, with the rows beside a row, or with the head.
+    """
+    small, few = first_rows(batch, TRACED_ROWS), first_rows(batch, REPEATED_ROWS)
     first = forward.features(small, found)
-    check_same(replace(first, logits=logits), first, first, found.how, RANDOM)
+    if logits is not None:
+        check_same(replace(first, logits=logits), first, first, found.how, RANDOM)
     for _ in range(MORE_PASSES if drawn else 0):
         check_same(first, forward.features(small, found), first, found.how, RANDOM)
     part = cut(first, slice(REPEATED_ROWS))
@@ -79,9 +117,7 @@ def examine(
         again = forward.features(rows_at(few, group), found)
         check_same(cut(part, group), again, first, found.how, BESIDE)
     check_free(found, first, lambda head, tracer: forward.read(small, head, tracer))
-    if twin is not None:
-        _check_twin(forward.module, unwrapped(twin()), few, found, part.logits)
-    return found, report, first
+    return first
 
 
 def _check_twin(

@@ -1,6 +1,6 @@
 """Forward passes of a network, always in eval mode, and what a head reads from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -9,7 +9,7 @@ from ncbounds.checkpoints.head.outputs import choose
 from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_of, shapes
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import State, evaluating
-from ncbounds.checkpoints.head.trace import Tracer, rows_of, run
+from ncbounds.checkpoints.head.trace import Taps, Tracer, rows_of, run, tapped
 from ncbounds.errors import DataError, HeadNotFound, NcboundsError
 
 
@@ -24,11 +24,14 @@ class Forward:
         The head that the user named, or the function that gives features and logits.
     verified : list or None
         State of the network when its head was verified; a pass from another state is refused.
+    taps : mapping
+        Named modules, and what is kept of their outputs.
     """
 
     module: nn.Module
     wanted: str | HeadFunction | None = None
     verified: State | None = None
+    taps: Taps = field(default_factory=dict)
 
     def returned(self, batch: Any, tracer: Tracer) -> Any:
         """Run one pass under a tracer and return what the network returns.
@@ -60,10 +63,17 @@ class Forward:
         ------
         DataError, HeadNotFound
             See :meth:`returned`.
+        TapRefused
+            If a named module gives no features.
         """
         if tracer is None:
             known = {s.shape for s in found.sources}
             tracer = Tracer(lambda shape: shape in known)
+        with tapped(self.module, self.taps, batch) as seen:
+            reading = self._read(batch, found, tracer)
+        return None if reading is None else replace(reading, taps=seen)
+
+    def _read(self, batch: Any, found: FoundHead, tracer: Tracer) -> Reading | None:
         if callable(self.wanted):
             with evaluating(self.module, self.verified), tracer:
                 return given(self.wanted, in_precision_of(self.module, batch))

@@ -16,7 +16,7 @@ from torch import Tensor
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.steadiness import largest, largest_change
 from ncbounds.checkpoints.head.trace import Tracer, affine_parts
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, TapRefused, shown
 
 SEED = 20
 
@@ -82,6 +82,8 @@ def check_free(
     ------
     HeadNotFound
         If the head chooses its own features.
+    TapRefused
+        If the features of a tap change with it.
     """
     tracer = OtherHead(found.sources)
     got = read(replace(found, sources=tracer.others), tracer)
@@ -94,3 +96,10 @@ def check_free(
             "its weights serve twice. Needed is a head on features that do not depend on it: pool "
             "the features before the head"
         )
+    for name, tap in first.taps.items():
+        if largest_change(tap, got.taps[name], largest(tap)) > 1.0:
+            raise TapRefused(
+                f"the features of the tap {shown(name)!r} are others when the weights of the head "
+                f"{found.name!r} are: it stands behind the head, or its weights are the head's. "
+                "Name a module before the head"
+            )

@@ -1,5 +1,6 @@
 """Features of a head from the affine maps that one forward pass computed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -23,11 +24,14 @@ class Reading:
         As the network returned them.
     magnitude : Tensor of shape (n, d) or None
         Mean absolute value of what was averaged into the features.
+    taps : mapping of str to Tensor of shape (n, d)
+        What was kept of the outputs of named modules.
     """
 
     features: Tensor
     logits: Tensor
     magnitude: Tensor | None = None
+    taps: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from ncbounds.checkpoints.head.reading import TOKEN, Reading
 from ncbounds.checkpoints.head.trace import rows_at, rows_of
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, NcboundsError, TapRefused, shown
 
 SHARE = 64  # one row in so many is run again beside other rows
 SINGLES = 3  # rows that are run alone where the head is looked for
 
 BESIDE = (
-    "a row's logits depend on the rows beside it (batch norm without running statistics, a scale "
-    "or a contrast over the batch). Make the model a fixed function of each row"
+    "what a row gives depends on the rows beside it (batch norm without running statistics, a "
+    "scale or a contrast over the batch). Make the model a fixed function of each row"
 )
 RANDOM = (
     "the model draws random numbers in eval mode, or keeps something from pass to pass. Make the "
@@ -60,18 +60,23 @@ def check_same(first: Reading, second: Reading, whole: Reading, how: str, cause:
 
     Raises
     ------
-    HeadNotFound
+    HeadNotFound, TapRefused
         Saying by how much, and ``cause``.
     """
-    pairs = [(first.logits, second.logits, whole.logits)]
+    _check("logits", first.logits, second.logits, whole.logits, cause, HeadNotFound)
     if how != TOKEN:  # which position is read depends on rounding where two give the same logits
-        pairs.append((first.features, second.features, whole.features))
-    for what, (a, b, size) in zip(("logits", "features"), pairs, strict=False):
-        if a.shape != b.shape or _differ(a, b, size):
-            by = "in shape" if a.shape != b.shape else f"by {float((a - b).abs().max()):.3g}"
-            raise HeadNotFound(
-                f"the {what} of the same rows differ {by} between two passes: {cause}"
-            )
+        _check("features", first.features, second.features, whole.features, cause, HeadNotFound)
+    for name, tap in first.taps.items():
+        what = f"features of the tap {shown(name)!r}"
+        _check(what, tap, second.taps[name], whole.taps[name], cause, TapRefused)
+
+
+def _check(
+    what: str, a: Tensor, b: Tensor, whole: Tensor, cause: str, error: type[NcboundsError]
+) -> None:
+    if a.shape != b.shape or _differ(a, b, whole):
+        by = "in shape" if a.shape != b.shape else f"by {float((a - b).abs().max()):.3g}"
+        raise error(f"the {what} of the same rows differ {by} between two passes: {cause}")
 
 
 def _differ(first: Tensor, second: Tensor, whole: Tensor) -> bool:
@@ -114,7 +119,7 @@ class Regrouping:
 
         Raises
         ------
-        HeadNotFound
+        HeadNotFound, TapRefused
             If a row gives something else.
         """
         n = rows_of(batch)
@@ -142,14 +147,20 @@ class Regrouping:
         if before is None or both is None or (self._batches > 2 and self._credit < 2):
             return
         self._credit = 0.0
-        logits = torch.cat([before[1].logits, whole.logits])
-        separate = Reading(torch.cat([before[1].features, whole.features]), logits)
+        separate = _stacked(before[1], whole)
         check_same(separate, read(both), separate, how, BESIDE)
 
 
 def cut(reading: Reading, rows: slice | list[int]) -> Reading:
     """Return some rows of a reading."""
-    return Reading(reading.features[rows], reading.logits[rows])
+    taps = {name: tap[rows] for name, tap in reading.taps.items()}
+    return Reading(reading.features[rows], reading.logits[rows], taps=taps)
+
+
+def _stacked(first: Reading, second: Reading) -> Reading:
+    taps = {name: torch.cat([tap, second.taps[name]]) for name, tap in first.taps.items()}
+    features = torch.cat([first.features, second.features])
+    return Reading(features, torch.cat([first.logits, second.logits]), taps=taps)
 
 
 def joined(first: Any, second: Any) -> Any:

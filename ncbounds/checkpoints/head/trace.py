@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, TapRefused, shown
 
 PRODUCTS = (torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
 ADDED = (torch.addmm, Tensor.addmm)
@@ -26,6 +26,10 @@ OF_THE_BATCH = (
     "(it has no running statistics, or training=True is written in forward). Make the model a "
     "fixed function of each row"
 )
+
+
+#: What is kept of the outputs of named modules: from an output and the batch to (n, d).
+Taps = Mapping[str, Callable[[Any, Any], Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +116,52 @@ def watched(module: nn.Module, tracer: Tracer) -> Iterator[None]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+@contextmanager
+def tapped(module: nn.Module, taps: Taps, batch: Any) -> Iterator[dict[str, Tensor]]:
+    """Read named modules while one pass over a batch runs; leaves no hook behind.
+
+    Only what ``taps`` make of an output is kept, so that no whole layer stays in memory.
+
+    Yields
+    ------
+    dict of str to Tensor
+        Filled by the pass.
+
+    Raises
+    ------
+    TapRefused
+        If a module runs twice in the pass, or not at all, or its output is refused.
+    """
+    thread, found = threading.get_ident(), dict[str, Tensor]()
+
+    def keep(name: str, output: Any) -> None:
+        if threading.get_ident() != thread:
+            return
+        if name in found:
+            raise TapRefused(
+                f"the module {shown(name)!r} runs more than once in a forward pass, so that its "
+                "output is not one thing; name the block around it"
+            )
+        found[name] = taps[name](output, batch)
+
+    layers = dict(module.named_modules(remove_duplicate=False))
+    handles = [
+        layers[name].register_forward_hook(lambda m, x, y, name=name: keep(name, y))
+        for name in taps
+    ]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+    silent = [shown(name) for name in taps if name not in found]
+    if silent:
+        raise TapRefused(
+            f"the module {silent[0]!r} does not run by itself in a forward pass (its weights are "
+            "used by the block around it, or not at all); name the block around it"
+        )
 
 
 def affine_parts(

@@ -1,0 +1,148 @@
+"""Named places of a network at which features are read: modules, and how outputs are pooled."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ncbounds.errors import DataError, TapRefused, UnknownName, few, shown
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+#: The last tap: what the head multiplies.
+HEAD = "head"
+Pool = Literal["average"] | int
+At = str | Iterable[str] | Mapping[str, Pool]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """From the output of a module to features of shape (n, d), one row for each input row.
+
+    Attributes
+    ----------
+    name : str
+        Of the module, for messages.
+    pool : "average" or int
+        Average over all positions, or to p x p positions.
+    """
+
+    name: str
+    pool: Pool
+
+    def __call__(self, output: Any, batch: Any) -> "Tensor":
+        """Pool an output (n, d), (n, t, d) or (n, c, height, width, ...).
+
+        Positions of texts that ``attention_mask`` of the batch marks as padding are left out: how
+        long the padding is depends on the rows beside a row.
+
+        Raises
+        ------
+        TapRefused
+            If the output has another form.
+        """
+        from torch.nn.functional import adaptive_avg_pool2d
+
+        x = self._checked(output, batch)
+        if x.ndim == 2:
+            return x.clone()  # a later in-place operation may overwrite it
+        if self.pool == "average":
+            return x.flatten(2).mean(2) if x.ndim > 3 else self._over_tokens(x, batch)
+        if x.ndim != 4:
+            raise self._refused(
+                f"returns {tuple(x.shape)}, which is no image to average to {self.pool} x "
+                f'{self.pool}; use "average" there'
+            )
+        if self.pool > min(x.shape[2:]):
+            raise self._refused(
+                f"returns images of {x.shape[2]} x {x.shape[3]}, too small to average to "
+                f"{self.pool} x {self.pool}"
+            )
+        return adaptive_avg_pool2d(x, self.pool).flatten(1)
+
+    def _checked(self, output: Any, batch: Any) -> "Tensor":
+        from torch import Tensor
+
+        from ncbounds.checkpoints.head.trace import rows_of
+
+        if not isinstance(output, Tensor):
+            inside = f" of {len(output)}" if isinstance(output, tuple | list) else ""
+            raise self._refused(
+                f"returns a {type(output).__name__}{inside}; needed is one tensor: name a module "
+                "inside or after it"
+            )
+        found, n = f"{tuple(output.shape)} of {output.dtype}", rows_of(batch)
+        if output.ndim < 2 or len(output) != n or not output.numel():
+            raise self._refused(
+                f"returns {found} for {n} rows; needed is (n, d), (n, tokens, d) or "
+                f"(n, channels, height, width) with n = {n}"
+            )
+        if not output.is_floating_point():
+            raise self._refused(f"returns {found}; needed are floating-point numbers")
+        return output.detach()
+
+    def _over_tokens(self, x: "Tensor", batch: Any) -> "Tensor":
+        import torch
+
+        mask = batch.get("attention_mask") if isinstance(batch, Mapping) else None
+        if mask is None or mask.ndim != 2 or bool((mask != 0).all()):
+            return x.mean(1)
+        if mask.shape != x.shape[:2]:
+            raise self._refused(
+                f"returns {tuple(x.shape)} where the attention mask is {tuple(mask.shape)}: which "
+                "positions are padding is not known"
+            )
+        real = (mask != 0)[..., None]
+        wide = torch.promote_types(x.dtype, torch.float32)  # a sum in half precision overflows
+        total = torch.where(real, x, 0).sum(1, dtype=wide)
+        return (total / real.sum(1).clamp_min(1)).to(x.dtype)
+
+    def _refused(self, what: str) -> TapRefused:
+        return TapRefused(f"the module {shown(self.name)!r} {what}")
+
+
+def declared_taps(module: "nn.Module", at: At, pool: Pool) -> dict[str, Pooling]:
+    """Return the pooling of each named place, in the order in which they were named.
+
+    Parameters
+    ----------
+    module : nn.Module
+    at : str, iterable of str, or mapping of str to pool
+        Names of modules, or ``"head"`` for what the head multiplies.
+    pool : "average" or int
+        For all of them where ``at`` is no mapping.
+
+    Raises
+    ------
+    UnknownName
+        If the network has no module of a name.
+    DataError
+        If no place is named, or a pool is none.
+    """
+    if isinstance(at, Mapping):
+        if pool != "average":
+            raise DataError(f"pool={pool!r} beside at={{name: pool}}; give each place its own")
+        places = dict(at)
+    else:
+        places = dict.fromkeys([at] if isinstance(at, str) else at, pool)
+    if not places:
+        raise DataError('at= names no place; needed are names of modules, as in at=("head",)')
+    known = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
+    for name, value in places.items():
+        if name != HEAD and name not in known:
+            raise UnknownName(_unknown(str(name), known))
+        if value != "average" and (type(value) is not int or value < 1):
+            raise DataError(
+                f'pool={value!r} for {shown(name)!r}; needed is "average", or p for p x p'
+            )
+    return {name: Pooling(name, value) for name, value in places.items()}
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    nearest = f"the nearest are {few(close)}" if close else f"it has {few(known)}"
+    return (
+        f"the model has no module {shown(name)!r}; {nearest}. All of them: "
+        "[name for name, _ in classifier.module.named_modules()]"
+    )
