@@ -59,7 +59,8 @@ class Pooling:
                 f"returns images of {x.shape[2]} x {x.shape[3]}, too small to average to "
                 f"{self.pool} x {self.pool}"
             )
-        return adaptive_avg_pool2d(x, self.pool).flatten(1)
+        pooled: Tensor = adaptive_avg_pool2d(x, self.pool).flatten(1)
+        return pooled
 
     def _checked(self, output: Any, batch: Any) -> "Tensor":
         from torch import Tensor
