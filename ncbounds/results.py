@@ -38,6 +38,8 @@ class Result:
         Which error of the target it is, if not the average (``"worst class"``).
     sampling : str
         How the sample was drawn, as declared; empty where nothing was computed.
+    layer : str
+        Place of the network whose features it read, where one was named.
     params : dict
         Free parameters of the row, e.g. ``{"m": 5}``.
     n : int
@@ -69,6 +71,7 @@ class Result:
     delta: float
     qualifier: str = ""
     sampling: str = ""
+    layer: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     terms: Mapping[str, float] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class Result:
         """Return JSON-able fields; :func:`result_from_dict` inverts this."""
         out = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "claim"}
         test = out.pop("test")
+        if not self.layer:
+            del out["layer"]
         out["test"] = None if test is None else {**vars(test), "reasons": list(test.reasons)}
         return {"type": type(self).__name__, **plain(out)}
 
@@ -124,8 +129,8 @@ def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
 
 #: Fields that hold names: a checkpoint called "nan" stays one.
 _NAMES = (
-    *("bound", "family", "kind", "target", "qualifier", "sampling", "role", "checkpoint"),
-    *("reasons", "provenance"),
+    *("bound", "family", "kind", "target", "qualifier", "sampling", "layer"),
+    *("role", "checkpoint", "reasons", "provenance"),
 )
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 

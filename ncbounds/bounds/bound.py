@@ -175,6 +175,7 @@ class Bound:
             "sampling": sample.sampling,
             "claim": claim,
             "role": sample.role,
+            "layer": sample.tap or "",
             "n": outcome.n,
             "delta": delta if self.spends_delta else np.nan,
             "params": chosen,

@@ -53,12 +53,14 @@ def _measure(evidence: Evidence, row: Row) -> Measured | None:
 def _undefined(
     b: Bound, evidence: Evidence, role: str, params: dict[str, Any], delta: float, error: Exception
 ) -> Row:
+    sample = evidence.sample(role)  # type: ignore[arg-type]
     common: dict[str, Any] = {
         "bound": b.id,
         "family": b.family,
         "target": b.claim.target,
         "qualifier": b.claim.qualifier,
         "role": role,
+        "layer": "" if sample is None else sample.tap or "",
         "n": 0,
         "delta": delta if b.spends_delta else np.nan,
         "params": params,

@@ -1,7 +1,7 @@
 """Columns of the long table: the value of a row in each, and how it is written for reading."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,8 @@ class Column:
         Over it in these tables; by default the name.
     right : bool
         Whether it is aligned to the right there.
+    optional : bool
+        Whether it is left out of a report none of whose rows has a value in it.
     """
 
     name: str
@@ -39,6 +41,11 @@ class Column:
     written: Callable[[Row], str] | None = None
     title: str = ""
     right: bool = False
+    optional: bool = False
+
+    def used(self, rows: Iterable[Row]) -> bool:
+        """Whether it stands in a table of these rows."""
+        return not self.optional or any(self.value(r) for r in rows)
 
 
 def all_reasons(r: Row) -> str:
@@ -94,39 +101,40 @@ _SHIPPED = (
     # mean exact binomial bound from n fresh points at the measured error
     Column("oracle", lambda r: r.details.get("oracle", np.nan)),
     Column("ratio", _ratio),
+    Column("layer", lambda r: r.layer, lambda r: r.layer, optional=True),
 )
 
 #: All columns; ``ncbounds.register(Column(...))`` adds one at the right.
 ALL: Registry[Column] = Registry(Column, "column", lambda c: c.name, lambda: _SHIPPED)
 
 #: Names of the columns that are always there, in their order; more may follow.
-COLUMNS = tuple(c.name for c in _SHIPPED)
+COLUMNS = tuple(c.name for c in _SHIPPED if not c.optional)
 
 
 def frame(report: ReportData) -> "pd.DataFrame":
     """Return a frame of all columns; a failed checkpoint is one row with its reason."""
     import pandas as pd
 
-    columns = list(ALL)
+    columns = [c for c in ALL if c.used(report.rows)]
     records = [{c.name: c.value(r) for c in columns} for r in report.rows]
     records += [{"checkpoint": f.checkpoint, "reasons": f.reason} for f in report.failures]
     made = pd.DataFrame.from_records(records, columns=[c.name for c in columns])
     return made.astype({"n": "Int64"})  # a failed checkpoint has no n
 
 
-def readable() -> list[tuple[Column, Callable[[Row], str]]]:
+def readable(report: ReportData) -> list[tuple[Column, Callable[[Row], str]]]:
     """Columns of the tables made for reading, each with how it is written."""
-    return [(c, c.written) for c in ALL if c.written is not None]
+    return [(c, c.written) for c in ALL if c.written is not None and c.used(report.rows)]
 
 
-def titles() -> list[str]:
+def titles(report: ReportData) -> list[str]:
     """Titles of :func:`readable`."""
-    return [c.title or c.name for c, _ in readable()]
+    return [c.title or c.name for c, _ in readable(report)]
 
 
 def cells(report: ReportData) -> Iterator[list[str]]:
     """Lines of cells for reading; a failed checkpoint has its reason beside its name."""
-    columns = readable()
+    columns = readable(report)
     for r in report.rows:
         yield [written(r) for _, written in columns]
     for f in report.failures:

@@ -66,9 +66,10 @@ def entry_key(entry: Entry, task: Task) -> str:
     return hashlib.sha256(_json(parts).encode()).hexdigest()[:32]
 
 
-def row_key(plan: Plan, b: Bound, key: str) -> str:
-    """Hash of all that the rows of one bound on one checkpoint depend on."""
+def row_key(plan: Plan, b: Bound, key: str, layer: str = "") -> str:
+    """Hash of all that the rows of one bound at one place of a checkpoint depend on."""
     text = f"{key} {b.id} {b.source_hash} {bound_code(b)} {plan.each!r}"
+    text += f" {layer}" if layer else ""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -71,7 +71,7 @@ def fragment(report: ReportData) -> str:
         header=[*(("", "", title) for title in header([])), *own],
         blocks=lines(report, columns),
         failures=report.failures,
-        titles=[*titles()[1:], "reasons"],
+        titles=[*titles(report)[1:], "reasons"],
         details=_details(report),
         kind=_kind_of,
     )
@@ -104,7 +104,7 @@ def _details(report: ReportData) -> list[tuple[str, list[list[tuple[str, str]]]]
     """Rows of each checkpoint as styled cells: all columns but its name, and the reasons."""
     by_name: dict[str, list[list[tuple[str, str]]]] = {}
     for r in report.rows:
-        row = [(_style(c.name, r), written(r)) for c, written in readable()[1:]]
+        row = [(_style(c.name, r), written(r)) for c, written in readable(report)[1:]]
         row.append(("reasons", all_reasons(r)))
         by_name.setdefault(r.checkpoint or "classifier", []).append(row)
     return list(by_name.items())

@@ -31,9 +31,11 @@ def latex(report: ReportData) -> str:
     return "\n".join(
         [
             r"% needs \usepackage{booktabs,longtable,amssymb}",
-            r"\begin{longtable}{" + "".join("r" if c.right else "l" for c, _ in readable()) + "}",
+            r"\begin{longtable}{"
+            + "".join("r" if c.right else "l" for c, _ in readable(report))
+            + "}",
             r"\toprule",
-            " & ".join(escaped(title) for title in titles()) + r" \\",
+            " & ".join(escaped(title) for title in titles(report)) + r" \\",
             r"\midrule",
             r"\endhead",
             *body,

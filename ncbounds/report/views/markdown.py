@@ -9,7 +9,7 @@ from ncbounds.report.view import view
 @view("table.md")
 def markdown(report: ReportData) -> str:
     """A table for reading."""
-    rule = ["---:" if c.right else "---" for c, _ in readable()]
-    rows = [titles(), rule, *cells(report)]
+    rule = ["---:" if c.right else "---" for c, _ in readable(report)]
+    rows = [titles(report), rule, *cells(report)]
     lines = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in rows]
     return "\n".join([*lines, "", legend(), ""])

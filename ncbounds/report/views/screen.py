@@ -87,22 +87,25 @@ UNDECLARED = (
 _STYLES = {MARK["certificate"]: "green", MARK["plug-in"]: "dim"}
 
 
-def blocks(report: ReportData) -> dict[str, list[str]]:
-    """Checkpoints by block of their group, in order of first appearance."""
-    names = dict.fromkeys([*(r.checkpoint for r in report.rows)])
-    out: dict[str, list[str]] = {}
-    for name in names:
-        group = report.facts.get(name, {}).get("group", {})
-        out.setdefault(str(group.get("block", "")), []).append(name)
+#: What a line is about: a checkpoint, and the place of it that was read, if one was named.
+Subject = tuple[str, str]
+
+
+def blocks(report: ReportData) -> dict[str, list[Subject]]:
+    """What lines are about, by block of the checkpoint's group, in order of first appearance."""
+    out: dict[str, list[Subject]] = {}
+    for subject in _by_subject(report):
+        group = report.facts.get(subject[0], {}).get("group", {})
+        out.setdefault(str(group.get("block", "")), []).append(subject)
     return out
 
 
 def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[str]]]]:
     """Blocks of lines of cells: name, n, NC1, test error, then those of ``shown``."""
-    by_name = _by_name(report)
+    rows = _by_subject(report)
     return [
-        (block, [_line(report, name, by_name[name], shown) for name in names])
-        for block, names in blocks(report).items()
+        (block, [_line(report, subject, rows[subject], shown) for subject in subjects])
+        for block, subjects in blocks(report).items()
     ]
 
 
@@ -112,9 +115,9 @@ def header(shown: list[Shown]) -> list[str]:
 
 
 def used(report: ReportData) -> list[Shown]:
-    """Columns that any checkpoint fills."""
-    by_name = _by_name(report)
-    return [c for c in columns() if any(c.cell(rows) not in ("", "–") for rows in by_name.values())]
+    """Columns that any line fills."""
+    found = _by_subject(report).values()
+    return [c for c in columns() if any(c.cell(rows) not in ("", "–") for rows in found)]
 
 
 def table(report: ReportData) -> "Text":
@@ -147,10 +150,10 @@ def screen(report: ReportData) -> str:
     return f"{table(report).plain}{caption(report)}\n" if report.rows else ""
 
 
-def _by_name(report: ReportData) -> dict[str, list[Row]]:
-    out: dict[str, list[Row]] = {}
+def _by_subject(report: ReportData) -> dict[Subject, list[Row]]:
+    out: dict[Subject, list[Row]] = {}
     for r in report.rows:
-        out.setdefault(r.checkpoint, []).append(r)
+        out.setdefault((r.checkpoint, r.layer), []).append(r)
     return out
 
 
@@ -195,12 +198,14 @@ def _filled(titles: list[str], width: int = 118) -> list[str]:
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrap(unbroken, width)]
 
 
-def _line(report: ReportData, name: str, rows: list[Row], shown: list[Shown]) -> list[str]:
+def _line(report: ReportData, subject: Subject, rows: list[Row], shown: list[Shown]) -> list[str]:
+    name, layer = subject
     facts = report.facts.get(name, {})
     n = facts.get("n", {}).get("fit", "")
     test = next((r.test for r in rows if r.target == "saved" and r.test), None)
     measured = interval(test.error, test.low, test.high) if test else ""
-    return [name, str(n), _nc1(facts), measured, *(c.cell(rows) for c in shown)]
+    nc1 = "" if layer else _nc1(facts)  # facts are about the head's features
+    return [f"{name} {layer}".rstrip(), str(n), nc1, measured, *(c.cell(rows) for c in shown)]
 
 
 def _nc1(facts: Mapping[str, Any]) -> str:
