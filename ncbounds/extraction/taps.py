@@ -97,7 +97,8 @@ class Pooling:
         real = (mask != 0)[..., None]
         wide = torch.promote_types(x.dtype, torch.float32)  # a sum in half precision overflows
         total = torch.where(real, x, 0).sum(1, dtype=wide)
-        return (total / real.sum(1).clamp_min(1)).to(x.dtype)
+        mean: Tensor = (total / real.sum(1).clamp_min(1)).to(x.dtype)
+        return mean
 
     def _refused(self, what: str) -> TapRefused:
         return TapRefused(f"the module {shown(self.name)!r} {what}")
