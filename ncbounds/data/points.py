@@ -1,5 +1,6 @@
 """What each role of a checkpoint holds, whatever its data were declared as."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,19 +12,24 @@ from ncbounds.data.task import task_arrays
 from ncbounds.data.user import UserData, user_samples
 from ncbounds.evidence.roles import Role
 
+#: How many data sets may stand around one another where the names of classes are looked for.
+DEEPEST = 8
+
 
 class Points(NamedTuple):
     """Points of one role.
 
     ``loader`` is a pair of arrays (n, ...), (n,) or an iterable of batches; ``rows`` and ``groups``
     (n,) are their numbers in a task's file, ``images`` (n, height, width) the 8-bit images that
-    inputs were made of, if a code word reads them: None where there are none.
+    inputs were made of, if a code word reads them: None where there are none. ``classes`` are the
+    names that the data set has for its classes, in the order of their numbers.
     """
 
     loader: Any
     rows: Ints | None = None
     groups: Any = None
     images: NDArray[np.uint8] | None = None
+    classes: tuple[str, ...] = ()
 
 
 def entry_points(entry: Entry, task: Task) -> dict[Role, Points]:
@@ -53,4 +59,26 @@ def own_points(value: Any) -> Points:
     """A person's loader or pair of arrays, or a triple whose third array numbers groups."""
     if isinstance(value, tuple) and len(value) == 3 and hasattr(value[2], "shape"):
         return Points(value[:2], groups=value[2])
-    return Points(value)
+    return Points(value, classes=_class_names(value))
+
+
+def _class_names(loader: Any) -> tuple[str, ...]:
+    """Names of the classes of the data set in a loader, as an ImageFolder has them.
+
+    They are decoration: what is not a name for each number is passed over, and so are names beside
+    a ``target_transform``, which may number the classes anew.
+    """
+    dataset = loader
+    for _ in range(DEEPEST):  # a loader, a subset of a subset, ...
+        dataset = getattr(dataset, "dataset", dataset)
+    if getattr(dataset, "target_transform", None) is not None:
+        return ()
+    numbers = getattr(dataset, "class_to_idx", None)
+    names = getattr(dataset, "classes", None)
+    if isinstance(numbers, Mapping):
+        if set(numbers.values()) != set(range(len(numbers))):
+            return ()
+        names = sorted(numbers, key=numbers.__getitem__)
+    if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
+        return ()
+    return tuple(names)

@@ -44,7 +44,8 @@ def with_key(task: Task) -> Task:
     for role, value in samples.items():
         points = own_points(value)
         groups = None if points.groups is None else as_array(points.groups).tolist()
-        parts[role] = [data_parts(points.loader), groups]
+        names = [points.classes] if points.classes else []
+        parts[role] = [data_parts(points.loader), groups, *names]
     key = hashlib.sha256(_json(parts).encode()).hexdigest()
     keep_samples(key, samples)
     return replace(task, data=replace(task.data, key=key))

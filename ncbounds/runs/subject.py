@@ -1,5 +1,6 @@
 """The one road from an entry to evidence: read, build, extract, declare."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from ncbounds.code_words.counted import code_word_of
 from ncbounds.data.manifest import Entry, Task
-from ncbounds.data.points import entry_points
+from ncbounds.data.points import Points, entry_points
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
 from ncbounds.evaluation.facts import versions
@@ -21,6 +22,7 @@ from ncbounds.procedures.linear import named_procedure
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
+    from ncbounds.checkpoints.loaded import Loaded
 
 
 def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
@@ -33,7 +35,6 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     """
     import torch
 
-    from ncbounds.checkpoints.class_names import class_names
     from ncbounds.checkpoints.read import load_checkpoint
     from ncbounds.extraction.extract import extract
 
@@ -78,7 +79,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, classifier.head.classes),
-        decision=MultiClass(task.classes or class_names(checkpoint.hints, classifier.head.classes)),
+        decision=MultiClass(_names(task, checkpoint, points.values(), classifier.head.classes)),
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,
@@ -94,6 +95,20 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "versions": versions(),
         },
     )
+
+
+def _names(
+    task: Task, checkpoint: "Loaded", points: Iterable[Points], classes: int
+) -> tuple[str, ...]:
+    """Names of the classes: declared, else in the checkpoint, else those that all data sets have.
+
+    Data sets that disagree number their classes each in its own way, so that none is believed.
+    """
+    from ncbounds.checkpoints.class_names import class_names, tidy
+
+    found = task.classes or class_names(checkpoint.hints, classes)
+    named = {p.classes for p in points if p.classes}
+    return found if found or len(named) != 1 else tidy(named.pop(), classes)
 
 
 def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
