@@ -90,7 +90,8 @@ def extract(
     pool : "average" or int
         How outputs at ``at`` become one row of features: images (n, channels, height, width) and
         tokens (n, t, d) are averaged over all positions but those that ``attention_mask`` marks as
-        padding; p averages images to p x p. An output (n, d) is taken as it is.
+        padding; p averages images to p x p. An output (n, d) is taken as it is. Axes are taken in
+        this order: where a network has another one, name a place that flattens or pools.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
         row ranges). A lookup then needs no pass over the data. By default they are hashed; an
