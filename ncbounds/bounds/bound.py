@@ -20,7 +20,9 @@ from ncbounds.bounds.restate import Restated
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.claim import Claim
 from ncbounds.claims.registry import named
+from ncbounds.claims.unmeasured import UnseenClasses
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
+from ncbounds.evidence.contradictions import copies_found
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_role
@@ -112,6 +114,7 @@ class Bound:
             parts=frozenset((*self.requires, *self.optional)),
             required=frozenset(self.requires),
             assumptions=self.assumptions,
+            unseen=isinstance(self.claim, UnseenClasses),
         )
 
     @cached_property
@@ -166,6 +169,9 @@ class Bound:
         outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
         seconds = time.perf_counter() - start
         claim = outcome.claim or self.claim
+        details = dict(outcome.details)
+        if copies := copies_found(sample, evidence):
+            details["copies"] = copies
         common: dict[str, Any] = {
             "bound": self.id,
             "family": self.family,
@@ -181,7 +187,7 @@ class Bound:
             "params": chosen,
             "reasons": (*verdict.reasons, *outcome.reasons),
             "terms": outcome.terms,
-            "details": outcome.details,
+            "details": details,
             "seconds": seconds,
             "checkpoint": evidence.checkpoint,
             "provenance": {**evidence.provenance, "source": self.source_hash},

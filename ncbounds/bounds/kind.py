@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ncbounds.bounds.needs import Needs
+from ncbounds.evidence.contradictions import contradictions, remarks
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
@@ -32,7 +33,8 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     A row reaches the bound's best kind only if the sample's role meets the hypothesis, its
     sampling is declared and leaves the rows independent, the number of candidates compared on it
     is known (its delta is divided by that number), and the other samples that the bound reads meet
-    the same demands. What is missing is listed and lowers the kind to a plug-in. A row through a
+    the same demands. What is missing is listed and lowers the kind to a plug-in, and so does
+    evidence that speaks against itself (:mod:`ncbounds.evidence.contradictions`). A row through a
     code word whose version was developed on these images is conditional at best.
     """
     if needs.kind == "measure":
@@ -47,18 +49,21 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     missing = [
         *_role(needs, sample),
         *(reason for s in read for reason in _draw(s, evidence)),
+        *contradictions(sample, evidence, unseen=needs.unseen),
+        *(x for s in read[1:] for x in contradictions(s, evidence, beside=[sample])),
         *_apart(sample, read[1:], evidence),
         *_fit_apart(needs, sample, evidence),
         *_tried(needs, evidence),
     ]
-    if sample.sampling == "stratified":
-        missing += _stratified(sample, evidence, delta)
+    if sample.sampling == "stratified" and delta > EDGE_RULE_DELTA:
+        missing.append(f"a stratified sample needs delta <= {EDGE_RULE_DELTA}, found {delta:g}")
     candidates = math.prod(s.selected_among or 1 for s in read)
     if candidates > MOST_CANDIDATES:
         missing.append(f"more than 2^{MOST_CANDIDATES.bit_length() - 1} candidates were compared")
         candidates = MOST_CANDIDATES
     hindsight = _hindsight(needs, evidence)
-    assumptions = (*needs.assumptions, *hindsight)
+    said = [reason for s in read for reason in remarks(s, evidence)]
+    assumptions = (*needs.assumptions, *hindsight, *said)
     if missing:
         return Verdict("plug-in", (*missing, *assumptions), delta / candidates)
     chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()
@@ -128,14 +133,3 @@ def _hindsight(needs: Needs, evidence: Evidence) -> tuple[str, ...]:
     word = evidence.code_word
     reads = "code_word" in needs.parts
     return (word.assumption,) if reads and word is not None and word.assumption else ()
-
-
-def _stratified(sample: Sample, evidence: Evidence, delta: float) -> list[str]:
-    reasons = []
-    if delta > EDGE_RULE_DELTA:
-        reasons.append(f"a stratified sample needs delta <= {EDGE_RULE_DELTA}, found {delta:g}")
-    absent = np.flatnonzero(sample.counts[: evidence.head.classes] == 0)
-    if len(absent):
-        name = evidence.decision.name(int(absent[0]))
-        reasons.append(f"class {name} has no point in a stratified sample")
-    return reasons

@@ -39,6 +39,8 @@ class Needs:
         Those of them that have to be there.
     assumptions : tuple of str
         Shown as reasons on every row that is not a certificate.
+    unseen : bool
+        Whether it is about classes that the head does not know.
     """
 
     kind: Kind
@@ -46,3 +48,4 @@ class Needs:
     parts: frozenset[Part] = frozenset()
     required: frozenset[Part] = frozenset()
     assumptions: tuple[str, ...] = ()
+    unseen: bool = False

@@ -1,9 +1,10 @@
 """What a claim is: whose error a row speaks about, as an object that measures itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ncbounds.arrays import Floats
+from ncbounds.evidence.contradictions import about_test
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
@@ -89,10 +90,12 @@ def measured_error(
     if test is None or test.n == 0:
         return None
     found = claim.measured(test, evidence)
-    if found is None or abs(test.label_noise - label_noise) <= 1e-12:
-        return found
-    reason = (
-        f"not comparable: label noise {label_noise:g} in the bound's sample, "
-        f"{test.label_noise:g} in test"
-    )
-    return Measured(found.error, found.low, found.high, (*found.reasons, reason))
+    if found is None:
+        return None
+    reasons = about_test(test, evidence)
+    if abs(test.label_noise - label_noise) > 1e-12:
+        reasons.append(
+            f"not comparable: label noise {label_noise:g} in the bound's sample, "
+            f"{test.label_noise:g} in test"
+        )
+    return replace(found, reasons=(*found.reasons, *reasons))

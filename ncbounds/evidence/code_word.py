@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.arrays import Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.roles import Role
 
@@ -51,6 +52,13 @@ class Compressed:
         """Predicted classes of the rows of a sample, or None if it was given no images."""
         found = self.predict.get(role)
         return None if found is None else np.asarray(found())
+
+    def take(self, role: Role, index: Ints) -> "Compressed":
+        """Return the same code word for the rows ``index`` of a sample."""
+        found = self.predict.get(role)
+        if found is None:
+            return self
+        return replace(self, predict={**self.predict, role: lambda: np.asarray(found())[index]})
 
     def without_test(self) -> "Compressed":
         """Return the same code word as bounds see it."""

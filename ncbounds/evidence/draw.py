@@ -8,7 +8,15 @@ import numpy as np
 
 from ncbounds.arrays import Ints
 from ncbounds.errors import InvalidSample, RoleError
-from ncbounds.evidence.roles import ROLES, SAMPLINGS, Role, Sampling, check_role
+from ncbounds.evidence.roles import (
+    REPEATS,
+    ROLES,
+    SAMPLINGS,
+    Repeats,
+    Role,
+    Sampling,
+    check_role,
+)
 
 #: Roles that part of a sample may have; fresh points may become anything, the test sample nothing.
 PARTS: dict[Role, frozenset[str]] = {
@@ -31,13 +39,21 @@ class Draw:
     sampling : {"iid", "stratified", "unknown"}
         How they were drawn. ``"unknown"`` makes every certificate a plug-in.
     selected_among : int or None
-        Number of candidates that were compared on them (1: none); None if unknown.
+        Number of candidates that could have been chosen by comparing them on these rows (1: none);
+        None if unknown. All that could have been chosen count, tried or not, and they have to be
+        fixed before the rows are looked at: a search whose next candidate depends on the rows (hill
+        climbing, a scheduler or early stopping on the held-out loss) is not covered by the number
+        of its looks. Declare None for it.
     label_noise : float
         Probability with which a label was replaced by a uniform draw from all classes.
     rows : integer array of shape (n,) or None
         Source row ids, by which overlap between roles is found.
     groups : integer array of shape (n,) or None
         Ids of units that share rows (a patient, a writer).
+    repeats : {"by chance", "copies"} or None
+        Why points stand more than once. ``"by chance"``: the law has atoms, and every row counts.
+        ``"copies"``: rows were copied, and an :class:`~ncbounds.Evidence` counts each point once,
+        in the first role that has it. Undeclared, a share above 1 % makes a plug-in.
 
     Raises
     ------
@@ -53,6 +69,7 @@ class Draw:
     label_noise: float = 0.0
     rows: Ints | None = None
     groups: Ints | None = None
+    repeats: Repeats | None = None
 
     def __post_init__(self) -> None:
         check_role(self.role)
@@ -64,6 +81,11 @@ class Draw:
         if not 0.0 <= self.label_noise <= 1.0:
             raise InvalidSample(f"label_noise is a probability, found {self.label_noise}")
         object.__setattr__(self, "label_noise", float(self.label_noise))
+        if self.repeats not in (None, *REPEATS):
+            raise InvalidSample(
+                f"repeats is 'by chance' (the law has atoms), 'copies' (each point counts once) or "
+                f"None, found {self.repeats!r}"
+            )
         for name in ("rows", "groups"):
             object.__setattr__(self, name, _ids(getattr(self, name), name))
 
@@ -104,9 +126,15 @@ class Draw:
         """
         self.check_part(role)
         return replace(
-            self,
+            self.rows_only(index),
             role=self.role if role is None else check_role(role),
             sampling="unknown",
+        )
+
+    def rows_only(self, index: Ints) -> "Draw":
+        """Return the same draw for the rows ``index``: the others were no part of it."""
+        return replace(
+            self,
             rows=None if self.rows is None else self.rows[index],
             groups=None if self.groups is None else self.groups[index],
         )

@@ -9,9 +9,9 @@ import numpy as np
 from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidSample, RoleError
 from ncbounds.evidence.code_word import Compressed
+from ncbounds.evidence.copies import COPIED, check_rows, declared_copies, repeated, shared
 from ncbounds.evidence.decision import Decision, MultiClass
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.overlap import check_rows
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 
@@ -91,6 +91,20 @@ class Evidence:
                 )
             object.__setattr__(self, name, sample.with_classes(self.head.classes))
         check_rows(self.samples())
+        self.class_priors()  # raises where they are none
+        self._count_copies_once()
+
+    def _count_copies_once(self) -> None:
+        """Leave declared copies out of their samples, and out of what stands beside these."""
+        for role, copies in declared_copies(self.samples()).items():
+            index = np.flatnonzero(~copies)
+            object.__setattr__(
+                self, FIELD[role], getattr(self, FIELD[role]).without(copies, COPIED)
+            )
+            if self.code_word is not None:
+                object.__setattr__(self, "code_word", self.code_word.take(role, index))
+            if role == "fit" and self.network is not None:
+                object.__setattr__(self, "network", self.network.take(index))
 
     def sample(self, role: Role) -> Sample | None:
         """Return the sample of ``role``, or None."""
@@ -128,11 +142,12 @@ class Evidence:
         return len(np.intersect1d(a.groups, b.groups))
 
     def duplicates(self) -> dict[str, int]:
-        """Count rows of one role whose input also occurs, as another row, in another role."""
-        found = {}
+        """Count rows whose point (or input) also stands in another role, or before in their own.
+
+        ``"fit/test"`` counts rows of ``test`` that stand in ``fit``, ``"fit"`` those of ``fit``
+        that repeat others of it; whatever is 0 is left out.
+        """
+        found: dict[str, int] = {role: int(repeated(s).sum()) for role, s in self.samples().items()}
         for (one, a), (other, b) in combinations(self.samples().items(), 2):
-            if a.input_hashes is not None and b.input_hashes is not None:
-                count = int(np.isin(b.input_hashes, a.input_hashes).sum())
-                if count:
-                    found[f"{one}/{other}"] = count
-        return found
+            found[f"{one}/{other}"] = int(shared(b, a).rows.sum())
+        return {where: count for where, count in found.items() if count}

@@ -6,9 +6,11 @@ from ncbounds.errors import RoleError, suggest
 
 Role = Literal["fit", "head", "holdout", "unlabelled", "test"]
 Sampling = Literal["iid", "stratified", "unknown"]
+Repeats = Literal["by chance", "copies"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
+REPEATS: tuple[Repeats, ...] = get_args(Repeats)
 
 #: For each role, the roles it may stand in for: anything weaker, never anything stronger.
 SERVES: dict[Role, frozenset[Role]] = {
@@ -45,3 +47,13 @@ def check_role(role: str) -> Role:
 def serves(role: Role, wanted: Role) -> bool:
     """Whether a sample of ``role`` meets the hypothesis of a statement that asks for ``wanted``."""
     return wanted in SERVES[role]
+
+
+#: For each role, the roles whose points it may not contain: what its hypothesis is fixed by.
+APART: dict[Role, tuple[Role, ...]] = {
+    "fit": (),
+    "head": ("fit",),
+    "holdout": ("fit", "head"),
+    "unlabelled": ("fit", "head"),
+    "test": ("fit", "head"),
+}

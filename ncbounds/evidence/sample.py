@@ -1,5 +1,6 @@
 """Labels and features of one data split, with the role that the split had."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from ncbounds.errors import InvalidSample
 from ncbounds.evidence.decided import longest, stands, strict_margins
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.point_hashes import point_hashes
 from ncbounds.evidence.roles import Role, Sampling
 from ncbounds.numerics.scaling import divided, exponent, row_norms
 
@@ -40,6 +42,12 @@ class Sample:
         can produce, drawn or not: rows that add up or compare class bounds count over it.
     tap : str or None
         Place of the network where the features were read; None is the head's input.
+    classes_declared : bool
+        Whether ``classes`` was declared, so that labels beyond those of a head are meant.
+    left_out : mapping from a reason to a number of rows
+        Rows that were given and are not part of the sample.
+    kept : integer array of shape (n,) or None
+        Which of the given rows are part of it; None for all.
     """
 
     features: NDArray[Any]
@@ -49,6 +57,9 @@ class Sample:
     module_disagreements: int | None
     classes: int
     tap: str | None = None
+    classes_declared: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    kept: Ints | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -65,6 +76,7 @@ class Sample:
         module_disagreements: int | None = None,
         classes: int | None = None,
         tap: str | None = None,
+        ignore_label: int | None = None,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -76,8 +88,11 @@ class Sample:
         role : str or Draw
         input_hashes, module_disagreements, classes, tap
             See the class.
+        ignore_label : int, optional
+            Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
+            number is kept in ``left_out``.
         **declared
-            ``sampling``, ``selected_among``, ``label_noise``, ``rows``, ``groups`` of
+            ``sampling``, ``selected_among``, ``label_noise``, ``rows``, ``groups``, ``repeats`` of
             :class:`Draw`, where ``role`` is a word. ``sampling`` must be declared (``"iid"`` or
             ``"stratified"``) before any result on this sample can be a certificate.
 
@@ -97,8 +112,15 @@ class Sample:
             )
         if f.dtype.kind != "f":
             f = f.astype(np.float64)
+        draw.check_length(given := len(f))
+        kept = None
+        if ignore_label is not None and labels is not None:
+            counted = _counted(labels, len(f), ignore_label)
+            if not counted.all():
+                kept = np.flatnonzero(counted)
+                f, labels, draw = f[kept], np.asarray(labels)[kept], draw.rows_only(kept)
+                input_hashes = None if input_hashes is None else input_hashes[kept]
         y = _labels(labels, len(f), draw.role)
-        draw.check_length(len(f))
         highest = int(y.max(initial=-1)) + 1
         if classes is not None and classes < highest:
             raise InvalidSample(f"classes={classes}, but a label is {highest - 1}")
@@ -110,6 +132,9 @@ class Sample:
             module_disagreements=module_disagreements,
             classes=highest if classes is None else int(classes),
             tap=tap,
+            classes_declared=classes is not None,
+            left_out={} if kept is None else {f"labelled {ignore_label}": given - len(kept)},
+            kept=kept,
         )
 
     @property
@@ -163,12 +188,9 @@ class Sample:
         return row_norms(self.features)
 
     @cached_property
-    def distinct_points(self) -> NDArray[np.uint64]:
-        """Sorted 64-bit hashes of the distinct feature rows."""
-        bits = np.ascontiguousarray(self.features, dtype=np.float64).view(np.uint64)
-        odd = np.random.default_rng(0).integers(1, 2**63, bits.shape[1], dtype=np.uint64)
-        odd |= np.uint64(1)
-        return np.unique(((bits ^ (bits >> np.uint64(29))) * odd).sum(axis=1, dtype=np.uint64))
+    def points(self) -> NDArray[np.uint64]:
+        """64-bit hashes of the feature rows, shape (n,): equal where all float32 roundings are."""
+        return point_hashes(self.features)
 
     @cached_property
     def moments(self) -> "ClassMoments":
@@ -238,6 +260,16 @@ class Sample:
             return self
         return replace(self, classes=classes)
 
+    def without(self, rows: NDArray[np.bool_], why: str) -> "Sample":
+        """Return the same draw without some rows (boolean of shape (n,)), which are counted."""
+        if not rows.any():
+            return self
+        index = np.flatnonzero(~rows)
+        part = self._rows(index, self.draw.rows_only(index))
+        count = self.left_out.get(why, 0) + int(rows.sum())
+        kept = index if self.kept is None else self.kept[index]
+        return replace(part, left_out={**self.left_out, why: count}, kept=kept)
+
     def take(self, index: Ints, role: str | None = None) -> "Sample":
         """Rows ``index`` as a sample of their own, with a weaker role if one is given.
 
@@ -249,14 +281,30 @@ class Sample:
         RoleError
             If ``role`` is stronger than the sample's own.
         """
+        return replace(self._rows(index, self.draw.take(index, role)), left_out={}, kept=None)
+
+    def _rows(self, index: Ints, draw: Draw) -> "Sample":
         return replace(
             self,
             features=self.features[index],
             labels=self.labels[index],
-            draw=self.draw.take(index, role),
+            draw=draw,
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],
             module_disagreements=None,
         )
+
+
+def _counted(labels: object, n: int, ignore_label: int) -> NDArray[np.bool_]:
+    """Rows that are not to be ignored, boolean of shape (n,)."""
+    y = np.asarray(labels)
+    if y.shape != (n,):
+        raise InvalidSample(f"{n} rows of features need labels of shape ({n},), found {y.shape}")
+    if isinstance(ignore_label, bool) or not isinstance(ignore_label, int | np.integer):
+        raise InvalidSample(f"ignore_label is one label, such as 255, found {ignore_label!r}")
+    counted: NDArray[np.bool_] = y != ignore_label
+    if not counted.any():
+        raise InvalidSample(f"ignore_label={ignore_label} leaves no row: all {n} have this label")
+    return counted
 
 
 def _labels(labels: object | None, n: int, role: Role) -> Ints:
@@ -281,5 +329,8 @@ def _labels(labels: object | None, n: int, role: Role) -> Ints:
             "them with numpy.unique(labels, return_inverse=True)[1]"
         )
     if role != "unlabelled" and y.min(initial=0) < 0:
-        raise InvalidSample(f"labels are class numbers 0, 1, ..., found {y.min()}")
+        raise InvalidSample(
+            f"labels are class numbers 0, 1, ..., found {y.min()} ({int((y == y.min()).sum())} "
+            f"rows); ignore_label={y.min()} leaves them out if they are not to count"
+        )
     return y

@@ -118,6 +118,10 @@ class Network:
                     u = after(layer, u)
         return np.stack(norms)
 
+    def take(self, index: Ints) -> "Network":
+        """Return the same network with the rows ``index`` of its inputs."""
+        return replace(self, inputs=self.inputs[index]) if self.n else self
+
     def start(self, batch: Images) -> Images:
         """Input u_0 of the first affine layer."""
         for step in self.before:

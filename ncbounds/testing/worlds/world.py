@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -62,7 +61,7 @@ class World:
     holds : tuple of str
         Ids of the conditional bounds whose assumption is true here.
     smooth : bool
-        Whether ties have probability zero.
+        Whether ties have probability zero; if not, the law has atoms and points repeat by chance.
     """
 
     name: str
@@ -115,6 +114,7 @@ class World:
             sampling=sampling,
             classes=self.classes,
             label_noise=self.label_noise,
+            repeats=None if self.smooth else "by chance",
         )
 
     def draw(
@@ -263,16 +263,19 @@ class Population(World):
         total = self.seen + self.unseen
         means = self.spread * rng.standard_normal((total, self.law.dim))
 
-        def sample(role: str, classes: int, **declared: Any) -> Sample:
+        def sample(role: str, classes: int, among: int | None = None) -> Sample:
             labels = np.repeat(np.arange(classes), self.per_class)
             f = means[labels] + rng.standard_normal((len(labels), self.law.dim))
-            return Sample.from_arrays(f, labels, role=role, sampling="stratified", **declared)
+            return Sample.from_arrays(f, labels, role=role, sampling="stratified", classes=among)
 
         fit = sample("fit", self.seen)
         labelled = sample("head", self.seen)
         head = ncm(labelled.features, labelled.labels, self.seen)
         evidence = Evidence(
-            head=head, fit=fit, head_sample=labelled, holdout=sample("holdout", total)
+            head=head,
+            fit=fit,
+            head_sample=labelled,
+            holdout=sample("holdout", total, total),
         )
         return Drawn(evidence, Evidence(head=head, fit=fit))
 

@@ -1,0 +1,212 @@
+"""The one place that looks for evidence that speaks against itself.
+
+What is declared about a sample is compared with its points, its labels and the other samples. What
+no such draw gives lowers the kind of every row on the sample, with a reason that says what was
+found and the ways out.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ncbounds.arrays import Ints
+from ncbounds.evidence.copies import TOLERATED, repeated, shared
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.roles import APART
+from ncbounds.evidence.sample import Sample
+
+#: Probability, over all classes of a sample, below which class frequencies are no such draw.
+IMPOSSIBLE = 1e-9
+#: Labels that usually mean "do not count".
+IGNORED = (254, 255, 65535)
+
+
+def copies_found(sample: Sample, evidence: Evidence) -> dict[str, int]:
+    """Rows of a sample whose point stands in it before (its own role), or in another role."""
+    found = {sample.role: int(repeated(sample).sum())}
+    for role in APART[sample.role]:
+        other = evidence.sample(role)
+        if other is not None:
+            found[role] = int(shared(sample, other).rows.sum())
+    return {role: count for role, count in found.items() if count}
+
+
+def contradictions(
+    sample: Sample, evidence: Evidence, *, beside: Iterable[Sample] = (), unseen: bool = False
+) -> list[str]:
+    """What speaks against the declarations of a sample: each lowers the kind of a row on it.
+
+    Parameters
+    ----------
+    sample : Sample
+    evidence : Evidence
+    beside : iterable of Sample
+        Other samples that the row reads and that have to be independent of this one.
+    unseen : bool
+        Whether the row is about classes that the head does not know.
+    """
+    return [
+        *_copies(sample, evidence, beside),
+        *([] if unseen or sample.classes_declared else _beyond(sample, evidence)),
+        *_against_priors(sample, evidence),
+        *_absent(sample, evidence),
+        *_noised_after(sample, evidence),
+    ]
+
+
+def remarks(sample: Sample, evidence: Evidence) -> list[str]:
+    """What has to be said about a sample, and lowers nothing."""
+    found = _left_out(sample)
+    beyond = int((sample.labels >= evidence.head.classes).sum())
+    if beyond and sample.classes_declared:
+        found.append(
+            f"{beyond} of {sample.n} {sample.role} labels are of classes that the head does not "
+            "know; they count as errors"
+        )
+    if sample.role in ("head", "holdout") and evidence.fit is None:
+        found.append("overlap with training points is not checked: there is no fit sample")
+    return found
+
+
+def about_test(test: Sample, evidence: Evidence) -> list[str]:
+    """What has to be said about an error that is measured on ``test``."""
+    found = [*_copies(test, evidence, ()), *_left_out(test)]
+    if not test.classes_declared:
+        found += _beyond(test, evidence)
+    among = test.selected_among
+    if among != 1:
+        chosen = "an unknown number of" if among is None else str(among)
+        found.append(
+            f"the test sample was chosen on, among {chosen} candidates: the measured error is "
+            "too small on average"
+        )
+    return found
+
+
+def _left_out(sample: Sample) -> list[str]:
+    return [f"{k} {sample.role} rows left out: {why}" for why, k in sample.left_out.items()]
+
+
+def _copies(sample: Sample, evidence: Evidence, beside: Iterable[Sample]) -> list[str]:
+    reasons = []
+    again, declared = int(repeated(sample).sum()), sample.draw.repeats
+    if again > TOLERATED * sample.n and declared is None:
+        reasons.append(
+            f"{again} of {sample.n} {sample.role} points repeat others of the sample: declare "
+            "repeats='by chance' if the law has such points, or repeats='copies' to count each once"
+        )
+    others = [s for role in APART[sample.role] if (s := evidence.sample(role)) is not None]
+    for other in [*others, *(s for s in beside if s.role not in APART[sample.role])]:
+        common = shared(sample, other)
+        count = int(common.rows.sum())
+        if count <= TOLERATED * sample.n or (declared == "by chance" and common.chance):
+            continue
+        says = f"{count} of {sample.n} {sample.role} points stand in the {other.role} sample too"
+        if declared == "by chance":
+            reasons.append(
+                f"{says}, more than repeats by chance explain: declare repeats='copies', which "
+                f"leaves them out of {sample.role}, or draw the samples apart"
+            )
+        else:
+            reasons.append(
+                f"{says}: declare repeats='copies', which leaves them out of {sample.role}, or "
+                "repeats='by chance' if the law has such points and these were drawn again"
+            )
+    return reasons
+
+
+def _beyond(sample: Sample, evidence: Evidence) -> list[str]:
+    """Labels that the head has no output for, and what they look like."""
+    classes = evidence.head.classes
+    values, counts = np.unique(sample.labels[sample.labels >= classes], return_counts=True)
+    if not len(values):
+        return []
+    says = (
+        f"{counts.sum()} of {sample.n} {sample.role} labels are beyond the head's {classes} classes"
+    )
+    highest = int(values[-1])
+    if sample.labels.min() == 1 and highest == classes:
+        looks = f"they look shifted by one (1 to {classes}): subtract 1"
+    elif highest in IGNORED or (len(values) == 1 and highest > classes):
+        looks = (
+            f"{highest} looks like a label to ignore: ignore_label={highest} leaves its rows out"
+        )
+    else:
+        looks = f"ignore_label={highest} leaves rows labelled {highest} out"
+    return [
+        f"{says} and count as errors; {looks}, or classes={highest + 1} says that they are meant"
+    ]
+
+
+def _against_priors(sample: Sample, evidence: Evidence) -> list[str]:
+    """Class frequencies that no draw at random from the prescribed class probabilities gives."""
+    priors = evidence.class_priors()
+    if priors is None or sample.sampling != "iid" or (sample.labels < 0).any():
+        return []
+    from scipy.stats import binom
+
+    counts = sample.counts[: len(priors)]
+    p = np.minimum(priors, 1.0)
+    tail = np.minimum(binom.cdf(counts, sample.n, p), binom.sf(counts - 1, sample.n, p))
+    c = int(np.argmin(tail))
+    if tail[c] >= IMPOSSIBLE / (2 * len(priors)):
+        return []
+    return [
+        f"{counts[c]} of {sample.n} {sample.role} points are of class {evidence.decision.name(c)}, "
+        f"which priors of {priors[c]:.3g} do not give at random: mend priors, or declare "
+        "sampling='stratified' if class counts were chosen"
+    ]
+
+
+def _absent(sample: Sample, evidence: Evidence) -> list[str]:
+    """Classes without a point that the head, or another sample of the same draw, knows."""
+    if sample.sampling == "unknown" or sample.role == "unlabelled":
+        return []
+    name = evidence.decision.name
+    others = [s for r, s in evidence.samples().items() if r not in (sample.role, "test")]
+    if sample.sampling == "stratified":
+        known = np.zeros(max(s.classes for s in (sample, *others)), dtype=np.bool_)
+        known[: evidence.head.classes] = True
+        for s in others:
+            known[: s.classes] |= s.counts > 0
+        absent = np.flatnonzero(known & (_padded(sample, len(known)) == 0))
+        return [f"class {name(int(c))} has no point in a stratified sample" for c in absent[:1]]
+    from scipy.stats import hypergeom
+
+    for other in (s for s in others if s.sampling == "iid"):
+        total = sample.n + other.n
+        mine = _padded(sample, other.classes)[: other.classes]
+        for c in np.flatnonzero((mine == 0) & (other.counts > 0)):
+            k = int(other.counts[c])
+            if hypergeom.pmf(0, total, k, sample.n) < IMPOSSIBLE / other.classes:
+                return [
+                    f"class {name(int(c))} has no point among {sample.n} {sample.role} points and "
+                    f"{k} among {other.n} of {other.role}, which two draws of one law do not give: "
+                    "draw both from one pool, or declare sampling='unknown' where classes were "
+                    "selected"
+                ]
+    return []
+
+
+def _padded(sample: Sample, classes: int) -> Ints:
+    """Rows per class, over at least so many classes."""
+    return np.pad(sample.counts, (0, max(0, classes - len(sample.counts))))
+
+
+def _noised_after(sample: Sample, evidence: Evidence) -> list[str]:
+    """Class counts that were not fixed, as where labels are replaced after a draw by class."""
+    if sample.sampling != "stratified" or not sample.label_noise:
+        return []
+    counts, priors = sample.counts, evidence.class_priors()
+    designs = [np.full(len(counts), 1 / len(counts))]
+    if priors is not None:
+        designs.append(np.pad(priors, (0, len(counts) - len(priors))))
+    for p in designs:
+        # counts rounded for each class add up to a total that is off by up to C/2
+        if (np.abs(counts - sample.n * p) <= 1 + len(counts) * p / 2).all():
+            return []
+    return [
+        f"class counts of the stratified {sample.role} sample are not fixed ones, as where label "
+        "noise came after a draw by clean label: fix the counts of the noisy labels, or draw at "
+        "random (sampling='iid')"
+    ]
