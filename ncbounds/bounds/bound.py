@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ncbounds.arrays import Floats
 from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import SOURCES, Needs, Part, RoleWanted
 from ncbounds.bounds.references import Reference
 from ncbounds.bounds.restate import Restated
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
 from ncbounds.claims.registry import named
 from ncbounds.claims.unmeasured import UnseenClasses
@@ -169,7 +171,10 @@ class Bound:
         outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
         seconds = time.perf_counter() - start
         claim = outcome.claim or self.claim
-        details = dict(outcome.details)
+        details, reasons = dict(outcome.details), [*verdict.reasons, *outcome.reasons]
+        if isinstance(claim, Weighted):
+            details["weights"] = claim.weights.tolist()
+            reasons += _not_of_the_priors(claim, evidence)
         if copies := copies_found(sample, evidence):
             details["copies"] = copies
         common: dict[str, Any] = {
@@ -185,7 +190,7 @@ class Bound:
             "n": outcome.n,
             "delta": delta if self.spends_delta else np.nan,
             "params": chosen,
-            "reasons": (*verdict.reasons, *outcome.reasons),
+            "reasons": tuple(reasons),
             "terms": outcome.terms,
             "details": details,
             "seconds": seconds,
@@ -266,6 +271,18 @@ def bound(**metadata: Any) -> Callable[[Callable[..., Outcome]], Bound]:
         )
 
     return make
+
+
+def _not_of_the_priors(claim: Weighted, evidence: Evidence) -> list[str]:
+    """Say it where class weights are not the prescribed class probabilities."""
+    priors = evidence.class_priors()
+    if priors is None or np.allclose(claim.weights, _padded(priors, len(claim.weights))):
+        return []
+    return ["about the error with the sample's class frequencies as weights, not with the priors"]
+
+
+def _padded(priors: Floats, classes: int) -> Floats:
+    return np.pad(priors, (0, max(0, classes - len(priors))))
 
 
 def _by_name(module: str, name: str) -> Bound:

@@ -11,6 +11,7 @@ from ncbounds.certify.certificates import CurvePoint, HeadCertificates, Worth
 from ncbounds.claims.claim import measured_error
 from ncbounds.claims.heads import Saved
 from ncbounds.errors import InvalidSample, RoleError
+from ncbounds.evidence.copies import COPIED, declared_copies
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
@@ -37,7 +38,9 @@ def certify_head(
     delta: float = 0.05,
     head: Any = None,
     test: Any = None,
-    sampling: str = "iid",
+    sampling: str = "unknown",
+    selected_among: int | None = 1,
+    repeats: str | None = None,
     simultaneous: bool = False,
     seed: int = 0,
     classes: int | None = None,
@@ -77,9 +80,16 @@ def certify_head(
         A head that may depend on all these labels. By default the estimator fitted on all of them.
     test : pair (features, labels) or Sample of role "test", optional
         Measures errors; no certificate reads it.
-    sampling : {"iid", "stratified", "unknown"}
+    sampling : {"unknown", "iid", "stratified"}
         How the points were drawn; it is your declaration. ``"unknown"`` makes plug-ins. A Sample
-        carries its own.
+        carries its own declarations: this one and the next two are then left out.
+    selected_among : int or None
+        Number of estimators (or heads, features, settings) of which this is the one, if they could
+        have been compared by what these labels say, their certificates included: delta is divided
+        by it. They have to be a list that was fixed before. None if unknown, or if each was chosen
+        in the light of the last: then values are plug-ins.
+    repeats : {"by chance", "copies"} or None
+        Why points stand more than once, if they do; see :class:`~ncbounds.Draw`.
     simultaneous : bool
         Divide delta over the certificates, so that they hold together.
     seed : int
@@ -103,17 +113,19 @@ def certify_head(
         If a Sample has a role that does not allow this.
     """
     procedure = procedure_of(estimator, seed)
-    sample = _sample(features, labels, "head", sampling, classes)
+    drawn = {"sampling": sampling, "repeats": repeats}
+    declared = {**drawn, "selected_among": selected_among}
+    sample = _sample(features, labels, "head", declared, classes)
     given = None if head is None else _given_head(head, sample)
     sample = sample.with_classes(given.classes if given else 0)
     if sample.classes < 2:
         raise InvalidSample("all labels are 0; a classifier needs two classes (or pass classes=)")
     full = given or procedure(sample.features, sample.labels, sample.classes)
-    pool = None if unlabelled is None else _sample(unlabelled, None, "unlabelled", sampling)
-    probe = None if test is None else _test_sample(test, sampling)
+    pool = None if unlabelled is None else _sample(unlabelled, None, "unlabelled", drawn)
+    probe = None if test is None else _test_sample(test, drawn)
     evidence = Evidence(head=full, head_sample=sample, unlabelled=pool, procedure=procedure)
-    Evidence(head=full, head_sample=sample, test=probe)  # dimensions fit, no point has two roles
-    beside = Evidence(head=full, test=probe)
+    # with the labelled points, so that it is said where these stand in the test sample too
+    beside = Evidence(head=full, head_sample=sample, test=probe)
     if sample.n < 10:
         raise InvalidSample(f"certifying a head needs at least 10 labelled points, got {sample.n}")
 
@@ -220,10 +232,11 @@ def _given_head(head: Any, sample: Sample) -> LinearHead:
 
 
 def _sample(
-    given: Any, labels: Any, role: Role, sampling: str, classes: int | None = None
+    given: Any, labels: Any, role: Role, declared: dict[str, Any], classes: int | None = None
 ) -> Sample:
     if not isinstance(given, Sample):
-        return Sample.from_arrays(given, labels, role=role, sampling=sampling, classes=classes)
+        sample = Sample.from_arrays(given, labels, role=role, classes=classes, **declared)
+        return _counted_once(sample)
     if labels is not None:
         raise InvalidSample("labels were passed beside a Sample, which has its own; leave them out")
     if not serves(given.role, role):
@@ -231,14 +244,28 @@ def _sample(
             f"certifying a head needs a {role} sample, found role {given.role!r}: "
             f"{DEPENDENCE[given.role]}"
         )
-    return replace(given, draw=replace(given.draw, role=role)).with_classes(classes or 0)
+    undeclared = {"sampling": "unknown", "repeats": None, "selected_among": 1}
+    beside = [name for name, value in declared.items() if value != undeclared[name]]
+    if beside and role != "unlabelled":
+        raise InvalidSample(
+            f"{' and '.join(beside)} was passed beside a Sample, which declares it already: make "
+            f"that with it (Sample.from_arrays(..., role={given.role!r}, {beside[0]}=...))"
+        )
+    kept = replace(given, draw=replace(given.draw, role=role)).with_classes(classes or 0)
+    return _counted_once(kept)
 
 
-def _test_sample(test: Any, sampling: str) -> Sample:
+def _counted_once(sample: Sample) -> Sample:
+    """Return the sample without points that are declared copies of others in it."""
+    copies = declared_copies({sample.role: sample}).get(sample.role)
+    return sample if copies is None else sample.without(copies, COPIED)
+
+
+def _test_sample(test: Any, drawn: dict[str, Any]) -> Sample:
     if isinstance(test, Sample):
         if test.role != "test":
             raise RoleError(f"test= takes a sample of role 'test', found {test.role!r}")
         return test
     if not isinstance(test, tuple | list) or len(test) != 2:
         raise InvalidSample("test= takes a pair (features, labels) or a Sample of role 'test'")
-    return Sample.from_arrays(*test, role="test", sampling=sampling)
+    return Sample.from_arrays(*test, role="test", **drawn)

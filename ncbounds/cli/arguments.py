@@ -17,6 +17,10 @@ Spec = Annotated[
 Arguments = Annotated[
     str, typer.Option(help="of the model: width=128,depth=2 or '{\"width\": 128}'")
 ]
+Repeats = Annotated[
+    str | None,
+    typer.Option(help="why points repeat: 'by chance' (the law has atoms) or copies (count once)"),
+]
 #: What is meant where a file leaves a choice.
 Key = Annotated[
     str | None, typer.Option(help="where the weights stand: an entry, or a prefix like model.")
@@ -77,6 +81,27 @@ def candidates(words: list[str]) -> Any:
     if len(words) == 1 and words[0].strip().isdigit():
         return int(words[0])
     return by_role("--selected-among", words, int) or 1
+
+
+def chosen_of(best_of: int) -> int:
+    """Check ``--best-of``: how many there were, of which the best was kept."""
+    if best_of < 1:
+        raise NcboundsError(
+            f"--best-of counts all of which one was kept, from 1 on; found {best_of}"
+        )
+    return best_of
+
+
+def best_among(selected_among: Any, best_of: int) -> Any:
+    """Candidates of each role, where the checkpoints are also the best of some on holdout."""
+    if best_of == 1:
+        return selected_among
+    from ncbounds.runs.files import CHOSEN_ON
+
+    each = selected_among
+    if not isinstance(each, dict):
+        each = dict.fromkeys(CHOSEN_ON, selected_among)
+    return {**each, "holdout": each.get("holdout", 1) * best_of}
 
 
 def class_priors(text: str | None) -> Any:

@@ -13,10 +13,13 @@ from ncbounds.cli.arguments import (
     Key,
     Out,
     Output,
+    Repeats,
     Spec,
+    best_among,
     by_role,
     candidates,
     choice,
+    chosen_of,
     class_priors,
     model_arguments,
 )
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
     from ncbounds.report import Report
 
 #: Options that say what a zoo.toml says itself, as they are typed.
-DECLARATIONS = ("--role", "--sampling", "--selected-among", "--priors", "--name")
+DECLARATIONS = (
+    *("--role", "--sampling", "--selected-among", "--best-of"),
+    *("--repeats", "--ignore-label", "--priors", "--name"),
+)
 
 
 def evaluate(
@@ -66,9 +72,20 @@ def evaluate(
     selected_among: Annotated[
         list[str] | None,
         typer.Option(
-            help="with --data: how many checkpoints were compared before these were picked; a "
-            "number, or ROLE=NUMBER for the sample that they were compared on"
+            help="with --data: how many checkpoints could have been picked by comparing them, a "
+            "list fixed before; a number, or ROLE=NUMBER for the sample that they were compared on"
         ),
+    ] = None,
+    best_of: Annotated[
+        int | None,
+        typer.Option(
+            help="with --data: these are the best, on the holdout sample, of so many checkpoints "
+            "(in place of --selected-among holdout=NUMBER; beside it the two are multiplied)"
+        ),
+    ] = None,
+    repeats: Repeats = None,
+    ignore_label: Annotated[
+        int | None, typer.Option(help="with --data: label of rows to leave out, such as 255")
     ] = None,
     priors: Annotated[
         str | None, typer.Option(help="with --data: balanced, or class probabilities 0.5,0.3,0.2")
@@ -95,7 +112,8 @@ def evaluate(
             "workers": workers,
             "fresh": fresh,
         }
-        declared = dict(zip(DECLARATIONS, (role, sampling, selected_among, priors, name)))
+        typed = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
+        declared = dict(zip(DECLARATIONS, typed, strict=True))
         picked = choice(key, ema, head, output)
         with progress_bar() as progress:
             common["progress"] = progress
@@ -128,7 +146,7 @@ def _zoo(
     from ncbounds.runs.paths import select_files
     from ncbounds.runs.sweep import sweep
 
-    typed = [option for option, value in declared.items() if value]
+    typed = [option for option, value in declared.items() if value not in (None, [])]
     if typed:
         raise NcboundsError(
             f"{' and '.join(typed)} go with --data file.py:function; a zoo.toml says what they say "
@@ -168,9 +186,14 @@ def _files(
     readers: dict[str, Callable[[Any], Any]] = {
         "--role": lambda words: by_role("--role", words, str),
         "--selected-among": candidates,
+        "--best-of": chosen_of,
         "--priors": class_priors,
     }
-    given = {o: readers.get(o, lambda v: v)(value) for o, value in declared.items() if value}
+    given = {
+        o: readers.get(o, lambda v: v)(value)
+        for o, value in declared.items()
+        if value not in (None, [])
+    }
     return evaluate_files(
         paths,
         data=data,
@@ -178,7 +201,9 @@ def _files(
         args=model_arguments(args),
         roles=given.get("--role"),
         sampling=given.get("--sampling", "unknown"),
-        selected_among=given.get("--selected-among", 1),
+        selected_among=best_among(given.get("--selected-among", 1), given.get("--best-of", 1)),
+        repeats=given.get("--repeats"),
+        ignore_label=given.get("--ignore-label"),
         priors=given.get("--priors"),
         names=given.get("--name"),
         **picked,

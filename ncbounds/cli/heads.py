@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ncbounds.cli.arguments import Repeats, chosen_of
 from ncbounds.cli.console import console, user_errors
 
 
@@ -24,7 +25,14 @@ def certify_head(
     simultaneous: Annotated[bool, typer.Option(help="divide delta over all rows")] = False,
     sampling: Annotated[
         str, typer.Option(help="how the points were drawn: iid, stratified or unknown")
-    ] = "iid",
+    ] = "unknown",
+    selected_among: Annotated[
+        int, typer.Option(help="estimators that could have been compared on these labels")
+    ] = 1,
+    best_of: Annotated[
+        int, typer.Option(help="runs of this command of which the smallest certificate is taken")
+    ] = 1,
+    repeats: Repeats = None,
     out: Annotated[Path | None, typer.Option(help="folder for the table and the heads")] = None,
 ) -> None:
     """Certify a linear head on frozen features, and say what each certificate is worth."""
@@ -47,6 +55,8 @@ def certify_head(
             head=None if head is None else LinearHead(*arrays(head, "weight", "bias")),
             test=None if test is None else arrays(test, "features", "labels"),
             sampling=sampling,
+            selected_among=chosen_of(best_of) * selected_among,
+            repeats=repeats,
             simultaneous=simultaneous,
         )
         console().print(repr(found), markup=False, highlight=False, soft_wrap=True)

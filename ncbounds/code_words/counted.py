@@ -35,8 +35,8 @@ def with_code_word(
     evidence : Evidence
     word : bytes, or path of a file such as ``network.ncz``
     images : dict from role to uint8 array (n, height, width) or (n, channels, height, width)
-        The raw images of the samples, row for row: of ``fit``, and as far as there are of
-        ``unlabelled`` and ``test``.
+        The raw images of the rows that samples were made of, in their order: of ``fit``, and as far
+        as there are of ``unlabelled`` and ``test``.
     tried : int, optional
         Number of decoded networks that could have been compared on the unlabelled sample, a
         list complete before that was read. Unknown if not given: what is read off these
@@ -51,12 +51,18 @@ def with_code_word(
     InvalidSample
         If a sample has another number of rows than its images.
     """
+    counted_rows: dict[Role, NDArray[np.uint8]] = {}
     for role, x in images.items():
         sample = evidence.sample(check_role(role))
+        if sample is not None and sample.kept is not None and len(x) > sample.kept.max(initial=-1):
+            x = x[sample.kept]
         if sample is not None and sample.n != len(x):
             raise InvalidSample(f"{len(x)} images for the {sample.n} rows of {role}")
+        counted_rows[role] = x
     data = word if isinstance(word, bytes) else Path(word).read_bytes()
-    return replace(evidence, code_word=counted(data, images, evidence.head.classes, tried=tried))
+    return replace(
+        evidence, code_word=counted(data, counted_rows, evidence.head.classes, tried=tried)
+    )
 
 
 def counted(

@@ -13,7 +13,7 @@ from ncbounds.arrays import Ints
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.user import UserCode, UserData
 from ncbounds.errors import ManifestError, suggest
-from ncbounds.evidence.roles import ROLES, SAMPLINGS, Role, Sampling
+from ncbounds.evidence.roles import REPEATS, ROLES, SAMPLINGS, Repeats, Role, Sampling
 
 #: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
 FASHION_MNIST = "fashion-mnist"
@@ -27,7 +27,9 @@ class Task:
     these are installed; in memory only, also a person's own :class:`UserData`. ``label_noise`` is
     the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
     the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
-    ``classes`` the names of the classes, in the order of their numbers.
+    ``classes`` the names of the classes, in the order of their numbers; ``repeats`` says why points
+    stand more than once (``"by chance"`` or ``"copies"``), ``ignore_label`` which label marks rows
+    to be left out.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Task:
     priors: Any = None
     sampling: Sampling = "unknown"
     classes: tuple[str, ...] = ()
+    repeats: Repeats | None = None
+    ignore_label: int | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,11 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         raise ManifestError(
             f"{where} sampling: one of {', '.join(SAMPLINGS)}, found {raw['sampling']!r}"
         )
+    if raw.get("repeats", REPEATS[0]) not in REPEATS:
+        raise ManifestError(
+            f"{where} repeats: one of {', '.join(REPEATS)}, found {raw['repeats']!r}"
+        )
+    _typed(raw.get("ignore_label", 0), int, f"{where} ignore_label")
     classes = _class_names(raw.get("classes", []), f"{where} classes")
     data = path.parent / raw["data"]
     if raw["data"] == FASHION_MNIST and not data.exists():

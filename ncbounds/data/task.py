@@ -50,8 +50,10 @@ def task_arrays(task: Task) -> Arrays:
     if not task.data.exists():
         raise DataError(f"task {task.name}: no data at {task.data}{install_hint(task.data)}")
     inputs, labels, groups, images = _read(task.data, task.data.stat().st_mtime_ns)
-    classes = int(labels.max()) + 1
+    ignored = labels == task.ignore_label
+    classes = int(labels[~ignored].max(initial=-1)) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
+    noisy[ignored] = labels[ignored]
     return Arrays(inputs, noisy, groups, classes, images)
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from ncbounds.arrays import Ints
 from ncbounds.errors import InvalidSample, RoleError
 from ncbounds.evidence.roles import (
-    REPEATS,
     ROLES,
     SAMPLINGS,
     Repeats,
     Role,
     Sampling,
+    check_repeats,
     check_role,
 )
 
@@ -81,11 +81,7 @@ class Draw:
         if not 0.0 <= self.label_noise <= 1.0:
             raise InvalidSample(f"label_noise is a probability, found {self.label_noise}")
         object.__setattr__(self, "label_noise", float(self.label_noise))
-        if self.repeats not in (None, *REPEATS):
-            raise InvalidSample(
-                f"repeats is 'by chance' (the law has atoms), 'copies' (each point counts once) or "
-                f"None, found {self.repeats!r}"
-            )
+        check_repeats(self.repeats)
         for name in ("rows", "groups"):
             object.__setattr__(self, name, _ids(getattr(self, name), name))
 

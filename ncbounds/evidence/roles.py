@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from ncbounds.errors import RoleError, suggest
+from ncbounds.errors import InvalidSample, RoleError, suggest
 
 Role = Literal["fit", "head", "holdout", "unlabelled", "test"]
 Sampling = Literal["iid", "stratified", "unknown"]
@@ -42,6 +42,22 @@ def check_role(role: str) -> Role:
     if role not in ROLES:
         raise RoleError(f"unknown role {role!r}; {suggest(role, list(ROLES))}")
     return role
+
+
+def check_repeats(repeats: str | None) -> Repeats | None:
+    """Return ``repeats`` if it is one of :data:`REPEATS`, or None.
+
+    Raises
+    ------
+    InvalidSample
+        Otherwise.
+    """
+    if repeats is None or repeats in REPEATS:
+        return repeats
+    raise InvalidSample(
+        "repeats is 'by chance' (the law has points that repeat), 'copies' (each point counts "
+        f"once) or left out, found {repeats!r}"
+    )
 
 
 def serves(role: Role, wanted: Role) -> bool:

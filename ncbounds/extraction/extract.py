@@ -36,6 +36,7 @@ def extract(
     at: None = None,
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample: ...
 
@@ -51,6 +52,7 @@ def extract(
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    ignore_label: int | None = None,
     **declared: Any,
 ) -> dict[str, Sample]: ...
 
@@ -65,6 +67,7 @@ def extract(
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample | dict[str, Sample]:
     """Run the network once over the data and return its features and labels as a sample.
@@ -98,9 +101,11 @@ def extract(
         iterable is read once more for that if it can be.
     batch_size : int
         Rows per forward pass where whole arrays are given.
+    ignore_label : int, optional
+        Label of rows that are left out of the sample; see :meth:`Sample.from_arrays`.
     **declared
-        ``sampling``, ``selected_among``, ``label_noise``, ``rows``, ``groups`` of :class:`Draw`,
-        where ``role`` is a word.
+        ``sampling``, ``selected_among``, ``label_noise``, ``rows``, ``groups``, ``repeats`` of
+        :class:`Draw`, where ``role`` is a word.
 
     Returns
     -------
@@ -143,6 +148,7 @@ def extract(
             input_hashes=kept[name].input_hashes,
             module_disagreements=kept[name].meta.get("module_disagreements"),
             tap=None if at is None else name,
+            ignore_label=None if draw.role == "unlabelled" else ignore_label,
         )
         for name in taps
     }

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ncbounds.errors import NcboundsError, UnknownName, suggest
 from ncbounds.files import write_text
 from ncbounds.report.cells import legend, shown_params, shown_value
@@ -46,7 +48,8 @@ class Report(ReportData):
         Raises
         ------
         NcboundsError
-            If rows do not hold together (each spent its own delta), or there is no certificate.
+            If rows do not hold together (each spent its own delta), if they speak about errors
+            with different class weights, or if there is no certificate.
         """
         found = [
             r
@@ -61,6 +64,18 @@ class Report(ReportData):
             raise NcboundsError(
                 f"the smallest of {len(found)} certificates that each hold with their own delta is "
                 "no certificate; evaluate with simultaneous=True (--simultaneous)"
+            )
+        claims: dict[tuple[float, ...], str] = {}
+        for r in found:
+            claims.setdefault(tuple(np.round(r.details.get("weights", ()), 9)), r.bound)
+        if len(claims) > 1:
+            about = "; ".join(
+                f"{bound}: {', '.join(f'{w:.3g}' for w in weights) or 'those of the law'}"
+                for weights, bound in claims.items()
+            )
+            raise NcboundsError(
+                f"certificates with different class weights ({about}) are not about the same error;"
+                f" take them bound by bound: report[{found[0].bound!r}].best_certificate()"
             )
         if not found:
             raise NcboundsError("no certificate about the saved classifier in this report")

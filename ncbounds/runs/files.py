@@ -12,7 +12,7 @@ from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.manifest import FASHION_MNIST, Entry, Manifest, Task
 from ncbounds.data.user import UserCode, UserData, is_code, locate
 from ncbounds.errors import DataError, InvalidSample
-from ncbounds.evidence.roles import SAMPLINGS, Role, check_role
+from ncbounds.evidence.roles import SAMPLINGS, Role, check_repeats, check_role
 from ncbounds.report import Report
 from ncbounds.runs.folder import default_folder
 from ncbounds.runs.paths import find_checkpoints
@@ -31,6 +31,8 @@ def evaluate_files(
     roles: Mapping[str, str] | None = None,
     sampling: str = "unknown",
     selected_among: "int | Mapping[str, int]" = 1,
+    repeats: str | None = None,
+    ignore_label: int | None = None,
     priors: Any = None,
     procedure: Mapping[str, Any] | None = None,
     code_word: "str | Path | None" = None,
@@ -71,7 +73,13 @@ def evaluate_files(
     sampling : {"unknown", "iid", "stratified"}
         How the points were drawn; no row is a certificate if that is unknown.
     selected_among : int, or mapping from role to int
-        Number of checkpoints compared on a sample before these were picked.
+        Number of checkpoints that could have been picked by comparing them on a sample, from a
+        list that was fixed before. An adaptive search (early stopping, a scheduler on the loss of
+        the sample) is not covered by the number of its looks.
+    repeats : {"by chance", "copies"}, optional
+        Why points stand more than once; see :class:`~ncbounds.Draw`.
+    ignore_label : int, optional
+        Label of rows that are left out, such as 255.
     priors : "balanced" or list of float, optional
         The law's class probabilities.
     procedure, code_word, tried, key, weights, head, output
@@ -99,7 +107,11 @@ def evaluate_files(
     """
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
     files = find_checkpoints(typed)
-    task = _task(data, roles, sampling, priors)
+    task = replace(
+        _task(data, roles, sampling, priors),
+        repeats=check_repeats(repeats),
+        ignore_label=ignore_label,
+    )
     shared = Entry(
         name="",
         file=Path(),

@@ -61,8 +61,10 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
                 label_noise=task.label_noise,
                 rows=drawn.rows,
                 groups=drawn.groups,
+                repeats=task.repeats,
             ),
             store=store,
+            ignore_label=task.ignore_label,
         )
         if role == "fit":
             network = _network(classifier, drawn.loader, samples[role])
@@ -75,7 +77,9 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         test=samples.get("test"),
         network=network,
         code_word=code_word_of(
-            entry, {role: drawn.images for role, drawn in points.items()}, classifier.head.classes
+            entry,
+            {role: _kept(drawn.images, samples[role]) for role, drawn in points.items()},
+            classifier.head.classes,
         ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, classifier.head.classes),
@@ -123,11 +127,11 @@ def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
     if not hasattr(first, "shape"):
         return Network(layers=(), reason="inputs by keyword or position are no single real vectors")
     if is_pair(loader):
-        return summarise(classifier.module, classifier.head, as_array(first))
+        return summarise(classifier.module, classifier.head, _kept(as_array(first), sample))
     found = summarise(classifier.module, classifier.head, as_array(first))
     if not found.layers:
         return found
-    inputs, hashes = whole_inputs(loader)
+    inputs, hashes = (_kept(part, sample) for part in whole_inputs(loader))
     if sample.input_hashes is None or not np.array_equal(hashes, sample.input_hashes):
         reason = (
             "the fit loader gives other inputs, or another order, each time that it is read; pass "
@@ -135,3 +139,8 @@ def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
         )
         return Network(layers=(), reason=reason)
     return summarise(classifier.module, classifier.head, inputs)
+
+
+def _kept(rows: Any, sample: Sample) -> Any:
+    """Of the rows that a sample was made of, those that are part of it; None stays None."""
+    return rows if rows is None or sample.kept is None else rows[sample.kept]

@@ -30,6 +30,9 @@ COLLAPSED = (
     "refit-bn128x4-wd0-h4k",
 )
 LEVEL = 1e-6
+IID = {"sampling": "iid"}
+#: Draws with replacement from a finite pool.
+DRAWN = {"sampling": "iid", "repeats": "by chance"}
 
 
 def blobs(n, seed, classes=3, d=4, gap=2.5):
@@ -51,7 +54,7 @@ def test_split_alone_by_default_and_the_others_when_their_parts_are_there(arrays
     assert [r.bound for r in nb.certify_head(f, y).rows] == ["split_head"]
     more = nb.certify_head(f, y, unlabelled=arrays["pool"])
     assert [r.bound for r in more.rows] == ["split_head", "unlabelled_head"]
-    every = nb.certify_head(f, y, "ridge", arrays["pool"], head=ridge(f, y, 3))
+    every = nb.certify_head(f, y, "ridge", arrays["pool"], head=ridge(f, y, 3), **IID)
     assert [r.bound for r in every.rows] == ["split_head", "unlabelled_head", "anchored_head"]
     assert all(r.kind == "certificate" for r in every.rows)
 
@@ -436,7 +439,7 @@ def redraws(evidence, n, draws, anchored, estimator=None, seed=0):
         a, b = rng.integers(len(y), size=(2, n))
         head = procedure_of(estimator)(f[a], y[a], 10)
         found = nb.certify_head(
-            f[a], y[a], estimator, f[b], head=head if anchored else None, classes=10
+            f[a], y[a], estimator, f[b], head=head if anchored else None, classes=10, **DRAWN
         )
         assert all(r.kind == "certificate" for r in found.rows)
         values.append([r.value for r in found.rows])

@@ -1,16 +1,15 @@
 """Counting errors on points that nothing was fitted on."""
 
-import math
-
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.column import ScreenColumn
+from ncbounds.bounds.holdout._prescribed import by_class, errors_per_class, prescribed_priors
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.claims.averages import Weighted, WorstClass
-from ncbounds.numerics import binomial_upper, stratified_upper, up, worst_class_upper
+from ncbounds.claims.averages import WorstClass
+from ncbounds.numerics import binomial_upper, stratified_upper, worst_class_upper
 from ncbounds.results import BoundResult
 
 
@@ -88,13 +87,13 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     that has probability at most delta. The value is nudged up until the exact tail agrees.
     """
     sample = view.sample
-    n, counts = sample.n, sample.counts
-    errors = np.bincount(sample.labels[view.wrong], minlength=len(counts))
+    n = sample.n
+    errors, counts = errors_per_class(view)
     if per == "worst class":
         return _worst_class(view, errors, delta)
-    priors = _priors(view)
+    priors = prescribed_priors(view)
     if priors is not None:
-        return _prescribed(errors, counts, priors, delta)
+        return by_class(priors, _per_class(errors, counts, delta), errors, counts)
     k = int(errors.sum())
     value = binomial_formula(k, n, delta, stratified=view.stratified)
     return Outcome(
@@ -126,31 +125,7 @@ def _worst_class(view: View, errors: Ints, delta: float) -> Outcome:
     )
 
 
-def _prescribed(errors: Ints, counts: Ints, priors: Floats, delta: float) -> Outcome:
-    """Class bounds weighted by prescribed class probabilities."""
-    upper = _per_class(errors, counts, delta)
-    value = float(up(math.fsum(priors * upper), 2))
-    rate = float(priors @ np.where(counts > 0, errors / np.maximum(counts, 1), 1.0))
-    return Outcome(
-        value=value,
-        n=int(counts[priors > 0].min()),
-        terms={"empirical": rate, "confidence": value - rate},
-        details={"per class": upper.tolist()},
-        claim=Weighted(priors),
-    )
-
-
 def _per_class(errors: Ints, counts: Ints, delta: float) -> Floats:
     """Bounds on ``P(err | c)`` that hold for all classes at once; 1 where there is no point."""
     out: Floats = np.asarray(binomial_upper(errors, counts, delta / len(counts)))
     return out
-
-
-def _priors(view: View) -> Floats | None:
-    """Prescribed probabilities of all counted classes, if the sample's frequencies differ."""
-    if view.priors is None or not view.stratified:
-        return None
-    counts = view.sample.counts
-    priors = np.zeros(len(counts))
-    priors[: len(view.priors)] = view.priors
-    return None if np.allclose(priors, counts / view.sample.n) else priors

@@ -3,6 +3,12 @@
 import math
 
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.holdout._prescribed import (
+    class_rates,
+    errors_per_class,
+    prescribed_priors,
+    weighted,
+)
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import up
@@ -35,6 +41,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     role="holdout",
     target="saved",
     requires=("head",),
+    optional=("priors",),
     references=("hoeffding1963",),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
@@ -55,13 +62,24 @@ def hoeffding(view: View, delta: float) -> Outcome:
     Role: ``holdout``, because the head must be fixed before the points are drawn.
 
     Assumptions: none beyond the draw. If class counts were fixed by design, the value bounds the
-    error weighted by the sample's class frequencies.
+    error weighted by the sample's class frequencies. With prescribed class probabilities that
+    differ from these, each point of class c has the weight :math:`\pi_c/n_c` in the error rate, and
+    the term is :math:`\sqrt{\ln(1/\delta) \sum_c \pi_c^2/(2 n_c)}`.
 
     Source: Hoeffding 1963, Theorem 1 [1]_ .
 
     When vacuous: for :math:`n \le \ln(1/\delta)/2`. At small error rates it is far above
     ``binomial``, which needs no more assumptions; it is here as the textbook form.
     """
+    priors = prescribed_priors(view)
+    if priors is not None:
+        errors, counts = errors_per_class(view)
+        # a class without a point counts as wrong, for sure
+        there = counts > 0
+        squares = math.fsum(priors[there] ** 2 / counts[there])
+        term = math.sqrt(float(up(-math.log(delta) * squares / 2, 8)))
+        rate = math.fsum(priors * class_rates(errors, counts))
+        return weighted(priors, float(up(rate + term, 8)), errors, counts)
     n, k = view.sample.n, int(view.wrong.sum())
     return Outcome(
         value=hoeffding_formula(k, n, delta),

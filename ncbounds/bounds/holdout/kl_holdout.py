@@ -2,7 +2,10 @@
 
 import math
 
+import numpy as np
+
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.holdout._prescribed import by_class, errors_per_class, prescribed_priors
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.numerics import kl_upper, up
@@ -32,6 +35,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     role="holdout",
     target="saved",
     requires=("head",),
+    optional=("priors",),
     references=("chernoff1952", "hoeffding1963", "langford2005"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
@@ -54,14 +58,25 @@ def kl_holdout(view: View, delta: float) -> Outcome:
 
     Assumptions: none beyond the draw. If class counts were fixed by design, the value bounds the
     error weighted by the sample's class frequencies: by the inequality of the means, independent
-    errors of different probabilities concentrate no less than alike ones.
+    errors of different probabilities concentrate no less than alike ones. With prescribed class
+    probabilities that differ from these frequencies it is the sum of :math:`\pi_c` times the class
+    bounds at :math:`\delta/C`.
 
     Source: Chernoff 1952 [1]_ ; for independent non-identical points Hoeffding 1963, Theorem 1
     [2]_ ; in learning theory Langford 2005, section 3 [3]_ .
 
-    When vacuous: never at k < n. It is never below ``binomial`` and never above ``hoeffding``; it
-    is here because many PAC-Bayes bounds have its form.
+    When vacuous: never at k < n. It is never below ``binomial`` and, on pooled counts, never
+    above ``hoeffding``; it is here because many PAC-Bayes bounds have its form.
     """
+    priors = prescribed_priors(view)
+    if priors is not None:
+        errors, counts = errors_per_class(view)
+        each = delta / len(counts)
+        upper = [
+            kl_holdout_formula(int(k), int(n), each) if n else 1.0
+            for k, n in zip(errors, counts, strict=True)
+        ]
+        return by_class(priors, np.array(upper), errors, counts)
     n, k = view.sample.n, int(view.wrong.sum())
     value = kl_holdout_formula(k, n, delta)
     return Outcome(
