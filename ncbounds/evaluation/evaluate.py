@@ -51,11 +51,12 @@ def evaluate(
 
     check_delta(delta)
     chosen = select(bounds)
-    each = delta / max(planned_rows(chosen), 1) if simultaneous else delta
+    planned = planned_rows(chosen)
+    each = delta / max(planned, 1) if simultaneous else delta
     rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:
         raise MissingEvidence(nothing_found(chosen, evidence.samples()))
-    return Report(rows, simultaneous=simultaneous)
+    return Report(rows, simultaneous=simultaneous, planned=planned)
 
 
 def nothing_found(chosen: Iterable[Bound], roles: Iterable[str]) -> str:

@@ -27,12 +27,15 @@ class ReportData:
         Group, sizes, head, collapse metrics, provenance.
     simultaneous : bool
         Whether delta was divided over all rows, so that they hold together.
+    planned : int
+        Number of rows that delta is, or would be, divided over; 0 if it is not known.
     """
 
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...] = ()
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simultaneous: bool = False
+    planned: int = 0
 
     def __init__(
         self,
@@ -41,11 +44,13 @@ class ReportData:
         facts: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         simultaneous: bool = False,
+        planned: int = 0,
     ) -> None:
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "failures", tuple(failures))
         object.__setattr__(self, "facts", dict(facts or {}))
         object.__setattr__(self, "simultaneous", simultaneous)
+        object.__setattr__(self, "planned", planned)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -60,4 +65,5 @@ class ReportData:
             "failures": [vars(f) for f in self.failures],
             "facts": dict(self.facts),
             "simultaneous": self.simultaneous,
+            "planned": self.planned,
         }

@@ -32,6 +32,8 @@ class Report(ReportData):
         Group, sizes, head, collapse metrics, provenance.
     simultaneous : bool
         Whether delta was divided over all rows, so that they hold together.
+    planned : int
+        Number of rows that delta is, or would be, divided over; 0 if it is not known.
     """
 
     def __getitem__(self, bound: str) -> "Report":
@@ -40,7 +42,7 @@ class Report(ReportData):
         if not kept:
             names = sorted({r.bound for r in self.rows})
             raise UnknownName(f"no rows of bound {bound!r}; {suggest(bound, names)}")
-        return Report(kept, facts=self.facts, simultaneous=self.simultaneous)
+        return Report(kept, facts=self.facts, simultaneous=self.simultaneous, planned=self.planned)
 
     def best_certificate(self, checkpoint: str | None = None) -> BoundResult:
         """Smallest certificate about the saved classifier.
@@ -156,6 +158,7 @@ class Report(ReportData):
             [Failure(**f) for f in data["failures"]],
             data["facts"],
             simultaneous=data["simultaneous"],
+            planned=data.get("planned", 0),
         )
 
     def __repr__(self) -> str:

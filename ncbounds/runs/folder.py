@@ -41,7 +41,7 @@ def collect(
             reason = nothing_found(plan.bounds, stored.get("n", {}))
             failed[entry.name] = Failure(entry.name, f"MissingEvidence: {reason}")
     ordered = [failed[e.name] for e in entries if e.name in failed]
-    return Report(rows, ordered, facts, simultaneous=plan.simultaneous)
+    return Report(rows, ordered, facts, simultaneous=plan.simultaneous, planned=plan.planned)
 
 
 def _stored(plan: Plan, entry: Entry, b: Bound, key: str) -> list[dict[str, Any]] | None:

@@ -1,5 +1,6 @@
 """The one road from an entry to evidence: read, build, extract, declare."""
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,
+            "weights": hashlib.sha256(classifier.identity.encode()).hexdigest(),
             "checkpoint_format": checkpoint.format,
             "checkpoint_notes": list(classifier.choices),
             "head": classifier.head_report.name,

@@ -11,6 +11,7 @@ import numpy as np
 from ncbounds.bounds import ScreenColumn, catalogue
 from ncbounds.report.cells import interval, legend, number, significant
 from ncbounds.report.data import ReportData
+from ncbounds.report.notes import notes
 from ncbounds.report.view import view
 from ncbounds.results import MARK, BoundResult, Row
 
@@ -187,6 +188,7 @@ def caption(report: ReportData) -> str:
             "In brackets: measured error of the row's own target; 10^k is vacuous, – undefined. "
             "`ncbounds explain ID` explains:",
             *(f"  {line}" for line in _filled(titles)),
+            *notes(report),
             *([UNDECLARED] if undeclared and not certified else []),
         ]
     )

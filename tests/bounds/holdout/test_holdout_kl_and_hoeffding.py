@@ -16,11 +16,16 @@ SIGN = LinearHead([[-1.0], [1.0]], [0.0, 0.0])
 kl_holdout, hoeffding = get("kl_holdout"), get("hoeffding")
 
 
+def drawn(f, y, **declared):
+    """A sample of a law with two atoms."""
+    return Sample.from_arrays(f, y, role="holdout", repeats="by chance", **declared)
+
+
 def evidence(k, n, sampling="iid"):
     """One class on the line, k of n points on the wrong side."""
     f = np.r_[np.full(k, -1.0), np.ones(n - k)][:, None]
     y = np.r_[np.ones(n, dtype=int)]
-    return Evidence(head=SIGN, holdout=Sample.from_arrays(f, y, role="holdout", sampling=sampling))
+    return Evidence(head=SIGN, holdout=drawn(f, y, sampling=sampling))
 
 
 def exact_kl_upper(k, n, delta):
@@ -95,7 +100,7 @@ def test_both_draws_and_the_weights(bound):
     y = np.r_[np.ones(8, dtype=int), np.zeros(4, dtype=int)]
     rows = {}
     for sampling in ("iid", "stratified"):
-        sample = Sample.from_arrays(f, y, role="holdout", sampling=sampling)
+        sample = drawn(f, y, sampling=sampling)
         rows[sampling] = bound(Evidence(head=SIGN, holdout=sample), delta=0.05)
         assert rows[sampling].kind == "certificate"
     assert rows["iid"].value == rows["stratified"].value
@@ -105,7 +110,7 @@ def test_both_draws_and_the_weights(bound):
 
 def test_delta_is_divided_by_the_number_of_candidates():
     f, y = np.ones((50, 1)), np.ones(50, dtype=int)
-    chosen = Sample.from_arrays(f, y, role="holdout", sampling="iid", selected_among=10)
+    chosen = drawn(f, y, sampling="iid", selected_among=10)
     row = kl_holdout(Evidence(head=SIGN, holdout=chosen), delta=0.05)
     assert row.value == pytest.approx(1 - 0.005 ** (1 / 50))
     assert row.kind == "certificate"

@@ -1,0 +1,67 @@
+"""What has to be said under a table of many rows, and stands in none of them."""
+
+from collections.abc import Iterable
+
+from ncbounds.report.cells import number
+from ncbounds.report.data import ReportData
+from ncbounds.report.whatif import whatif
+from ncbounds.results import MARK, BoundResult
+
+
+def notes(report: ReportData) -> list[str]:
+    """Lines on choices among checkpoints, on equal ones, and on points that stand twice."""
+    return [*_choice(report), *_equal(report), *_copies(report)]
+
+
+def _choice(report: ReportData) -> list[str]:
+    """The smallest of a column is a choice; what it would be if all rows held together."""
+    found = [
+        r
+        for r in report.rows
+        if isinstance(r, BoundResult)
+        and r.kind == "certificate"
+        and r.target == "saved"
+        and not r.qualifier
+        and r.role != "fit"
+    ]
+    many = len({r.checkpoint for r in report.rows})
+    if many < 2 or not found or report.simultaneous or not report.planned:
+        return []
+    best = min(found, key=lambda r: r.value)
+    each = best.delta / report.planned
+    says = (
+        f"The smallest of a column is a choice among {many} checkpoints, and no certificate by "
+        f"itself; --simultaneous would give each row delta {each:.2g}"
+    )
+    together, _ = whatif([best], delta=each)
+    if together and isinstance(together[0], BoundResult):
+        says += (
+            f":\nthe smallest of all, {MARK[best.kind]} {number(best.value, up=True)} "
+            f"({best.bound}, {best.checkpoint}), would be {number(together[0].value, up=True)}"
+        )
+    return [f"{says}."]
+
+
+def _equal(report: ReportData) -> list[str]:
+    """Checkpoints under several names whose weights are equal."""
+    names: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        if weights := r.provenance.get("weights"):
+            names.setdefault(str(weights), {})[r.checkpoint] = None
+    return [f"Equal weights: {' = '.join(same)}." for same in names.values() if len(same) > 1]
+
+
+def _copies(report: ReportData) -> list[str]:
+    """Where points stand more than once, and how many at most."""
+    most: dict[str, tuple[int, str]] = {}
+    for r in report.rows:
+        for other, count in r.details.get("copies", {}).items():
+            where = f"in {r.role}" if other == r.role else f"in {other} and {r.role}"
+            most[where] = max(most.get(where, (0, "")), (count, r.checkpoint))
+    if not most:
+        return []
+    return [f"Points that stand more than once: {', '.join(_counted(most.items()))}."]
+
+
+def _counted(most: Iterable[tuple[str, tuple[int, str]]]) -> list[str]:
+    return [f"{count} {where}{f' ({name})' if name else ''}" for where, (count, name) in most]
