@@ -7,6 +7,13 @@ from ncbounds.bounds.bibliography import cited
 from ncbounds.bounds.bound import Bound
 from ncbounds.results import MARK
 
+#: What a declared choice among candidates covers.
+SELECTION = (
+    "delta is divided by selected_among, which counts all candidates that could have been",
+    "chosen on the sample, from a list that was fixed before; an adaptive search (hill",
+    "climbing, a scheduler or early stopping on the held-out loss) is not covered by it",
+)
+
 
 def as_text(b: Bound) -> str:
     """Return statement, formula, role, assumptions and references as plain text."""
@@ -25,6 +32,8 @@ def as_text(b: Bound) -> str:
     lines = [f"{b.id}", "=" * len(b.id), ""]
     lines += [f"{name:>13}  {text}" for name, text in facts]
     lines += [f"{'assumes':>13}  {text}" for text in b.assumptions]
+    if b.spends_delta:
+        lines += [f"{'' if i else 'selection':>13}  {text}" for i, text in enumerate(SELECTION)]
     lines += ["", _readable(inspect.getdoc(b.function) or ""), "", "References", "----------"]
     lines += [f"[{i}] {reference}" for i, reference in enumerate(cited(b.references), 1)]
     return "\n".join(lines)

@@ -367,11 +367,11 @@ def test_command_line(arrays, tmp_path):
     np.savez(tmp_path / "head.npz", weight=head.weight, bias=head.bias)
     options = [f"--{name}={tmp_path / f'{name}.npz'}" for name in ("test", "head")]
     options += [f"--unlabelled={tmp_path / 'pool.npz'}", f"--out={tmp_path / 'out'}"]
-    options += ["--estimator=ridge", "--delta=0.1"]
+    options += ["--estimator=ridge", "--delta=0.1", "--sampling=iid"]
     result = CliRunner().invoke(app, ["certify-head", str(tmp_path / "data.npz"), *options])
     assert result.exit_code == 0, result.output
     found = nb.certify_head(
-        f, y, "ridge", arrays["pool"], delta=0.1, head=head, test=arrays["test"]
+        f, y, "ridge", arrays["pool"], delta=0.1, head=head, test=arrays["test"], **IID
     )
     assert repr(found) in result.output
     assert (tmp_path / "out" / "certificates.csv").exists()
@@ -481,3 +481,51 @@ def test_full_study_on_collapsed_backbones(zoo, name, n, estimator, capsys):
     assert ratios[0] <= 1.2
     if estimator is None:
         assert ratios[1] <= 1.5
+
+
+# ---------------------------------------------------------------- declarations
+
+
+def test_nothing_is_certified_before_the_draw_is_declared(arrays, tmp_path):
+    f, y = arrays["train"]
+    (row,) = nb.certify_head(f, y).rows
+    assert row.kind == "plug-in"
+    assert any("not declared" in reason for reason in row.reasons)
+    np.savez(tmp_path / "data.npz", features=f, labels=y)
+    command = ["certify-head", str(tmp_path / "data.npz")]
+    assert "~" in CliRunner().invoke(app, command).output.split("split_head")[0]
+    declared = CliRunner().invoke(app, [*command, "--sampling", "iid"])
+    assert "✓" in declared.output.split("split_head")[0]
+
+
+def test_estimators_that_could_have_been_compared_divide_delta(arrays, tmp_path):
+    f, y = arrays["train"]
+    among = nb.certify_head(f, y, delta=0.1, selected_among=20, **IID).rows[0]
+    assert among.value == nb.certify_head(f, y, delta=0.005, **IID).rows[0].value
+    assert nb.certify_head(f, y, selected_among=None, **IID).rows[0].kind == "plug-in"
+    np.savez(tmp_path / "data.npz", features=f, labels=y)
+    command = ["certify-head", str(tmp_path / "data.npz"), "--sampling=iid", "--delta=0.1"]
+    shown = f"{among.value:.3f}"[1:]
+    for options in (
+        ["--best-of=20"],
+        ["--selected-among=20"],
+        ["--best-of=4", "--selected-among=5"],
+    ):
+        output = CliRunner().invoke(app, [*command, *options]).output
+        assert "delta divided by 20 candidates" in output
+        assert shown[:3] in output
+    wrong = CliRunner().invoke(app, [*command, "--best-of=0"])
+    assert wrong.exit_code == 2
+    sample = nb.Sample.from_arrays(f, y, role="head", sampling="iid")
+    with pytest.raises(InvalidSample, match="selected_among was passed beside a Sample"):
+        nb.certify_head(sample, selected_among=3)
+
+
+def test_oversampled_labels_are_no_certificate_and_once_each_they_are(arrays):
+    f, y = (a[:100] for a in arrays["train"])
+    k = np.tile(np.arange(100), 20)
+    assert nb.certify_head(f[k], y[k], **IID).rows[0].kind == "plug-in"
+    once = nb.certify_head(f[k], y[k], repeats="copies", **IID)
+    plain = nb.certify_head(f, y, **IID)
+    assert (once.n, once.rows[0].value) == (100, plain.rows[0].value)
+    assert once.rows[0].kind == "certificate"
