@@ -58,10 +58,10 @@ def remarks(sample: Sample, evidence: Evidence) -> list[str]:
     """What has to be said about a sample, and lowers nothing."""
     found = _left_out(sample)
     beyond = int((sample.labels >= evidence.head.classes).sum())
-    if beyond and sample.classes_declared:
+    if beyond and (sample.classes_declared or not _beyond(sample, evidence)):
         found.append(
             f"{beyond} of {sample.n} {sample.role} labels are of classes that the head does not "
-            "know; they count as errors"
+            "know; they count as errors (ignore_label=... leaves a label's rows out)"
         )
     if sample.role in ("head", "holdout") and evidence.fit is None:
         found.append("overlap with training points is not checked: there is no fit sample")
@@ -116,25 +116,21 @@ def _copies(sample: Sample, evidence: Evidence, beside: Iterable[Sample]) -> lis
 
 
 def _beyond(sample: Sample, evidence: Evidence) -> list[str]:
-    """Labels that the head has no output for, and what they look like."""
+    """Labels without an output of the head that look like a mistake."""
     classes = evidence.head.classes
     values, counts = np.unique(sample.labels[sample.labels >= classes], return_counts=True)
     if not len(values):
         return []
-    says = (
-        f"{counts.sum()} of {sample.n} {sample.role} labels are beyond the head's {classes} classes"
-    )
     highest = int(values[-1])
     if sample.labels.min() == 1 and highest == classes:
         looks = f"they look shifted by one (1 to {classes}): subtract 1"
     elif highest in IGNORED or (len(values) == 1 and highest > classes):
-        looks = (
-            f"{highest} looks like a label to ignore: ignore_label={highest} leaves its rows out"
-        )
+        looks = f"{highest} looks like one to ignore: ignore_label={highest} leaves its rows out"
     else:
-        looks = f"ignore_label={highest} leaves rows labelled {highest} out"
+        return []
     return [
-        f"{says} and count as errors; {looks}, or classes={highest + 1} says that they are meant"
+        f"{counts.sum()} of {sample.n} {sample.role} labels are beyond the head's {classes} "
+        f"classes; {looks}, or classes={highest + 1} says that they are meant"
     ]
 
 

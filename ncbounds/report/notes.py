@@ -31,13 +31,13 @@ def _choice(report: ReportData) -> list[str]:
     each = best.delta / report.planned
     says = (
         f"The smallest of a column is a choice among {many} checkpoints, and no certificate by "
-        f"itself; --simultaneous would give each row delta {each:.2g}"
+        f"itself;\n--simultaneous would give each row delta {each:.2g}"
     )
     together, _ = whatif([best], delta=each)
     if together and isinstance(together[0], BoundResult):
         says += (
-            f":\nthe smallest of all, {MARK[best.kind]} {number(best.value, up=True)} "
-            f"({best.bound}, {best.checkpoint}), would be {number(together[0].value, up=True)}"
+            f": the smallest of all, {MARK[best.kind]} {number(best.value, up=True)} "
+            f"({best.bound},\n{best.checkpoint}), would be {number(together[0].value, up=True)}"
         )
     return [f"{says}."]
 
