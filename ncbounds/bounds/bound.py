@@ -174,7 +174,8 @@ class Bound:
         details, reasons = dict(outcome.details), [*verdict.reasons, *outcome.reasons]
         if isinstance(claim, Weighted):
             details["weights"] = claim.weights.tolist()
-            reasons += _not_of_the_priors(claim, evidence)
+            if sample.sampling == "stratified":
+                reasons += _not_of_the_priors(claim, evidence)
         if copies := copies_found(sample, evidence):
             details["copies"] = copies
         common: dict[str, Any] = {

@@ -141,14 +141,15 @@ def _against_priors(sample: Sample, evidence: Evidence) -> list[str]:
         return []
     from scipy.stats import binom
 
+    # priors are those of the head's classes: points of others say nothing about them
     counts = sample.counts[: len(priors)]
-    p = np.minimum(priors, 1.0)
-    tail = np.minimum(binom.cdf(counts, sample.n, p), binom.sf(counts - 1, sample.n, p))
+    n, p = int(counts.sum()), np.minimum(priors, 1.0)
+    tail = np.minimum(binom.cdf(counts, n, p), binom.sf(counts - 1, n, p))
     c = int(np.argmin(tail))
     if tail[c] >= IMPOSSIBLE / (2 * len(priors)):
         return []
     return [
-        f"{counts[c]} of {sample.n} {sample.role} points are of class {evidence.decision.name(c)}, "
+        f"{counts[c]} of {n} {sample.role} points are of class {evidence.decision.name(c)}, "
         f"which priors of {priors[c]:.3g} do not give at random: mend priors, or declare "
         "sampling='stratified' if class counts were chosen"
     ]

@@ -277,3 +277,86 @@ def test_options_that_do_not_reach_are_errors(own):
     with pytest.raises(DataError, match=r"needed FILE\.py"):
         nb.evaluate_files(own / "a/best.pt", data=own / "user.py", out=own / "run")
     assert not (own / "run").exists()
+
+
+# ---------------------------------------------------------------- data that contradict themselves
+
+
+def of(own, data, **more):
+    return nb.evaluate_files(
+        own / "a", model=f"{own}/user.py:build", data=data, sampling="iid", bounds="binomial",
+        workers=0, out=own / "out-contradictions", **more,
+    )  # fmt: skip
+
+
+def arrays_of(own):
+    a = np.load(own / "data.npz")
+    return a["inputs"].astype(np.float32), a["labels"].copy()
+
+
+def test_half_of_the_holdout_points_were_trained_on(own):
+    x, y = arrays_of(own)
+    data = {"fit": (x[:200], y[:200]), "holdout": (x[100:300], y[100:300])}
+    row = of(own, data).rows[0]
+    assert row.kind == "plug-in"
+    assert "100 of 200 holdout points stand in the fit sample too" in row.reasons[0]
+    once = of(own, data, repeats="copies").rows[0]
+    apart = of(own, {"fit": (x[:200], y[:200]), "holdout": (x[200:300], y[200:300])}).rows[0]
+    assert (once.kind, once.n, once.value) == ("certificate", 100, apart.value)
+
+
+def test_labels_that_start_at_one_and_labels_to_ignore(own):
+    x, y = arrays_of(own)
+    shifted = of(own, {"holdout": (x, y + 1)}).rows[0]
+    assert shifted.kind == "plug-in"
+    assert "look shifted by one" in shifted.reasons[0]
+    y[::6] = 255
+    ignored = {"fit": (x[:300], y[:300]), "holdout": (x[300:], y[300:])}
+    said = of(own, {"holdout": ignored["holdout"]}).rows[0]
+    assert "ignore_label=255 leaves its rows out" in said.reasons[0]
+    row = of(own, ignored, ignore_label=255).rows[0]
+    assert (row.kind, row.n) == ("certificate", 250)
+    assert "50 holdout rows left out: labelled 255" in row.reasons
+
+
+def test_options_of_the_command_line_that_declare_them(own):
+    from typer.testing import CliRunner
+
+    from ncbounds.cli.app import app
+
+    command = ["evaluate", str(own / "a"), f"--model={own}/user.py:build", f"--out={own}/cli"]
+    command += [f"--data={own}/user.py:data", "--bounds=binomial"]
+    command += ["--sampling=iid", "--workers=0"]
+    for options, says in (
+        (["--best-of=20"], "delta divided by 20 candidates"),
+        (["--best-of=4", "--selected-among=holdout=5"], "delta divided by 20 candidates"),
+        (["--ignore-label=2"], "rows left out: labelled 2"),
+    ):
+        result = CliRunner().invoke(app, [*command, *options])
+        assert result.exit_code == 0, result.output
+        row = nb.load_report(own / "cli").rows[0]
+        assert any(says in r for r in row.reasons)
+    for wrong in (["--repeats=often"], ["--best-of=0"]):
+        assert CliRunner().invoke(app, [*command, *wrong]).exit_code == 2
+
+
+def test_equal_weights_under_two_names_and_a_choice_are_said_under_the_table(own):
+    import shutil
+
+    x, y = arrays_of(own)
+    (file,) = (f for f in (own / "a").iterdir() if f.is_file())
+    (own / "c").mkdir()
+    shutil.copy(file, own / "c" / "other.pt")
+    report = nb.evaluate_files(
+        [own / "a", own / "b", own / "c"], model=f"{own}/user.py:build",
+        data={"holdout": (x, y)}, sampling="iid", bounds="binomial", workers=0,
+        out=own / "out-equal",
+    )  # fmt: skip
+    text = report.to_screen()
+    names = [r.checkpoint for r in report["binomial"].rows]
+    assert text.count("Equal weights: ") == 1
+    assert len(set(names)) == 3
+    assert "choice among 3 checkpoints" in text
+    assert report.planned == 6
+    assert f"{0.05 / 6:.2g}" in text
+    assert "Equal weights" in report.to_html()
