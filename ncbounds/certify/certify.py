@@ -82,7 +82,7 @@ def certify_head(
         Measures errors; no certificate reads it.
     sampling : {"unknown", "iid", "stratified"}
         How the points were drawn; it is your declaration. ``"unknown"`` makes plug-ins. A Sample
-        carries its own declarations: this one and the next two are then left out.
+        carries its own declarations.
     selected_among : int or None
         Number of estimators (or heads, features, settings) of which this is the one, if they could
         have been compared by what these labels say, their certificates included: delta is divided
@@ -244,12 +244,10 @@ def _sample(
             f"certifying a head needs a {role} sample, found role {given.role!r}: "
             f"{DEPENDENCE[given.role]}"
         )
-    undeclared = {"sampling": "unknown", "repeats": None, "selected_among": 1}
-    beside = [name for name, value in declared.items() if value != undeclared[name]]
-    if beside and role != "unlabelled":
+    if declared.get("selected_among", 1) != 1:
         raise InvalidSample(
-            f"{' and '.join(beside)} was passed beside a Sample, which declares it already: make "
-            f"that with it (Sample.from_arrays(..., role={given.role!r}, {beside[0]}=...))"
+            "selected_among was passed beside a Sample, which declares it already: make that with "
+            f"it (Sample.from_arrays(..., role={given.role!r}, selected_among=...))"
         )
     kept = replace(given, draw=replace(given.draw, role=role)).with_classes(classes or 0)
     return _counted_once(kept)

@@ -35,7 +35,9 @@ TURNED = LinearHead([[1.0], [-1.0]])
 
 def made(features, labels, **more):
     features = np.asarray(features, dtype=float).reshape(len(labels), -1)
-    return Sample.from_arrays(features, labels, role="test", sampling="iid", repeats="by chance", **more)
+    return Sample.from_arrays(
+        features, labels, role="test", sampling="iid", repeats="by chance", **more
+    )
 
 
 def measured(claim, test, **more):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ncbounds.data.manifest import load_manifest, row_ids
+from ncbounds.data.manifest import Task, load_manifest, row_ids
+from ncbounds.data.task import task_arrays
 from ncbounds.errors import ManifestError
 from ncbounds.files import file_hash
 
@@ -101,3 +102,30 @@ def test_only_fit_may_keep_some_classes(tmp_path):
     assert load_manifest(write(tmp_path, text)).checkpoints["a"].classes == {"fit": [0, 1]}
     with pytest.raises(ManifestError, match="must follow the law"):
         load_manifest(write(tmp_path, text.replace("{fit = [0", "{test = [0")))
+
+
+def test_repeats_and_a_label_to_ignore_are_declared_by_the_task(tmp_path):
+    body = (
+        '[tasks.t]\ndata = "d.npz"\n{}\n[checkpoints.a]\nfile = "a.pt"\ntask = "t"\nroles = {{}}\n'
+    )
+    path = tmp_path / "zoo.toml"
+    path.write_text(body.format('repeats = "by chance"\nignore_label = 255'))
+    task = load_manifest(path).tasks["t"]
+    assert (task.repeats, task.ignore_label) == ("by chance", 255)
+    for wrong, says in (
+        ('repeats = "often"', "repeats: one of"),
+        ('ignore_label = "x"', "ignore_"),
+    ):
+        path.write_text(body.format(wrong))
+        with pytest.raises(ManifestError, match=says):
+            load_manifest(path)
+
+
+def test_noise_leaves_ignored_labels_alone_and_makes_no_class_of_them(tmp_path):
+    labels = np.where(np.arange(300) % 5, np.arange(300) % 3, 255)
+    np.savez(tmp_path / "d.npz", inputs=np.zeros((300, 2), np.float32), labels=labels)
+    task = Task("t", tmp_path / "d.npz", label_noise=1.0, ignore_label=255)
+    found = task_arrays(task)
+    assert found.classes == 3
+    assert np.array_equal(found.labels == 255, labels == 255)
+    assert found.labels[labels != 255].max() == 2

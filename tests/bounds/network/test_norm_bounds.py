@@ -60,7 +60,8 @@ def evidence(network, labels=None):
     last = network.layers[-1]
     head = LinearHead(last.weight[:, :, 0, 0], last.bias)
     y = head.logits(f).argmax(1) if labels is None else labels
-    fit = Sample.from_arrays(f, y, role="fit", sampling="iid")
+    # dead features repeat points
+    fit = Sample.from_arrays(f, y, role="fit", sampling="iid", repeats="by chance")
     return Evidence(head=head, fit=fit, network=network)
 
 

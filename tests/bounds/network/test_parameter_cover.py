@@ -76,7 +76,7 @@ def evidence(network, labels=None, *, sampling="iid", selected_among=1, flip=0.0
         redrawn = rng.random(len(f)) < flip
         labels = np.where(redrawn, rng.integers(0, head.classes, len(f)), labels)
     fit = Sample.from_arrays(
-        f, labels, role="fit", sampling=sampling, selected_among=selected_among
+        f, labels, role="fit", sampling=sampling, selected_among=selected_among, repeats="by chance"
     )
     return Evidence(head=head, fit=fit, network=network)
 
