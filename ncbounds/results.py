@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ncbounds.errors import InvalidArgument, shown
+
 Kind = Literal["certificate", "conditional", "plug-in", "measure"]
 #: Word of a claim, as ``ncbounds.claims`` registers them.
 Target = str
@@ -116,15 +118,40 @@ Row = BoundResult | MeasureResult
 
 
 def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
-    """Rebuild a result from :meth:`Result.to_dict`."""
+    """Rebuild a result from :meth:`Result.to_dict`.
+
+    Raises
+    ------
+    InvalidArgument
+        If a field is missing, unknown or of another type.
+    """
+    if not isinstance(data, dict):
+        raise InvalidArgument(f"a stored row is an object, found {type(data).__name__}")
     rest = dict(data)
-    kind = BoundResult if rest.pop("type") == "BoundResult" else MeasureResult
-    test = rest.pop("test")
+    kind = {c.__name__: c for c in (BoundResult, MeasureResult)}.get(str(rest.pop("type", None)))
+    if kind is None:
+        raise InvalidArgument("a stored row is a BoundResult or a MeasureResult")
+    test = rest.pop("test", None)
+    rest = {k: v if k in _NAMES else _floats(v) for k, v in rest.items()}
+    _check(rest, {f.name for f in fields(kind)} - {"claim", "test"})
     rest["reasons"] = tuple(rest["reasons"])
     if test is not None:
-        test = Measured(**{**_floats(test), "reasons": tuple(test["reasons"])})
-    numbers = {k: v if k in _NAMES else _floats(v) for k, v in rest.items()}
-    return kind(test=test, **numbers)
+        _check(test := _floats(test), {f.name for f in fields(Measured)})
+        test = Measured(**{**test, "reasons": tuple(test["reasons"])})
+    return kind(test=test, **rest)
+
+
+def _check(found: Any, names: set[str]) -> None:
+    if not isinstance(found, dict) or set(found) != names:
+        raise InvalidArgument(f"a stored row needs the fields {', '.join(sorted(names))}")
+    for name, value in found.items():
+        needed = _TYPES.get(name, (int, float))
+        if not isinstance(value, needed) or isinstance(value, bool):
+            raise InvalidArgument(f"{name} of a stored row is {type(value).__name__}")
+    if not all(isinstance(reason, str) for reason in found["reasons"]):
+        raise InvalidArgument("the reasons of a stored row are words")
+    if found.get("kind", "measure") not in MARK:
+        raise InvalidArgument(f"the kind of a stored row is {shown(found['kind'])}")
 
 
 #: Fields that hold names: a checkpoint called "nan" stays one.
@@ -132,6 +159,13 @@ _NAMES = (
     *("bound", "family", "kind", "target", "qualifier", "sampling", "layer"),
     *("role", "checkpoint", "reasons", "provenance"),
 )
+#: Types of the fields that are no number.
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(_NAMES, (str,)),
+    **dict.fromkeys(("params", "terms", "details", "provenance"), (dict,)),
+    "reasons": (list,),
+    "n": (int,),
+}
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
 
