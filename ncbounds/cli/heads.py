@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ncbounds.cli.console import console, user_errors
+from ncbounds.cli.console import echo, show, user_errors
 
 
 def certify_head(
@@ -49,6 +49,6 @@ def certify_head(
             sampling=sampling,
             simultaneous=simultaneous,
         )
-        console().print(repr(found), markup=False, highlight=False, soft_wrap=True)
+        show(repr(found))
         if out is not None:
-            typer.echo(f"written to {out}: {', '.join(found.write(out))}")
+            echo(f"written to {out}: {', '.join(found.write(out))}")

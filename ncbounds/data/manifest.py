@@ -10,10 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from ncbounds.arrays import Ints
+from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.user import UserCode, UserData
-from ncbounds.errors import ManifestError, suggest
+from ncbounds.errors import ManifestError, NcboundsError, shown, suggest
 from ncbounds.evidence.roles import ROLES, SAMPLINGS, Role, Sampling
+from ncbounds.files import read_bounded
+from ncbounds.procedures.linear import named_procedure
 
 #: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
 FASHION_MNIST = "fashion-mnist"
@@ -99,13 +102,15 @@ def load_manifest(path: "str | Path") -> Manifest:
     if path.is_dir():
         path = path / "zoo.toml"
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(read_bounded(path, MANIFEST_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise ManifestError(
             f"no manifest at {path}; a folder of checkpoints needs a zoo.toml, or pass "
             "--model file.py:function and --data file.py:function"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path} is not TOML: {error}") from None
     _known(raw, {"tasks", "checkpoints", "title"}, str(path))
     tasks = {name: _task(name, t, path) for name, t in _table(raw, "tasks", path).items()}
@@ -123,15 +128,18 @@ def row_ids(text: str, total: int, where: str = "roles") -> Ints:
     ManifestError
         If a range is malformed, empty or beyond ``total`` rows.
     """
-    parts = []
+    parts, named = [], 0
     for piece in text.split(","):
-        match = re.fullmatch(r"\s*(\d+):(\d+)\s*", piece)
+        match = re.fullmatch(r"\s*(\d{1,18}):(\d{1,18})\s*", piece, re.ASCII)
         if not match:
             raise ManifestError(f"{where}: rows are ranges like '0:4000', found {piece.strip()!r}")
         a, b = int(match[1]), int(match[2])
         if not a < b <= total:
             raise ManifestError(f"{where}: rows {a}:{b} do not fit data of {total} rows")
         parts.append(np.arange(a, b, dtype=np.int64))
+        named += b - a
+        if named > total:
+            raise ManifestError(f"{where}: its ranges name a row twice")
     rows = np.concatenate(parts)
     if len(np.unique(rows)) < len(rows):
         raise ManifestError(f"{where}: {text!r} names a row twice")
@@ -170,12 +178,12 @@ def _known(found: Mapping[str, Any], allowed: set[str], where: str) -> None:
 def _typed(value: Any, kind: type | tuple[type, ...], where: str) -> None:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         names = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
-        raise ManifestError(f"{where}: needs {names}, found {value!r}")
+        raise ManifestError(f"{where}: needs {names}, found {shown(repr(value))}")
 
 
 def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     where = f"{path} [tasks.{name}]"
-    _known(raw, {f.name for f in fields(Task)} - {"name"}, where)
+    _known(raw, _keys(Task), where)
     if "data" not in raw:
         raise ManifestError(f"{where}: data = 'file.npz' is missing")
     _typed(raw["data"], str, f"{where} data")
@@ -187,11 +195,39 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         raise ManifestError(
             f"{where} sampling: one of {', '.join(SAMPLINGS)}, found {raw['sampling']!r}"
         )
+    if raw.get("noise_seed", 0) not in range(1 << 32):
+        raise ManifestError(f"{where} noise_seed: 0 to 2^32 - 1, found {shown(raw['noise_seed'])}")
+    if "priors" in raw:
+        _priors(raw["priors"], f"{where} priors")
     classes = _class_names(raw.get("classes", []), f"{where} classes")
-    data = path.parent / raw["data"]
+    data = _beside(path, raw["data"], f"{where} data")
     if raw["data"] == FASHION_MNIST and not data.exists():
-        data = installed_folder()
-    return Task(**{**raw, "name": name, "data": data.resolve(), "classes": classes})
+        data = installed_folder().resolve()
+    return Task(**{**raw, "name": name, "data": data, "classes": classes})
+
+
+def _keys(table: type[Task] | type[Entry]) -> set[str]:
+    return {f.name for f in fields(table)} - {"name"}
+
+
+def _beside(manifest: Path, name: str, where: str) -> Path:
+    """Path of a file that a manifest names, from the manifest's folder."""
+    try:
+        return (manifest.parent / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, links in a circle
+        raise ManifestError(f"{where}: no file can be called {shown(name)} ({error})") from None
+
+
+def _priors(found: Any, where: str) -> None:
+    if found == "balanced":
+        return
+    numbers = found if isinstance(found, list) else [None]
+    if not all(isinstance(p, int | float) and not isinstance(p, bool) and p >= 0 for p in numbers):
+        raise ManifestError(
+            f"{where}: 'balanced' or one probability for each class, found {shown(found)}"
+        )
+    if not abs(sum(numbers) - 1) <= 1e-6:
+        raise ManifestError(f"{where}: probabilities that sum to 1, found {sum(numbers)}")
 
 
 def _class_names(found: Any, where: str) -> tuple[str, ...]:
@@ -205,12 +241,13 @@ def _class_names(found: Any, where: str) -> tuple[str, ...]:
 
 def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:
     where = f"{path} [checkpoints.{name}]"
-    _known(raw, {f.name for f in fields(Entry)} - {"name"}, where)
+    _known(raw, _keys(Entry), where)
     for key in ("file", "task", "roles"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
     words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head")
-    kinds = {**dict.fromkeys(words, str), "tried": int}
+    kinds: dict[str, type | tuple[type, ...]]
+    kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int)}
     for key, kind in kinds.items():
         if key in raw:
             _typed(raw[key], kind, f"{where} {key}")
@@ -225,10 +262,20 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
+    for key in ("roles", "selected_among", "classes"):
+        for role in raw.get(key, {}):
+            if role not in ROLES:
+                raise ManifestError(
+                    f"{where} {key}: unknown role {role!r}; {suggest(role, [*ROLES])}"
+                )
     for role, rows in raw["roles"].items():
-        if role not in ROLES:
-            raise ManifestError(f"{where}: unknown role {role!r}; {suggest(role, [*ROLES])}")
         _typed(rows, str, f"{where} roles.{role}")
+    for role, count in raw.get("selected_among", {}).items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ManifestError(
+                f"{where} selected_among.{role}: how many candidates were compared on it, a whole "
+                f"number from 1 on, found {shown(count)}"
+            )
     for role, kept in raw.get("classes", {}).items():
         if role != "fit":
             raise ManifestError(
@@ -236,5 +283,16 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
                 "reads must follow the law that it speaks about"
             )
         _typed(kept, list, f"{where} classes.{role}")
-    files = {k: (path.parent / raw[k]).resolve() for k in ("file", "code_word") if k in raw}
+        for number in kept:
+            _typed(number, int, f"{where} classes.{role}")
+    _procedure(raw.get("procedure", {}), where)
+    files = {k: _beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
     return Entry(**{**raw, "name": name, **files})
+
+
+def _procedure(settings: Mapping[str, Any], where: str) -> None:
+    if settings:
+        try:
+            named_procedure(settings)
+        except NcboundsError as error:
+            raise ManifestError(f"{where} procedure: {error}") from None

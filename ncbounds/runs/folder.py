@@ -7,9 +7,9 @@ from typing import Any
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import Entry, Manifest
+from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.evaluate import nothing_found
 from ncbounds.evaluation.plan import Plan, listed
-from ncbounds.errors import NcboundsError
 from ncbounds.files import file_hash, read_sealed
 from ncbounds.report import Failure, Report
 from ncbounds.results import Row, result_from_dict
