@@ -12,34 +12,46 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def numbers(found: object, what: str) -> NDArray[Any]:
-    """Return real numbers as an array of the type that they have, without a copy where possible.
+def plain_array(found: object, what: str) -> NDArray[Any]:
+    """Return an array of what was passed, of the type that it has, without a copy where possible.
 
     Parameters
     ----------
     found : array-like
-        An array or tensor, a frame (whose index means nothing here), or nested lists.
+        An array or tensor, a frame or series (whose index means nothing here), or nested lists.
     what : str
         Its name in messages, e.g. ``"features"``.
 
     Raises
     ------
     InvalidSample
-        If it is sparse, ragged, or holds anything but real numbers: nothing is parsed or cast.
+        If it is sparse, masked or ragged.
     """
-    if isinstance(found, np.ndarray):
-        array = found
-    elif hasattr(found, "toarray") or getattr(found, "is_sparse", False):
+    if hasattr(found, "toarray") or getattr(found, "is_sparse", False):
         dense = "toarray()" if hasattr(found, "toarray") else "to_dense()"
         raise InvalidSample(f"{what} are sparse ({type(found).__name__}); pass {what}.{dense}")
-    else:
-        detached = found.detach().cpu() if hasattr(found, "detach") else found
-        try:
-            array = np.asarray(detached)
-        except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-            raise InvalidSample(
-                f"{what} of type {type(found).__name__} make no array: {shown(error)}"
-            ) from None
+    if isinstance(found, np.ma.MaskedArray) and np.ma.is_masked(found):
+        raise InvalidSample(f"{what} are masked; pass the rows that are not, as a plain array")
+    if hasattr(found, "detach"):  # a tensor, of which NumPy knows no gradient and no bfloat16
+        found = found.detach().cpu()
+        found = found.float() if str(found.dtype) == "torch.bfloat16" else found
+    try:
+        return np.asarray(found)
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        raise InvalidSample(
+            f"{what} of type {type(found).__name__} make no array: {shown(error)}"
+        ) from None
+
+
+def numbers(found: object, what: str) -> NDArray[Any]:
+    """Return real numbers as :func:`plain_array` does; nothing is parsed, no part is dropped.
+
+    Raises
+    ------
+    InvalidSample
+        As :func:`plain_array` does, and if it holds anything but real numbers.
+    """
+    array = plain_array(found, what)
     if array.dtype.kind == "O":
         array = _unboxed(array, what)
     if array.dtype.kind not in "fiub":
@@ -52,11 +64,11 @@ def numbers(found: object, what: str) -> NDArray[Any]:
 
 def _unboxed(array: NDArray[Any], what: str) -> NDArray[Any]:
     """Numbers out of an array of objects, which is what a frame of mixed columns gives."""
-    kinds = int | float | np.integer | np.floating | np.bool_
-    odd = next((x for x in array.flat if not isinstance(x, kinds)), None)
-    if array.size and (odd is None and any(x is None for x in array.flat) or odd is not None):
-        raise InvalidSample(f"{what} need real numbers, found {type(odd).__name__} {shown(odd)}")
-    try:
-        return np.array(array.tolist())
-    except (ValueError, OverflowError):
-        raise InvalidSample(f"{what} need numbers of one kind, found {array.dtype}") from None
+    kinds = (int, float, np.integer, np.floating, np.bool_)
+    for x in array.flat:
+        if not isinstance(x, kinds):
+            raise InvalidSample(
+                f"{what} need real numbers, found {type(x).__name__} {shown(x, 40)}; convert them "
+                f"first, as in numpy.asarray({what}, dtype=float)"
+            )
+    return np.array(array.tolist())

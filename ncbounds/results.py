@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 import numpy as np
 
@@ -133,25 +133,38 @@ def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
         raise InvalidArgument("a stored row is a BoundResult or a MeasureResult")
     test = rest.pop("test", None)
     rest = {k: v if k in _NAMES else _floats(v) for k, v in rest.items()}
-    _check(rest, {f.name for f in fields(kind)} - {"claim", "test"})
+    _check(rest, kind)
     rest["reasons"] = tuple(rest["reasons"])
     if test is not None:
-        _check(test := _floats(test), {f.name for f in fields(Measured)})
+        _check(test := _floats(test), Measured)
         test = Measured(**{**test, "reasons": tuple(test["reasons"])})
     return kind(test=test, **rest)
 
 
-def _check(found: Any, names: set[str]) -> None:
-    if not isinstance(found, dict) or set(found) != names:
-        raise InvalidArgument(f"a stored row needs the fields {', '.join(sorted(names))}")
+def _check(found: Any, kind: type) -> None:
+    """Raise InvalidArgument unless the fields are those of ``kind``, with values of their types."""
+    types = {f.name: f.type for f in fields(kind) if f.name not in ("claim", "test")}
+    if not isinstance(found, dict) or found.keys() != types.keys():
+        raise InvalidArgument(f"a stored {kind.__name__} needs {', '.join(sorted(types))}")
     for name, value in found.items():
-        needed = _TYPES.get(name, (int, float))
+        needed = _STORED.get(get_origin(types[name]) or types[name], object)
         if not isinstance(value, needed) or isinstance(value, bool):
-            raise InvalidArgument(f"{name} of a stored row is {type(value).__name__}")
+            raise InvalidArgument(f"{name} of a stored row is of type {type(value).__name__}")
     if not all(isinstance(reason, str) for reason in found["reasons"]):
         raise InvalidArgument("the reasons of a stored row are words")
     if found.get("kind", "measure") not in MARK:
         raise InvalidArgument(f"the kind of a stored row is {shown(found['kind'])}")
+
+
+#: What JSON has in place of the types of fields.
+_STORED: dict[Any, Any] = {
+    str: str,
+    Literal: str,
+    int: int,
+    float: (int, float),
+    tuple: list,
+    Mapping: dict,
+}
 
 
 #: Fields that hold names: a checkpoint called "nan" stays one.
@@ -159,13 +172,6 @@ _NAMES = (
     *("bound", "family", "kind", "target", "qualifier", "sampling", "layer"),
     *("role", "checkpoint", "reasons", "provenance"),
 )
-#: Types of the fields that are no number.
-_TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(_NAMES, (str,)),
-    **dict.fromkeys(("params", "terms", "details", "provenance"), (dict,)),
-    "reasons": (list,),
-    "n": (int,),
-}
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
 
