@@ -172,10 +172,7 @@ def _memory() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    r"""Write ``text`` to ``path`` as :func:`write_bytes` does.
-
-    What stands in for bytes that were no text is written as ``\\udc80``, as in JSON.
-    """
+    """Write ``text`` to ``path`` as :func:`write_bytes` does; what is no text is escaped."""
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
@@ -196,8 +193,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def json_text(data: Any) -> str:
-    """Return JSON; keys sorted, so that equal data give equal bytes."""
-    return json.dumps(data, sort_keys=True, ensure_ascii=False) + "\n"
+    """Return JSON of printable characters; keys sorted, so that equal data give equal bytes."""
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return text + "\n"
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -213,7 +213,7 @@ def write_sealed(path: Path, data: Mapping[str, Any]) -> None:
 def sealed(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return ``data`` with its hash under ``sha256``."""
     rest = {name: value for name, value in data.items() if name != SEAL}
-    digest = hashlib.sha256(json_text(rest).encode("utf-8", "backslashreplace"))
+    digest = hashlib.sha256(json_text(rest).encode())
     return {**rest, SEAL: digest.hexdigest()}
 
 

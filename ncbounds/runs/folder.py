@@ -52,8 +52,9 @@ def stored_rows(plan: Plan, entry: Entry, b: Bound, key: str) -> list[Row] | Non
     found = read_sealed(plan.folder(entry) / f"{b.id}.json")
     if found is None or found.get("key") != row_key(plan, b, key):
         return None
+    rows = found.get("rows")
     try:
-        return [result_from_dict(row) for row in found["rows"]]
+        return [result_from_dict(row) for row in rows] if isinstance(rows, list) else None
     except NcboundsError:
         return None
 
