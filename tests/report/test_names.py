@@ -16,8 +16,10 @@ from ncbounds.results import BoundResult, Measured
 NAMES = [
     "=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(1)", "\t=1", " =1", "＝1", "\r=1",
     "a\nb", "esc\x1b[31m", "\u202eleft", "\u2028line", "<script>alert(1)</script>", "&lt;b&gt;",
-    "[/bold]", "[red]x", ":warning:", "[x](javascript:alert(1))", "![i](http://x)", "`code`", "**b**",
-    "a|b", "\\", "\\input{x}", "[1cm]", "*", "$x$", "~~gone~~", "_it_", "#1", "% end", "{", "}", "^^41",
+    "[/bold]", "[red]x", ":warning:", "[x](javascript:alert(1))", "![i](http://x)",
+    "`code`", "**b**",
+    "a|b", "\\", "\\input{x}", "[1cm]", "*", "$x$", "~~gone~~", "_it_", "#1", "% end", "{", "}",
+    "^^41",
     "✓ .001", "10^9", "http://x.y", "www.x.y", "'quoted'", 'a",b', "{{ 7 * 7 }}", "lone\ud83d",
 ]  # fmt: skip
 

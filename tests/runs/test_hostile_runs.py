@@ -14,7 +14,7 @@ import ncbounds as nb
 from ncbounds.checkpoints.architectures.small import MODELS
 from ncbounds.data.manifest import load_manifest
 from ncbounds.data.user import UserCode
-from ncbounds.errors import NcboundsError, printable
+from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.plan import folder_name
 from ncbounds.files import read_sealed, sealed
 from ncbounds.report import load_report
@@ -32,7 +32,8 @@ def build(flag=""):
     return MODELS["mlp"](width=4, depth=1, in_features=4, classes=3)
 """
 MLP = "model = 'mlp'\nargs = {width = 4, depth = 1, in_features = 4, classes = 3}"
-HOSTILE = ("x/y", "x_y", "X_Y", "..", ".", "../../up", "/tmp/abs", "a" * 300, "nul", "con.", "nan",
+HOSTILE = ("x/y", "x_y", "X_Y", "..", ".", "../../up", "/tmp/abs", "a" * 300, "nul",
+           "con.", "nan",
            "[/x]", "=1+1", "\u202eleft", "tab\there", "\x1b[2Jclear", "sp ", "sp", "%2F")  # fmt: skip
 
 
@@ -109,7 +110,8 @@ def damaged(data):
     yield b"\xff\xfe"
     yield data.replace(b'"value":', b'"valeu":')
     found = json.loads(data)
-    for key, value in {"value": None, "n": "30", "kind": "proved", "reasons": [1], "test": 3}.items():
+    wrong = {"value": None, "n": "30", "kind": "proved", "reasons": [1], "test": 3}
+    for key, value in wrong.items():
         yield json.dumps(sealed({**found, "rows": [{**found["rows"][0], key: value}]})).encode()
     yield json.dumps(sealed({**found, "rows": 3})).encode()
     yield json.dumps(sealed({"key": found["key"]})).encode()
@@ -145,7 +147,8 @@ def row(tmp_path_factory):
     part = nb.Sample.from_arrays(rng.normal(size=(20, 3)), [0, 1] * 10, role="holdout")
     test = nb.Sample.from_arrays(rng.normal(size=(20, 3)), [0, 1] * 10, role="test")
     head = nb.LinearHead(rng.normal(size=(2, 3)))
-    return nb.evaluate(nb.Evidence(head=head, holdout=part, test=test), "binomial").rows[0].to_dict()
+    evidence = nb.Evidence(head=head, holdout=part, test=test)
+    return nb.evaluate(evidence, "binomial").rows[0].to_dict()
 
 
 @given(data=st.data())
@@ -159,7 +162,8 @@ def test_any_stored_row_is_a_row_or_one_clear_error(row, data):
     try:
         found = result_from_dict(spoilt)
     except NcboundsError as error:
-        assert str(error).isprintable()
+        said = str(error)
+        assert said.isprintable()
         return
     assert found.to_dict().keys() == row.keys()
     report = nb.report.Report([found])
@@ -176,4 +180,5 @@ def test_any_stored_report_is_a_report_or_one_clear_error(tmp_path_factory, cont
     try:
         load_report(path)
     except NcboundsError as error:
-        assert str(path) in printable(str(error))
+        said = str(error)
+        assert said.startswith(str(path))
