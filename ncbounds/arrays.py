@@ -33,8 +33,8 @@ def plain_array(found: object, what: str) -> NDArray[Any]:
     if isinstance(found, np.ma.MaskedArray) and np.ma.is_masked(found):
         raise InvalidSample(f"{what} are masked; pass the rows that are not, as a plain array")
     if hasattr(found, "detach"):  # a tensor, of which NumPy knows no gradient and no bfloat16
-        found = found.detach().cpu()
-        found = found.float() if str(found.dtype) == "torch.bfloat16" else found
+        tensor: Any = found.detach().cpu()
+        found = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
     try:
         return np.asarray(found)
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:

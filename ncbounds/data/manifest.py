@@ -12,11 +12,11 @@ import numpy as np
 from ncbounds.arrays import Ints
 from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
+from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
 from ncbounds.data.user import UserCode, UserData
-from ncbounds.errors import ManifestError, NcboundsError, shown, suggest
-from ncbounds.evidence.roles import ROLES, SAMPLINGS, Role, Sampling
+from ncbounds.errors import ManifestError, shown, suggest
+from ncbounds.evidence.roles import SAMPLINGS, Role, Sampling
 from ncbounds.files import read_bounded
-from ncbounds.procedures.linear import named_procedure
 
 #: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
 FASHION_MNIST = "fashion-mnist"
@@ -112,7 +112,7 @@ def load_manifest(path: "str | Path") -> Manifest:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path} is not TOML: {error}") from None
-    _known(raw, {"tasks", "checkpoints", "title"}, str(path))
+    known(raw, {"tasks", "checkpoints", "title"}, str(path))
     tasks = {name: _task(name, t, path) for name, t in _table(raw, "tasks", path).items()}
     entries = {n: _entry(n, e, path, tasks) for n, e in _table(raw, "checkpoints", path).items()}
     if not entries:
@@ -169,26 +169,14 @@ def _table(raw: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
     return table
 
 
-def _known(found: Mapping[str, Any], allowed: set[str], where: str) -> None:
-    for key in found:
-        if key not in allowed:
-            raise ManifestError(f"{where}: unknown key {key!r}; {suggest(key, list(allowed))}")
-
-
-def _typed(value: Any, kind: type | tuple[type, ...], where: str) -> None:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        names = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
-        raise ManifestError(f"{where}: needs {names}, found {shown(repr(value))}")
-
-
 def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     where = f"{path} [tasks.{name}]"
-    _known(raw, _keys(Task), where)
+    known(raw, _keys(Task), where)
     if "data" not in raw:
         raise ManifestError(f"{where}: data = 'file.npz' is missing")
-    _typed(raw["data"], str, f"{where} data")
-    _typed(raw.get("label_noise", 0.0), (int, float), f"{where} label_noise")
-    _typed(raw.get("noise_seed", 0), int, f"{where} noise_seed")
+    typed(raw["data"], str, f"{where} data")
+    typed(raw.get("label_noise", 0.0), (int, float), f"{where} label_noise")
+    typed(raw.get("noise_seed", 0), int, f"{where} noise_seed")
     if not 0 <= raw.get("label_noise", 0.0) <= 1:
         raise ManifestError(f"{where} label_noise: a probability, found {raw['label_noise']}")
     if raw.get("sampling", "unknown") not in SAMPLINGS:
@@ -198,9 +186,9 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     if raw.get("noise_seed", 0) not in range(1 << 32):
         raise ManifestError(f"{where} noise_seed: 0 to 2^32 - 1, found {shown(raw['noise_seed'])}")
     if "priors" in raw:
-        _priors(raw["priors"], f"{where} priors")
-    classes = _class_names(raw.get("classes", []), f"{where} classes")
-    data = _beside(path, raw["data"], f"{where} data")
+        priors(raw["priors"], f"{where} priors")
+    classes = class_names(raw.get("classes", []), f"{where} classes")
+    data = beside(path, raw["data"], f"{where} data")
     if raw["data"] == FASHION_MNIST and not data.exists():
         data = installed_folder().resolve()
     return Task(**{**raw, "name": name, "data": data, "classes": classes})
@@ -210,38 +198,9 @@ def _keys(table: type[Task] | type[Entry]) -> set[str]:
     return {f.name for f in fields(table)} - {"name"}
 
 
-def _beside(manifest: Path, name: str, where: str) -> Path:
-    """Path of a file that a manifest names, from the manifest's folder."""
-    try:
-        return (manifest.parent / name).resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, links in a circle
-        raise ManifestError(f"{where}: no file can be called {shown(name)} ({error})") from None
-
-
-def _priors(found: Any, where: str) -> None:
-    if found == "balanced":
-        return
-    numbers = found if isinstance(found, list) else [None]
-    if not all(isinstance(p, int | float) and not isinstance(p, bool) and p >= 0 for p in numbers):
-        raise ManifestError(
-            f"{where}: 'balanced' or one probability for each class, found {shown(found)}"
-        )
-    if not abs(sum(numbers) - 1) <= 1e-6:
-        raise ManifestError(f"{where}: probabilities that sum to 1, found {sum(numbers)}")
-
-
-def _class_names(found: Any, where: str) -> tuple[str, ...]:
-    _typed(found, list, where)
-    for name in found:
-        _typed(name, str, where)
-        if found.count(name) > 1 or not name.strip():
-            raise ManifestError(f"{where}: every class has a name of its own; mend {name!r}")
-    return tuple(found)
-
-
 def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:
     where = f"{path} [checkpoints.{name}]"
-    _known(raw, _keys(Entry), where)
+    known(raw, _keys(Entry), where)
     for key in ("file", "task", "roles"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
@@ -250,9 +209,9 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
     kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int)}
     for key, kind in kinds.items():
         if key in raw:
-            _typed(raw[key], kind, f"{where} {key}")
+            typed(raw[key], kind, f"{where} {key}")
     for key in ("roles", "args", "group", "selected_among", "procedure", "classes"):
-        _typed(raw.get(key, {}), dict, f"{where} {key}")
+        typed(raw.get(key, {}), dict, f"{where} {key}")
     if "tried" in raw and (raw["tried"] < 1 or "code_word" not in raw):
         raise ManifestError(
             f"{where} tried: counts decoded networks, this code_word included, so it is at least 1 "
@@ -262,37 +221,7 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
-    for key in ("roles", "selected_among", "classes"):
-        for role in raw.get(key, {}):
-            if role not in ROLES:
-                raise ManifestError(
-                    f"{where} {key}: unknown role {role!r}; {suggest(role, [*ROLES])}"
-                )
-    for role, rows in raw["roles"].items():
-        _typed(rows, str, f"{where} roles.{role}")
-    for role, count in raw.get("selected_among", {}).items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ManifestError(
-                f"{where} selected_among.{role}: how many candidates were compared on it, a whole "
-                f"number from 1 on, found {shown(count)}"
-            )
-    for role, kept in raw.get("classes", {}).items():
-        if role != "fit":
-            raise ManifestError(
-                f"{where} classes.{role}: only fit may keep some classes; a sample that a bound "
-                "reads must follow the law that it speaks about"
-            )
-        _typed(kept, list, f"{where} classes.{role}")
-        for number in kept:
-            _typed(number, int, f"{where} classes.{role}")
-    _procedure(raw.get("procedure", {}), where)
-    files = {k: _beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
+    by_role(raw, where)
+    procedure(raw.get("procedure", {}), where)
+    files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
     return Entry(**{**raw, "name": name, **files})
-
-
-def _procedure(settings: Mapping[str, Any], where: str) -> None:
-    if settings:
-        try:
-            named_procedure(settings)
-        except NcboundsError as error:
-            raise ManifestError(f"{where} procedure: {error}") from None

@@ -153,9 +153,8 @@ def test_the_progress_bar_parses_no_name(monkeypatch):
 
 def test_an_npz_of_odd_arrays_is_one_line(tmp_path):
     for features in (np.ones((20, 2)) + 0j, np.full((20, 2), "a"), np.ones(()), np.ones((0, 2))):
-        np.savez(
-            tmp_path / "f.npz", features=features, labels=np.arange(len(np.atleast_1d(features)))
-        )
+        labels = np.arange(len(np.atleast_1d(features)))
+        np.savez(tmp_path / "f.npz", features=features, labels=labels)
         assert invoke("certify-head", tmp_path / "f.npz", code=2).startswith("ncbounds: ")
 
 

@@ -149,30 +149,11 @@ VALUES = st.recursive(
     st.integers(-2, 3) | st.floats() | st.booleans() | st.text(max_size=6),
     lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=6), x, max_size=3),
 )
-FIELDS = [
-    "data",
-    "label_noise",
-    "noise_seed",
-    "priors",
-    "sampling",
-    "classes",
-    "file",
-    "task",
-    "model",
-    "roles",
-    "args",
-    "group",
-    "protocol",
-    "selected_among",
-    "procedure",
-    "code_word",
-    "tried",
-    "key",
-    "weights",
-    "head",
-    "output",
-    "unknown",
-]
+FIELDS = (
+    *("data", "label_noise", "noise_seed", "priors", "sampling", "classes", "file", "task"),
+    *("model", "roles", "args", "group", "protocol", "selected_among", "procedure", "code_word"),
+    *("tried", "key", "weights", "head", "output", "unknown"),
+)
 
 
 def toml(value):

@@ -32,9 +32,10 @@ def build(flag=""):
     return MODELS["mlp"](width=4, depth=1, in_features=4, classes=3)
 """
 MLP = "model = 'mlp'\nargs = {width = 4, depth = 1, in_features = 4, classes = 3}"
-HOSTILE = ("x/y", "x_y", "X_Y", "..", ".", "../../up", "/tmp/abs", "a" * 300, "nul",
-           "con.", "nan",
-           "[/x]", "=1+1", "\u202eleft", "tab\there", "\x1b[2Jclear", "sp ", "sp", "%2F")  # fmt: skip
+HOSTILE = (
+    *("x/y", "x_y", "X_Y", "..", ".", "../../up", "/tmp/abs", "a" * 300, "nul", "con.", "nan"),
+    *("[/x]", "=1+1", "\u202eleft", "tab\there", "\x1b[2Jclear", "sp ", "sp", "%2F", "ss", "ß"),
+)
 
 
 @pytest.fixture
