@@ -1,7 +1,7 @@
 """What a bound returns: a value with its kind, or a measure without one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, get_origin
 
 import numpy as np
@@ -134,23 +134,28 @@ def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
     test = rest.pop("test", None)
     rest = {k: v if k in _NAMES else _floats(v) for k, v in rest.items()}
     _check(rest, kind)
-    rest["reasons"] = tuple(rest["reasons"])
+    rest["reasons"] = tuple(rest.get("reasons", ()))
     if test is not None:
         _check(test := _floats(test), Measured)
-        test = Measured(**{**test, "reasons": tuple(test["reasons"])})
+        test = Measured(**{**test, "reasons": tuple(test.get("reasons", ()))})
     return kind(test=test, **rest)
 
 
 def _check(found: Any, kind: type) -> None:
     """Raise InvalidArgument unless the fields are those of ``kind``, with values of their types."""
-    types = {f.name: f.type for f in fields(kind) if f.name not in ("claim", "test")}
-    if not isinstance(found, dict) or found.keys() != types.keys():
-        raise InvalidArgument(f"a stored {kind.__name__} needs {', '.join(sorted(types))}")
+    known = {f.name: f for f in fields(kind) if f.name not in ("claim", "test")}
+    needed = {n for n, f in known.items() if f.default is f.default_factory is MISSING}
+    if not isinstance(found, dict) or not needed <= found.keys() <= known.keys():
+        raise InvalidArgument(
+            f"a stored {kind.__name__} needs {', '.join(sorted(needed))} and may have "
+            f"{', '.join(sorted(known.keys() - needed))}"
+        )
     for name, value in found.items():
-        needed = _STORED.get(get_origin(types[name]) or types[name], object)
-        if not isinstance(value, needed) or isinstance(value, bool):
+        stored = _STORED.get(get_origin(known[name].type) or known[name].type, object)
+        odd = isinstance(value, bool) and stored not in (bool, object)
+        if odd or not isinstance(value, stored):
             raise InvalidArgument(f"{name} of a stored row is of type {type(value).__name__}")
-    if not all(isinstance(reason, str) for reason in found["reasons"]):
+    if not all(isinstance(reason, str) for reason in found.get("reasons", ())):
         raise InvalidArgument("the reasons of a stored row are words")
     if found.get("kind", "measure") not in MARK:
         raise InvalidArgument(f"the kind of a stored row is {shown(found['kind'])}")
@@ -159,6 +164,7 @@ def _check(found: Any, kind: type) -> None:
 #: What JSON has in place of the types of fields.
 _STORED: dict[Any, Any] = {
     str: str,
+    bool: bool,
     Literal: str,
     int: int,
     float: (int, float),
