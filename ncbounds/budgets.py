@@ -53,6 +53,12 @@ HEADER_BYTES = 100_000_000
 CONFIG_BYTES = 1 << 24
 """A config.json or the index of its shards."""
 
+MANIFEST_BYTES = 1 << 24
+"""A zoo.toml: some hundred bytes for a checkpoint."""
+
+WORD_BYTES = 1 << 26
+"""A code word: hundreds of bytes are usual, and none above the weights themselves says anything."""
+
 JSON_BYTES = 1 << 28
 """Results that were stored as JSON."""
 

@@ -134,6 +134,6 @@ def suggest(name: str, known: "list[str]") -> str:
     """Return ``"did you mean 'x'? known: ..."`` for an unknown ``name``."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name[:SHOWN_LENGTH], known, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}known: {', '.join(sorted(known))}"

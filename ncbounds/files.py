@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.budgets import JSON_BYTES, MEMORY_SHARE, SETTLED_SECONDS
+
+#: Name of the hash in a file of results.
+SEAL = "sha256"
 
 _CHUNK = 1 << 20
 _KINDS = {
@@ -168,8 +172,8 @@ def _memory() -> int:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` as :func:`write_bytes` does."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write ``text`` to ``path`` as :func:`write_bytes` does; what is no text is escaped."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -189,8 +193,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def json_text(data: Any) -> str:
-    """Return JSON; keys sorted, so that equal data give equal bytes."""
-    return json.dumps(data, sort_keys=True, ensure_ascii=False) + "\n"
+    """Return JSON of printable characters; keys sorted, so that equal data give equal bytes."""
+    text = json.dumps(data, sort_keys=True, ensure_ascii=False)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return text + "\n"
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -198,12 +205,30 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json_text(data))
 
 
-def read_json(path: Path) -> Any | None:
-    """Return the JSON in ``path``, or None if it is absent or not whole."""
+def write_sealed(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON object with the hash of its content; :func:`read_sealed` reads it back."""
+    write_json(path, sealed(data))
+
+
+def sealed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``data`` with its hash under ``sha256``."""
+    rest = {name: value for name, value in data.items() if name != SEAL}
+    digest = hashlib.sha256(json_text(rest).encode())
+    return {**rest, SEAL: digest.hexdigest()}
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """Return the object in ``path``; None if it is absent, not whole, or is not what was written.
+
+    The hash finds damage and what was changed by hand; who wants to deceive can write it anew.
+    """
     try:
-        return json.loads(read_bounded(path, JSON_BYTES))
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+        found = json.loads(read_bounded(path, JSON_BYTES))
+        if not isinstance(found, dict) or sealed(found)[SEAL] != found.pop(SEAL, None):
+            return None
+    except (OSError, ValueError, RecursionError):
         return None
+    return found
 
 
 def file_hash(path: Path) -> str:

@@ -1,10 +1,12 @@
 """What a bound returns: a value with its kind, or a measure without one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Literal, get_origin
 
 import numpy as np
+
+from ncbounds.errors import InvalidArgument, shown
 
 Kind = Literal["certificate", "conditional", "plug-in", "measure"]
 #: Word of a claim, as ``ncbounds.claims`` registers them.
@@ -116,15 +118,59 @@ Row = BoundResult | MeasureResult
 
 
 def result_from_dict(data: Mapping[str, Any]) -> BoundResult | MeasureResult:
-    """Rebuild a result from :meth:`Result.to_dict`."""
+    """Rebuild a result from :meth:`Result.to_dict`.
+
+    Raises
+    ------
+    InvalidArgument
+        If a field is missing, unknown or of another type.
+    """
+    if not isinstance(data, dict):
+        raise InvalidArgument(f"a stored row is an object, found {type(data).__name__}")
     rest = dict(data)
-    kind = BoundResult if rest.pop("type") == "BoundResult" else MeasureResult
-    test = rest.pop("test")
-    rest["reasons"] = tuple(rest["reasons"])
+    kind = {c.__name__: c for c in (BoundResult, MeasureResult)}.get(str(rest.pop("type", None)))
+    if kind is None:
+        raise InvalidArgument("a stored row is a BoundResult or a MeasureResult")
+    test = rest.pop("test", None)
+    rest = {k: v if k in _NAMES else _floats(v) for k, v in rest.items()}
+    _check(rest, kind)
+    rest["reasons"] = tuple(rest.get("reasons", ()))
     if test is not None:
-        test = Measured(**{**_floats(test), "reasons": tuple(test["reasons"])})
-    numbers = {k: v if k in _NAMES else _floats(v) for k, v in rest.items()}
-    return kind(test=test, **numbers)
+        _check(test := _floats(test), Measured)
+        test = Measured(**{**test, "reasons": tuple(test.get("reasons", ()))})
+    return kind(test=test, **rest)
+
+
+def _check(found: Any, kind: type) -> None:
+    """Raise InvalidArgument unless the fields are those of ``kind``, with values of their types."""
+    known = {f.name: f for f in fields(kind) if f.name not in ("claim", "test")}
+    needed = {n for n, f in known.items() if f.default is f.default_factory is MISSING}
+    if not isinstance(found, dict) or not needed <= found.keys() <= known.keys():
+        raise InvalidArgument(
+            f"a stored {kind.__name__} needs {', '.join(sorted(needed))} and may have "
+            f"{', '.join(sorted(known.keys() - needed))}"
+        )
+    for name, value in found.items():
+        stored = _STORED.get(get_origin(known[name].type) or known[name].type, object)
+        odd = isinstance(value, bool) and stored not in (bool, object)
+        if odd or not isinstance(value, stored):
+            raise InvalidArgument(f"{name} of a stored row is of type {type(value).__name__}")
+    if not all(isinstance(reason, str) for reason in found.get("reasons", ())):
+        raise InvalidArgument("the reasons of a stored row are words")
+    if found.get("kind", "measure") not in MARK:
+        raise InvalidArgument(f"the kind of a stored row is {shown(found['kind'])}")
+
+
+#: What JSON has in place of the types of fields.
+_STORED: dict[Any, Any] = {
+    str: str,
+    bool: bool,
+    Literal: str,
+    int: int,
+    float: (int, float),
+    tuple: list,
+    Mapping: dict,
+}
 
 
 #: Fields that hold names: a checkpoint called "nan" stays one.

@@ -10,7 +10,7 @@ import torch
 from ncbounds import files
 from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.errors import DataError, NcboundsError, few, printable, shown
-from ncbounds.files import open_regular, read_bounded, read_content, read_json
+from ncbounds.files import open_regular, read_bounded, read_content, read_sealed, write_sealed
 
 HOSTILE = [
     "w\x1b[2J\x1b[32m safe \x1b[0m",
@@ -86,13 +86,30 @@ def test_small_files_are_bounded(tmp_path: Path) -> None:
         read_bounded(tmp_path / "f", 9)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\udc80", "1" * 5000])
-def test_json_that_is_not_whole_is_absent(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, '{"a":' * 900 + "1" + "}" * 900, "\udc80",
+    "1" * 5000, "[]", "3", "null", '{"a": 1}', '{"a": 1, "sha256": "0"}'])  # fmt: skip
+def test_results_that_are_not_whole_are_absent(tmp_path: Path, text: str) -> None:
     (tmp_path / "f.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    assert read_json(tmp_path / "f.json") is None
-    assert read_json(tmp_path / "none.json") is None
-    (tmp_path / "f.json").write_text('{"a": 1}')
-    assert read_json(tmp_path / "f.json") == {"a": 1}
+    assert read_sealed(tmp_path / "f.json") is None
+    assert read_sealed(tmp_path / "none.json") is None
+    write_sealed(tmp_path / "f.json", {"a": 1})
+    assert read_sealed(tmp_path / "f.json") == {"a": 1}
+
+
+def test_results_that_were_changed_are_absent(tmp_path: Path) -> None:
+    content = {"value": 0.2, "name": "lone \ud83d surrogate", "n": None}
+    write_sealed(tmp_path / "f.json", content)
+    assert read_sealed(tmp_path / "f.json") == content
+    text = (tmp_path / "f.json").read_text()
+    (tmp_path / "f.json").write_text(text.replace("0.2", "0.1"))
+    assert read_sealed(tmp_path / "f.json") is None
+    (tmp_path / "f.json").write_text(text[:-9])
+    assert read_sealed(tmp_path / "f.json") is None
+    (tmp_path / "f.json").unlink()
+    os.mkfifo(tmp_path / "f.json")
+    assert read_sealed(tmp_path / "f.json") is None
+    write_sealed(tmp_path / "f.json", content)
+    assert read_sealed(tmp_path / "f.json") == content
 
 
 @pytest.mark.parametrize("name", HOSTILE)

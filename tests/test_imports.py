@@ -14,9 +14,9 @@ ROOT = Path(ncbounds.__file__).parent
 
 #: Parts from the ground up; a part may import itself and those before it.
 ORDER = (
+    "errors",
     "arrays",
     "budgets",
-    "errors",
     "registry",
     "files",
     "results",

@@ -1,15 +1,23 @@
 """The command line: parsing and printing only; one file a command."""
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
 from ncbounds.cli.catalogue import explain, list_bounds
 from ncbounds.cli.code_words import compress, verify
+from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.inspect import inspect
 from ncbounds.cli.report import report
+
+EPILOG = (
+    "Exit codes: 0 done; 1 nothing could be evaluated; 2 an option or an input is wrong; "
+    "130 interrupted, 143 terminated (finished work is kept)."
+)
 
 app = typer.Typer(
     add_completion=True,
@@ -28,13 +36,17 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=EPILOG)
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="show it and exit")
     ] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="show where in the code an error was raised")
+    ] = False,
 ) -> None:
     """What can be guaranteed about a saved classifier's error, and under which assumption."""
+    TRACEBACK.set(traceback)
 
 
 app.command()(evaluate)
@@ -49,6 +61,9 @@ app.command()(verify)
 
 def main() -> None:
     """Entry point of the ``ncbounds`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a screen that knows ASCII only
     app()
 
 

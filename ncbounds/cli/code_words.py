@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncbounds.cli.arguments import Arguments, Averaged, Key, Spec, architecture, choice
-from ncbounds.cli.console import user_errors
+from ncbounds.cli.console import NOTHING, echo, user_errors
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def compress(
             seed=seed,
             delta=delta,
             compiled=compiled,
-            report=typer.echo,
+            report=echo,
         )
-        typer.echo(f"{out / 'network.ncz'}: {sentence(found)}")
+        echo(f"{out / 'network.ncz'}: {sentence(found)}")
 
 
 def verify(
@@ -79,12 +79,13 @@ def verify(
         except DataError as error:
             if data is not None:
                 raise
-            typer.echo(f"{claim(codeword)}\nto recount: {error}")
-            raise typer.Exit(1) from None
+            echo(claim(codeword))
+            echo(f"to recount: {error}")
+            raise typer.Exit(NOTHING) from None
         found, lines = recount(codeword, samples, delta, classes)
-        typer.echo(f"{codeword}: {sentence(found)}")
+        echo(f"{codeword}: {sentence(found)}")
         for line in lines:
-            typer.echo(line)
+            echo(line)
 
 
 def seconds_of(text: str) -> float:

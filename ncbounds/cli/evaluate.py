@@ -23,8 +23,8 @@ from ncbounds.cli.arguments import (
     class_priors,
     model_arguments,
 )
-from ncbounds.cli.console import progress_bar, user_errors
-from ncbounds.cli.report import show
+from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
+from ncbounds.cli.report import show_report
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
@@ -124,11 +124,11 @@ def evaluate(
                     paths, manifest, model, args, picked, data, declared, folder, common
                 )
         written = write_report(report, folder)
-        show(report)
-        typer.echo(f"written to {folder}: {', '.join(written)}")
-        typer.echo(_stored(folder))
+        show_report(report)
+        echo(f"written to {folder}: {', '.join(written)}")
+        echo(_stored(folder))
         if not report.rows:
-            raise typer.Exit(1)
+            raise typer.Exit(NOTHING)
 
 
 def _zoo(

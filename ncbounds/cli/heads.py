@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ncbounds.cli.arguments import Repeats, chosen_of
-from ncbounds.cli.console import console, user_errors
+from ncbounds.cli.console import echo, show, user_errors
 
 
 def certify_head(
@@ -59,6 +59,6 @@ def certify_head(
             repeats=repeats,
             simultaneous=simultaneous,
         )
-        console().print(repr(found), markup=False, highlight=False, soft_wrap=True)
+        show(repr(found))
         if out is not None:
-            typer.echo(f"written to {out}: {', '.join(found.write(out))}")
+            echo(f"written to {out}: {', '.join(found.write(out))}")

@@ -15,7 +15,7 @@ from ncbounds.cli.arguments import (
     architecture,
     choice,
 )
-from ncbounds.cli.console import console, user_errors
+from ncbounds.cli.console import show, user_errors
 
 
 def inspect(
@@ -34,4 +34,4 @@ def inspect(
 
         chosen, given = architecture(checkpoint, model, args, manifest)
         picked = choice(key, ema, head, output)
-        console().print(render(inspect_checkpoint(checkpoint, chosen, given, **picked)))
+        show(render(inspect_checkpoint(checkpoint, chosen, given, **picked)))

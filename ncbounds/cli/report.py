@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncbounds.cli.console import console, user_errors
+from ncbounds.cli.console import echo, show, user_errors
+from ncbounds.errors import printable
 
 if TYPE_CHECKING:
     from ncbounds.report import Report
@@ -19,19 +20,20 @@ def report(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
     with user_errors():
         found = load_report(run)
         written = write_report(found, run)
-        show(found)
-        typer.echo(f"written to {run}: {', '.join(written)}")
+        show_report(found)
+        echo(f"written to {run}: {', '.join(written)}")
 
 
-def show(report: "Report") -> None:
+def show_report(report: "Report") -> None:
     """Print the table of a report and what could not be evaluated."""
+    from rich.text import Text
+
     from ncbounds.report.views.screen import caption, table
 
-    screen = console()
     if report.rows:
-        screen.print(table(report))
-        screen.print(caption(report), markup=False, highlight=False, style="dim")
+        show(table(report))
+        show(Text(caption(report), "dim"))
     present = {r.checkpoint for r in report.rows}
     for failure in report.failures:
         what = "evaluated in part" if failure.checkpoint in present else "not evaluated"
-        screen.print(f"{what}: {failure.checkpoint}: {failure.reason}", markup=False)
+        show(printable(f"{what}: {failure.checkpoint}: {failure.reason}"))

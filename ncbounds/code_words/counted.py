@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.budgets import WORD_BYTES
 from ncbounds.code_words.code.codeword import decode
 from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.integers import predictions
@@ -19,6 +20,7 @@ from ncbounds.errors import DataError, InvalidSample, NcboundsError
 from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role, check_role
+from ncbounds.files import read_bounded
 
 
 def with_code_word(
@@ -59,7 +61,7 @@ def with_code_word(
         if sample is not None and sample.n != len(x):
             raise InvalidSample(f"{len(x)} images for the {sample.n} rows of {role}")
         counted_rows[role] = x
-    data = word if isinstance(word, bytes) else Path(word).read_bytes()
+    data = word if isinstance(word, bytes) else read_bounded(word, WORD_BYTES)
     return replace(
         evidence, code_word=counted(data, counted_rows, evidence.head.classes, tried=tried)
     )
@@ -122,7 +124,7 @@ def code_word_of(
         found = {role: x for role, x in images.items() if x is not None}
         if not found:
             raise DataError("a code word reads 8-bit images; the data of this task hold 'inputs'")
-        return counted(entry.code_word.read_bytes(), found, classes, tried=entry.tried)
+        return counted(read_bounded(entry.code_word, WORD_BYTES), found, classes, tried=entry.tried)
     except OSError as error:
         return Compressed(reason=f"code word {entry.code_word.name}: {error.strerror}")
     except NcboundsError as error:

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ncbounds.budgets import CONFIG_BYTES, WORD_BYTES
 from ncbounds.code_words.code.certificate import Certificate, predicted, verify
 from ncbounds.code_words.code.codeword import decode
 from ncbounds.data.task import Images, listed_images, task_images
 from ncbounds.errors import MissingEvidence, NcboundsError
+from ncbounds.files import read_bounded
 from ncbounds.numerics import occam_upper
 
 
@@ -45,7 +47,7 @@ def recount(
     lines = [f"certificate.json: {text}" for text in disagreements]
     test = samples.get("test")
     if test is not None and test.labels is not None and len(test.labels):
-        network = decode(path.read_bytes(), fit.images.shape[1:], classes)
+        network = decode(read_bounded(path, WORD_BYTES), fit.images.shape[1:], classes)
         wrong = predicted(network, test.images) != test.labels
         lines.append(f"measured on {len(wrong)} test images: {float(np.mean(wrong)):.4f}")
     return found, lines
@@ -80,9 +82,9 @@ def claimed(path: Path) -> Claimed | None:
     None if there is no such file, or it says nothing that could be so.
     """
     try:
-        facts = json.loads(path.with_name("certificate.json").read_text())
+        facts = json.loads(read_bounded(path.with_name("certificate.json"), CONFIG_BYTES))
         errors, n, delta = int(facts["errors"]), int(facts["n"]), float(facts["delta"])
         value = occam_upper(errors, n, 8 * path.stat().st_size, delta)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
     return Claimed(errors, n, delta, value)

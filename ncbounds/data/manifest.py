@@ -10,10 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from ncbounds.arrays import Ints
+from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
+from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
 from ncbounds.data.user import UserCode, UserData
-from ncbounds.errors import ManifestError, suggest
-from ncbounds.evidence.roles import REPEATS, ROLES, SAMPLINGS, Repeats, Role, Sampling
+from ncbounds.errors import ManifestError, shown, suggest
+from ncbounds.evidence.roles import REPEATS, SAMPLINGS, Repeats, Role, Sampling
+from ncbounds.files import read_bounded
 
 #: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
 FASHION_MNIST = "fashion-mnist"
@@ -103,15 +106,17 @@ def load_manifest(path: "str | Path") -> Manifest:
     if path.is_dir():
         path = path / "zoo.toml"
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(read_bounded(path, MANIFEST_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise ManifestError(
             f"no manifest at {path}; a folder of checkpoints needs a zoo.toml, or pass "
             "--model file.py:function and --data file.py:function"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path} is not TOML: {error}") from None
-    _known(raw, {"tasks", "checkpoints", "title"}, str(path))
+    known(raw, {"tasks", "checkpoints", "title"}, str(path))
     tasks = {name: _task(name, t, path) for name, t in _table(raw, "tasks", path).items()}
     entries = {n: _entry(n, e, path, tasks) for n, e in _table(raw, "checkpoints", path).items()}
     if not entries:
@@ -127,15 +132,18 @@ def row_ids(text: str, total: int, where: str = "roles") -> Ints:
     ManifestError
         If a range is malformed, empty or beyond ``total`` rows.
     """
-    parts = []
+    parts, named = [], 0
     for piece in text.split(","):
-        match = re.fullmatch(r"\s*(\d+):(\d+)\s*", piece)
+        match = re.fullmatch(r"\s*(\d{1,18}):(\d{1,18})\s*", piece, re.ASCII)
         if not match:
             raise ManifestError(f"{where}: rows are ranges like '0:4000', found {piece.strip()!r}")
         a, b = int(match[1]), int(match[2])
         if not a < b <= total:
             raise ManifestError(f"{where}: rows {a}:{b} do not fit data of {total} rows")
         parts.append(np.arange(a, b, dtype=np.int64))
+        named += b - a
+        if named > total:
+            raise ManifestError(f"{where}: its ranges name a row twice")
     rows = np.concatenate(parts)
     if len(np.unique(rows)) < len(rows):
         raise ManifestError(f"{where}: {text!r} names a row twice")
@@ -165,26 +173,14 @@ def _table(raw: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any]:
     return table
 
 
-def _known(found: Mapping[str, Any], allowed: set[str], where: str) -> None:
-    for key in found:
-        if key not in allowed:
-            raise ManifestError(f"{where}: unknown key {key!r}; {suggest(key, list(allowed))}")
-
-
-def _typed(value: Any, kind: type | tuple[type, ...], where: str) -> None:
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        names = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
-        raise ManifestError(f"{where}: needs {names}, found {value!r}")
-
-
 def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     where = f"{path} [tasks.{name}]"
-    _known(raw, {f.name for f in fields(Task)} - {"name"}, where)
+    known(raw, _keys(Task), where)
     if "data" not in raw:
         raise ManifestError(f"{where}: data = 'file.npz' is missing")
-    _typed(raw["data"], str, f"{where} data")
-    _typed(raw.get("label_noise", 0.0), (int, float), f"{where} label_noise")
-    _typed(raw.get("noise_seed", 0), int, f"{where} noise_seed")
+    typed(raw["data"], str, f"{where} data")
+    typed(raw.get("label_noise", 0.0), (int, float), f"{where} label_noise")
+    typed(raw.get("noise_seed", 0), int, f"{where} noise_seed")
     if not 0 <= raw.get("label_noise", 0.0) <= 1:
         raise ManifestError(f"{where} label_noise: a probability, found {raw['label_noise']}")
     if raw.get("sampling", "unknown") not in SAMPLINGS:
@@ -193,38 +189,38 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         )
     if raw.get("repeats", REPEATS[0]) not in REPEATS:
         raise ManifestError(
-            f"{where} repeats: one of {', '.join(REPEATS)}, found {raw['repeats']!r}"
+            f"{where} repeats: one of {', '.join(REPEATS)}, found {shown(raw['repeats'])!r}"
         )
-    _typed(raw.get("ignore_label", 0), int, f"{where} ignore_label")
-    classes = _class_names(raw.get("classes", []), f"{where} classes")
-    data = path.parent / raw["data"]
+    typed(raw.get("ignore_label", 0), int, f"{where} ignore_label")
+    if raw.get("noise_seed", 0) not in range(1 << 32):
+        raise ManifestError(f"{where} noise_seed: 0 to 2^32 - 1, found {shown(raw['noise_seed'])}")
+    if "priors" in raw:
+        priors(raw["priors"], f"{where} priors")
+    classes = class_names(raw.get("classes", []), f"{where} classes")
+    data = beside(path, raw["data"], f"{where} data")
     if raw["data"] == FASHION_MNIST and not data.exists():
-        data = installed_folder()
-    return Task(**{**raw, "name": name, "data": data.resolve(), "classes": classes})
+        data = installed_folder().resolve()
+    return Task(**{**raw, "name": name, "data": data, "classes": classes})
 
 
-def _class_names(found: Any, where: str) -> tuple[str, ...]:
-    _typed(found, list, where)
-    for name in found:
-        _typed(name, str, where)
-        if found.count(name) > 1 or not name.strip():
-            raise ManifestError(f"{where}: every class has a name of its own; mend {name!r}")
-    return tuple(found)
+def _keys(table: type[Task] | type[Entry]) -> set[str]:
+    return {f.name for f in fields(table)} - {"name"}
 
 
 def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:
     where = f"{path} [checkpoints.{name}]"
-    _known(raw, {f.name for f in fields(Entry)} - {"name"}, where)
+    known(raw, _keys(Entry), where)
     for key in ("file", "task", "roles"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
     words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head")
-    kinds = {**dict.fromkeys(words, str), "tried": int}
+    kinds: dict[str, type | tuple[type, ...]]
+    kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int)}
     for key, kind in kinds.items():
         if key in raw:
-            _typed(raw[key], kind, f"{where} {key}")
+            typed(raw[key], kind, f"{where} {key}")
     for key in ("roles", "args", "group", "selected_among", "procedure", "classes"):
-        _typed(raw.get(key, {}), dict, f"{where} {key}")
+        typed(raw.get(key, {}), dict, f"{where} {key}")
     if "tried" in raw and (raw["tried"] < 1 or "code_word" not in raw):
         raise ManifestError(
             f"{where} tried: counts decoded networks, this code_word included, so it is at least 1 "
@@ -234,16 +230,7 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
-    for role, rows in raw["roles"].items():
-        if role not in ROLES:
-            raise ManifestError(f"{where}: unknown role {role!r}; {suggest(role, [*ROLES])}")
-        _typed(rows, str, f"{where} roles.{role}")
-    for role, kept in raw.get("classes", {}).items():
-        if role != "fit":
-            raise ManifestError(
-                f"{where} classes.{role}: only fit may keep some classes; a sample that a bound "
-                "reads must follow the law that it speaks about"
-            )
-        _typed(kept, list, f"{where} classes.{role}")
-    files = {k: (path.parent / raw[k]).resolve() for k in ("file", "code_word") if k in raw}
+    by_role(raw, where)
+    procedure(raw.get("procedure", {}), where)
+    files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
     return Entry(**{**raw, "name": name, **files})

@@ -71,9 +71,15 @@ def _read(
     inputs = arrays["inputs"] if raw is None else standardise(raw)
     # floating-point images are standardised already
     images = raw if raw is not None and raw.dtype == np.uint8 else None
-    if len(inputs) != len(arrays["labels"]):
-        raise DataError(f"{path}: {len(inputs)} inputs and {len(arrays['labels'])} labels")
-    return inputs, arrays["labels"].astype(np.int64), arrays.get("groups"), images
+    labels = arrays["labels"]
+    if labels.ndim != 1 or labels.dtype.kind not in "iub" or not len(labels):
+        raise DataError(
+            f"{path}: labels are class numbers 0, 1, ..., found {labels.dtype} of shape "
+            f"{labels.shape}"
+        )
+    if inputs.ndim == 0 or len(inputs) != len(labels):
+        raise DataError(f"{path}: inputs of shape {inputs.shape} and {len(labels)} labels")
+    return inputs, labels.astype(np.int64), arrays.get("groups"), images
 
 
 def class_priors(task: Task, classes: int) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,9 @@ _LONGEST = 150
 def folder_name(name: str) -> str:
     """Name of a folder for a checkpoint's name: another one for another name, never a path."""
     quoted = _QUOTED.sub(lambda found: f"%{ord(found[0]):02X}", name)
-    if name and len(quoted.encode()) <= _LONGEST:
+    # file systems take names for equal that differ in case or in how a character is composed
+    alone = name == unicodedata.normalize("NFKC", name).casefold()
+    if name and alone and len(quoted.encode()) <= _LONGEST:
         return quoted
     # '#' is quoted above, so that no other name has this one
     mark = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -38,6 +38,8 @@ def _beside_oracle(row: Row) -> Row:
     """
     if row.kind != "certificate" or row.test is None or not np.isfinite(row.test.error):
         return row
+    if row.n < 1:  # a class without points: the certificate is 1
+        return row
     oracle = mean_binomial_upper(row.test.error, row.n, row.delta)
     return replace(row, details={**row.details, "oracle": oracle})
 

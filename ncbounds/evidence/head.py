@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Floats, Ints, numbers
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics.scaling import divided, exponent
 
@@ -36,10 +36,10 @@ class LinearHead:
     def __init__(
         self, weight: object, bias: object | None = None, *, has_bias: bool = True
     ) -> None:
-        w = np.array(weight, dtype=np.float64)
+        w = np.array(numbers(weight, "weight"), dtype=np.float64)
         if w.ndim != 2 or w.shape[0] < 2:
             raise InvalidSample(f"a head's weight needs shape (C, d) with C >= 2, found {w.shape}")
-        b = np.zeros(len(w)) if bias is None else np.array(bias, dtype=np.float64)
+        b = np.zeros(len(w)) if bias is None else np.array(numbers(bias, "bias"), dtype=np.float64)
         if b.shape != (len(w),):
             raise InvalidSample(
                 f"a head with weight {w.shape} needs a bias of shape ({len(w)},), found {b.shape}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Floats, Ints, numbers, plain_array
 from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.decided import longest, stands, strict_margins
@@ -105,7 +105,7 @@ class Sample:
             If the role is unknown.
         """
         draw = Draw.of(role, **declared)
-        f = features if isinstance(features, np.ndarray) else np.asarray(features)
+        f = numbers(features, "features")
         if f.ndim != 2:
             raise InvalidSample(
                 f"features need shape (n, d), found {f.shape}; flatten them per row first"
@@ -312,7 +312,7 @@ def _labels(labels: object | None, n: int, role: Role) -> Ints:
         if role != "unlabelled":
             raise InvalidSample(f"a {role} sample needs labels; only role='unlabelled' has none")
         return np.full(n, -1, dtype=np.int64)
-    y = np.asarray(labels)
+    y = plain_array(labels, "labels")
     if y.shape != (n,):
         raise InvalidSample(f"{n} rows of features need labels of shape ({n},), found {y.shape}")
     if y.dtype.kind not in "iubf":

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import StoreError
 from ncbounds.extraction.growing_array import GrowingArray, sync
+from ncbounds.files import file_hash, read_sealed, write_sealed
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 FEATURES, LABELS, HASHES, META = "features.npy", "labels.npy", "input_hash.npy", "meta.json"
 
 
@@ -69,21 +70,24 @@ def read_stored(store: str | os.PathLike[str], key: str) -> Stored | None:
     Raises
     ------
     StoreError
-        If the folder is complete by its own account, but a file is missing or has another size.
+        If the folder is complete by its own account, but a file is missing or has another size, or
+        the labels, the hashes of the inputs or ``meta.json`` are not what was written.
     """
     folder = Path(store) / key
-    try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        sizes = meta["sizes"]
-    except FileNotFoundError:
+    if not os.path.lexists(folder / META):
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(_damaged(folder, f"{META} cannot be read ({error})")) from None
+    meta = read_sealed(folder / META)
+    if meta is None:
+        raise StoreError(_damaged(folder, f"{META} is not what was written"))
+    sizes, digests = meta["sizes"], meta["digests"]
     for name in (FEATURES, LABELS, HASHES):
         file = folder / name
         found = file.stat().st_size if file.is_file() else None
         if found != sizes.get(name):
             raise StoreError(_damaged(folder, f"{name}: {sizes.get(name)} bytes, found {found}"))
+    for name, digest in digests.items():
+        if file_hash(folder / name) != digest:
+            raise StoreError(_damaged(folder, f"{name} is not what was written"))
     try:
         features, labels, hashes = (_open(folder / n) for n in (FEATURES, LABELS, HASHES))
     except ValueError as error:
@@ -146,9 +150,8 @@ class StoreWriter:
                 sync(stream)
         names = (FEATURES, LABELS, HASHES)
         sizes = {name: (self._folder / name).stat().st_size for name in names}
-        with open(self._folder / META, "wb") as stream:
-            stream.write(json.dumps({**meta, "sizes": sizes}, sort_keys=True).encode())
-            sync(stream)
+        digests = {name: file_hash(self._folder / name) for name in (LABELS, HASHES)}
+        write_sealed(self._folder / META, {**meta, "sizes": sizes, "digests": digests})
         _sync_folder(self._folder)
         target = self._store / key
         if target.is_dir() and not (target / META).is_file():

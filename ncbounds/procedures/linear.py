@@ -154,7 +154,7 @@ def named_procedure(settings: Mapping[str, Any]) -> Procedure:
     for key, value in rest.items():
         if key not in known:
             raise ManifestError(f"procedure {name} takes {known or 'no settings'}, found {key!r}")
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
             raise ManifestError(f"procedure {name}: {key} needs a number >= 0, found {value!r}")
     return partial(found, **rest) if rest else found
 

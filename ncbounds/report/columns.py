@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ncbounds.errors import printable
 from ncbounds.registry import Registry
 from ncbounds.report.cells import interval, shown_params, shown_value
 from ncbounds.report.data import ReportData
@@ -50,7 +52,7 @@ class Column:
 
 def all_reasons(r: Row) -> str:
     """Reasons of a row and of its measured error, in one line."""
-    return "; ".join([*r.reasons, *(r.test.reasons if r.test else ())])
+    return printable("; ".join([*r.reasons, *(r.test.reasons if r.test else ())]))
 
 
 def _params(r: Row) -> str:
@@ -123,8 +125,13 @@ def frame(report: ReportData) -> "pd.DataFrame":
 
 
 def readable(report: ReportData) -> list[tuple[Column, Callable[[Row], str]]]:
-    """Columns of the tables made for reading, each with how it is written."""
-    return [(c, c.written) for c in ALL if c.written is not None and c.used(report.rows)]
+    """Columns of the tables made for reading, each with how it is written: in one line."""
+    chosen = ((c, c.written) for c in ALL if c.written is not None and c.used(report.rows))
+    return [(c, partial(_plain, written)) for c, written in chosen]
+
+
+def _plain(written: Callable[[Row], str], r: Row) -> str:
+    return printable(written(r))
 
 
 def titles(report: ReportData) -> list[str]:
@@ -138,4 +145,4 @@ def cells(report: ReportData) -> Iterator[list[str]]:
     for r in report.rows:
         yield [written(r) for _, written in columns]
     for f in report.failures:
-        yield [f.checkpoint, f.reason, *[""] * (len(columns) - 2)]
+        yield [printable(f.checkpoint), printable(f.reason), *[""] * (len(columns) - 2)]

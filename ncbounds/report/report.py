@@ -1,6 +1,6 @@
 """The long table: one row per checkpoint, bound, sample and parameters."""
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncbounds.errors import NcboundsError, UnknownName, suggest
-from ncbounds.files import write_text
+from ncbounds.files import read_sealed, write_text
 from ncbounds.report.cells import legend, shown_params, shown_value
 from ncbounds.report.columns import frame
 from ncbounds.report.data import Failure, ReportData
@@ -155,7 +155,7 @@ class Report(ReportData):
         """Rebuild a report from :meth:`to_dict`."""
         return cls(
             [result_from_dict(r) for r in data["rows"]],
-            [Failure(**f) for f in data["failures"]],
+            [Failure(str(f["checkpoint"]), str(f["reason"])) for f in data["failures"]],
             data["facts"],
             simultaneous=data["simultaneous"],
             planned=data.get("planned", 0),
@@ -178,10 +178,24 @@ class Report(ReportData):
 
 
 def load_report(path: "str | Path") -> Report:
-    """Read back ``report.json`` of a run folder, or such a file."""
+    """Read back ``report.json`` of a run folder, or such a file.
+
+    Raises
+    ------
+    NcboundsError
+        If there is none, or it is not what was written.
+    """
     path = Path(path)
     path = path / "report.json" if path.is_dir() else path
+    if not os.path.lexists(path):
+        raise NcboundsError(f"no stored report at {path}; run `ncbounds evaluate` first")
     try:
-        return Report.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise NcboundsError(f"no stored report at {path}; run `ncbounds evaluate` first") from None
+        found = read_sealed(path)
+        if found is None:
+            raise ValueError("it is damaged, or was changed after it was written")
+        return Report.from_dict(found)
+    except (NcboundsError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise NcboundsError(
+            f"{path} is no stored report: {error}; run `ncbounds evaluate` again, which keeps what "
+            "was computed"
+        ) from None

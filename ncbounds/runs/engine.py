@@ -3,18 +3,18 @@
 import os
 import traceback
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context
 
 from ncbounds.data.manifest import Entry, Task
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.plan import Plan
 from ncbounds.evaluation.rows import bound_rows
-from ncbounds.files import write_bytes, write_json
+from ncbounds.files import write_sealed, write_text
 from ncbounds.report import Failure
-from ncbounds.runs.folder import facts_stored, pending_bounds
+from ncbounds.runs.folder import pending_bounds, stored_facts
 from ncbounds.runs.keys import facts_key, row_key
+from ncbounds.runs.workers import Died, over_workers
 
 #: Where the traceback of a failure that is no error of ours is kept, in the checkpoint's folder.
 TRACEBACK = "traceback.txt"
@@ -35,9 +35,9 @@ def evaluate_entry(
         evidence = evidence_of(entry, task, store=plan.out / "store")
         for b in pending:
             rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
-            write_json(folder / f"{b.id}.json", {"key": row_key(plan, b, key), "rows": rows})
-        if fresh or not facts_stored(plan, entry, key):
-            write_json(folder / "facts.json", {**facts_of(evidence), "key": facts_key(key)})
+            write_sealed(folder / f"{b.id}.json", {"key": row_key(plan, b, key), "rows": rows})
+        if fresh or stored_facts(plan, entry, key) is None:
+            write_sealed(folder / "facts.json", {**facts_of(evidence), "key": facts_key(key)})
         (folder / TRACEBACK).unlink(missing_ok=True)
     except (Exception, SystemExit) as error:  # it must not take the other checkpoints with it
         return failed(plan, entry, error)
@@ -53,8 +53,10 @@ def failed(plan: Plan, entry: Entry, error: BaseException) -> Failure:
     if isinstance(error, NcboundsError) and error.__cause__ is None:
         return Failure(entry.name, reason)
     path = plan.folder(entry) / TRACEBACK
-    text = "".join(traceback.format_exception(error))
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    try:
+        write_text(path, "".join(traceback.format_exception(error)))
+    except OSError as full:
+        return Failure(entry.name, f"{reason} (its traceback cannot be kept: {full})")
     return Failure(entry.name, f"{reason} (see {path.relative_to(plan.out)})")
 
 
@@ -74,23 +76,27 @@ def run_entries(
                 for entry, task in todo:
                     yield entry, evaluate_entry(plan, entry, task, keys[entry.name], fresh)
         return
-    with _pool(executor, count) as pool:
-        futures: dict[Future[Failure | None], Entry] = {
-            pool.submit(evaluate_entry, plan, entry, task, keys[entry.name], fresh): entry
-            for entry, task in todo
-        }
-        try:
-            for future in as_completed(futures):
-                entry = futures[future]
-                try:
-                    yield entry, future.result()
-                except Exception as error:  # the worker died; the others' files are kept
-                    reason = f"worker failed: {type(error).__name__}: {error}"
-                    yield entry, Failure(entry.name, reason)
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+    jobs = [(plan, entry, task, keys[entry.name], fresh) for entry, task in todo]
+    if executor is None:
+        for number, found in over_workers(evaluate_entry, jobs, count):
+            entry = jobs[number][1]
+            yield entry, Failure(entry.name, found.reason) if isinstance(found, Died) else found
+        return
+    futures: dict[Future[Failure | None], Entry] = {
+        executor.submit(evaluate_entry, *job): job[1] for job in jobs
+    }
+    try:
+        for future in as_completed(futures):
+            entry = futures[future]
+            try:
+                yield entry, future.result()
+            except Exception as error:  # the worker died; the others' files are kept
+                reason = f"worker failed: {type(error).__name__}: {error}"
+                yield entry, Failure(entry.name, reason)
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
 
 
 @contextmanager
@@ -103,24 +109,3 @@ def _threads_given_back() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _pool(executor: Executor | None, workers: int) -> Iterator[Executor]:
-    """Use the caller's executor, or processes with one BLAS thread each (cores are shared out)."""
-    if executor is not None:
-        yield executor
-        return
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -7,9 +7,10 @@ from typing import Any
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import Entry, Manifest
+from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.evaluate import nothing_found
 from ncbounds.evaluation.plan import Plan, listed
-from ncbounds.files import file_hash, read_json
+from ncbounds.files import file_hash, read_sealed
 from ncbounds.report import Failure, Report
 from ncbounds.results import Row, result_from_dict
 from ncbounds.runs.keys import facts_key, row_key
@@ -29,41 +30,47 @@ def collect(
     facts = {}
     failed = dict(failures)
     for entry in entries:
-        if entry.name in failed:
+        if entry.name not in keys:
             continue
-        stored = read_json(plan.folder(entry) / "facts.json") or {}
-        facts[entry.name] = {**stored, "group": dict(entry.group), "protocol": entry.protocol}
+        found = stored_facts(plan, entry, keys[entry.name])
         before = len(rows)
         for b in plan.bounds:
-            found = _stored(plan, entry, b, keys[entry.name])
-            rows += listed([result_from_dict(r) for r in (found or [])], plan.asked)
-        if len(rows) == before:
-            reason = nothing_found(plan.bounds, stored.get("n", {}))
+            # of a checkpoint that failed on its way, what was finished before
+            stored = stored_rows(plan, entry, b, keys[entry.name]) or []
+            rows += listed(stored, plan.asked)
+        known = found or {}
+        facts[entry.name] = {**known, "group": dict(entry.group), "protocol": entry.protocol}
+        if len(rows) == before and entry.name not in failed:
+            reason = nothing_found(plan.bounds, known.get("n", {}))
             failed[entry.name] = Failure(entry.name, f"MissingEvidence: {reason}")
     ordered = [failed[e.name] for e in entries if e.name in failed]
     return Report(rows, ordered, facts, simultaneous=plan.simultaneous, planned=plan.planned)
 
 
-def _stored(plan: Plan, entry: Entry, b: Bound, key: str) -> list[dict[str, Any]] | None:
-    found = read_json(plan.folder(entry) / f"{b.id}.json")
-    if not isinstance(found, dict) or found.get("key") != row_key(plan, b, key):
+def stored_rows(plan: Plan, entry: Entry, b: Bound, key: str) -> list[Row] | None:
+    """Rows of one bound as they are stored; None if they are absent, damaged or stale."""
+    found = read_sealed(plan.folder(entry) / f"{b.id}.json")
+    if found is None or found.get("key") != row_key(plan, b, key):
         return None
-    rows: list[dict[str, Any]] = found["rows"]
-    return rows
+    rows = found.get("rows")
+    try:
+        return [result_from_dict(row) for row in rows] if isinstance(rows, list) else None
+    except NcboundsError:
+        return None
 
 
 def pending_bounds(plan: Plan, entry: Entry, key: str) -> list[Bound]:
     """Bounds of the plan whose rows are not stored, or are stale."""
-    missing = [b for b in plan.bounds if _stored(plan, entry, b, key) is None]
-    if not missing and not facts_stored(plan, entry, key):
+    missing = [b for b in plan.bounds if stored_rows(plan, entry, b, key) is None]
+    if not missing and stored_facts(plan, entry, key) is None:
         return list(plan.bounds[-1:])  # facts are written with the last bound
     return missing
 
 
-def facts_stored(plan: Plan, entry: Entry, key: str) -> bool:
-    """Whether the facts about a checkpoint are stored and not stale."""
-    facts = read_json(plan.folder(entry) / "facts.json")
-    return isinstance(facts, dict) and facts.get("key") == facts_key(key)
+def stored_facts(plan: Plan, entry: Entry, key: str) -> dict[str, Any] | None:
+    """Return the facts about a checkpoint as they are stored; None if absent, damaged or stale."""
+    found = read_sealed(plan.folder(entry) / "facts.json")
+    return found if found is not None and found.get("key") == facts_key(key) else None
 
 
 def default_folder(path: Path) -> Path:

@@ -1,7 +1,13 @@
 """Manifests: what is accepted, and what each mistake is told."""
 
+import os
+import string
+import tomllib
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ncbounds.data.manifest import Task, load_manifest, row_ids
 from ncbounds.data.task import task_arrays
@@ -58,6 +64,26 @@ def test_paths_are_relative_to_the_manifest(tmp_path):
         ('file = "a.pt"', 'file = ["a.pt"]', "needs str"),
         ("[tasks.t]", "[oops]\nx = 1\n[tasks.t]", "unknown key 'oops'"),
         ('model = "mlp"', 'import = "evil.py"', "unknown key 'import'"),
+        ("group =", "selected_among = {hold = 100}\ngroup =", "did you mean 'holdout'"),
+        ("group =", "selected_among = {holdout = 1.9}\ngroup =", "a whole number from 1 on"),
+        ("group =", "selected_among = {holdout = true}\ngroup =", "a whole number from 1 on"),
+        ("group =", "selected_among = {holdout = 0}\ngroup =", "a whole number from 1 on"),
+        ("group =", "selected_amogn = {holdout = 2}\ngroup =", "did you mean 'selected_among'"),
+        ("group =", "procedure = {name = 'rigde'}\ngroup =", "did you mean 'ridge'"),
+        ("group =", "procedure = {name = 'ridge', penalty = nan}\ngroup =", "number >= 0"),
+        ("group =", "procedure = {name = 'ridge', penalti = 1}\ngroup =", "found 'penalti'"),
+        ("group =", "classes = {fit = [0.5]}\ngroup =", "needs int"),
+        ("group =", "classes = {fti = [0]}\ngroup =", "did you mean 'fit'"),
+        ("group =", "output = 1.5\ngroup =", "needs str or int"),
+        ('priors = "balanced"', 'priors = "balancd"', "'balanced' or one probability"),
+        ('priors = "balanced"', "priors = [0.5, 0.6]", "sum to 1"),
+        ('priors = "balanced"', "priors = [nan, 1.0]", "one probability for each class"),
+        ('priors = "balanced"', "priors = 0.5", "one probability for each class"),
+        ("noise_seed = 3", "noise_seed = -1", "0 to 2"),
+        ("label_noise = 0.1", "label_noise = nan", "a probability"),
+        ('file = "a.pt"', 'file = "a\\u0000.pt"', "no file can be called"),
+        ("[tasks.t]", f"x = {'[' * 5000}\n[tasks.t]", "is not TOML"),
+        ("[tasks.t]", f"x = {'9' * 5000}\n[tasks.t]", "is not TOML"),
     ],
 )
 def test_mistakes_are_named(tmp_path, old, new, says):
@@ -81,6 +107,9 @@ def test_row_ranges():
         ("a", "ranges like"),
         ("-1:3", "ranges like"),
         ("0:3,2:4", "names a row twice"),
+        (",".join(["0:10"] * 1000), "name a row twice"),
+        (f"0:{'9' * 5000}", "ranges like"),
+        ("٠:٣", "ranges like"),
     ]:
         with pytest.raises(ManifestError, match=says):
             row_ids(text, 10)
@@ -129,3 +158,57 @@ def test_noise_leaves_ignored_labels_alone_and_makes_no_class_of_them(tmp_path):
     assert found.classes == 3
     assert np.array_equal(found.labels == 255, labels == 255)
     assert found.labels[labels != 255].max() == 2
+
+
+def test_only_a_regular_file_of_bounded_size_is_read(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "zoo.toml")
+    with pytest.raises(ManifestError, match="named pipe"):
+        load_manifest(tmp_path)
+    (tmp_path / "zoo.toml").unlink()
+    (tmp_path / "zoo.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ManifestError, match="is not TOML"):
+        load_manifest(tmp_path)
+    monkeypatch.setattr("ncbounds.data.manifest.MANIFEST_BYTES", 10)
+    with pytest.raises(ManifestError, match="more than 10 bytes"):
+        load_manifest(write(tmp_path, GOOD))
+
+
+VALUES = st.recursive(
+    st.integers(-2, 3) | st.floats() | st.booleans() | st.text(max_size=6),
+    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=6), x, max_size=3),
+)
+FIELDS = (
+    *("data", "label_noise", "noise_seed", "priors", "sampling", "classes", "file", "task"),
+    *("model", "roles", "args", "group", "protocol", "selected_among", "procedure", "code_word"),
+    *("tried", "key", "weights", "head", "output", "unknown"),
+)
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml(k)} = {toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, str):
+        return '"' + "".join(f"\\U{ord(c):08X}" for c in value) + '"'
+    return str(value).lower()
+
+
+@given(data=st.data())
+@settings(max_examples=120, deadline=None)
+def test_any_manifest_is_one_or_one_clear_error(tmp_path_factory, data):
+    table = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=3)
+    tasks = {"t": {"data": "d.npz", **data.draw(table)}}
+    entry = {"file": "a.pt", "task": "t", "roles": {"test": "0:1"}, **data.draw(table)}
+    name = data.draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
+    text = f"tasks = {toml(tasks)}\ncheckpoints = {toml({name: entry})}\n"
+    text += data.draw(st.just("") | st.text(string.printable, max_size=4))
+    path = tmp_path_factory.getbasetemp() / "zoo.toml"
+    path.write_text(text, newline="")
+    try:
+        book = load_manifest(path)
+    except ManifestError as error:
+        said = str(error)
+        assert said.isprintable()
+        return
+    assert list(book.checkpoints) == [name] == list(tomllib.loads(text)["checkpoints"])

@@ -108,8 +108,19 @@ def test_damage_is_an_error(tmp_path: Path, name: str) -> None:
 
 def test_unreadable_meta(tmp_path: Path) -> None:
     write(tmp_path)
-    (tmp_path / "k" / "meta.json").write_text("{")
-    with pytest.raises(StoreError, match=r"meta\.json cannot be read"):
+    meta = tmp_path / "k" / "meta.json"
+    for bad in ("{", "[" * 100_000, "{}", meta.read_text().replace("labels", "label")):
+        meta.write_text(bad)
+        with pytest.raises(StoreError, match=r"meta\.json is not what was written"):
+            read_stored(tmp_path, "k")
+
+
+@pytest.mark.parametrize("name", ["labels.npy", "input_hash.npy"])
+def test_other_labels_of_the_same_size_are_found(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    file = tmp_path / "k" / name
+    np.save(file, np.roll(np.load(file), 1))
+    with pytest.raises(StoreError, match=f"{name} is not what was written"):
         read_stored(tmp_path, "k")
 
 
@@ -127,7 +138,7 @@ def test_key_sees_every_part_and_the_version(monkeypatch: pytest.MonkeyPatch) ->
     first = store_key({"a": 1, "b": {"c": [1, 2]}})
     assert first == store_key({"b": {"c": [1, 2]}, "a": 1})
     assert first != store_key({"a": 1, "b": {"c": [2, 1]}})
-    monkeypatch.setattr(module, "STORE_VERSION", 2)
+    monkeypatch.setattr(module, "STORE_VERSION", 0)
     assert first != store_key({"a": 1, "b": {"c": [1, 2]}})
 
 

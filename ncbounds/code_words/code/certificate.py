@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.budgets import CONFIG_BYTES, WORD_BYTES
 from ncbounds.code_words.code.codeword import Network, codec_hash, decode
 from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.integers import predictions
 from ncbounds.data.images import as_images
-from ncbounds.errors import DataError
+from ncbounds.errors import DataError, shown
+from ncbounds.files import read_bounded
 from ncbounds.numerics import occam_upper
 from ncbounds.results import Kind
 
@@ -145,17 +147,21 @@ def verify(
     disagreements : list of str
         Fields in which the file beside it says something else; empty if there is no file.
     """
-    found = certify(path.read_bytes(), images, labels, classes=classes, delta=delta)
+    found = certify(read_bounded(path, WORD_BYTES), images, labels, classes=classes, delta=delta)
     stated = path.with_name("certificate.json")
-    if not stated.exists():
-        return found, []
     try:
-        claims = json.loads(stated.read_text())
-    except ValueError as error:
+        claims = json.loads(read_bounded(stated, CONFIG_BYTES))
+    except FileNotFoundError:
+        return found, []
+    except OSError as error:
+        return found, [f"{stated} cannot be read: {error.strerror}"]
+    except (ValueError, RecursionError) as error:
         return found, [f"{stated} is not JSON: {error}"]
+    if not isinstance(claims, dict):
+        return found, [f"{stated} holds no JSON object"]
     fields = {**asdict(found)}
     return found, [
-        f"{key}: the file says {claims[key]}, recounted {fields[key]}"
+        f"{key}: the file says {shown(claims[key])}, recounted {fields[key]}"
         for key in fields
         if key in claims and claims[key] != fields[key]
     ]

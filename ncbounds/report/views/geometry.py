@@ -2,6 +2,7 @@
 
 from ncbounds.report.data import ReportData
 from ncbounds.report.view import view
+from ncbounds.report.views.csv import csv_text
 
 
 @view("geometry.csv")
@@ -15,4 +16,4 @@ def geometry(report: ReportData) -> str:
         for role, metrics in facts.get("collapse", {}).items()
         for metric in metrics
     ]
-    return pd.DataFrame(records).to_csv(index=False, lineterminator="\n") if records else ""
+    return csv_text(pd.DataFrame(records)) if records else ""

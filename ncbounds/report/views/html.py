@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ncbounds.errors import printable
 from ncbounds.report.columns import all_reasons, readable, titles
 from ncbounds.report.data import ReportData
 from ncbounds.report.view import view
@@ -35,12 +36,13 @@ _FRAGMENT = """
 <tbody>
 {% for block, rows in blocks %}
 {% if block %}<tr class="block"><td colspan="{{ header|length }}">{{ block }}</td></tr>{% endif %}
-{% for row in rows %}<tr>{% for cell in row %}<td class="{{ kind(cell) }}">{{ cell }}</td>
+{% for row in rows %}<tr>{% for cell in row -%}
+<td class="{{ '' if loop.first else kind(cell) }}">{{ cell }}</td>
 {%- endfor %}</tr>
 {% endfor %}{% endfor %}
 </tbody></table></div>
 {% if failures %}<h3>Not evaluated</h3><ul>
-{% for f in failures %}<li><b>{{ f.checkpoint }}</b>: {{ f.reason }}</li>{% endfor %}
+{% for name, reason in failures %}<li><b>{{ name }}</b>: {{ reason }}</li>{% endfor %}
 </ul>{% endif %}
 {% for name, rows in details %}
 <details><summary>{{ name }}: {{ rows|length }} rows</summary>
@@ -70,7 +72,7 @@ def fragment(report: ReportData) -> str:
         legend=caption(report),
         header=[*(("", "", title) for title in header([])), *own],
         blocks=lines(report, columns),
-        failures=report.failures,
+        failures=[(printable(f.checkpoint), printable(f.reason)) for f in report.failures],
         titles=[*titles(report)[1:], "reasons"],
         details=_details(report),
         kind=_kind_of,
@@ -106,7 +108,7 @@ def _details(report: ReportData) -> list[tuple[str, list[list[tuple[str, str]]]]
     for r in report.rows:
         row = [(_style(c.name, r), written(r)) for c, written in readable(report)[1:]]
         row.append(("reasons", all_reasons(r)))
-        by_name.setdefault(r.checkpoint or "classifier", []).append(row)
+        by_name.setdefault(printable(r.checkpoint) or "classifier", []).append(row)
     return list(by_name.items())
 
 

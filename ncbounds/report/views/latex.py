@@ -16,6 +16,12 @@ _TEX = {
     "\\": r"\textbackslash{}",
     "$": r"\$",
     "^": r"\^{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    # after the end of a row these would be its options
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncbounds.bounds import ScreenColumn, catalogue
+from ncbounds.errors import printable
 from ncbounds.report.cells import interval, legend, number, significant
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
@@ -105,7 +106,7 @@ def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[s
     """Blocks of lines of cells: name, n, NC1, test error, then those of ``shown``."""
     rows = _by_subject(report)
     return [
-        (block, [_line(report, subject, rows[subject], shown) for subject in subjects])
+        (printable(block), [_line(report, subject, rows[subject], shown) for subject in subjects])
         for block, subjects in blocks(report).items()
     ]
 
@@ -207,7 +208,8 @@ def _line(report: ReportData, subject: Subject, rows: list[Row], shown: list[Sho
     test = next((r.test for r in rows if r.target == "saved" and r.test), None)
     measured = interval(test.error, test.low, test.high) if test else ""
     nc1 = "" if layer else _nc1(facts)  # facts are about the head's features
-    return [f"{name} {layer}".rstrip(), str(n), nc1, measured, *(c.cell(rows) for c in shown)]
+    label = printable(f"{name} {layer}".rstrip())
+    return [label, str(n), nc1, measured, *(c.cell(rows) for c in shown)]
 
 
 def _nc1(facts: Mapping[str, Any]) -> str:

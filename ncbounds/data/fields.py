@@ -1,0 +1,92 @@
+"""Fields of a manifest's tables: which there may be, and what they may hold."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ncbounds.errors import ManifestError, NcboundsError, shown, suggest
+from ncbounds.evidence.roles import ROLES
+from ncbounds.procedures.linear import named_procedure
+
+
+def known(found: Mapping[str, Any], allowed: set[str], where: str) -> None:
+    """Raise ManifestError if there is a key that is not ``allowed``, with the nearest that is."""
+    for key in found:
+        if key not in allowed:
+            raise ManifestError(f"{where}: unknown key {key!r}; {suggest(key, list(allowed))}")
+
+
+def typed(value: Any, kind: type | tuple[type, ...], where: str) -> None:
+    """Raise ManifestError unless a value is of a type."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        names = kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
+        raise ManifestError(f"{where}: needs {names}, found {shown(repr(value))}")
+
+
+def beside(manifest: Path, name: str, where: str) -> Path:
+    """Path of a file that a manifest names, from the manifest's folder."""
+    try:
+        return (manifest.parent / name).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, links in a circle
+        raise ManifestError(f"{where}: no file can be called {shown(name)} ({error})") from None
+
+
+def priors(found: Any, where: str) -> None:
+    """Raise ManifestError unless these are class probabilities."""
+    if found == "balanced":
+        return
+    numbers = found if isinstance(found, list) else [None]
+    if not all(isinstance(p, int | float) and not isinstance(p, bool) and p >= 0 for p in numbers):
+        raise ManifestError(
+            f"{where}: 'balanced' or one probability for each class, found {shown(found)}"
+        )
+    if not abs(sum(numbers) - 1) <= 1e-6:
+        raise ManifestError(f"{where}: probabilities that sum to 1, found {sum(numbers)}")
+
+
+def class_names(found: Any, where: str) -> tuple[str, ...]:
+    """Return names of classes, of which no two are equal."""
+    typed(found, list, where)
+    seen: set[str] = set()
+    for name in found:
+        typed(name, str, where)
+        if name in seen or not name.strip():
+            raise ManifestError(f"{where}: every class has a name of its own; mend {name!r}")
+        seen.add(name)
+    return tuple(found)
+
+
+def procedure(settings: Mapping[str, Any], where: str) -> None:
+    """Raise ManifestError unless settings name a procedure and what it takes."""
+    if settings:
+        try:
+            named_procedure(settings)
+        except NcboundsError as error:
+            raise ManifestError(f"{where} procedure: {error}") from None
+
+
+def by_role(raw: Mapping[str, Any], where: str) -> None:
+    """Check what an entry says of each role: rows, candidates, classes that are kept."""
+    for key in ("roles", "selected_among", "classes"):
+        for role in raw.get(key, {}):
+            if role not in ROLES:
+                raise ManifestError(
+                    f"{where} {key}: unknown role {role!r}; {suggest(role, [*ROLES])}"
+                )
+    for role, rows in raw["roles"].items():
+        typed(rows, str, f"{where} roles.{role}")
+    for role, count in raw.get("selected_among", {}).items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ManifestError(
+                f"{where} selected_among.{role}: how many candidates were compared on it, a whole "
+                f"number from 1 on, found {shown(count)}"
+            )
+    for role, kept in raw.get("classes", {}).items():
+        if role != "fit":
+            raise ManifestError(
+                f"{where} classes.{role}: only fit may keep some classes; a sample that a bound "
+                "reads must follow the law that it speaks about"
+            )
+        typed(kept, list, f"{where} classes.{role}")
+        for number in kept:
+            typed(number, int, f"{where} classes.{role}")

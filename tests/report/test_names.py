@@ -1,0 +1,116 @@
+"""Names are data: whatever a checkpoint, a class or a block is called, tables stay tables."""
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ncbounds.report import Failure, Report
+from ncbounds.report.views import VIEWS
+from ncbounds.results import BoundResult, Measured
+
+NAMES = [
+    "=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(1)", "\t=1", " =1", "＝1", "\r=1",
+    "a\nb", "esc\x1b[31m", "\u202eleft", "\u2028line", "<script>alert(1)</script>", "&lt;b&gt;",
+    "[/bold]", "[red]x", ":warning:", "[x](javascript:alert(1))", "![i](http://x)",
+    "`code`", "**b**",
+    "a|b", "\\", "\\input{x}", "[1cm]", "*", "$x$", "~~gone~~", "_it_", "#1", "% end", "{", "}",
+    "^^41",
+    "✓ .001", "10^9", "http://x.y", "www.x.y", "'quoted'", 'a",b', "{{ 7 * 7 }}", "lone\ud83d",
+]  # fmt: skip
+
+
+def report_of(name):
+    row = BoundResult(
+        bound="binomial", family="holdout", kind="certificate", target="saved", role="holdout", n=9,
+        delta=0.05, value=0.5, checkpoint=name, reasons=(name,), test=Measured(0.1, 0.05, 0.2),
+    )  # fmt: skip
+    facts = {name: {"group": {"block": name}, "n": {"fit": 3}}}
+    return Report([row], [Failure(name, f"{name} failed")], facts)
+
+
+ORDINARY = report_of("x" * 9)
+
+
+def check(name):
+    report = report_of(name)
+    made = {v.name: v.render(report) for v in VIEWS}
+    for text in made.values():
+        assert all(c.isprintable() for line in text.split("\n") for c in line)
+    check_csv(made["table.csv"])
+    check_markdown(made["table.md"])
+    check_latex(made["table.tex"])
+    check_html(made["report.html"])
+    assert report.to_screen().count("\n") == ORDINARY.to_screen().count("\n")
+
+
+def check_csv(text):
+    rows = list(csv.reader(io.StringIO(text)))
+    assert len(rows) == 3
+    assert len({len(row) for row in rows}) == 1
+    for row in rows:
+        for cell in row:
+            assert not re.match(r"\s*[=+@＝＋＠]|\s+|-(?!\d*\.?\d+$)", cell)
+
+
+def check_markdown(text):
+    lines = text.split("\n")
+    assert len(lines) == len(ORDINARY.to_markdown().split("\n"))
+    columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines[:4]}
+    assert len(columns) == 1
+    plain = re.sub(r"\\[!-/:-@\[-`{-~]", "", text)  # what is escaped is no markup
+    for markup in (r"<\w", r"\]\(", r"`", r"\*", r"&\w+;", r"~~", r"://", r"www\.", r"\$"):
+        assert not re.search(markup, plain), markup
+
+
+def check_latex(text):
+    body = text.split("\\endhead\n")[1].split("\\bottomrule")[0]
+    assert body.count("\\\\\n") == 2
+    for line in body.splitlines():
+        assert not line.lstrip().startswith(("[", "*"))
+        bare = re.sub(
+            r"\\textbackslash\{\}|\\text(less|greater)\{\}|\{[\[\]*]\}|\\\^\{\}|\\[_%&{}$#]"
+            r"|\$\\(checkmark|sim)\$|\\\\$",
+            "",
+            line,
+        )
+        assert not re.search(r"[\\{}$%#_^~\[\]*<>]", bare.replace("[.050, .200]", "")), bare
+
+
+def check_html(text):
+    """The same elements, with the same attributes, as of an ordinary name."""
+    assert elements(text) == elements(ORDINARY.to_html())
+
+
+def elements(text):
+    found = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.append((tag, attrs))
+
+    Reader().feed(text)
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_names_in_every_view(name):
+    check(name)
+
+
+@given(st.text(min_size=1, max_size=30))
+@settings(max_examples=20, deadline=None)
+def test_any_name_in_every_view(name):
+    check(name)
+
+
+def test_ordinary_names_stay_as_they_are():
+    report = report_of("runs/bn_128x4-wd5e-3")
+    for view in ("table.csv", "table.md", "report.html", "screen"):
+        assert "runs/bn_128x4-wd5e-3" in report.render(view)
+    assert ".100 [.050, .200]" in report.to_markdown()
+    assert r"runs/bn\_128x4-wd5e-3" in report.to_latex()
