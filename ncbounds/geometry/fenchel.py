@@ -20,35 +20,26 @@ class Fenchel(NamedTuple):
 
     Attributes
     ----------
-    value : (s, q) -> (rows,)
-        The loss.
-    gap : (s, q) -> (rows, C)
-        Gradient ``u = p - q`` of the loss at s.
+    tangent : (s, q) -> (rows,), (rows, C)
+        The loss at s, and its gradient ``u = p - q`` there.
     height : (u, q) -> (rows,)
         Height e of the tangent with slope u; at u = 0 the infimum of the loss.
     balance : (u, q, weights) -> (rows, C)
         A response nearby with ``weights @ u = 0``, up to rounding of u itself.
+    curvature : (u, q, weights) -> (C, C)
+        Second derivative, in a bias, of the loss averaged with weights.
     shifts : bool
         Whether adding one number to all logits leaves the loss unchanged (softmax).
     settled : (mean of q,) -> bool (C,)
         Outputs that a free bias settles without any features, in the limit.
     """
 
-    value: Callable[[Floats, Floats], Floats]
-    gap: Callable[[Floats, Floats], Floats]
+    tangent: Callable[[Floats, Floats], tuple[Floats, Floats]]
     height: Callable[[Floats, Floats], Floats]
     balance: Callable[[Floats, Floats, Floats], Floats]
+    curvature: Callable[[Floats, Floats, Floats], Floats]
     shifts: bool
     settled: Callable[[Floats], Floats]
-
-
-def _softmax_value(s: Floats, q: Floats) -> Floats:
-    rows = np.arange(len(s))
-    largest = s.argmax(axis=1)
-    below = s[rows, largest][:, None] - s  # >= 0, so that no term below cancels another
-    others = np.exp(-below)
-    others[rows, largest] = 0.0
-    return np.asarray(np.log1p(others.sum(axis=1)) + np.einsum("ij,ij->i", q, below))
 
 
 def _own_from_others(u: Floats, q: Floats) -> Floats:
@@ -59,10 +50,17 @@ def _own_from_others(u: Floats, q: Floats) -> Floats:
     return u
 
 
-def _softmax_gap(s: Floats, q: Floats) -> Floats:
-    p = np.exp(s - s.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    return _own_from_others(p - q, q)
+def _softmax_tangent(s: Floats, q: Floats) -> tuple[Floats, Floats]:
+    rows, largest = np.arange(len(s)), s.argmax(axis=1)
+    below = s[rows, largest][:, None] - s  # >= 0, so that no term of the loss cancels another
+    p = np.exp(-below)
+    p[rows, largest] = 0.0
+    others = p.sum(axis=1)
+    value = np.log1p(others) + np.einsum("ij,ij->i", q, below)
+    p[rows, largest] = 1.0
+    p /= (1 + others)[:, None]
+    p -= q
+    return value, _own_from_others(p, q)
 
 
 def _softmax_height(u: Floats, q: Floats) -> Floats:
@@ -86,13 +84,18 @@ def _softmax_balance(u: Floats, q: Floats, weights: Floats) -> Floats:
     return u
 
 
-def _binary_value(s: Floats, q: Floats) -> Floats:
-    terms = q * np.logaddexp(0, -s) + (1 - q) * np.logaddexp(0, s)
-    return np.asarray(terms.sum(axis=1))
+def _softmax_curvature(u: Floats, q: Floats, weights: Floats) -> Floats:
+    p = q + u
+    mixed = -(p * weights[:, None]).T @ p
+    np.fill_diagonal(mixed, 0.0)
+    np.fill_diagonal(mixed, -mixed.sum(axis=1))  # rows sum to zero; 1 - p would lose its digits
+    return mixed
 
 
-def _binary_gap(s: Floats, q: Floats) -> Floats:
-    return np.asarray((1 - q) * special.expit(s) - q * special.expit(-s))
+def _binary_tangent(s: Floats, q: Floats) -> tuple[Floats, Floats]:
+    against = np.where(q > 0, -s, s)  # the loss is softplus of this, q is 0 or 1
+    u = special.expit(against)
+    return np.logaddexp(0, against).sum(axis=1), np.where(q > 0, -u, u)
 
 
 def _binary_height(u: Floats, q: Floats) -> Floats:
@@ -112,12 +115,14 @@ def _binary_balance(u: Floats, q: Floats, weights: Floats) -> Floats:
     return u
 
 
-def _squared_value(s: Floats, q: Floats) -> Floats:
-    return np.asarray(np.square(s - q).sum(axis=1) / 2)
+def _binary_curvature(u: Floats, q: Floats, weights: Floats) -> Floats:
+    away = np.abs(u)
+    return np.diag(weights @ (away * (1 - away)))
 
 
-def _squared_gap(s: Floats, q: Floats) -> Floats:
-    return s - q
+def _squared_tangent(s: Floats, q: Floats) -> tuple[Floats, Floats]:
+    u = s - q
+    return np.einsum("ij,ij->i", u, u) / 2, u
 
 
 def _squared_height(u: Floats, q: Floats) -> Floats:
@@ -131,30 +136,34 @@ def _squared_balance(u: Floats, q: Floats, weights: Floats) -> Floats:
     return u
 
 
+def _squared_curvature(u: Floats, q: Floats, weights: Floats) -> Floats:
+    return weights.sum() * np.eye(u.shape[1])
+
+
 #: Cross-entropy of a softmax, against any distribution q: hard, smoothed or uniform over a set.
 SOFTMAX = Fenchel(
-    _softmax_value,
-    _softmax_gap,
+    _softmax_tangent,
     _softmax_height,
     _softmax_balance,
+    _softmax_curvature,
     True,
     lambda mean: mean <= 0,
 )
 #: Sum over outputs of the logistic loss; targets are 0 or 1.
 BINARY = Fenchel(
-    _binary_value,
-    _binary_gap,
+    _binary_tangent,
     _binary_height,
     _binary_balance,
+    _binary_curvature,
     False,
     lambda mean: (mean <= 0) | (mean >= 1),
 )
 #: Half the squared distance.
 SQUARED = Fenchel(
-    _squared_value,
-    _squared_gap,
+    _squared_tangent,
     _squared_height,
     _squared_balance,
+    _squared_curvature,
     False,
     lambda mean: np.zeros(len(mean), dtype=bool),
 )

@@ -18,7 +18,9 @@ ROUNDING = 1e-12
 #: Off-target scales at which structured responses are tried, as multiples of that of the loss.
 SCALES = (0.5, 0.7, 0.85, 1.15, 1.4, 2.0)
 _ROUNDS = 30
+_BIAS_STEPS = 8
 _TINY = 1e-300
+_FARTHEST = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +72,11 @@ class Task:
 
     def value(self, logits: Floats) -> float:
         """Mean loss of one row of logits per group."""
-        return self.mean(self.loss.value(logits, self.target))
+        return self.mean(self.loss.tangent(logits, self.target)[0])
+
+    def response(self, logits: Floats) -> Floats:
+        """Return the response of logits, made :meth:`allowed`."""
+        return self.allowed(self.loss.tangent(logits, self.target)[1])
 
     @property
     def floor(self) -> float:
@@ -102,7 +108,7 @@ class Task:
         if self.bias:
             weights = self.share * self.factor
             return self.line(weights @ self.target / weights.sum() - self.target)[0]
-        return self.line(self.loss.gap(zero, self.target))[0]
+        return self.line(self.response(zero))[0]
 
     def centred(self, logits: Floats) -> Floats:
         """Logits without what costs no budget: the bias, and a shift of all outputs."""
@@ -157,53 +163,76 @@ def least_budget(
         The solver starts nothing new after so long; the bracket is valid at any time.
     """
     end = time.monotonic() + seconds
-    best = Bracket(0.0, min(budget, task.cost(logits)), task.allowed(response), logits)
-    start = _structured(task)
-    for u in (response, task.loss.gap(logits, task.target)):
-        best = _with_response(task, best, task.allowed(u), loss, budget)
-    reached = _reach(task, start, loss)
-    if reached is not None:
-        best = _with_point(task, best, reached, loss, budget)
-        for scale in SCALES:
-            if best.upper <= CLOSE * best.lower or time.monotonic() > end:
-                break
-            u = task.loss.gap(task.centred(reached) * scale + _offset(task, reached), task.target)
-            best = _with_response(task, best, task.allowed(u), loss, budget)
-    return _solve(task, best, loss, budget, end)
-
-
-def _structured(task: Task) -> Floats:
-    """Logits along the targets: equal margins."""
+    response = task.allowed(response)
+    best = Bracket(0.0, min(budget, task.cost(logits)), response, logits)
+    best = _with_response(task, best, response, loss, budget)
+    best = _with_response(task, best, task.response(logits), loss, budget)
     peak = task.target.max(axis=1, keepdims=True)
-    return np.asarray(np.where(task.target >= peak, 1.0, task.target * 0.0) * (peak > 0))
+    start = ((task.target >= peak) & (peak > 0)).astype(np.float64)  # equal margins
+    offset = _offset(task, start)
+    for still in (offset, 0 * offset):
+        reached = _reach(task, start - still, still, loss)
+        if reached is not None:
+            best = _with_point(task, best, reached, loss, budget)
+    for scale in SCALES:
+        if best.upper <= CLOSE * best.lower or time.monotonic() > end:
+            break
+        best = _with_response(task, best, task.response(scale * best.logits), loss, budget)
+    return _solve(task, best, loss, budget, end)
 
 
 def _offset(task: Task, logits: Floats) -> Floats:
     return np.asarray(task.share @ logits) if task.bias else np.zeros(logits.shape[1])
 
 
-def _reach(task: Task, logits: Floats, loss: float) -> Floats | None:
-    """Scale the part of ``logits`` that costs budget until the loss is just reached."""
-    part = task.centred(logits)
-    offset = _offset(task, logits)
-    wanted, floor = np.log(loss - task.floor), task.floor
+def _reach(task: Task, moving: Floats, still: Floats, loss: float) -> Floats | None:
+    """Logits ``t * moving + still`` with the t > 0 at which the loss is just reached."""
+    floor = task.floor
+    wanted = np.log(loss - floor)
 
     def above(t: float) -> float:
-        return float(np.log(max(task.value(t * part + offset) - floor, _TINY)) - wanted)
+        return float(np.log(max(task.value(t * moving + still) - floor, _TINY)) - wanted)
 
     t = 1.0
     while above(t) > 0:
         t *= 2
-        if t > 1e6:
+        if t > _FARTHEST:
             return None
     if above(0.0) <= 0:
         return None
     t = optimize.brentq(above, 0.0, t, xtol=1e-14, rtol=1e-12)
-    for step in (0.0, 1e-12, 1e-10, 1e-7, 1e-4):
-        found = t * (1 + step) * part + offset
+    for step in (0.0, 1e-12, 1e-10, 1e-7, 1e-4):  # to the side where the loss is reached
+        found = t * (1 + step) * moving + still
         if task.value(found) <= loss:
             return np.asarray(found)
     return None
+
+
+def _settled(task: Task, logits: Floats) -> Floats:
+    """Move the bias towards its best for these logits; the loss does not grow."""
+    if not task.bias:
+        return logits
+    weights = task.share * task.factor
+    value, u = task.loss.tangent(logits, task.target)
+    now = float(weights @ value)
+    for _ in range(_BIAS_STEPS):
+        slope = weights @ u
+        matrix = task.loss.curvature(u, task.target, weights)
+        scale = np.sqrt(np.maximum(np.diag(matrix), _TINY))  # classes of very different sizes
+        matrix = matrix / scale[:, None] / scale
+        if task.loss.shifts:
+            matrix = matrix + np.outer(scale, scale) / (scale @ scale)
+        np.fill_diagonal(matrix, np.diag(matrix) + ROUNDING)
+        step = -sla.solve(matrix, slope / scale, assume_a="pos") / scale
+        moved = logits + step
+        value, u = task.loss.tangent(moved, task.target)
+        then = float(weights @ value)
+        if not then <= now:
+            break
+        logits, now = moved, then
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return logits
 
 
 def _with_response(task: Task, best: Bracket, u: Floats, loss: float, budget: float) -> Bracket:
@@ -212,12 +241,11 @@ def _with_response(task: Task, best: Bracket, u: Floats, loss: float, budget: fl
 
 
 def _with_point(task: Task, best: Bracket, logits: Floats, loss: float, budget: float) -> Bracket:
+    logits = _settled(task, logits)
     cost = task.cost(logits)
     if cost < best.upper:
         best = best._replace(upper=cost, logits=logits)
-    return _with_response(
-        task, best, task.allowed(task.loss.gap(logits, task.target)), loss, budget
-    )
+    return _with_response(task, best, task.response(logits), loss, budget)
 
 
 def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) -> Bracket:
@@ -232,11 +260,12 @@ def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) ->
         if best.upper <= CLOSE * best.lower or time.monotonic() > end:
             break
         v, w, offset = _minimise(task, at, v, w, offset, end, 40 * (k + 1))
-        logits = _logits(task, at, v, w, offset)
+        logits = _settled(task, _logits(task, at, v, w, offset))
+        offset = _offset(task, logits)
         excess = max(task.value(logits) - floor, _TINY)
-        u = task.allowed(task.loss.gap(logits, task.target))
+        u = task.response(logits)
         best = _with_response(task, best, u, loss, budget)
-        reached = _reach(task, logits, loss)
+        reached = _reach(task, logits - offset, offset, loss)
         if reached is not None:
             best = _with_point(task, best, reached, loss, budget)
         slope = _spectral(task.columns(u))
@@ -261,29 +290,31 @@ def _minimise(
 ) -> tuple[Floats, Floats, Floats]:
     """L-BFGS on the logarithm of the loss over factors whose product has the budget."""
     floor = task.floor
+    root, weights = task.root, task.share * task.factor
     size = np.sqrt((np.vdot(v, v) + np.vdot(w, w)) / 2)
+    unit = np.sqrt(budget / task.count.sum())  # scale of a logit
     ends = (v.size, v.size + w.size)
-    unit = np.sqrt(budget) / float(np.sqrt(task.count.sum()))  # scale of a logit
 
     def parts(x: Floats) -> tuple[Floats, Floats, Floats]:
-        return (
-            x[: ends[0]].reshape(v.shape),
-            x[ends[0] : ends[1]].reshape(w.shape),
-            x[ends[1] :] * unit,
-        )
+        first, second, third = x[: ends[0]], x[ends[0] : ends[1]], x[ends[1] :]
+        return first.reshape(v.shape), second.reshape(w.shape), third * unit
 
     def objective(x: Floats) -> tuple[float, Floats]:
         a, b, o = parts(x)
-        norm = (np.vdot(a, a) + np.vdot(b, b)) / 2
+        norm = x[: ends[1]] @ x[: ends[1]] / 2
         c = budget / norm
         product = a @ b.T
-        logits = c * product / task.root + o
-        excess = max(task.value(logits) - floor, _TINY)
-        slope = task.columns(task.loss.gap(logits, task.target)) / excess
-        pull = float(np.vdot(slope, product)) / norm
-        grad_offset = unit * (task.root * slope).sum(axis=0) if task.bias else 0 * o
-        grad = (c * (slope @ b - pull * a), c * (slope.T @ a - pull * b), grad_offset)
-        return float(np.log(excess)), np.concatenate([g.ravel() for g in grad])
+        value, u = task.loss.tangent(c * product / root + o, task.target)
+        excess = max(float(weights @ value) - floor, _TINY)
+        slope = (weights / excess)[:, None] * u
+        grad = np.zeros_like(x)
+        if task.bias:
+            grad[ends[1] :] = unit * slope.sum(axis=0)
+        slope /= root
+        pull = np.vdot(slope, product) / norm
+        grad[: ends[0]] = (c * (slope @ b - pull * a)).ravel()
+        grad[ends[0] : ends[1]] = (c * (slope.T @ a - pull * b)).ravel()
+        return float(np.log(excess)), grad
 
     def late(_: Floats) -> None:
         if time.monotonic() > end:
@@ -296,7 +327,7 @@ def _minimise(
         jac=True,
         method="L-BFGS-B",
         callback=late,
-        options={"maxiter": iterations, "maxcor": 20, "ftol": 1e-13, "gtol": 1e-9},
+        options={"maxiter": iterations, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-10},
     )
     return parts(found.x)
 
