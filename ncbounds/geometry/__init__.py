@@ -2,6 +2,7 @@
 
 from ncbounds.geometry.alignment import Nc2, nc2, nc3, nc4
 from ncbounds.geometry.collapse import collapse
+from ncbounds.geometry.efficiency import Efficiency, collapse_efficiency
 from ncbounds.geometry.frames import SeliGrams, seli_grams, simplex_etf
 from ncbounds.geometry.measured import Metric, PairTable
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
@@ -12,6 +13,7 @@ from ncbounds.statistics.unbiased import PairEstimates, corrected, estimate
 __all__ = [
     "NORMALISATIONS",
     "CrossFit",
+    "Efficiency",
     "Metric",
     "Nc2",
     "PairEstimates",
@@ -20,6 +22,7 @@ __all__ = [
     "between_factor",
     "cdnv",
     "collapse",
+    "collapse_efficiency",
     "corrected",
     "crossfit",
     "directional_cdnv",

@@ -1,0 +1,315 @@
+"""How far a head and its features are from the best possible at their norms."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.errors import InvalidArgument, InvalidSample, UnknownName, suggest
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.geometry.fenchel import BINARY, SOFTMAX, SQUARED, Fenchel
+from ncbounds.geometry.labelled import centred_rows, labelled
+from ncbounds.geometry.least_budget import ROUNDING, Task, least_budget
+from ncbounds.statistics.class_moments import ClassMoments
+from ncbounds.statistics.moments import class_moments
+
+#: Losses by their public names; Sets of labels go with the second and third.
+LOSSES: dict[str, Fenchel] = {
+    "cross-entropy": SOFTMAX,
+    "pick-all-label": SOFTMAX,
+    "binary": BINARY,
+    "mse": SQUARED,
+}
+#: Seconds after which the solver starts nothing new.
+SECONDS = 10.0
+_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Share of the norms of a checkpoint that its loss needs at least, and what the rest went to.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Bracket of the efficiency: no head and features with norms below ``lower`` times those of
+        the checkpoint reach its loss on this sample; some with ``upper`` times do.
+    within, alignment, outputs : float
+        Factors whose product is the efficiency that the best response found proves, before it is
+        rounded down to ``lower``: collapse of the points onto their means, alignment of means and
+        head, and how well the logits are spent. nan where ``lower`` is 0.
+    loss : float
+        Mean loss on the sample, in nats for the entropies.
+    budget : float
+        ``||W||_F ||H||_F``, both centred as the loss and the bias allow.
+    logits : array of shape (T, C) or None
+        The logits that prove ``upper``, one row per group of equal targets.
+    reasons : tuple of str
+        Why values are nan, or cannot be 1.
+    """
+
+    lower: float
+    upper: float
+    within: float
+    alignment: float
+    outputs: float
+    loss: float
+    budget: float
+    reasons: tuple[str, ...] = ()
+    logits: Floats | None = field(default=None, repr=False, compare=False)
+
+
+class _Groups(NamedTuple):
+    """Rows of equal target: the task, the group of each row, and moments by group."""
+
+    task: Task
+    group: Ints
+    moments: ClassMoments
+
+
+def collapse_efficiency(
+    sample: Sample,
+    head: LinearHead,
+    loss: str = "cross-entropy",
+    *,
+    smoothing: float = 0.0,
+    targets: object | None = None,
+    seconds: float = SECONDS,
+) -> Efficiency:
+    r"""Efficiency of a checkpoint: least norms that reach its loss, over the norms that it has.
+
+    With ``L`` the mean loss on the sample and ``B = ||W~||_F ||H~||_F`` the efficiency is
+    ``B*(L)/B``, where ``B*(L)`` is the least product of norms of any head and any features, of any
+    width, one per point, whose loss on these labels is ``L``. It is 1 exactly if the network is
+    optimal at its norms, that is fully collapsed onto the ideal arrangement for these class counts.
+    It says nothing about the error, on this or any other sample.
+
+    Parameters
+    ----------
+    sample : Sample
+        n labelled points with features of shape (n, d); of any role but test, and meant for fit.
+    head : LinearHead
+        Weight (C, d). Its ``has_bias`` declares whether the bias is free (and not penalised).
+    loss : {"cross-entropy", "pick-all-label", "binary", "mse"}
+        ``lse(s) - q's``; ``|set| lse(s)`` less the logits of the set; logistic losses summed over
+        the outputs; ``||s - q||^2/2``.
+    smoothing : float in [0, 1)
+        Label smoothing r of the cross-entropy: ``q = (1 - r) e_y + r/C``.
+    targets : array-like of shape (n, C), optional
+        0 and 1: the set of labels of each point, for "pick-all-label" and "binary". By default the
+        set is the one label of the sample.
+    seconds : float
+        The solver starts nothing new after so long. The bracket is valid whenever it stops.
+
+    Returns
+    -------
+    Efficiency
+        nan with a reason where nothing is defined: one group of targets only, norms of zero,
+        logits that are not finite, a loss at its infimum.
+
+    Raises
+    ------
+    InvalidSample
+        If shapes do not fit, a label has no output or ``targets`` are no indicators.
+    InvalidArgument, UnknownName
+        If ``smoothing`` or ``loss`` is unknown.
+    RoleError
+        If the sample is of role test.
+
+    Notes
+    -----
+    **Lower end.** For targets ``q_g`` of T groups of ``n_g`` points, factors ``a_g`` and any
+    responses ``p_g`` (points of the simplex, of the cube, or any, by loss), every loss l is above
+    its tangents, ``l(s) >= <u, s> + e`` with ``u = a (p - q)``, so that for every head, features
+    and bias
+
+    .. math:: \mathrm{loss} \ge \sum_g \tfrac{n_g}{n} e_g - \sigma \|W'\|_F \|H'\|_F , \qquad
+        \sigma = \Big\| \Big[ \tfrac{\sqrt{n_g}}{n} a_g (p_g - q_g) \Big]_g \Big\|_2 ,
+
+    provided that ``sum_g n_g a_g (p_g - q_g) = 0`` where a bias is free: it then drops out, and so
+    does the mean of the features; with a softmax u sums to zero and the mean of the head's rows
+    drops out too. The rest is ``|<V, W'H'>| <= ||V||_2 ||W'H'||_*`` and
+    ``||W'H'||_* <= ||W'||_F ||H'||_F``. Any responses are valid; the solver only tightens. A loss
+    without features at most L gives efficiency 0.
+
+    **Upper end.** Logits Z whose loss is at most L can be had with norms whose product is the
+    nuclear norm of ``Z`` with its points, by its singular vectors.
+
+    **Factors.** With ``M_g`` the group means of the centred features and
+    ``G = -sum_g (n_g/n) a_g <p_g - q_g, W~ M_g>``:
+    ``sqrt(sum_g n_g ||M_g||^2)/||H~||``, ``G/(sigma ||W~|| sqrt(sum_g n_g ||M_g||^2))`` and
+    ``1 - D/G``, D the mean divergence of the points from the responses, as
+    ``L = gain - G + D``. Each is in [0, 1].
+
+    Invariant to rotations, to a shift of the features where the bias is free, and to (W/c, c f).
+
+    References
+    ----------
+    Nuclear norm of factored matrices: Q. Li, Z. Zhu and G. Tang, arXiv:1704.01265. Optimal free
+    features: Z. Zhu et al., "A geometric analysis of neural collapse with unconstrained features",
+    NeurIPS 2021, arXiv:2105.02375. Sets of labels: P. Li et al., arXiv:2310.15903. The efficiency,
+    its bracket and its factors: proved above.
+    """
+    labelled(sample, head)
+    if not 0 <= smoothing < 1 or (smoothing and loss != "cross-entropy"):
+        raise InvalidArgument(
+            f"smoothing is {smoothing!r} with loss={loss!r}; needed: a number in [0, 1), and 0 "
+            "unless loss='cross-entropy'"
+        )
+    groups = _groups(sample, head, _function(loss), _targets(sample, head, loss, targets), smoothing)
+    task, moments = groups.task, groups.moments
+    weight = centred_rows(head.weight) if task.loss.shifts else head.weight
+    counts = moments.count.astype(np.float64)
+    centre = moments.centre(weighted=True) if task.bias else np.zeros(head.dim)
+    means = moments.mean - centre
+    between = float(counts @ np.einsum("ij,ij->i", means, means))
+    norm = float(np.sqrt(float(moments.trace.sum()) + between))
+    head_norm = float(np.linalg.norm(weight))
+    budget = head_norm * norm
+    small = task.restricted()
+    mean_loss, response = _rows(sample, head, groups, small)
+    nan = float("nan")
+    why = _undefined(task, small, mean_loss, budget)
+    if why:
+        return Efficiency(nan, nan, nan, nan, nan, mean_loss, budget, (why,))
+    if mean_loss >= task.idle:
+        why = "a head reaches this loss without features"
+        return Efficiency(0.0, 0.0, nan, nan, nan, mean_loss, budget, (why,))
+    reasons = _width(task, head)
+    kept = task.unsettled
+    own = (means @ head.weight.T)[:, kept]
+    offset = (head.bias + head.weight @ centre)[kept]
+    found = least_budget(small, mean_loss, budget, own + offset, response, seconds)
+    norms = (float(np.sqrt(between)), norm, head_norm)
+    parts = _factors(small, found.response, own, mean_loss, norms)
+    lower = min(1.0, found.lower / budget * (1 - ROUNDING))
+    upper = max(lower, min(1.0, found.upper / budget * (1 + ROUNDING)))
+    return Efficiency(lower, upper, *parts, mean_loss, budget, reasons, found.logits)
+
+
+def _function(loss: str) -> Fenchel:
+    if loss not in LOSSES:
+        raise UnknownName(f"no loss {loss!r}: {suggest(loss, list(LOSSES))}")
+    return LOSSES[loss]
+
+
+def _targets(sample: Sample, head: LinearHead, loss: str, targets: object | None) -> Floats | None:
+    """Sets of labels as float (n, C), or None where each point has one label."""
+    if targets is None:
+        highest = int(sample.labels.max())
+        if highest >= head.classes:
+            raise InvalidSample(
+                f"a label is {highest}, the head has outputs 0..{head.classes - 1}; take the rows "
+                "whose label has an output (sample.take)"
+            )
+        return None
+    sets = np.asarray(targets)
+    if loss not in ("pick-all-label", "binary"):
+        raise InvalidSample(
+            f"targets go with loss='pick-all-label' or loss='binary', found loss={loss!r}"
+        )
+    if sets.shape != (sample.n, head.classes) or not np.isin(sets, (0, 1)).all():
+        raise InvalidSample(
+            f"targets need to be 0 or 1 of shape ({sample.n}, {head.classes}), found shape "
+            f"{sets.shape} of {sets.dtype}"
+        )
+    if loss == "pick-all-label" and not sets.any(axis=1).all():
+        raise InvalidSample(
+            "a point has no label, which pick-all-label cannot learn from; leave such rows out or "
+            "use loss='binary'"
+        )
+    return sets.astype(np.float64)
+
+
+def _groups(
+    sample: Sample, head: LinearHead, loss: Fenchel, sets: Floats | None, smoothing: float
+) -> _Groups:
+    if sets is None:
+        present, group = np.unique(sample.labels, return_inverse=True)
+        member = np.eye(head.classes)[present]
+        moments = _of_present(sample.moments)
+    else:
+        member, group = np.unique(sets, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        moments = class_moments(sample.features, group, len(member))
+    factor = np.ones(len(member))
+    if loss is SOFTMAX:
+        factor = member.sum(axis=1)
+        member = (1 - smoothing) * member / factor[:, None] + smoothing / head.classes
+    counts = moments.count.astype(np.float64)
+    task = Task(loss, member, factor, counts, bias=head.has_bias)
+    return _Groups(task, group.astype(np.int64), moments)
+
+
+def _of_present(moments: ClassMoments) -> ClassMoments:
+    here = moments.present
+    return ClassMoments(
+        moments.count[here], moments.mean[here], moments.within, moments.trace[here]
+    )
+
+
+def _rows(sample: Sample, head: LinearHead, groups: _Groups, small: Task) -> tuple[float, Floats]:
+    """Mean loss of all points, and the group means of their responses on the outputs kept."""
+    task, kept = groups.task, groups.task.unsettled
+    logits = sample.logits(head)
+    total = 0.0
+    response = np.zeros_like(small.target)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i in range(0, sample.n, _BLOCK):
+            s, group = logits[i : i + _BLOCK], groups.group[i : i + _BLOCK]
+            value, u = task.loss.tangent(s, task.target[group])
+            total += float(task.factor[group] @ value)
+            if not kept.all():
+                _, u = task.loss.tangent(s[:, kept], small.target[group])
+            response += _sums(u, group, len(response))
+    return total / sample.n, response / task.count[:, None]
+
+
+def _sums(u: Floats, group: Ints, groups: int) -> Floats:
+    order = np.argsort(group, kind="stable")
+    firsts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    out = np.zeros((groups, u.shape[1]))
+    out[group[order][firsts]] = np.add.reduceat(u[order], firsts, axis=0)
+    return out
+
+
+def _undefined(task: Task, small: Task, loss: float, budget: float) -> str:
+    if len(task.count) < 2:
+        return "all points have the same target: a bias alone fits them"
+    if not np.isfinite(loss) or not np.isfinite(budget):
+        return "a logit or a norm is not finite"
+    if budget == 0:
+        return "the head or the centred features are zero"
+    floor = small.floor
+    if not loss - floor > ROUNDING * floor:
+        return f"the loss {loss:.3g} is at its infimum {floor:.3g} in float64"
+    return ""
+
+
+def _width(task: Task, head: LinearHead) -> tuple[str, ...]:
+    """What the feature dimension rules out, whatever was learnt."""
+    needed = min(task.target.shape) - 1
+    if head.dim >= needed:
+        return ()
+    return (
+        f"{head.dim} features are fewer than the {needed} that the best arrangement of "
+        f"{len(task.count)} groups may need: the efficiency may be out of reach of 1",
+    )
+
+
+def _factors(
+    task: Task, response: Floats, own: Floats, loss: float, norms: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Within, alignment and outputs of one response; ``own`` are the centred group logits.
+
+    ``norms`` are those of the group means (weighted by count), of the features and of the head.
+    """
+    between, whole, head = norms
+    gain, slope = task.line(response)
+    if not gain > loss:
+        return (float("nan"),) * 3
+    fit = -task.mean(np.einsum("ij,ij->i", response, own))
+    aligned = fit / (slope * head * between)
+    return between / whole, min(1.0, aligned), min(1.0, (gain - loss) / fit)
