@@ -4,6 +4,9 @@ from ncbounds.geometry.alignment import Nc2, nc2, nc3, nc4
 from ncbounds.geometry.collapse import collapse
 from ncbounds.geometry.efficiency import Efficiency, collapse_efficiency
 from ncbounds.geometry.frames import SeliGrams, seli_grams, simplex_etf
+from ncbounds.geometry.leave_one_out import RidgeLeaveOneOut, ridge_leave_one_out
+from ncbounds.geometry.logme import logme
+from ncbounds.geometry.margin_efficiency import MarginEfficiency, margin_efficiency, margin_scale
 from ncbounds.geometry.measured import Metric, PairTable
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
 from ncbounds.geometry.variability import between_factor, nc1, vci
@@ -14,10 +17,12 @@ __all__ = [
     "NORMALISATIONS",
     "CrossFit",
     "Efficiency",
+    "MarginEfficiency",
     "Metric",
     "Nc2",
     "PairEstimates",
     "PairTable",
+    "RidgeLeaveOneOut",
     "SeliGrams",
     "between_factor",
     "cdnv",
@@ -27,10 +32,14 @@ __all__ = [
     "crossfit",
     "directional_cdnv",
     "estimate",
+    "logme",
+    "margin_efficiency",
+    "margin_scale",
     "nc1",
     "nc2",
     "nc3",
     "nc4",
+    "ridge_leave_one_out",
     "seli_grams",
     "simplex_etf",
     "vci",

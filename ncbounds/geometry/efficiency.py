@@ -158,7 +158,9 @@ def collapse_efficiency(
             f"smoothing is {smoothing!r} with loss={loss!r}; needed: a number in [0, 1), and 0 "
             "unless loss='cross-entropy'"
         )
-    groups = _groups(sample, head, _function(loss), _targets(sample, head, loss, targets), smoothing)
+    groups = _groups(
+        sample, head, _function(loss), _targets(sample, head, loss, targets), smoothing
+    )
     task, moments = groups.task, groups.moments
     weight = centred_rows(head.weight) if task.loss.shifts else head.weight
     counts = moments.count.astype(np.float64)

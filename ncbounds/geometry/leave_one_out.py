@@ -1,0 +1,179 @@
+"""Leave-one-out error of ridge regression on one-hot labels, for all penalties in one pass."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg as sla
+from numpy.typing import ArrayLike
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.errors import InvalidArgument
+from ncbounds.evidence.head import margins
+from ncbounds.evidence.sample import Sample
+from ncbounds.geometry.labelled import labelled
+from ncbounds.statistics.rows import as_rows, block_rows
+
+#: Penalties that are tried, as multiples of tr(T)/min(n, d).
+PENALTIES = tuple(10.0**k for k in range(-5, 3))
+#: A point whose own weight in its prediction is within this of 1 cannot be predicted.
+LEAST_REST = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeLeaveOneOut:
+    """Leave-one-out errors by penalty, and those at the penalty of least squared error.
+
+    Attributes
+    ----------
+    error : float
+        Share of the points that are wrong when left out, at ``penalty``. An estimate, and biased
+        down as the least of several candidates: choose by it, never quote it.
+    squared_error : float
+        Mean over the points and classes of the squared deviation, at ``penalty``.
+    penalty : float
+        The penalty lambda of least squared error.
+    penalties, errors, squared_errors : arrays of shape (L,)
+        The same for all penalties that were tried.
+    reasons : tuple of str
+        Why values are nan, and what was left out.
+    """
+
+    error: float
+    squared_error: float
+    penalty: float
+    penalties: Floats
+    errors: Floats
+    squared_errors: Floats
+    reasons: tuple[str, ...] = ()
+
+
+def ridge_leave_one_out(sample: Sample, penalties: ArrayLike | None = None) -> RidgeLeaveOneOut:
+    r"""Leave-one-out error of ridge regression with a free intercept on one-hot labels.
+
+    Exact for each fixed penalty, without refitting. With X the features centred by their mean,
+    ``X'X = V diag(s) V'`` and ``z_i = V'(x_i - mu)``,
+
+    .. math:: h_i = \tfrac1n + \sum_j \frac{z_{ij}^2}{s_j + \lambda}, \qquad
+        y_i - \frac{y_i - \hat y_i}{1 - h_i}
+
+    is the prediction at i of the fit to the other points. A point is wrong unless its own entry is
+    strictly the largest; so are points with ``1 - h_i < 1e-10`` and those alone in their class.
+
+    Parameters
+    ----------
+    sample : Sample
+        n labelled points with features (n, d); of any role but test. d > n is fine.
+    penalties : array-like of shape (L,), optional
+        Positive; by default ``10^-5, ..., 10^2`` times ``tr(X'X)/min(n, d)``.
+
+    Returns
+    -------
+    RidgeLeaveOneOut
+        The penalty is the one of least squared error (the smaller of equals). Empty classes are
+        left out; nan with a reason for one class.
+
+    Raises
+    ------
+    InvalidArgument
+        If a penalty is not positive and finite.
+    InvalidSample, RoleError
+        Without labels, or for the role test.
+
+    Notes
+    -----
+    By the Sherman-Morrison formula for rows ``(1, x_i)`` with the penalty ``diag(0, lambda I)``.
+    The default penalties depend on all points, the left-out one included; a penalty rescaled per
+    fold would be another, hardly different estimate.
+
+    References
+    ----------
+    G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for choosing a
+    good ridge parameter", Technometrics 21(2), 1979.
+    """
+    labelled(sample)
+    given = None if penalties is None else _penalties(penalties)
+    present, y = np.unique(sample.labels, return_inverse=True)
+    counts = np.bincount(y)
+    axes = _axes_of_features(sample) if sample.dim <= sample.n else _axes_of_points(sample, y)
+    scale = float(axes.values.sum()) / min(sample.n, sample.dim)
+    lam = given if given is not None else (scale or 1.0) * np.asarray(PENALTIES)
+    nan = float("nan")
+    if len(present) < 2:
+        none = np.full(len(lam), nan)
+        return RidgeLeaveOneOut(nan, nan, nan, lam, none, none, ("needs two classes with points",))
+    wrong, squares = np.zeros(len(lam)), np.zeros(len(lam))
+    done = 0
+    for z in axes.rows():
+        own = y[done : done + len(z)]
+        done += len(z)
+        for k, penalty in enumerate(lam):
+            shrunk = z / (axes.values + penalty)
+            own_weight = 1 / sample.n + np.einsum("ij,ij->i", z, shrunk)
+            fitted = counts / sample.n + shrunk @ axes.targets
+            bad, square = _left_out(own_weight, fitted, own, counts)
+            wrong[k] += bad
+            squares[k] += square
+    errors, squared = wrong / sample.n, squares / (sample.n * len(present))
+    best = int(np.argmin(squared))
+    reasons: tuple[str, ...] = ()
+    if len(present) < sample.classes:
+        reasons = (f"{sample.classes - len(present)} empty classes left out",)
+    if not np.isfinite(squared[best]):
+        reasons = (*reasons, "some point decides its own prediction at every penalty")
+    chosen = (float(errors[best]), float(squared[best]), float(lam[best]))
+    return RidgeLeaveOneOut(*chosen, lam, errors, squared, reasons)
+
+
+class _Axes(NamedTuple):
+    """Centred features in the axes of their scatter: its eigenvalues s, V'X'Y, and rows of XV."""
+
+    values: Floats
+    targets: Floats
+    rows: Callable[[], Iterator[Floats]]
+
+
+def _axes_of_features(sample: Sample) -> _Axes:
+    moments = sample.moments
+    counts = moments.count[moments.present]
+    centre = moments.centre(weighted=True)
+    means = moments.mean[moments.present] - centre
+    values, vectors = sla.eigh(moments.within + (means * counts[:, None]).T @ means)
+    features, size = as_rows(sample.features), block_rows(sample.dim)
+
+    def rows() -> Iterator[Floats]:
+        buffer = np.empty((min(size, sample.n), sample.dim))
+        for i in range(0, sample.n, size):
+            yield (features.read(i, i + size, buffer) - centre) @ vectors
+
+    return _Axes(np.maximum(values, 0.0), vectors.T @ (means * counts[:, None]).T, rows)
+
+
+def _axes_of_points(sample: Sample, y: Ints) -> _Axes:
+    """Find the same from the Gram matrix of the points, where they are fewer than the features."""
+    x = as_rows(sample.features).take(np.arange(sample.n))
+    x -= x.mean(axis=0)
+    values, vectors = sla.eigh(x @ x.T)
+    values = np.maximum(values, 0.0)
+    z = vectors * np.sqrt(values)
+    return _Axes(values, z.T @ np.eye(int(y.max()) + 1)[y], lambda: iter((z,)))
+
+
+def _left_out(own_weight: Floats, fitted: Floats, y: Ints, counts: Ints) -> tuple[int, float]:
+    """Errors and sum of squared deviations of the predictions at points that were left out."""
+    rest = 1 - own_weight
+    fine = rest > LEAST_REST
+    deviation = (np.eye(len(counts))[y] - fitted) / np.where(fine, rest, 1.0)[:, None]
+    predicted = np.eye(len(counts))[y] - deviation
+    right = margins(predicted, y) > 0
+    right &= fine & (counts[y] > 1)
+    square = float(np.square(deviation).sum()) if fine.all() else float("inf")
+    return int((~right).sum()), square
+
+
+def _penalties(penalties: ArrayLike) -> Floats:
+    lam = np.atleast_1d(np.asarray(penalties, dtype=np.float64))
+    if lam.ndim != 1 or not len(lam) or not (np.isfinite(lam) & (lam > 0)).all():
+        raise InvalidArgument(f"penalties are {penalties!r}; needed: finite numbers above 0")
+    return lam
