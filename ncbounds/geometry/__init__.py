@@ -9,6 +9,7 @@ from ncbounds.geometry.logme import logme
 from ncbounds.geometry.margin_efficiency import MarginEfficiency, margin_efficiency, margin_scale
 from ncbounds.geometry.measured import Metric, PairTable
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
+from ncbounds.geometry.seli import FrameDistance, frame_distances, seli_grams_free_bias
 from ncbounds.geometry.variability import between_factor, nc1, vci
 from ncbounds.statistics.crossfit import CrossFit, crossfit
 from ncbounds.statistics.unbiased import PairEstimates, corrected, estimate
@@ -17,6 +18,7 @@ __all__ = [
     "NORMALISATIONS",
     "CrossFit",
     "Efficiency",
+    "FrameDistance",
     "MarginEfficiency",
     "Metric",
     "Nc2",
@@ -32,6 +34,7 @@ __all__ = [
     "crossfit",
     "directional_cdnv",
     "estimate",
+    "frame_distances",
     "logme",
     "margin_efficiency",
     "margin_scale",
@@ -41,6 +44,7 @@ __all__ = [
     "nc4",
     "ridge_leave_one_out",
     "seli_grams",
+    "seli_grams_free_bias",
     "simplex_etf",
     "vci",
 ]

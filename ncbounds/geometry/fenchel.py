@@ -10,9 +10,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from ncbounds.arrays import Floats
+
+Bools = NDArray[np.bool_]
 
 
 class Fenchel(NamedTuple):
@@ -39,7 +42,7 @@ class Fenchel(NamedTuple):
     balance: Callable[[Floats, Floats, Floats], Floats]
     curvature: Callable[[Floats, Floats, Floats], Floats]
     shifts: bool
-    settled: Callable[[Floats], Floats]
+    settled: Callable[[Floats], Bools]
 
 
 def _own_from_others(u: Floats, q: Floats) -> Floats:
@@ -137,7 +140,7 @@ def _squared_balance(u: Floats, q: Floats, weights: Floats) -> Floats:
 
 
 def _squared_curvature(u: Floats, q: Floats, weights: Floats) -> Floats:
-    return weights.sum() * np.eye(u.shape[1])
+    return np.eye(u.shape[1]) * float(weights.sum())
 
 
 #: Cross-entropy of a softmax, against any distribution q: hard, smoothed or uniform over a set.

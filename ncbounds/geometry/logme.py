@@ -2,6 +2,7 @@
 
 import numpy as np
 import scipy.linalg as sla
+from numpy.typing import NDArray
 from scipy import optimize
 
 from ncbounds.arrays import Floats
@@ -72,7 +73,7 @@ def logme(sample: Sample) -> Metric:
     return Metric(float(np.mean([value for value, _ in found])), reasons)
 
 
-def _spectrum(moments: ClassMoments, used: Floats) -> tuple[Floats, Floats, Floats]:
+def _spectrum(moments: ClassMoments, used: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
     """Eigenvalues of the second moments, energy of each class along them, and the rest of it."""
     here = moments.present
     means = moments.mean[here]

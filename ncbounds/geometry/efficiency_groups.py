@@ -1,0 +1,123 @@
+"""Points of equal target as one group: what the efficiency of a checkpoint is computed from."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ncbounds.arrays import Floats, Ints
+from ncbounds.errors import InvalidSample, UnknownName, suggest
+from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.geometry.fenchel import BINARY, SOFTMAX, SQUARED, Fenchel
+from ncbounds.geometry.free_features import Task
+from ncbounds.statistics.class_moments import ClassMoments
+from ncbounds.statistics.moments import class_moments
+
+#: Losses by their public names; Sets of labels go with the second and third.
+LOSSES: dict[str, Fenchel] = {
+    "cross-entropy": SOFTMAX,
+    "pick-all-label": SOFTMAX,
+    "binary": BINARY,
+    "mse": SQUARED,
+}
+_BLOCK = 4096
+
+
+class Groups(NamedTuple):
+    """Rows of equal target: the task, the group of each row, and moments by group."""
+
+    task: Task
+    group: Ints
+    moments: ClassMoments
+
+
+def loss_function(loss: str) -> Fenchel:
+    """Loss of a public name."""
+    if loss not in LOSSES:
+        raise UnknownName(f"no loss {loss!r}: {suggest(loss, list(LOSSES))}")
+    return LOSSES[loss]
+
+
+def label_sets(
+    sample: Sample, head: LinearHead, loss: str, targets: object | None
+) -> Floats | None:
+    """Sets of labels as float (n, C), or None where each point has one label."""
+    if targets is None:
+        highest = int(sample.labels.max())
+        if highest >= head.classes:
+            raise InvalidSample(
+                f"a label is {highest}, the head has outputs 0..{head.classes - 1}; take the rows "
+                "whose label has an output (sample.take)"
+            )
+        return None
+    sets = np.asarray(targets)
+    if loss not in ("pick-all-label", "binary"):
+        raise InvalidSample(
+            f"targets go with loss='pick-all-label' or loss='binary', found loss={loss!r}"
+        )
+    if sets.shape != (sample.n, head.classes) or not np.isin(sets, (0, 1)).all():
+        raise InvalidSample(
+            f"targets need to be 0 or 1 of shape ({sample.n}, {head.classes}), found shape "
+            f"{sets.shape} of {sets.dtype}"
+        )
+    if loss == "pick-all-label" and not sets.any(axis=1).all():
+        raise InvalidSample(
+            "a point has no label, which pick-all-label cannot learn from; leave such rows out or "
+            "use loss='binary'"
+        )
+    return sets.astype(np.float64)
+
+
+def grouped(
+    sample: Sample, head: LinearHead, loss: Fenchel, sets: Floats | None, smoothing: float
+) -> Groups:
+    """Group the rows by class, or by set of labels; classes without rows have no group."""
+    if sets is None:
+        present, group = np.unique(sample.labels, return_inverse=True)
+        member = np.eye(head.classes)[present]
+        moments = _of_present(sample.moments)
+    else:
+        member, group = np.unique(sets, axis=0, return_inverse=True)
+        group = group.reshape(-1)
+        moments = class_moments(sample.features, group, len(member))
+    factor = np.ones(len(member))
+    if loss is SOFTMAX:
+        factor = member.sum(axis=1)
+        member = (1 - smoothing) * member / factor[:, None] + smoothing / head.classes
+    counts = moments.count.astype(np.float64)
+    task = Task(loss, member, factor, counts, bias=head.has_bias)
+    return Groups(task, group.astype(np.int64), moments)
+
+
+def _of_present(moments: ClassMoments) -> ClassMoments:
+    here = moments.present
+    return ClassMoments(
+        moments.count[here], moments.mean[here], moments.within, moments.trace[here]
+    )
+
+
+def loss_and_response(
+    sample: Sample, head: LinearHead, groups: Groups, small: Task
+) -> tuple[float, Floats]:
+    """Mean loss of all points, and the group means of their responses on the outputs kept."""
+    task, kept = groups.task, groups.task.unsettled
+    logits = sample.logits(head)
+    total = 0.0
+    response = np.zeros_like(small.target)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i in range(0, sample.n, _BLOCK):
+            s, group = logits[i : i + _BLOCK], groups.group[i : i + _BLOCK]
+            value, u = task.loss.tangent(s, task.target[group])
+            total += float(task.factor[group] @ value)
+            if not kept.all():
+                _, u = task.loss.tangent(s[:, kept], small.target[group])
+            response += _sums(u, group, len(response))
+    return total / sample.n, response / task.count[:, None]
+
+
+def _sums(u: Floats, group: Ints, groups: int) -> Floats:
+    order = np.argsort(group, kind="stable")
+    firsts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    out = np.zeros((groups, u.shape[1]))
+    out[group[order][firsts]] = np.add.reduceat(u[order], firsts, axis=0)
+    return out
