@@ -15,7 +15,7 @@ from ncbounds.geometry.efficiency_groups import (
     loss_function,
 )
 from ncbounds.geometry.free_features import ROUNDING, Task
-from ncbounds.geometry.labelled import labelled
+from ncbounds.geometry.labelled import centred_rows, labelled
 from ncbounds.geometry.least_budget import least_budget
 
 #: Seconds after which the solver starts nothing new.

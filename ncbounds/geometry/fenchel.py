@@ -33,7 +33,7 @@ class Fenchel(NamedTuple):
         Second derivative, in a bias, of the loss averaged with weights.
     shifts : bool
         Whether adding one number to all logits leaves the loss unchanged (softmax).
-    settled : (mean of q,) -> bool (C,)
+    settled : (q,) -> bool (C,)
         Outputs that a free bias settles without any features, in the limit.
     """
 
@@ -150,7 +150,7 @@ SOFTMAX = Fenchel(
     _softmax_balance,
     _softmax_curvature,
     True,
-    lambda mean: mean <= 0,
+    lambda q: ~q.any(axis=0),
 )
 #: Sum over outputs of the logistic loss; targets are 0 or 1.
 BINARY = Fenchel(
@@ -159,7 +159,7 @@ BINARY = Fenchel(
     _binary_balance,
     _binary_curvature,
     False,
-    lambda mean: (mean <= 0) | (mean >= 1),
+    lambda q: ~q.any(axis=0) | q.all(axis=0),
 )
 #: Half the squared distance.
 SQUARED = Fenchel(
@@ -168,5 +168,5 @@ SQUARED = Fenchel(
     _squared_balance,
     _squared_curvature,
     False,
-    lambda mean: np.zeros(len(mean), dtype=bool),
+    lambda q: np.zeros(q.shape[1], dtype=bool),
 )

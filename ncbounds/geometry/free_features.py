@@ -50,7 +50,7 @@ class Task:
         """Outputs, boolean (C,), that a free bias alone cannot settle."""
         if not self.bias:
             return np.ones(self.target.shape[1], dtype=bool)
-        return ~self.loss.settled(self.share @ self.target)
+        return ~self.loss.settled(self.target)
 
     def restricted(self) -> "Task":
         """Return the task on the outputs that a free bias cannot settle."""
