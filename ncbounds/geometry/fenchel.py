@@ -150,7 +150,7 @@ SOFTMAX = Fenchel(
     _softmax_balance,
     _softmax_curvature,
     True,
-    lambda q: ~q.any(axis=0),
+    lambda q: np.asarray(~q.any(axis=0)),
 )
 #: Sum over outputs of the logistic loss; targets are 0 or 1.
 BINARY = Fenchel(
@@ -159,7 +159,7 @@ BINARY = Fenchel(
     _binary_balance,
     _binary_curvature,
     False,
-    lambda q: ~q.any(axis=0) | q.all(axis=0),
+    lambda q: np.asarray(~q.any(axis=0) | q.all(axis=0)),
 )
 #: Half the squared distance.
 SQUARED = Fenchel(

@@ -50,9 +50,10 @@ def least_budget(
     task : Task
     loss : float
     budget : float
-        Of the network that has this loss.
+        Of the network that has this loss: rounding is counted about it.
     logits : array of shape (T, C)
-        Group means of its logits; by Jensen's inequality their loss is at most ``loss``.
+        Where to start: group means of its logits, whose loss is at most ``loss`` by Jensen's
+        inequality.
     response : array of shape (T, C)
         Group means of its p - q: the first response that is tried.
     seconds : float
@@ -60,14 +61,15 @@ def least_budget(
     """
     end = time.monotonic() + seconds
     response = task.allowed(response)
-    best = Bracket(0.0, min(budget, task.cost(logits)), response, logits)
+    known = task.cost(logits) if task.value(logits) <= loss else float("inf")
+    best = Bracket(0.0, known, response, logits)
     best = _with_response(task, best, response, loss, budget)
     best = _with_response(task, best, task.response(logits), loss, budget)
     peak = task.target.max(axis=1, keepdims=True)
     start = ((task.target >= peak) & (peak > 0)).astype(np.float64)  # equal margins
-    offset = _offset(task, start)
-    for still in (offset, 0 * offset):
-        reached = _reach(task, start - still, still, loss)
+    own, offset = _offset(task, logits), _offset(task, start)
+    for point, still in ((logits, own), (start, offset), (start, 0 * offset)):
+        reached = _reach(task, point - still, still, loss)
         if reached is not None:
             best = _with_point(task, best, reached, loss, budget)
     for scale in SCALES:
@@ -151,7 +153,7 @@ def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) ->
     left, values, right = sla.svd(task.root * task.centred(best.logits), full_matrices=False)
     values = np.sqrt(np.maximum(values, 1e-3 * values[0]))  # zero factors would never move
     v, w = left * values, right.T * values
-    at = best.upper
+    at = min(best.upper, task.cost(best.logits))
     for k in range(_ROUNDS):
         if best.upper <= CLOSE * best.lower or time.monotonic() > end:
             break
