@@ -34,4 +34,5 @@ def labelled(sample: Sample, head: LinearHead | None = None) -> None:
 
 def centred_rows(weight: Floats) -> Floats:
     """Head rows ``P_c W``: without their mean, which moves all logits alike."""
-    return np.asarray(weight - weight.mean(axis=0))
+    with np.errstate(invalid="ignore"):  # what is not finite stays so
+        return np.asarray(weight - weight.mean(axis=0))
