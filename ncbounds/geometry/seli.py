@@ -11,9 +11,11 @@ from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.efficiency import Efficiency
 from ncbounds.geometry.frames import SeliGrams, seli_grams, simplex_etf
-from ncbounds.geometry.labelled import labelled
+from ncbounds.geometry.labelled import centred_rows, labelled
 from ncbounds.geometry.measured import Metric
 from ncbounds.statistics.crossfit import names
+
+_ROUNDING = 1e-14
 
 
 class FrameDistance(NamedTuple):
@@ -114,8 +116,11 @@ def frame_distances(
         missing = Metric(float("nan"), (*reasons, "needs two classes with points"))
         return (FrameDistance("simplex", missing, missing),)
     counts = moments.count[here].astype(np.float64)
-    weight, means = head.weight[here], moments.mean[here] - moments.centre(weighted=True)
-    mine = _centred(weight @ weight.T, means @ means.T, counts)
+    weight, means = head.weight[here], moments.mean[here]
+    mine = (
+        _gram(centred_rows(weight), weight),
+        _gram(means - moments.centre(weighted=True), means),
+    )
     return tuple(
         FrameDistance(name, *(_distance(a, b, reasons) for a, b in zip(mine, other, strict=True)))
         for name, other in _references(counts, here, efficiency).items()
@@ -152,6 +157,13 @@ def _grams(logits: Floats, counts: Floats) -> tuple[Floats, Floats]:
     left, values, right = sla.svd(root * logits, full_matrices=False)
     left = left / root
     return (right.T * values) @ right, (left * values) @ left.T
+
+
+def _gram(centred: Floats, given: Floats) -> Floats:
+    """Gram matrix of centred rows, zero where they are no more than rounding of what was given."""
+    if not np.linalg.norm(centred) > _ROUNDING * np.linalg.norm(given):
+        return np.zeros((len(given), len(given)))
+    return centred @ centred.T
 
 
 def _centred(head: Floats, means: Floats, counts: Floats) -> tuple[Floats, Floats]:
