@@ -39,8 +39,10 @@ class Efficiency:
         Mean loss on the sample, in nats for the entropies.
     budget : float
         ``||W||_F ||H||_F``, both centred as the loss and the bias allow.
-    logits : array of shape (T, C) or None
-        The logits that prove ``upper``, one row per group of equal targets.
+    logits, bias : arrays of shape (T, C) and (C,), or None
+        ``logits + bias`` prove ``upper``, one row per group of equal targets (in ascending order);
+        ``logits`` are what head and features have to provide. Outputs that a free bias settles
+        alone, like those of absent classes, are left out.
     reasons : tuple of str
         Why values are nan, or cannot be 1.
     """
@@ -54,6 +56,7 @@ class Efficiency:
     budget: float
     reasons: tuple[str, ...] = ()
     logits: Floats | None = field(default=None, repr=False, compare=False)
+    bias: Floats | None = field(default=None, repr=False, compare=False)
 
 
 def collapse_efficiency(
@@ -175,7 +178,9 @@ def collapse_efficiency(
     parts = _factors(small, found.response, own, mean_loss, norms)
     lower = min(1.0, found.lower / budget * (1 - ROUNDING))
     upper = max(lower, min(1.0, found.upper / budget * (1 + ROUNDING)))
-    return Efficiency(lower, upper, *parts, mean_loss, budget, reasons, found.logits)
+    best = small.centred(found.logits)
+    best_bias = small.offset(found.logits)
+    return Efficiency(lower, upper, *parts, mean_loss, budget, reasons, best, best_bias)
 
 
 def _undefined(task: Task, small: Task, loss: float, budget: float) -> str:

@@ -109,6 +109,10 @@ class Task:
             logits = logits - logits.mean(axis=1, keepdims=True)
         return logits
 
+    def offset(self, logits: Floats) -> Floats:
+        """Return the bias of logits: their mean over points where it is free, else zero."""
+        return np.asarray(self.share @ logits) if self.bias else np.zeros(logits.shape[1])
+
     def cost(self, logits: Floats) -> float:
         """Least budget of these logits: a nuclear norm, rounded up."""
         weighted = self.root * self.centred(logits)

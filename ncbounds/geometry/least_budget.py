@@ -67,7 +67,7 @@ def least_budget(
     best = _with_response(task, best, task.response(logits), loss, budget)
     peak = task.target.max(axis=1, keepdims=True)
     start = ((task.target >= peak) & (peak > 0)).astype(np.float64)  # equal margins
-    own, offset = _offset(task, logits), _offset(task, start)
+    own, offset = task.offset(logits), task.offset(start)
     for point, still in ((logits, own), (start, offset), (start, 0 * offset)):
         reached = _reach(task, point - still, still, loss)
         if reached is not None:
@@ -77,10 +77,6 @@ def least_budget(
             break
         best = _with_response(task, best, task.response(scale * best.logits), loss, budget)
     return _solve(task, best, loss, budget, end)
-
-
-def _offset(task: Task, logits: Floats) -> Floats:
-    return np.asarray(task.share @ logits) if task.bias else np.zeros(logits.shape[1])
 
 
 def _reach(task: Task, moving: Floats, still: Floats, loss: float) -> Floats | None:
@@ -149,7 +145,7 @@ def _with_point(task: Task, best: Bracket, logits: Floats, loss: float, budget: 
 def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) -> Bracket:
     """Minimise the loss at a budget, move the budget by Newton steps, keep the best of all."""
     floor = task.floor
-    offset = _offset(task, best.logits)
+    offset = task.offset(best.logits)
     left, values, right = sla.svd(task.root * task.centred(best.logits), full_matrices=False)
     values = np.sqrt(np.maximum(values, 1e-3 * values[0]))  # zero factors would never move
     v, w = left * values, right.T * values
@@ -159,7 +155,7 @@ def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) ->
             break
         v, w, offset = minimise(task, at, v, w, offset, end, 40 * (k + 1))
         logits = _settled(task, factored_logits(task, at, v, w, offset))
-        offset = _offset(task, logits)
+        offset = task.offset(logits)
         excess = max(task.value(logits) - floor, TINY)
         u = task.response(logits)
         best = _with_response(task, best, u, loss, budget)

@@ -123,12 +123,10 @@ def test_optima_found_and_built_are_optimal(loss):
         w = np.transpose(w)
     sample, head = world(f, y, w, b)
     first = collapse_efficiency(sample, head, loss, targets=targets)
-    z = first.logits
     counts = np.bincount(y).astype(float)
-    offset = counts @ z / counts.sum()
-    left, values, right = np.linalg.svd(np.sqrt(counts)[:, None] * (z - offset))
+    left, values, right = np.linalg.svd(np.sqrt(counts)[:, None] * first.logits)
     features = (left * np.sqrt(values) / np.sqrt(counts)[:, None])[y]
-    sample, head = world(features, y, np.sqrt(values)[:, None].T * right.T, offset)
+    sample, head = world(features, y, np.sqrt(values) * right.T, first.bias)
     found = collapse_efficiency(sample, head, loss, targets=targets)
     assert found.loss == pytest.approx(first.loss, rel=1e-3)
     assert found.lower > 1 / 1.0011
@@ -285,11 +283,10 @@ def test_few_features_can_be_enough_where_small_classes_merge():
     frame = 1.2 * simplex_etf(4, 3)
     first = collapse_efficiency(*world(frame[y], y, frame))
     counts = np.bincount(y).astype(float)
-    offset = counts @ first.logits / counts.sum()
-    left, values, right = np.linalg.svd(np.sqrt(counts)[:, None] * (first.logits - offset))
+    left, values, right = np.linalg.svd(np.sqrt(counts)[:, None] * first.logits)
     assert values[1] < 1e-3 * values[0]
     features = (left[:, :1] * np.sqrt(values[0] / counts)[:, None])[y]
-    line = collapse_efficiency(*world(features, y, np.sqrt(values[0]) * right[:1].T, offset))
+    line = collapse_efficiency(*world(features, y, np.sqrt(values[0]) * right[:1].T, first.bias))
     assert line.lower > 1 / 1.0011
     assert "1 features are fewer than the 3" in line.reasons[0]
 
