@@ -17,6 +17,7 @@ from ncbounds.geometry.efficiency_groups import (
 from ncbounds.geometry.free_features import ROUNDING, Task
 from ncbounds.geometry.labelled import centred_rows, labelled
 from ncbounds.geometry.least_budget import least_budget
+from ncbounds.numerics.arguments import not_negative
 
 #: Seconds after which the solver starts nothing new.
 SECONDS = 10.0
@@ -104,7 +105,7 @@ def collapse_efficiency(
     InvalidSample
         If shapes do not fit, a label has no output or ``targets`` are no indicators.
     InvalidArgument, UnknownName
-        If ``smoothing`` or ``loss`` is unknown.
+        If ``smoothing`` or ``seconds`` is out of range, or ``loss`` is unknown.
     RoleError
         If the sample is of role test.
 
@@ -148,6 +149,7 @@ def collapse_efficiency(
             f"smoothing is {smoothing!r} with loss={loss!r}; needed: a number in [0, 1), and 0 "
             "unless loss='cross-entropy'"
         )
+    seconds = not_negative("seconds", seconds)
     groups = grouped(
         sample, head, loss_function(loss), label_sets(sample, head, loss, targets), smoothing
     )
@@ -176,8 +178,8 @@ def collapse_efficiency(
     found = least_budget(small, mean_loss, budget, own + offset, response, seconds)
     norms = (float(np.sqrt(between)), norm, head_norm)
     parts = _factors(small, found.response, own, mean_loss, norms)
-    lower = min(1.0, found.lower / budget * (1 - ROUNDING))
-    upper = max(lower, min(1.0, found.upper / budget * (1 + ROUNDING)))
+    lower = min(1.0, float(found.lower) / budget * (1 - ROUNDING))
+    upper = max(lower, min(1.0, float(found.upper) / budget * (1 + ROUNDING)))
     best = small.centred(found.logits)
     best_bias = small.offset(found.logits)
     return Efficiency(lower, upper, *parts, mean_loss, budget, reasons, best, best_bias)

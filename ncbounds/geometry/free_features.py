@@ -71,7 +71,7 @@ class Task:
     @property
     def floor(self) -> float:
         """Infimum of the loss over all logits."""
-        return self.mean(self.loss.height(np.zeros_like(self.target), self.target))
+        return self.gain(np.zeros_like(self.target))
 
     def allowed(self, u: Floats) -> Floats:
         """Return a response near ``u`` that a free bias cannot exploit."""
@@ -85,12 +85,16 @@ class Task:
         columns: Floats = weights[:, None] * u
         return columns
 
+    def gain(self, u: Floats) -> float:
+        """Mean height of the tangents of a response."""
+        return self.mean(self.loss.height(u, self.target))
+
     def line(self, u: Floats) -> tuple[float, float]:
         """Gain and slope: every loss with budget B is at least ``gain - slope * B``.
 
         ``u`` has to be :meth:`allowed`.
         """
-        return self.mean(self.loss.height(u, self.target)), spectral_norm(self.columns(u))
+        return self.gain(u), spectral_norm(self.columns(u))
 
     @property
     def idle(self) -> float:
@@ -98,8 +102,8 @@ class Task:
         zero = np.zeros_like(self.target)
         if self.bias:
             weights = self.share * self.factor
-            return self.line(weights @ self.target / weights.sum() - self.target)[0]
-        return self.line(self.response(zero))[0]
+            return self.gain(weights @ self.target / weights.sum() - self.target)
+        return self.gain(self.response(zero))
 
     def centred(self, logits: Floats) -> Floats:
         """Logits without what costs no budget: the bias, and a shift of all outputs."""
@@ -126,6 +130,4 @@ def spectral_norm(matrix: Floats) -> float:
         return 0.0
     m = matrix / largest
     gram = m @ m.T if len(m) <= m.shape[1] else m.T @ m
-    top = len(gram) - 1
-    value = sla.eigvalsh(gram, subset_by_index=(top, top), check_finite=False)[0]
-    return largest * float(np.sqrt(value))
+    return largest * float(np.sqrt(sla.eigvalsh(gram, driver="evd")[-1]))

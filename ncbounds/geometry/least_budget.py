@@ -117,7 +117,9 @@ def _settled(task: Task, logits: Floats) -> Floats:
         if task.loss.shifts:
             matrix = matrix + np.outer(scale, scale) / (scale @ scale)
         np.fill_diagonal(matrix, np.diag(matrix) + ROUNDING)
-        step = -sla.solve(matrix, slope / scale, assume_a="pos") / scale
+        with np.errstate(over="ignore"):  # a bias that runs off to infinity
+            step = -sla.solve(matrix, slope / scale, assume_a="pos") / scale
+        step = np.clip(step, -_FARTHEST, _FARTHEST)
         moved = logits + step
         value, u = task.loss.tangent(moved, task.target)
         then = float(weights @ value)

@@ -307,6 +307,8 @@ def test_bad_input_is_named():
         collapse_efficiency(sample, head, "mse", smoothing=0.1)
     with pytest.raises(InvalidArgument, match="smoothing"):
         collapse_efficiency(sample, head, smoothing=1.0)
+    with pytest.raises(InvalidArgument, match="seconds"):
+        collapse_efficiency(sample, head, seconds=-1.0)
     with pytest.raises(InvalidSample, match="the head has outputs 0"):
         collapse_efficiency(sample, nb.LinearHead(w[:2]))
     with pytest.raises(InvalidSample, match="the head takes 2 features"):
