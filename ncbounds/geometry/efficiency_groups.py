@@ -13,13 +13,15 @@ from ncbounds.geometry.free_features import Task
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.moments import class_moments
 
-#: Losses by their public names; Sets of labels go with the second and third.
+#: Losses by their public names.
 LOSSES: dict[str, Fenchel] = {
     "cross-entropy": SOFTMAX,
     "pick-all-label": SOFTMAX,
     "binary": BINARY,
     "mse": SQUARED,
 }
+#: Those that take sets of labels.
+OF_SETS = ("pick-all-label", "binary")
 _BLOCK = 4096
 
 
@@ -51,10 +53,9 @@ def label_sets(
             )
         return None
     sets = np.asarray(targets)
-    if loss not in ("pick-all-label", "binary"):
-        raise InvalidSample(
-            f"targets go with loss='pick-all-label' or loss='binary', found loss={loss!r}"
-        )
+    if loss not in OF_SETS:
+        needed = " or ".join(f"loss={name!r}" for name in OF_SETS)
+        raise InvalidSample(f"targets go with {needed}, found loss={loss!r}")
     if sets.shape != (sample.n, head.classes) or not np.isin(sets, (0, 1)).all():
         raise InvalidSample(
             f"targets need to be 0 or 1 of shape ({sample.n}, {head.classes}), found shape "
