@@ -135,6 +135,8 @@ def collapse_efficiency(
     ``L = gain - G + D``. Each is in [0, 1].
 
     Invariant to rotations, to a shift of the features where the bias is free, and to (W/c, c f).
+    Where a bias is free the slopes balance up to rounding of themselves, no more: a bias beyond
+    1e15 times the logits is outside of what float64 proves.
 
     References
     ----------

@@ -31,8 +31,8 @@ def noisy(seed=0, counts=(12, 7, 3), dim=6, noise=0.3, size=2.0):
     return f, y, w, -w @ f.mean(axis=0)
 
 
-def same(a, b, rel=2e-3):
-    """Two brackets of one number meet, and the factors of one response agree."""
+def same(a, b):
+    """Two brackets of one number meet."""
     return a.lower <= b.upper * (1 + 1e-9) and b.lower <= a.upper * (1 + 1e-9)
 
 
@@ -180,8 +180,6 @@ def test_invariances():
         assert same(found, base), name
         assert found.loss == pytest.approx(base.loss, rel=1e-9), name
         assert found.within == pytest.approx(base.within, rel=1e-9), name
-    smaller = collapse_efficiency(*world(f + shift, y, w, b - w @ shift, has_bias=True))
-    assert smaller.lower > 0
     # without a bias the mean of the features costs norm
     moved, straight = f + 9 * shift, f - f.mean(axis=0)
     far = collapse_efficiency(*world(moved - moved.mean(axis=0) + 5, y, w, has_bias=False))

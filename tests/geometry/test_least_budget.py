@@ -1,6 +1,7 @@
 """Least budgets of free features: goldens, closed forms, cvxpy, and the validity of the bracket."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -202,8 +203,6 @@ def test_the_bracket_is_valid_without_time():
 
 @pytest.mark.slow
 def test_a_hundred_and_a_thousand_classes_in_time():
-    import time
-
     for classes, seconds in ((100, 10.0), (1000, 20.0)):
         counts = np.geomspace(1000, 10, classes).astype(int)
         task = class_task(counts, True)
