@@ -35,6 +35,8 @@ def plain_array(found: object, what: str) -> NDArray[Any]:
     if hasattr(found, "detach"):  # a tensor, of which NumPy knows no gradient and no bfloat16
         tensor: Any = found.detach().cpu()
         found = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    if isinstance(found, np.memmap):
+        return found
     try:
         return np.asarray(found)
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
