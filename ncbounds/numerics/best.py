@@ -65,7 +65,7 @@ def best_set(errors: ArrayLike, delta: float, *, stratified: bool = False) -> Bo
     """
     wrong = _error_matrix(errors)
     others = len(wrong) - 1
-    if probability("delta", delta) > 0.5 * max(others, 2):
+    if probability("delta", delta) > 0.5 * others > 0:
         raise InvalidArgument(
             f"delta is {delta} for {others + 1} candidates; needed: at most {0.5 * others}"
         )

@@ -21,11 +21,11 @@ _BETA = 1.0 / 50.0
 # Cells of that share that are tried before a difference counts as possible, and their least width.
 _MOST_CELLS, _LEAST_WIDTH = 4000, 1e-9
 # Where the search for the limit stops, in standard errors of the difference.
-_TOLERANCE = 0.005
+_TOLERANCE = 0.003
 # A sum over this many standard deviations and counts more; the mass outside is added.
 _REACH, _MORE = 7.0, 15.0
 # Tails are raised by these, more than binomial probabilities are off by.
-_RELATIVE, _ABSOLUTE = 1e-9, 1e-12
+_RELATIVE, _ABSOLUTE, _ULPS = 1e-9, 1e-12, 256.0
 _CHUNK = 1 << 19
 # Values of s for a guess of the limit; parts into which a cell is cut.
 _GUESSES, _PARTS = 17, 4
@@ -62,7 +62,7 @@ def paired_lower(b: ArrayLike, c: ArrayLike, n: ArrayLike, delta: ArrayLike) -> 
     -------
     float or ndarray
         With probability at least ``1 - delta`` it is not above error(B) - error(A). It is within
-        .005 standard errors of the limit stated.
+        .003 standard errors of the limit stated.
 
     Raises
     ------
@@ -222,24 +222,43 @@ class _Pair:
         parts = [slice(i, i + size) for i in range(0, len(p), size)]
         sums = [self._sum(p[i], s[i], np.min(first[i]), np.max(last[i])) for i in parts]
         # logarithms of binomial coefficients are off by some ulps of n ln n
-        inflate = 1.0 + _RELATIVE + 64.0 * EPS * self.n * math.log(self.n + 2.0)
-        return np.minimum(1.0, np.concatenate(sums) * inflate + _ABSOLUTE)
+        off = _ULPS * EPS * self.n * math.log(self.n + 2.0)
+        return np.minimum(1.0, np.concatenate(sums) * (1.0 + _RELATIVE + off) + _ABSOLUTE + off)
 
     def _sum(self, p: FloatArray, s: FloatArray, first: float, last: float) -> FloatArray:
         """The tail by the number m of rows on which the two differ; all m outside are added."""
         m, n = np.arange(first, last + 1.0), self.n
         slack = 1e-9 + 16.0 * EPS * n
         k = np.floor((m + self.t - self.z * np.sqrt(m + self.c0)) / 2.0 + slack)
-        ln_ways = special.gammaln(n + 1.0) - special.gammaln(m + 1.0) - special.gammaln(n - m + 1.0)
-        weight = np.exp(
-            ln_ways + special.xlogy(m, s[:, None]) + special.xlog1py(n - m, -s[:, None])
-        )
+        weight = _binomial_pmf(m, n, s[:, None])
         rate = np.where(s > 0, p / np.where(s > 0, s, 1.0), 0.0)[:, None]
         some = (k >= 0) & (k < m)
-        below = special.betaincc(k[some] + 1.0, (m - k)[some], rate)
+        below = _binomial_cdfs(k[some], m[some], rate)
         total = np.sum(weight[:, some] * below, axis=1) + np.sum(weight[:, k >= m], axis=1)
         if first > 0:
             total = total + special.betaincc(first, n - first + 1.0, s)
         if last < n:
             total = total + special.betainc(last + 1.0, n - last, s)
         return np.asarray(total)
+
+
+def _binomial_pmf(k: FloatArray, n: Any, p: FloatArray) -> FloatArray:
+    ln_ways = special.gammaln(n + 1.0) - special.gammaln(k + 1.0) - special.gammaln(n - k + 1.0)
+    ln_p = special.xlogy(k, p) + special.xlog1py(n - k, -p)
+    return np.asarray(np.exp(ln_ways + ln_p))
+
+
+def _binomial_cdfs(k: FloatArray, m: FloatArray, p: FloatArray) -> FloatArray:
+    """P(Bin(m, p) <= k) for consecutive m with k the same or one more each time.
+
+    By ``F(k; m + 1) = F(k; m) - p f(k; m)`` and ``F(k + 1; m) = F(k; m) + f(k + 1; m)``: a hundred
+    times cheaper than as many incomplete beta functions.
+    """
+    if not len(m):
+        return np.zeros((len(p), 0))
+    moves = np.empty((len(p), len(m)))
+    moves[:, :1] = special.betaincc(k[0] + 1.0, m[0] - k[0], p)
+    moves[:, 1:] = -p * _binomial_pmf(k[:-1], m[:-1], p)
+    rises = 1 + np.flatnonzero(np.diff(k) > 0)
+    moves[:, rises] += _binomial_pmf(k[rises], m[rises], p)
+    return np.clip(np.cumsum(moves, axis=1), 0.0, 1.0)
