@@ -161,10 +161,10 @@ def anytime_beats(b: int, c: int, delta: float) -> bool:
     return bool(log_beats(b, c) >= -math.log(probability("delta", delta)) * (1.0 + 4.0 * EPS))
 
 
-def _sum_down(*parts: FloatArray) -> FloatArray:
+def _sum_down(*parts: Any) -> FloatArray:
     """Sum of logarithms, the last one that of incomplete beta functions."""
     with np.errstate(invalid="ignore"):
         size = sum(np.abs(x) for x in parts)
         total = sum(parts) - (_ULPS * EPS * size + 2.0 * _BETA_OFF)
     # infinite only where p = 1: refuted unless all err
-    return np.where(np.isnan(total), np.inf, total)
+    return np.asarray(np.where(np.isnan(total), np.inf, total))

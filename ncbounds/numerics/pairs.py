@@ -190,5 +190,6 @@ def _checked(
 
 
 def _unwrap(out: FloatArray, *inputs: ArrayLike) -> Any:
-    """Return a float if every input was a scalar."""
+    """Differences from -1 on; a float if every input was a scalar."""
+    out = np.maximum(out, -1.0)
     return float(out[0]) if all(np.ndim(v) == 0 for v in inputs) else out

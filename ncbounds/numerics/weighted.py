@@ -33,8 +33,8 @@ def weighted_error_upper(
 
     Classes of weight 0 are dropped; a class without points counts as its weight. Of the C left:
     several, with weights in proportion to their counts n_c: the exact binomial limit of all their
-    points (delta at most 1/4). C at most 2: :math:`\sum_c w_c\, \overline p(k_c, n_c, \delta/C)`. Else
-    :func:`weighted_chernoff_upper`.
+    points (delta at most 1/4). C at most 2:
+    :math:`\sum_c w_c\, \overline p(k_c, n_c, \delta/C)`. Else :func:`weighted_chernoff_upper`.
 
     Parameters
     ----------
@@ -220,10 +220,10 @@ def _dual(
     fixed = lam * np.sum(s * k) - ln_delta
 
     def rates(nu: FloatArray) -> FloatArray:
-        return np.clip(1.0 / a - 1.0 / (nu[:, None] * s), 0.0, caps)
+        return np.asarray(np.clip(1.0 / a - 1.0 / (nu[:, None] * s), 0.0, caps))
 
     def slack(r: FloatArray) -> FloatArray:
-        return fixed + np.sum(n * np.log1p(-np.minimum(a * r, 1.0 - EPS)), axis=1)
+        return np.asarray(fixed + np.sum(n * np.log1p(-np.minimum(a * r, 1.0 - EPS)), axis=1))
 
     # below the first nu all rates are 0, above the second all are at their caps
     low = np.log(np.min(a / s, axis=1))
@@ -255,7 +255,7 @@ def _present(
 
 
 def _weights(name: str, value: ArrayLike) -> FloatArray:
-    w = reals(name, value)
+    w: FloatArray = reals(name, value)
     if w.ndim != 1 or not np.all(w >= 0) or not abs(float(w.sum()) - 1.0) <= _SUM_OFF:
         raise InvalidArgument(f"{name} is {value!r}; needed: numbers from 0 on, of sum 1")
     return w
