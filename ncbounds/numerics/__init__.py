@@ -15,6 +15,7 @@ from ncbounds.numerics.binomial import (
 from ncbounds.numerics.ellipsoid_factored import CovarianceFactor
 from ncbounds.numerics.gaussian import gaussian_loss, gaussian_loss_fast
 from ncbounds.numerics.kl import kl_interval, kl_lower, kl_upper, ln_xi
+from ncbounds.numerics.label_shift import LabelShift, label_shift
 from ncbounds.numerics.noncentral_t import noncentral_t_d_lower, noncentral_t_upper
 from ncbounds.numerics.oracle import mean_binomial_upper
 from ncbounds.numerics.pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
@@ -43,6 +44,7 @@ from ncbounds.numerics.worst_class import worst_class_upper
 
 __all__ = [
     "CovarianceFactor",
+    "LabelShift",
     "TwoMomentBound",
     "anytime_beats",
     "anytime_upper",
@@ -64,6 +66,7 @@ __all__ = [
     "kl_interval",
     "kl_lower",
     "kl_upper",
+    "label_shift",
     "ln_xi",
     "log_beats",
     "mean_binomial_upper",

@@ -60,7 +60,7 @@ def votes_lower(shares: ArrayLike, candidates: int, delta: float) -> float:
     if total == 2:
         if not np.all(np.isin(best, (0.0, 0.5, 1.0))):
             raise InvalidArgument(f"shares is {shares!r}; needed of 2 candidates: 0, 0.5 or 1")
-        return float(down(binomial_lower(int(np.sum(best < 1)), rows, delta) / 2.0))
+        return max(0.0, float(down(binomial_lower(int(np.sum(best < 1)), rows, delta) / 2.0)))
     most = 1.0 - 1.0 / total
     dissent = np.minimum(1.0 - best, most).sum() / (rows * most)
     agreed = min(1.0, max(0.0, float(up(1.0 - float(down(dissent, rows.bit_length() + 8))))))

@@ -43,6 +43,7 @@ def test_no_errors_by_hand():
 def test_evidence_by_quadrature(k, n, p):
     """The mixture of likelihood ratios over q <= p, and it is rounded down."""
     with mp.workdps(30):
+
         def weight(q):
             return 1 / mp.sqrt(q * (1 - q))
 

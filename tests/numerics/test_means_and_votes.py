@@ -93,7 +93,15 @@ def test_exact_miss_probability_of_betting(n, delta):
         missed = values < mean
         worst = max(worst, np.sum(missed * mean**k * (1 - mean) ** (n - k)))
     assert worst <= delta
-    assert worst > 0.5 * delta or n == 1
+    assert worst > 0.4 * delta or n < 8 or delta < 0.25
+
+
+def test_simulated_miss_rate_of_betting():
+    """Rare errors, a quarter of them halves: near delta, within three standard errors."""
+    rng, delta = np.random.default_rng(0), 0.25
+    draws = rng.choice([0.0, 0.5, 1.0], p=[0.9, 0.025, 0.075], size=(600, 100))
+    missed = np.mean([nm.mean_upper(x, delta) < 0.0875 for x in draws])
+    assert 0.5 * delta < missed < delta + 3 * math.sqrt(delta * (1 - delta) / 600)
 
 
 @settings(max_examples=40, deadline=None)
@@ -106,7 +114,8 @@ def test_betting_is_above_the_mean_and_falls_with_delta(x, delta):
 
 def test_betting_uses_that_losses_vary_little():
     x = np.tile([0.1, 0.0, 0.0, 0.1], 250)
-    assert nm.mean_upper(x, 0.05) < 0.6 * nm.kl_upper(x.mean(), math.log(20) / 1000)
+    slack = nm.mean_upper(x, 0.05) - x.mean()
+    assert slack < 0.3 * (nm.kl_upper(x.mean(), math.log(20) / 1000) - x.mean())
 
 
 def test_order_decides_so_sorted_rows_are_no_draws():

@@ -68,9 +68,7 @@ def classes(draw, least=1, most=6, fewest=0):
 
 def test_two_classes_by_hand():
     value = nm.weighted_error_upper([0, 0], [10, 20], [0.3, 0.7], 0.1)
-    assert value == pytest.approx(
-        0.3 * (1 - 0.05**0.1) + 0.7 * (1 - 0.05**0.05), rel=1e-9
-    )
+    assert value == pytest.approx(0.3 * (1 - 0.05**0.1) + 0.7 * (1 - 0.05**0.05), rel=1e-9)
 
 
 def test_one_class_has_the_exact_limit():
