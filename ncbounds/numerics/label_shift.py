@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -125,39 +126,22 @@ class _Programme:
 
     def least(self, cost: FloatArray) -> float | None:
         """Proven lower end of the least cost, or None if the solver finds no solution."""
-        answer = linprog(
-            cost,
-            A_ub=self.upper,
-            b_ub=self.bound,
-            A_eq=self.equal,
-            b_eq=self.right,
-            bounds=(0.0, 1.0),
-            method="highs",
-        )
-        if answer.status != 0:
-            return None
-        return self.dual(cost, -answer.ineqlin.marginals, -answer.eqlin.marginals)
+        found = _multipliers(cost, self.upper, self.bound, self.equal, self.right, (0.0, 1.0))
+        return None if found is None else self.dual(cost, *found)
 
     def is_infeasible(self) -> bool:
         """Whether multipliers prove it: those of the least total violation of all constraints."""
         rows, (equal, size) = self.upper.shape[0], self.equal.shape
-        slack = sparse.csr_array(sparse.hstack([self.upper, -sparse.eye_array(rows)]))
-        both = [self.equal, sparse.csr_array((equal, rows))]
-        both += [sparse.eye_array(equal), -sparse.eye_array(equal)]
-        none = sparse.csr_array((rows, 2 * equal))
-        answer = linprog(
+        one, ones = sparse.eye_array(equal), sparse.eye_array(rows)
+        found = _multipliers(
             np.concatenate([np.zeros(size), np.ones(rows + 2 * equal)]),
-            A_ub=sparse.csr_array(sparse.hstack([slack, none])),
-            b_ub=self.bound,
-            A_eq=sparse.csr_array(sparse.hstack(both)),
-            b_eq=self.right,
-            bounds=[(0.0, 1.0)] * size + [(0.0, None)] * (rows + 2 * equal),
-            method="highs",
+            sparse.hstack([self.upper, -ones, sparse.csr_array((rows, 2 * equal))]),
+            self.bound,
+            sparse.hstack([self.equal, sparse.csr_array((equal, rows)), one, -one]),
+            self.right,
+            [(0.0, 1.0)] * size + [(0.0, math.inf)] * (rows + 2 * equal),
         )
-        if answer.status != 0:
-            return False
-        y, nu = -answer.ineqlin.marginals, -answer.eqlin.marginals
-        return self.dual(np.zeros(size), y, nu) > 0
+        return found is not None and self.dual(np.zeros(size), *found) > 0
 
     def dual(self, cost: FloatArray, y: FloatArray, nu: FloatArray) -> float:
         """Lower end of the least cost that the multipliers prove, rounded down."""
@@ -169,6 +153,17 @@ class _Programme:
         # what sums of so many terms may be off by
         size = y @ np.abs(self.bound) + np.abs(nu) @ np.abs(self.right) + sizes.sum()
         return float(value - EPS * terms * size)
+
+
+def _multipliers(
+    cost: FloatArray, upper: Any, bound: FloatArray, equal: Any, right: FloatArray, box: Any
+) -> tuple[FloatArray, FloatArray] | None:
+    """Multipliers of inequalities and equations at the optimum, or None."""
+    solve: Any = linprog  # the stubs of scipy know no sparse constraints
+    answer = solve(cost, A_ub=upper, b_ub=bound, A_eq=equal, b_eq=right, bounds=box, method="highs")
+    if answer.status != 0:
+        return None
+    return -answer.ineqlin.marginals, -answer.eqlin.marginals
 
 
 def _programme(table: FloatArray, seen: FloatArray, delta: float, share: float) -> _Programme:

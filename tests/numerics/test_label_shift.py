@@ -49,7 +49,7 @@ def test_predictions_that_the_source_never_makes_refute():
 
 
 def test_a_class_without_rows_may_be_all_of_the_target():
-    found = nm.label_shift([[90, 10], [0, 0]], [30, 30], 0.05)
+    found = nm.label_shift([[90, 10], [0, 0]], [60, 0], 0.05)
     assert found.value == pytest.approx(1.0)
     assert not found.refuted
 
@@ -82,9 +82,7 @@ def test_maximum_by_a_grid():
 @given(st.integers(0, 10**6), st.floats(1e-3, 10))
 def test_any_multipliers_prove_no_more_than_the_optimum(seed, scale):
     rng = np.random.default_rng(seed)
-    table = rng.poisson(
-        rng.choice([1, 20], size=(3, 4)) + np.pad(np.diag([40] * 3), ((0, 0), (0, 1)))
-    )
+    table = rng.poisson(rng.choice([1, 20], size=(3, 4)) + 40 * np.eye(3, 4))
     programme = _programme(table.astype(float), table.sum(axis=0).astype(float), 0.1, 0.7)
     cost = rng.normal(size=programme.upper.shape[1])
     answer = linprog(
