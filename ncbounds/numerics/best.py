@@ -21,8 +21,8 @@ from ncbounds.numerics.rounding import FloatArray, down
 
 BoolArray = NDArray[np.bool_]
 
-# Rows of one product: float32 counts up to here exactly.
-_ROWS = 1 << 20
+# Entries of one factor of a product, and its rows at most: float32 counts up to there exactly.
+_ENTRIES, _ROWS = 1 << 26, 1 << 24
 
 
 def best_set(errors: ArrayLike, delta: float, *, stratified: bool = False) -> BoolArray:
@@ -191,6 +191,8 @@ def certified_list(
     delta = probability("delta", delta)
     if k.ndim != 1 or not np.all(k <= n):
         raise InvalidArgument(f"errors is {errors!r}; needed: one count per candidate, 0 to {n}")
+    if stratified and delta > 0.25:
+        raise InvalidArgument(f"delta is {delta}; needed for stratified rows: at most 1/4")
     invert = stratified_upper if stratified else binomial_upper
     total = len(k)
     turns = np.argsort(k, kind="stable") if order is None else counts("order", order)
@@ -208,8 +210,9 @@ def certified_list(
 def only_one_errs(wrong: BoolArray) -> FloatArray:
     """(T, T) counts of the rows on which the first errs and the second does not."""
     both = np.zeros((len(wrong), len(wrong)))
-    for i in range(0, wrong.shape[1], _ROWS):
-        part = wrong[:, i : i + _ROWS].astype(np.float32)
+    step = min(_ROWS, max(1, _ENTRIES // len(wrong)))
+    for i in range(0, wrong.shape[1], step):
+        part = wrong[:, i : i + step].astype(np.float32)
         both += part @ part.T
     return np.diag(both)[:, None] - both
 

@@ -101,7 +101,7 @@ def paired_lower_two_step(
     :math:`\theta > \theta_0` or the upper limit of D is below D_0. Never both limits of D: the two
     events have probability at most :math:`(1 - s)\delta + s\delta`.
     """
-    only_b, only_a, rows, d = _checked(b, c, n, delta)
+    only_b, only_a, rows, d = checked_pairs(b, c, n, delta)
     s = probabilities("share", share)
     m = only_b + only_a
     rate = on_distinct(binomial_lower, only_b, m, np.asarray(down((1.0 - s) * d, 3)))
@@ -111,7 +111,7 @@ def paired_lower_two_step(
     differ = np.ones(m.shape)
     differ[wins] = on_distinct(binomial_lower, m[wins], rows[wins], rest[wins])
     differ[~wins] = on_distinct(binomial_upper, m[~wins], rows[~wins], rest[~wins])
-    return _unwrap(np.asarray(down((2.0 * rate - 1.0) * differ, 3)), b, c, n, delta)
+    return unwrapped(np.asarray(down((2.0 * rate - 1.0) * differ, 3)), b, c, n, delta)
 
 
 def paired_lower_stratified(b: ArrayLike, c: ArrayLike, n: ArrayLike, delta: ArrayLike) -> Any:
@@ -152,7 +152,7 @@ def paired_lower_stratified(b: ArrayLike, c: ArrayLike, n: ArrayLike, delta: Arr
     ----------
     Hoeffding, Ann. Math. Statist. 27 (1956) 713-721, Theorem 4.
     """
-    only_b, only_a, rows, d = _checked(b, c, n, delta)
+    only_b, only_a, rows, d = checked_pairs(b, c, n, delta)
     if not np.all(d <= 0.5):
         raise InvalidArgument(f"delta is {delta!r}; a stratified pair needs 0 < delta <= 1/2")
     half, safe = d / 2.0, np.maximum(rows, 1.0)
@@ -160,7 +160,7 @@ def paired_lower_stratified(b: ArrayLike, c: ArrayLike, n: ArrayLike, delta: Arr
     low = np.where(only_b == 1, down(half / safe), low)
     high = on_distinct(binomial_upper, only_a, rows, half)
     high = np.where((only_a == rows - 1) & (rows > 0), up(1.0 - half / safe), high)
-    return _unwrap(np.asarray(down(low - np.minimum(high, 1.0))), b, c, n, delta)
+    return unwrapped(np.asarray(down(low - np.minimum(high, 1.0))), b, c, n, delta)
 
 
 def on_distinct(limit: Callable[..., Any], *arrays: FloatArray) -> FloatArray:
@@ -176,7 +176,7 @@ def on_distinct(limit: Callable[..., Any], *arrays: FloatArray) -> FloatArray:
     return out.reshape(arrays[0].shape)
 
 
-def _checked(
+def checked_pairs(
     b: ArrayLike, c: ArrayLike, n: ArrayLike, delta: ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Broadcast to float arrays of one shape with at least one axis, or say what is wrong."""
@@ -189,7 +189,7 @@ def _checked(
     return only_b, only_a, rows, d
 
 
-def _unwrap(out: FloatArray, *inputs: ArrayLike) -> Any:
+def unwrapped(out: FloatArray, *inputs: ArrayLike) -> Any:
     """Differences from -1 on; a float if every input was a scalar."""
     out = np.maximum(out, -1.0)
     return float(out[0]) if all(np.ndim(v) == 0 for v in inputs) else out

@@ -13,7 +13,7 @@ from scipy import special
 from ncbounds.errors import InvalidArgument
 from ncbounds.numerics.arguments import finite, probability
 from ncbounds.numerics.binomial import binomial_lower, binomial_upper
-from ncbounds.numerics.pairs import _checked, _unwrap, on_distinct
+from ncbounds.numerics.pairs import checked_pairs, on_distinct, unwrapped
 from ncbounds.numerics.rounding import EPS, FloatArray, down, up
 
 # Part of delta for the share of rows on which the two differ.
@@ -61,8 +61,8 @@ def paired_lower(b: ArrayLike, c: ArrayLike, n: ArrayLike, delta: ArrayLike) -> 
     Returns
     -------
     float or ndarray
-        With probability at least ``1 - delta`` it is not above error(B) - error(A). It is within
-        .003 standard errors of the limit stated.
+        With probability at least ``1 - delta`` it is not above error(B) - error(A). It is about
+        .003 standard errors below the limit stated.
 
     Raises
     ------
@@ -92,11 +92,11 @@ def paired_lower(b: ArrayLike, c: ArrayLike, n: ArrayLike, delta: ArrayLike) -> 
     Buehler, J. Amer. Statist. Assoc. 52 (1957) 482-493 (limits by an order); Berger and Boos,
     J. Amer. Statist. Assoc. 89 (1994) 1012-1016 (the nuisance parameter).
     """
-    only_b, only_a, rows, d = _checked(b, c, n, delta)
+    only_b, only_a, rows, d = checked_pairs(b, c, n, delta)
     if not np.all(d <= 0.5):
         raise InvalidArgument(f"delta is {delta!r}; a paired limit needs 0 < delta <= 1/2")
     limits = on_distinct(_lower, only_b, only_a, rows, d)
-    return _unwrap(limits, b, c, n, delta)
+    return unwrapped(limits, b, c, n, delta)
 
 
 def paired_upper_beyond(known: float, b: float, c: float, n: float, delta: float) -> float:
@@ -130,7 +130,7 @@ def paired_at_least(b: int, c: int, n: int, gap: float, delta: float) -> bool:
     """
     if probability("delta", delta) > 0.5:
         raise InvalidArgument(f"delta is {delta!r}; a paired limit needs 0 < delta <= 1/2")
-    only_b, only_a, rows, d = (float(x[0]) for x in _checked(b, c, n, delta))
+    only_b, only_a, rows, d = (float(x[0]) for x in checked_pairs(b, c, n, delta))
     return _Pair.of(only_b, only_a, rows, d).refutes(-finite("gap", gap))
 
 

@@ -158,8 +158,10 @@ def weighted_kl_upper(
 
     Notes
     -----
-    The weighted sum is a mean of N' >= N independent variables in [0, 1/N]: Hoeffding's convexity
-    argument gives the Chernoff bound of a binomial mean of N.
+    For x of rate r and u <= 1, :math:`E e^{-\lambda u x} \le (1 - r(1 - e^{-\lambda}))^u`
+    (Jensen). With :math:`u_c = N w_c / n_c` the product over all points has exponents of sum N, and
+    by concavity in r it is at most :math:`(1 - p(1 - e^{-\lambda}))^N` at :math:`p = \sum w_c r_c`:
+    the bound of a binomial mean of N.
     """
     k, n, w, d, missing = _present(errors, counts, weights, delta)
     if len(k) == 0:

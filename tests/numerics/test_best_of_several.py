@@ -12,6 +12,7 @@ from scipy.stats import binom, multinomial
 
 from ncbounds import numerics as nm
 from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.best import only_one_errs
 
 
 def matrix(rows):
@@ -113,8 +114,6 @@ def test_counts_of_many_rows_are_exact():
     errors = np.zeros((2, 2**24 + 2), dtype=bool)
     errors[0] = True
     errors[1, 0] = True
-    from ncbounds.numerics.best import only_one_errs
-
     assert only_one_errs(errors).tolist() == [[0, 2**24 + 1], [0, 0]]
 
 
@@ -209,6 +208,8 @@ def test_impossible_inputs(function, arguments):
 
 
 def test_impossible_choices():
+    with pytest.raises(InvalidArgument, match="1/4"):
+        nm.certified_list([1, 2], 3, 0.5, 0.3, stratified=True)
     errors = np.zeros((2, 3), dtype=bool)
     with pytest.raises(InvalidArgument, match="two-step"):
         nm.regret_upper(errors, 0, 0.1, form="mcnemar")
