@@ -96,6 +96,15 @@ def test_any_multipliers_prove_no_more_than_the_optimum(seed, scale):
     assert programme.least(cost) == pytest.approx(answer.fun, abs=1e-8)
 
 
+def test_multipliers_of_the_wrong_sign_refute_nothing():
+    """One class, one prediction: -1 on "L pi <= z" would prove 1 - L > 0 of a feasible programme."""
+    programme = _programme(np.array([[5.0]]), np.array([5.0]), 0.1, 0.7)
+    least = 1.0 - float(nm.binomial_lower(5, 5, 0.035))
+    y, nu = np.array([-1.0, 0.0, 0.0, 0.0]), np.array([-1.0, -least])
+    assert programme.dual(np.zeros(2), y, nu) <= 0
+    assert not programme.is_infeasible()
+
+
 def test_value_falls_with_delta_and_does_not_depend_on_names():
     values = [nm.label_shift(TABLE, SEEN, d).value for d in (0.001, 0.01, 0.1, 0.5)]
     assert np.all(np.diff(values) < 0)
