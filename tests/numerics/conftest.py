@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden.json").read_text())
+HERE = Path(__file__).parent
+GOLDEN = json.loads((HERE.parent / "golden.json").read_text())
+GOLDEN |= json.loads((HERE / "golden_choosing.json").read_text())
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,7 +22,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None:
         return
     items = GOLDEN[marker.args[0]]
-    cases = [(item["inputs"], float(item["value"])) for item in items]
+    values = [item["value"] for item in items]
+    expected = [v if isinstance(v, list) else float(v) for v in values]
+    cases = list(zip((item["inputs"] for item in items), expected, strict=True))
     ids = [f"{marker.args[0]}-{i}" for i in range(len(items))]
     metafunc.parametrize(("inputs", "expected"), cases, ids=ids)
 

@@ -1,0 +1,93 @@
+r"""Upper limit of the mean of losses in [0, 1] by betting."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.arguments import probability, reals
+from ncbounds.numerics.rounding import EPS, FloatArray
+
+_MOST_STAKE = 0.75
+_BISECTIONS = 60
+
+
+def mean_upper(losses: ArrayLike, delta: float) -> float:
+    r"""Upper limit of the mean of independent losses in [0, 1], rounded up.
+
+    With :math:`m_t = (\frac12 + \sum_{s \le t} x_s)/(t+1)`, :math:`v_0 = \frac14`,
+    :math:`v_t = (\frac14 + \sum_{s \le t} (x_s - m_s)^2)/(t+1)` and stakes
+    :math:`\lambda_t = \min(.75, \sqrt{2 \ln(1/\delta) / (n v_{t-1})})`, the least m with
+
+    .. math:: \max_{t \le n} \prod_{s \le t} (1 - \lambda_s (x_s - m)) \ge 1/\delta ,
+
+    and 1 where there is none.
+
+    Parameters
+    ----------
+    losses
+        (n,) in [0, 1], independent draws of one law, in an order that does not depend on them
+        (rows sorted by class miss always: draw the order by a fixed seed).
+    delta
+        In (0, 1).
+
+    Returns
+    -------
+    float
+        Not below the mean of the law with probability at least ``1 - delta``; nan for no losses.
+
+    Raises
+    ------
+    InvalidArgument
+        Losses that are no vector or outside [0, 1], or delta outside (0, 1).
+
+    Notes
+    -----
+    :math:`\lambda_t` depends on earlier losses, n and delta alone and is at most .75: at the true
+    mean the factors are positive with mean 1 given the past, and by Ville the product reaches
+    :math:`1/\delta` with probability at most :math:`\delta`. Each factor grows with m and the
+    stakes do not depend on m, so m is found by bisection. Losses 0 and 1 only: the exact binomial
+    limit is smaller.
+
+    References
+    ----------
+    Waudby-Smith and Ramdas, Journal of the Royal Statistical Society B 86 (2024) 1-27.
+    """
+    x = reals("losses", losses)
+    if x.ndim != 1 or not (np.all(x >= 0) and np.all(x <= 1)):
+        raise InvalidArgument(
+            f"losses have shape {x.shape}; needed: a vector of numbers in [0, 1], none of them nan"
+        )
+    target = -math.log(probability("delta", delta)) * (1.0 + 4.0 * EPS)
+    if len(x) == 0:
+        return math.nan
+    stakes = _stakes(x, target)
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        if _most_wealth(x, stakes, middle) >= target:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _stakes(x: FloatArray, ln_inverse_delta: float) -> FloatArray:
+    """Stake before each loss."""
+    t = np.arange(1, len(x) + 1, dtype=np.float64)
+    means = (0.5 + np.cumsum(x)) / (t + 1.0)
+    variances = (0.25 + np.cumsum((x - means) ** 2)) / (t + 1.0)
+    before = np.concatenate([[0.25], variances[:-1]])
+    return np.minimum(_MOST_STAKE, np.sqrt(2.0 * ln_inverse_delta / (len(x) * before)))
+
+
+def _most_wealth(x: FloatArray, stakes: FloatArray, m: float) -> float:
+    """Logarithm of the largest product so far, rounded down."""
+    logs = np.log1p(-stakes * (x - m))
+    t = np.arange(1, len(x) + 1)
+    # a factor is at least 1/4: its argument is off by 2 ulps of 1, its logarithm by 12
+    off = EPS * (12.0 * t + (t + 4.0) * np.cumsum(np.abs(logs)))
+    return float(np.max(np.cumsum(logs) - off))
