@@ -97,7 +97,7 @@ def test_any_multipliers_prove_no_more_than_the_optimum(seed, scale):
 
 
 def test_multipliers_of_the_wrong_sign_refute_nothing():
-    """One class, one prediction: -1 on "L pi <= z" would prove 1 - L > 0 of a feasible programme."""
+    """One class, one prediction: -1 on "L pi <= z" would prove a feasible programme infeasible."""
     programme = _programme(np.array([[5.0]]), np.array([5.0]), 0.1, 0.7)
     least = 1.0 - float(nm.binomial_lower(5, 5, 0.035))
     y, nu = np.array([-1.0, 0.0, 0.0, 0.0]), np.array([-1.0, -least])
