@@ -68,10 +68,24 @@ VALID = {
     "centred_ellipsoid_bound": (
         nm.centred_ellipsoid_bound, {"mean": [2.0, 2.0], "cov": EYE, "tol": 1e-6, "max_iter": 9},
     ),
+    "anytime_upper": (nm.anytime_upper, {"errors": 1, "n": 9, "delta": 0.1}),
+    "anytime_beats": (nm.anytime_beats, {"b": 3, "c": 1, "delta": 0.1}),
+    "log_beats": (nm.log_beats, {"b": 3, "c": 1}),
+    "sign_test_p": (nm.sign_test_p, {"b": 3, "c": 1}),
+    "paired_lower": (nm.paired_lower, {"b": 3, "c": 1, "n": 9, "delta": 0.1}),
+    "paired_at_least": (nm.paired_at_least, {"b": 3, "c": 1, "n": 9, "gap": 0.1, "delta": 0.1}),
+    "paired_lower_two_step": (
+        nm.paired_lower_two_step, {"b": 3, "c": 1, "n": 9, "delta": 0.1, "share": 0.1},
+    ),
+    "paired_lower_stratified": (
+        nm.paired_lower_stratified, {"b": 3, "c": 1, "n": 9, "delta": 0.1},
+    ),
 }  # fmt: skip
 
 COUNTS = {"errors", "n", "bits", "k", "dim", "level of the grid", "max_iter", "rank"}
-SHARES = {"delta", "error"}
+#: Where b and c count rows on which one of two classifiers errs.
+OF_PAIRS = {f for f, (_, arguments) in VALID.items() if {"b", "c"} == set(list(arguments)[:2])}
+SHARES = {"delta", "error", "share"}
 NOT_NEGATIVE = {"q", "b", "mean_sq", "prior_sq", "mu", "sum_sq", "radius", "w1", "diameter", "tol"}
 POSITIVE = {"c", "sigma", "alpha", "gamma", "class_factor"}
 #: Infinite is the limit of the formula there, or says nothing.
@@ -79,7 +93,9 @@ MAY_BE_INFINITE = {"mean", "sd", "d", "t", "q"}
 
 
 def impossible(name: str, function: str) -> list[object]:
-    if name in COUNTS or (name == "level" and function == "head_rademacher_slack"):
+    if (name == "level" and function == "head_rademacher_slack") or (
+        name in COUNTS | ({"b", "c"} if function in OF_PAIRS else set())
+    ):
         return [-1, 2.5, NAN, INF, 2**53 + 2, 1j, "many"]
     if name in SHARES or name == "level":
         return [-0.1, 1.5, NAN, INF, 1j, "small"]
@@ -116,7 +132,12 @@ def test_an_impossible_argument_is_refused(function, name, value):
 
 def test_every_public_function_is_asked():
     roundings = {"down", "probability_up", "up"}
-    own_tests = {"CovarianceFactor", "TwoMomentBound", "partition_upper", "worst_class_upper"}
+    own_tests = {
+        "CovarianceFactor", "LabelShift", "TwoMomentBound", "best_set", "certified_list",
+        "label_shift", "mean_upper", "partition_upper", "prior_ball", "regret_upper",
+        "told_apart_p", "votes_lower", "weighted_chernoff_upper", "weighted_error_upper",
+        "weighted_kl_upper", "worst_class_upper",
+    }  # fmt: skip
     assert set(nm.__all__) - roundings - own_tests == set(VALID)
 
 
