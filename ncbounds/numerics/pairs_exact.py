@@ -27,6 +27,8 @@ _REACH, _MORE = 7.0, 15.0
 # Tails are raised by these, more than binomial probabilities are off by.
 _RELATIVE, _ABSOLUTE, _ULPS = 1e-9, 1e-12, 256.0
 _CHUNK = 1 << 19
+# Raises the largest count of a cell past the rounding of its root, and of ties with it.
+_SLACK = 1e-9
 # Values of s for a guess of the limit; parts into which a cell is cut.
 _GUESSES, _PARTS = 17, 4
 
@@ -228,7 +230,7 @@ class _Pair:
     def _sum(self, p: FloatArray, s: FloatArray, first: float, last: float) -> FloatArray:
         """The tail by the number m of rows on which the two differ; all m outside are added."""
         m, n = np.arange(first, last + 1.0), self.n
-        slack = 1e-9 + 16.0 * EPS * n
+        slack = _SLACK + 16.0 * EPS * n
         k = np.floor((m + self.t - self.z * np.sqrt(m + self.c0)) / 2.0 + slack)
         weight = _binomial_pmf(m, n, s[:, None])
         rate = np.where(s > 0, p / np.where(s > 0, s, 1.0), 0.0)[:, None]

@@ -31,7 +31,9 @@ def zoo(tmp_path_factory):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (600, 4, 4), dtype=np.uint8)
     np.savez(folder / "data.npz", images=images, labels=rng.integers(0, 3, 600, dtype=np.uint8))
-    text = '[tasks.t]\ndata = "data.npz"\nsampling = "iid"\npriors = "balanced"\n'
+    # dead features repeat points
+    text = '[tasks.t]\ndata = "data.npz"\nsampling = "iid"\nrepeats = "by chance"\n'
+    text += 'priors = "balanced"\n'
     for seed, name in enumerate(NAMES):
         torch.manual_seed(seed)
         module = MODELS["mlp"](width=8, depth=1, in_features=16, classes=3)

@@ -58,7 +58,7 @@ def evidence(images, version, pool=None):
         labels = RNG.integers(0, 5, len(x))
         features = np.eye(5)[labels]
         y = labels if role == "fit" else None
-        return Sample.from_arrays(features, y, role=role, sampling="iid")
+        return Sample.from_arrays(features, y, role=role, sampling="iid", repeats="by chance")
 
     given = {"fit": images} if pool is None else {"fit": images, "unlabelled": pool}
     found = Evidence(head=head, **{role: sample(x, role) for role, x in given.items()})
