@@ -29,6 +29,8 @@ class Loaded:
         Everything that was read.
     place : str
         Where in the file the weights stand, as in ``model_ema``; empty at the top.
+    others : tuple of str
+        Where other groups of weights stand, which were passed over.
     """
 
     path: Path
@@ -39,3 +41,4 @@ class Loaded:
     notes: tuple[str, ...]
     files: tuple[Path, ...]
     place: str = ""
+    others: tuple[str, ...] = ()

@@ -87,7 +87,8 @@ def load_checkpoint(
     unpacked = loaded.unpacked if isinstance(loaded, Flat) else 0
     check_tensors(found.tensors, path, read.size + unpacked)
     notes = tuple(found.notes)
-    return Checkpoint(path, kind, read.sha256, found.tensors, hints, notes, (path,), found.place)
+    where = (found.place, found.others)
+    return Checkpoint(path, kind, read.sha256, found.tensors, hints, notes, (path,), *where)
 
 
 def _check_single(path: Path, what: str, key: str | None, weights: str | None) -> None:

@@ -9,8 +9,8 @@ from ncbounds.results import MARK, BoundResult
 
 
 def notes(report: ReportData) -> list[str]:
-    """Lines on choices among checkpoints, on equal ones, and on points that stand twice."""
-    return [*_choice(report), *_equal(report), *_copies(report)]
+    """Lines on choices among checkpoints and in files, on equal ones, on points that repeat."""
+    return [*_choice(report), *_weights(report), *_equal(report), *_copies(report)]
 
 
 def _choice(report: ReportData) -> list[str]:
@@ -40,6 +40,18 @@ def _choice(report: ReportData) -> list[str]:
             f"({best.bound},\n{best.checkpoint}), would be {number(together[0].value, up=True)}"
         )
     return [f"{says}."]
+
+
+def _weights(report: ReportData) -> list[str]:
+    """Which weights were taken of files that hold several groups of them."""
+    found = {}
+    for r in report.rows:
+        if others := r.provenance.get("weights_passed_over"):
+            place = r.provenance.get("weights_place") or "the top"
+            found[r.checkpoint] = f"{place} of {r.checkpoint} (not {', '.join(map(str, others))})"
+    return (
+        [f"Weights taken where a file has several: {'; '.join(found.values())}."] if found else []
+    )
 
 
 def _equal(report: ReportData) -> list[str]:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.loaded import Loaded
 
 
+#: Groups of weights passed over that a row names.
+OTHERS = 8
+
+
 def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
     """Evidence of one checkpoint: one forward pass per role, kept in ``store``.
 
@@ -91,6 +95,8 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "weights": hashlib.sha256(classifier.identity.encode()).hexdigest(),
             "checkpoint_format": checkpoint.format,
             "checkpoint_notes": list(classifier.choices),
+            "weights_place": checkpoint.place,
+            "weights_passed_over": list(checkpoint.others[:OTHERS]),
             "head": classifier.head_report.name,
             "head_max_abs_diff": classifier.head_report.max_abs_diff,
             "task": task.name,

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ncbounds as nb
 from ncbounds.errors import NcboundsError, UnknownName
 from ncbounds.files import write_text
 from ncbounds.report import COLUMNS, Failure, Report, load_report
 from ncbounds.report.cells import number
+from ncbounds.report.notes import notes
 from ncbounds.report.views.screen import _families, caption, columns, lines, table, used
 from ncbounds.report.write import write_report
 from ncbounds.results import BoundResult, Measured, MeasureResult, result_from_dict
@@ -234,3 +236,24 @@ def test_files_are_whole_or_absent(tmp_path, monkeypatch):
         write_text(path, '{"a": 2}')
     assert path.read_text() == '{"a": 1}'
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_weights_that_were_one_of_several_in_a_file_are_named_under_the_table():
+    def named(name, place, others):
+        where = {"weights_place": place, "weights_passed_over": others}
+        (row,) = nb.evaluate(
+            nb.Evidence(
+                head=nb.LinearHead(np.eye(2)),
+                holdout=nb.Sample.from_arrays(
+                    np.random.default_rng(0).normal(size=(20, 2)), [0, 1] * 10, role="holdout"
+                ),
+                checkpoint=name,
+                provenance=where,
+            ),
+            bounds="hoeffding",
+        ).rows
+        return row
+
+    rows = [named("a", "model_ema", ["model", "teacher"]), named("b", "", [])]
+    (line,) = (text for text in notes(Report(rows)) if text.startswith("Weights taken"))
+    assert line == ("Weights taken where a file has several: model_ema of a (not model, teacher).")

@@ -41,11 +41,23 @@ HINT_ITEMS = 2_000  # hints are read by people; a file cannot make them large
 
 
 class Located(NamedTuple):
-    """Weights that were found in a file: tensors, notes on what was done, and their place."""
+    """Weights that were found in a file.
+
+    Attributes
+    ----------
+    tensors : dict of str to Tensor
+    notes : list of str
+        What was done.
+    place : str
+        Path of the group; empty at the top.
+    others : tuple of str
+        Paths of the groups that were passed over.
+    """
 
     tensors: Tensors
     notes: list[str]
     place: str
+    others: tuple[str, ...] = ()
 
 
 def locate_weights(
@@ -92,7 +104,7 @@ def locate_weights(
         if taken is None:
             raise _absent(path, f"no tensors under '{shown(key)}'", groups)
         notes = [*notes, f"weights taken from {taken!r}", *passed_over(groups, taken)]
-        return Located(*normalise(groups[taken], notes, path), taken)
+        return Located(*normalise(groups[taken], notes, path), taken, _others(groups, taken))
     found = _searched(content, groups, path, weights, notes)
     return found if key is None else located_under(found, key, path)
 
@@ -111,7 +123,7 @@ def located_under(found: Located, prefix: str, path: object) -> Located:
             f"{path} has no tensors whose names begin with {prefix!r}; they begin with "
             f"{few(prefixes(found.tensors))}"
         )
-    return Located(chosen, found.notes + notes, f"{found.place}:{prefix}")
+    return Located(chosen, found.notes + notes, f"{found.place}:{prefix}", found.others)
 
 
 def _searched(
@@ -135,14 +147,15 @@ def _searched(
         full = _with_buffers(tensors, groups.get(current or "", {}), path)
         if len(full) > len(tensors):
             notes.append(f"its batch-norm statistics taken from {_outer(current or '')!r}")
-        return Located(full, notes + passed_over(groups, averaged), averaged)
+        notes += passed_over(groups, averaged)
+        return Located(full, notes, averaged, _others(groups, averaged))
     if current is not None:
         notes.append(f"weights found under {_outer(current)!r}")
         kept = notes + passed_over(groups, current)
-        return Located(*normalise(groups[current], kept, path), current)
+        return Located(*normalise(groups[current], kept, path), current, _others(groups, current))
     if "" in groups:
         kept = notes + _skipped(content) + passed_over(groups, "")
-        return Located(*normalise(groups[""], kept, path), "")
+        return Located(*normalise(groups[""], kept, path), "", _others(groups, ""))
     if len(groups) == 1:
         only = next(iter(groups))
         notes.append(f"weights found under '{shown(only)}'")
@@ -152,6 +165,10 @@ def _searched(
         f"{few(groups or map(key_text, content)) or 'an empty dict'}"
         + ("; choose one with load_checkpoint(path, key=...) (--key ...)" if groups else "")
     )
+
+
+def _others(groups: Mapping[str, Tensors], taken: str) -> tuple[str, ...]:
+    return tuple(shown(path) for path in groups if path not in (taken, ""))
 
 
 def _with_inner(name: str, groups: Mapping[str, Tensors]) -> str | None:

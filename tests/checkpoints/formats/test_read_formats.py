@@ -325,6 +325,9 @@ def test_weights_that_were_chosen_and_all_others_by_name(tmp_path: Path, case: s
     checkpoint = load_checkpoint(tmp_path / "c.pt", **options)
     same(checkpoint.tensors, weights())
     assert note in "; ".join(checkpoint.notes)
+    if "passed over: '" in note:
+        assert checkpoint.others
+        assert all(f"'{path}' (" in "; ".join(checkpoint.notes) for path in checkpoint.others)
 
 
 @pytest.mark.parametrize(
