@@ -31,6 +31,8 @@ class Loaded:
         Where in the file the weights stand, as in ``model_ema``; empty at the top.
     others : tuple of str
         Where other groups of weights stand, which were passed over.
+    averaged : bool
+        Whether these are averaged (EMA) weights.
     """
 
     path: Path
@@ -42,3 +44,4 @@ class Loaded:
     files: tuple[Path, ...]
     place: str = ""
     others: tuple[str, ...] = ()
+    averaged: bool = False

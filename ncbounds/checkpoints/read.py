@@ -87,7 +87,7 @@ def load_checkpoint(
     unpacked = loaded.unpacked if isinstance(loaded, Flat) else 0
     check_tensors(found.tensors, path, read.size + unpacked)
     notes = tuple(found.notes)
-    where = (found.place, found.others)
+    where = found[2:]  # place, others, averaged
     return Checkpoint(path, kind, read.sha256, found.tensors, hints, notes, (path,), *where)
 
 

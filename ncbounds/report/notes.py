@@ -48,7 +48,8 @@ def _weights(report: ReportData) -> list[str]:
     for r in report.rows:
         if others := r.provenance.get("weights_passed_over"):
             place = r.provenance.get("weights_place") or "the top"
-            found[r.checkpoint] = f"{place} of {r.checkpoint} (not {', '.join(map(str, others))})"
+            what = f"averaged, {place}" if r.provenance.get("weights_averaged") else place
+            found[r.checkpoint] = f"{what} of {r.checkpoint} (not {', '.join(map(str, others))})"
     return (
         [f"Weights taken where a file has several: {'; '.join(found.values())}."] if found else []
     )

@@ -96,6 +96,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "checkpoint_format": checkpoint.format,
             "checkpoint_notes": list(classifier.choices),
             "weights_place": checkpoint.place,
+            "weights_averaged": checkpoint.averaged,
             "weights_passed_over": list(checkpoint.others[:OTHERS]),
             "head": classifier.head_report.name,
             "head_max_abs_diff": classifier.head_report.max_abs_diff,

@@ -240,7 +240,7 @@ def test_files_are_whole_or_absent(tmp_path, monkeypatch):
 
 def test_weights_that_were_one_of_several_in_a_file_are_named_under_the_table():
     def named(name, place, others):
-        where = {"weights_place": place, "weights_passed_over": others}
+        where = {"weights_place": place, "weights_passed_over": others, "weights_averaged": True}
         (row,) = nb.evaluate(
             nb.Evidence(
                 head=nb.LinearHead(np.eye(2)),
@@ -256,4 +256,6 @@ def test_weights_that_were_one_of_several_in_a_file_are_named_under_the_table():
 
     rows = [named("a", "model_ema", ["model", "teacher"]), named("b", "", [])]
     (line,) = (text for text in notes(Report(rows)) if text.startswith("Weights taken"))
-    assert line == ("Weights taken where a file has several: model_ema of a (not model, teacher).")
+    assert line == (
+        "Weights taken where a file has several: averaged, model_ema of a (not model, teacher)."
+    )

@@ -52,12 +52,15 @@ class Located(NamedTuple):
         Path of the group; empty at the top.
     others : tuple of str
         Paths of the groups that were passed over.
+    averaged : bool
+        Whether averaged (EMA) weights were taken.
     """
 
     tensors: Tensors
     notes: list[str]
     place: str
     others: tuple[str, ...] = ()
+    averaged: bool = False
 
 
 def locate_weights(
@@ -123,7 +126,7 @@ def located_under(found: Located, prefix: str, path: object) -> Located:
             f"{path} has no tensors whose names begin with {prefix!r}; they begin with "
             f"{few(prefixes(found.tensors))}"
         )
-    return Located(chosen, found.notes + notes, f"{found.place}:{prefix}", found.others)
+    return Located(chosen, found.notes + notes, f"{found.place}:{prefix}", *found[3:])
 
 
 def _searched(
@@ -148,7 +151,7 @@ def _searched(
         if len(full) > len(tensors):
             notes.append(f"its batch-norm statistics taken from {_outer(current or '')!r}")
         notes += passed_over(groups, averaged)
-        return Located(full, notes, averaged, _others(groups, averaged))
+        return Located(full, notes, averaged, _others(groups, averaged), averaged=True)
     if current is not None:
         notes.append(f"weights found under {_outer(current)!r}")
         kept = notes + passed_over(groups, current)
