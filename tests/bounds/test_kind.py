@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from fixtures.evidence import evidence_of
 
 from ncbounds.bounds import Outcome, bound, get
 from ncbounds.bounds.bound import Bound
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
-from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import binomial_upper, down
@@ -34,7 +35,7 @@ def sample(role, n=6, **more):
 
 
 def evidence(*samples, **more):
-    return Evidence(head=HEAD, **{FIELD[s.role]: s for s in samples}, **more)
+    return evidence_of(HEAD, *samples, **more)
 
 
 def kind(b, e, delta=0.05, **call):

@@ -3,10 +3,9 @@
 from itertools import product
 
 import numpy as np
+from fixtures.evidence import drawn, evidence_of
 
-from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.unbiased import PairEstimates
 
 
@@ -80,10 +79,8 @@ def draw(law, n, rng):
 
 def evidence(features, labels, role="holdout", sampling="iid", head=None, **more):
     """Evidence with one sample; the head is arbitrary unless given."""
-    f = np.asarray(features)
-    classes = max(int(np.max(labels)) + 1, 2)
+    sample = drawn(features, labels, role, sampling=sampling)
     if head is None:
-        head = LinearHead(np.arange(classes * f.shape[1], dtype=float).reshape(classes, -1) % 7)
-    sample = Sample.from_arrays(f, labels, role=role, sampling=sampling)
-    name = {"head": "head_sample"}.get(role, role)
-    return Evidence(head=head, **{name: sample}, **more)
+        classes = max(sample.classes, 2)
+        head = LinearHead(np.arange(classes * sample.dim, dtype=float).reshape(classes, -1) % 7)
+    return evidence_of(head, sample, **more)

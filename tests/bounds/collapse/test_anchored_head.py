@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+from fixtures.evidence import drawn, evidence_of
 from scipy.stats import binom, norm
 
 from ncbounds.bounds.collapse._anchor import Anchor, _gaps, stacked
@@ -10,7 +11,6 @@ from ncbounds.bounds.collapse.anchored_head import SEED, _gibbs, anchored_head
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.decision import MultiClass
-from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
@@ -19,12 +19,10 @@ from ncbounds.procedures.linear import logistic, ncm
 
 
 def evidence(f, y, head=None, procedure=ncm, role="head", sampling="iid", classes=None):
-    f = np.asarray(f, dtype=float)
-    sample = Sample.from_arrays(f, y, role=role, sampling=sampling)
+    sample = drawn(f, y, role, sampling=sampling)
     if head is None:
-        head = procedure(f, y, sample.classes if classes is None else classes)
-    name = {"head": "head_sample"}.get(role, role)
-    return Evidence(head=head, procedure=procedure, **{name: sample})
+        head = procedure(sample.features, y, sample.classes if classes is None else classes)
+    return evidence_of(head, sample, procedure=procedure)
 
 
 def blobs(n=400, d=5, classes=3, gap=4.0, seed=0, noise=1.0):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from fixtures.evidence import drawn, evidence_of
 from scipy.stats import binom
 
 from ncbounds.bounds.collapse.collapsed_head import (
@@ -15,7 +16,6 @@ from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.margin.gaussian_head import gaussian_head
 from ncbounds.claims import OtherHead
 from ncbounds.errors import MissingEvidence
-from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.procedures.linear import logistic, ncm
@@ -34,11 +34,10 @@ def world(n=600, d=30, classes=4, gap=6.0, noise=1.0, seed=0, offset=1.0):
 
 def evidence(fit, held, head=None, role="head", sampling="iid"):
     f, y = held
-    name = {"head": "head_sample"}.get(role, role)
-    return Evidence(
-        head=ncm(f, y, int(y.max()) + 1) if head is None else head,
-        fit=None if fit is None else Sample.from_arrays(*fit, role="fit", sampling="iid"),
-        **{name: Sample.from_arrays(f, y, role=role, sampling=sampling)},
+    return evidence_of(
+        ncm(f, y, int(y.max()) + 1) if head is None else head,
+        None if fit is None else drawn(*fit, "fit"),
+        drawn(f, y, role, sampling=sampling),
     )
 
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from fixtures.evidence import drawn, evidence_of
 from scipy.stats import binom
 
 from ncbounds.bounds.collapse.unlabelled_head import SEED, unlabelled_head
 from ncbounds.bounds.disagreement import differs
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.decision import MultiClass
-from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
@@ -21,12 +21,8 @@ HEAD = LinearHead(np.array([[1.0, 0.0], [0.0, 1.0]]))
 def evidence(
     f, y, u, head=HEAD, procedure=ncm, sampling="iid", u_labels=None, u_sampling=None, role="head"
 ):
-    sample = Sample.from_arrays(np.asarray(f, float), y, role=role, sampling=sampling)
-    pool = Sample.from_arrays(
-        np.asarray(u, float), u_labels, role="unlabelled", sampling=u_sampling or sampling
-    )
-    name = {"head": "head_sample"}.get(role, role)
-    return Evidence(head=head, procedure=procedure, unlabelled=pool, **{name: sample})
+    pool = drawn(u, u_labels, "unlabelled", sampling=u_sampling or sampling)
+    return evidence_of(head, drawn(f, y, role, sampling=sampling), pool, procedure=procedure)
 
 
 def blobs(n, seed=0, gap=1.5):

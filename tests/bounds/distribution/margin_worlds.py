@@ -1,16 +1,14 @@
 """Samples whose margins have prescribed values or moments, for the distribution tests."""
 
 import numpy as np
+from fixtures.evidence import drawn, evidence_of
 
-from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.sample import Sample
 
 
-def evidence(features, labels, weight, bias=None, *, role="holdout", sampling="iid", **more):
+def evidence(features, labels, weight, bias=None, *, role="holdout", **more):
     """Evidence of one sample and a head."""
-    sample = Sample.from_arrays(features, labels, role=role, sampling=sampling, **more)
-    return Evidence(head=LinearHead(weight, bias), **{FIELD[role]: sample})
+    return evidence_of(LinearHead(weight, bias), drawn(features, labels, role, **more))
 
 
 def from_margins(margins, *, role="holdout", sampling="iid", order=None):

@@ -7,6 +7,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
+from fixtures.evidence import drawn, evidence_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
@@ -28,10 +29,8 @@ def evidence(wrong, counts, *, sampling="iid", role="holdout", ties=False, **par
         side = 2.0 * c - 1.0
         f += [0.0 if ties else -side] * k + [side] * (n - k)
         y += [c] * n
-    drawn = {"role": role, "sampling": sampling, "repeats": "by chance"}
-    sample = Sample.from_arrays(np.array(f)[:, None], y, classes=len(counts), **drawn)
-    field = {"holdout": "holdout", "head": "head_sample", "fit": "fit"}[role]
-    return Evidence(head=SIGN, **{field: sample}, **parts)
+    declared = {"sampling": sampling, "repeats": "by chance", "classes": len(counts)}
+    return evidence_of(SIGN, drawn(np.array(f)[:, None], y, role, **declared), **parts)
 
 
 def exact_upper(k, n, delta):

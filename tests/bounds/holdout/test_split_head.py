@@ -4,24 +4,21 @@ from functools import partial
 
 import numpy as np
 import pytest
+from fixtures.evidence import drawn, evidence_of
 from scipy.stats import binom, norm
 
 from ncbounds.bounds.holdout.split_head import split_head
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, stratified_upper
 from ncbounds.procedures.linear import ncm, ridge
 
 
 def evidence(f, y, role="head", sampling="iid", procedure=None, **more):
-    f = np.asarray(f, dtype=float)
-    sample = Sample.from_arrays(f, y, role=role, sampling=sampling, **more)
-    name = {"head": "head_sample"}.get(role, role)
-    head = LinearHead(np.zeros((max(sample.classes, 2), f.shape[1])))
-    return Evidence(head=head, procedure=procedure, **{name: sample})
+    sample = drawn(f, y, role, sampling=sampling, **more)
+    head = LinearHead(np.zeros((max(sample.classes, 2), sample.dim)))
+    return evidence_of(head, sample, procedure=procedure)
 
 
 def blobs(n=101, seed=0, gap=2.0, classes=3):

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
+from fixtures.evidence import drawn, evidence_of
 
 from ncbounds.bounds import get
 from ncbounds.bounds.margin.margin_quantiles import quantile
 from ncbounds.bounds.margin.normalized_margin import boundary_distances
-from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.sample import Sample
 from ncbounds.results import MeasureResult
 
 margin_quantiles, normalized_margin, kv_margin = (
@@ -18,8 +17,7 @@ SIGN = LinearHead([[-1.0], [1.0]], [0.0, 0.0])
 
 
 def evidence(f, y, head=SIGN, role="holdout"):
-    sample = Sample.from_arrays(np.asarray(f, dtype=float), y, role=role)
-    return Evidence(head=head, **{"holdout" if role == "holdout" else role: sample})
+    return evidence_of(head, drawn(f, y, role, sampling="unknown"))
 
 
 def blobs(seed, n=300, d=5, classes=3, noise=0.3):

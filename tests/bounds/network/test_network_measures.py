@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.evidence import network_evidence
 
 from ncbounds.bounds.network import (
     distance_to_initialisation,
@@ -14,9 +15,6 @@ from ncbounds.bounds.network import (
     spectral_complexity,
     spectral_product,
 )
-from ncbounds.evidence.evidence import Evidence
-from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.sample import Sample
 from ncbounds.network import AffineLayer, Network
 from ncbounds.network.steps import Activation
 
@@ -39,17 +37,8 @@ def linear(weight, bias, steps=()):
 
 def evidence(layers, x, y=None, reference=None):
     network = Network(layers=tuple(layers), inputs=np.asarray(x, float), reference=reference)
-    f = network.activation_norms  # also checks that shapes fit
-    u = network.inputs[:, :, None, None]
-    for layer in layers[:-1]:
-        u = layer(u)
-        for step in layer.steps:
-            u = step(u)
-    f = u.reshape(len(u), -1)
-    head = LinearHead(layers[-1].weight[:, :, 0, 0], layers[-1].bias)
-    y = head.logits(f).argmax(1) if y is None else y
-    fit = Sample.from_arrays(f, y, role="fit", sampling="iid")
-    return Evidence(head=head, fit=fit, network=network)
+    assert len(network.activation_norms)  # shapes fit
+    return network_evidence(network, y)
 
 
 def two_layers():

@@ -9,6 +9,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 import pytest
+from fixtures.evidence import network_evidence
 
 from ncbounds.bounds.network import excess_capacity_conv, frobenius_peeling, spectral_margin
 from ncbounds.bounds.network._grid import price, rounded_up
@@ -16,9 +17,6 @@ from ncbounds.bounds.network._ramp import deviation, mean_ramp
 from ncbounds.bounds.network.excess_capacity_conv import dudley_sum, layer_norms, log_covering
 from ncbounds.bounds.network.frobenius_peeling import peeled_average, peeled_gap
 from ncbounds.bounds.network.spectral_margin import dudley_radius
-from ncbounds.evidence.evidence import Evidence
-from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.sample import Sample
 from ncbounds.network import AffineLayer, Network
 from ncbounds.network.steps import Activation, MaxPool
 
@@ -48,21 +46,6 @@ def mlp(rng, n=300, width=8, depth=3, classes=3, dim=5, bias=True):
         for i, (a, b) in enumerate(pairwise(sizes))
     )
     return Network(layers=layers, inputs=rng.standard_normal((n, dim)))
-
-
-def evidence(network, labels=None):
-    u = network.start(network.batches()[0])
-    for layer in network.layers[:-1]:
-        u = layer(u)
-        for step in layer.steps:
-            u = step(u)
-    f = u.reshape(len(u), -1)
-    last = network.layers[-1]
-    head = LinearHead(last.weight[:, :, 0, 0], last.bias)
-    y = head.logits(f).argmax(1) if labels is None else labels
-    # dead features repeat points
-    fit = Sample.from_arrays(f, y, role="fit", sampling="iid", repeats="by chance")
-    return Evidence(head=head, fit=fit, network=network)
 
 
 ALL = (spectral_margin, frobenius_peeling, excess_capacity_conv)
@@ -138,7 +121,7 @@ def test_one_linear_layer_in_spectral_margin_by_hand():
     """L = 1 without a bias: [W, 0] acts on (x, 1)."""
     rng = np.random.default_rng(1)
     network = mlp(rng, n=200, depth=1, bias=False)
-    row = spectral_margin(evidence(network))
+    row = spectral_margin(network_evidence(network))
     w = network.layers[0].weight[:, :, 0, 0]
     s = rounded_up(np.linalg.norm(w, 2) * (1 + 1e-10))
     b = rounded_up(np.linalg.norm(w, axis=1).sum() * (1 + 1e-10))
@@ -148,7 +131,7 @@ def test_one_linear_layer_in_spectral_margin_by_hand():
     rc = 2 / gamma * x * math.sqrt(log) * b.value  # s (b/s)
     k = round(4 * math.log2(gamma))
     expected = (
-        mean_ramp(evidence(network).fit.margins(evidence(network).head), gamma)
+        mean_ramp(network_evidence(network).fit.margins(network_evidence(network).head), gamma)
         + 2 * dudley_radius(200, rc, rc / math.sqrt(2 * log))
         + deviation(200, 0.05, price(k) + s.price + b.price)
     )
@@ -159,7 +142,7 @@ def test_one_linear_layer_in_spectral_margin_by_hand():
 def test_one_linear_layer_in_frobenius_peeling_by_hand():
     rng = np.random.default_rng(2)
     network = mlp(rng, n=5000, depth=1)
-    e = evidence(network)
+    e = network_evidence(network)
     row = frobenius_peeling(e)
     w, b = network.layers[0].weight[:, :, 0, 0], network.layers[0].bias
     top = np.sqrt((w**2).sum(1) + b**2).max()
@@ -241,7 +224,7 @@ def test_excess_capacity_rises_with_every_norm():
 
 @pytest.mark.parametrize("bound", ALL, ids=lambda b: b.id)
 def test_vacuous_rows_say_by_how_much(bound):
-    row = bound(evidence(mlp(np.random.default_rng(5))))
+    row = bound(network_evidence(mlp(np.random.default_rng(5))))
     assert row.kind == "certificate"
     assert row.value > 1
     assert row.details["log10"] == pytest.approx(math.log10(row.value))
@@ -252,7 +235,7 @@ def test_vacuous_rows_say_by_how_much(bound):
 
 @pytest.mark.parametrize("bound", ALL, ids=lambda b: b.id)
 def test_falls_with_delta(bound):
-    e = evidence(mlp(np.random.default_rng(6)))
+    e = network_evidence(mlp(np.random.default_rng(6)))
     values = [bound(e, d).value for d in (0.001, 0.05, 0.2)]
     assert values == sorted(values, reverse=True)
 
@@ -278,7 +261,7 @@ def test_rescaling_without_biases_leaves_norm_products():
     np.testing.assert_allclose(moved.logits(network.inputs), network.logits(network.inputs))
     a, b = (layer_norms(net) for net in (network, moved))
     assert dudley_sum(a, 30.0, 300, 1.0) == pytest.approx(dudley_sum(b, 30.0, 300, 1.0), rel=1e-9)
-    rows = [excess_capacity_conv(evidence(net)) for net in (network, moved)]
+    rows = [excess_capacity_conv(network_evidence(net)) for net in (network, moved)]
     assert rows[0].terms["complexity"] == pytest.approx(rows[1].terms["complexity"], rel=1e-6)
 
 
@@ -287,7 +270,9 @@ def test_scaling_all_logits_changes_nothing_in_peeling():
     last = network.layers[-1]
     louder = replace(last, weight=8.0 * last.weight, bias=8.0 * last.bias)
     values = [
-        frobenius_peeling(evidence(replace(network, layers=(*network.layers[:-1], layer)))).value
+        frobenius_peeling(
+            network_evidence(replace(network, layers=(*network.layers[:-1], layer)))
+        ).value
         for layer in (last, louder)
     ]
     assert values[0] == pytest.approx(values[1], rel=1e-9)
@@ -297,11 +282,11 @@ def test_refusals_by_bound():
     rng = np.random.default_rng(9)
     network = mlp(rng)
     tanh = replace(network.layers[0], steps=(Activation("tanh"),))
-    other = evidence(replace(network, layers=(tanh, *network.layers[1:])))
+    other = network_evidence(replace(network, layers=(tanh, *network.layers[1:])))
     assert "exactly one ReLU" in frobenius_peeling(other).reasons[-1]
     assert np.isfinite(spectral_margin(other).value)
     pool = replace(network.layers[0], steps=(RELU, MaxPool((1, 1), (1, 1), (0, 0))))
-    pooled = evidence(replace(network, layers=(pool, *network.layers[1:])))
+    pooled = network_evidence(replace(network, layers=(pool, *network.layers[1:])))
     for bound, words in ((frobenius_peeling, "max pool"), (spectral_margin, "pool")):
         assert words in bound(pooled).reasons[-1]
     refused = replace(other, network=Network(layers=(), inputs=network.inputs, reason="LSTM 'x'"))
@@ -314,7 +299,7 @@ def test_refusals_by_bound():
 def test_a_tie_everywhere_is_undefined_or_vacuous():
     network = mlp(np.random.default_rng(10), depth=1)
     zero = replace(network.layers[0], weight=0 * network.layers[0].weight, bias=np.zeros(3))
-    e = evidence(replace(network, layers=(zero,)))
+    e = network_evidence(replace(network, layers=(zero,)))
     for bound in ALL:
         assert not bound(e).value < 1
 
@@ -326,8 +311,8 @@ def test_reference_lowers_spectral_margin_and_excess_capacity():
         for layer in network.layers
     )
     for bound in (spectral_margin, excess_capacity_conv):
-        with_start = bound(evidence(replace(network, reference=near)))
-        assert with_start.value < bound(evidence(network)).value
+        with_start = bound(network_evidence(replace(network, reference=near)))
+        assert with_start.value < bound(network_evidence(network)).value
         assert with_start.details["reference"] == "initialisation"
 
 

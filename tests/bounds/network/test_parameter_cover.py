@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.evidence import network_evidence
 
 from ncbounds.bounds.network import parameter_cover
 from ncbounds.bounds.network._grid import all_rounded_up, price, rounded_up
 from ncbounds.bounds.network.parameter_cover import TAU, cover
-from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead, margins
 from ncbounds.evidence.sample import Sample
 from ncbounds.network import AffineLayer, Network
@@ -55,30 +55,6 @@ def small_network(rng, n=400, scale=0.5, bias=True):
         linear("c", rng.standard_normal((3, 2)), b(3)),
     )
     return Network(layers=layers, inputs=rng.standard_normal((n, 1, 6, 6)))
-
-
-def evidence(network, labels=None, *, sampling="iid", selected_among=1, flip=0.0, seed=0):
-    """Evidence whose labels are mostly the network's own predictions."""
-    rng = np.random.default_rng(seed)
-    features = []
-    for batch in network.batches():
-        u = network.start(batch)
-        for layer in network.layers[:-1]:
-            u = layer(u)
-            for step in layer.steps:
-                u = step(u)
-        features.append(u.reshape(len(u), -1))
-    f = np.concatenate(features)
-    last = network.layers[-1]
-    head = LinearHead(last.weight[:, :, 0, 0], last.bias, has_bias=last.bias is not None)
-    if labels is None:
-        labels = head.logits(f).argmax(1)
-        redrawn = rng.random(len(f)) < flip
-        labels = np.where(redrawn, rng.integers(0, head.classes, len(f)), labels)
-    fit = Sample.from_arrays(
-        f, labels, role="fit", sampling=sampling, selected_among=selected_among, repeats="by chance"
-    )
-    return Evidence(head=head, fit=fit, network=network)
 
 
 def slow_value(network, y, delta):
@@ -163,7 +139,7 @@ def slow_value(network, y, delta):
 def test_against_a_slow_second_implementation(bias):
     rng = np.random.default_rng(7)
     network = small_network(rng, n=1500, bias=bias)
-    e = evidence(network, flip=0.1)
+    e = network_evidence(network, flip=0.1)
     row = parameter_cover(e)
     assert row.kind == "certificate"
     expected = slow_value(network, e.fit.labels, 0.05)
@@ -177,7 +153,7 @@ def test_a_linear_network_by_hand():
     x = np.tile([[0.9, 0.0], [0.0, 0.9]], (n // 2, 1))
     weight = np.array([[3.9, 0.0], [0.0, 3.9]])
     network = Network(layers=(linear("head", weight, None),), inputs=x)
-    row = parameter_cover(evidence(network), delta)
+    row = parameter_cover(network_evidence(network), delta)
     # all margins are 3.51, H = 1 > .9, a = 2^(10/4) > 3.9 sqrt 2; gamma = 2^(7/4) < 3.51
     gamma, a = 2.0 ** (7 / 4), 2.0**2.5
     eta = gamma / (2 * math.sqrt(2) * 1.02)
@@ -274,15 +250,15 @@ def test_rounding_is_outward():
 
 def test_falls_with_delta_and_rises_with_candidates_and_long_layers():
     network = small_network(np.random.default_rng(2), n=1500)
-    e = evidence(network)
+    e = network_evidence(network)
     values = [parameter_cover(e, delta).value for delta in (0.001, 0.05, 0.2)]
     assert values == sorted(values, reverse=True)
-    paid = parameter_cover(evidence(network, selected_among=100))
+    paid = parameter_cover(network_evidence(network, selected_among=100))
     assert paid.value == parameter_cover(e, 0.0005).value
     assert paid.kind == "certificate"
     far = network.inputs.copy()
     far[0] *= 1e6  # one point far away: with the quantile it is bad, and little else changes
-    assert parameter_cover(evidence(replace(network, inputs=far))).value < values[1] + 0.02
+    assert parameter_cover(network_evidence(replace(network, inputs=far))).value < values[1] + 0.02
 
 
 def test_reference_is_used():
@@ -294,7 +270,7 @@ def test_reference_is_used():
             for layer in network.layers
         ),
     )
-    row, plain = parameter_cover(evidence(near)), parameter_cover(evidence(network))
+    row, plain = parameter_cover(network_evidence(near)), parameter_cover(network_evidence(network))
     assert row.value < plain.value
     assert row.details["reference"] == "initialisation"
 
@@ -304,16 +280,16 @@ def test_points_that_are_not_finite_are_bad():
     spoiled = network.inputs.copy()
     spoiled[:300] = np.nan
     labels = np.zeros(1500, dtype=int)
-    good = evidence(network).fit.labels
+    good = network_evidence(network).fit.labels
     labels[300:] = good[300:]
-    row = parameter_cover(evidence(replace(network, inputs=spoiled), labels))
+    row = parameter_cover(network_evidence(replace(network, inputs=spoiled), labels))
     assert row.terms["empirical"] >= 0.2
     assert row.value > 0.2
 
 
 def test_other_samples_have_no_row():
     network = small_network(np.random.default_rng(5), n=50)
-    e = evidence(network)
+    e = network_evidence(network)
     other = replace(e, network=replace(network, inputs=network.inputs[:20]))
     row = parameter_cover(other)
     assert np.isnan(row.value)
@@ -324,11 +300,11 @@ def test_other_samples_have_no_row():
 
 def test_stratified_sample_speaks_about_its_own_class_weights():
     network = small_network(np.random.default_rng(6), n=1500)
-    e = evidence(network, sampling="stratified", flip=0.1)
+    e = network_evidence(network, sampling="stratified", flip=0.1)
     row = parameter_cover(e)
     assert row.kind == "certificate"
     np.testing.assert_allclose(row.claim.weights, e.fit.counts / 1500)
-    assert row.value == parameter_cover(evidence(network, flip=0.1)).value
+    assert row.value == parameter_cover(network_evidence(network, flip=0.1)).value
 
 
 def test_trained_on_random_labels_it_certifies_nothing():
@@ -337,7 +313,9 @@ def test_trained_on_random_labels_it_certifies_nothing():
     x, y = rng.standard_normal((300, 200)), rng.integers(0, 2, 300)
     w = np.linalg.lstsq(np.c_[x, np.ones(300)], 2.0 * y - 1.0, rcond=None)[0]
     weight, bias = 50 * np.stack([-w[:-1], w[:-1]]), 50 * np.array([-w[-1], w[-1]])
-    row = parameter_cover(evidence(Network(layers=(linear("head", weight, bias),), inputs=x), y))
+    row = parameter_cover(
+        network_evidence(Network(layers=(linear("head", weight, bias),), inputs=x), y)
+    )
     assert row.details["training error"] < 0.2
     assert row.value >= 0.9
 
@@ -354,7 +332,7 @@ def test_coverage_of_the_best_of_all_thresholds():
         c = cuts[int(np.argmin(errors))]
         weight = np.array([[-30.0], [30.0]])
         network = Network(layers=(linear("h", weight, np.array([30.0 * c, -30.0 * c])),), inputs=x)
-        row = parameter_cover(evidence(network, y), 0.05)
+        row = parameter_cover(network_evidence(network, y), 0.05)
         true = 0.1 + 0.8 * abs(c - 0.1) / 2
         below += row.value < true
     assert below == 0
@@ -362,7 +340,7 @@ def test_coverage_of_the_best_of_all_thresholds():
 
 def test_a_network_that_is_not_that_of_head_and_sample_has_no_row():
     """Its norms would go with margins that are not its own."""
-    e = evidence(small_network(np.random.default_rng(5), n=50))
+    e = network_evidence(small_network(np.random.default_rng(5), n=50))
     longer = LinearHead(1e6 * e.head.weight, e.head.bias, has_bias=e.head.has_bias)
     fit = e.fit
     turned = Sample.from_arrays(fit.features[::-1], fit.labels[::-1], role="fit", sampling="iid")
@@ -374,7 +352,7 @@ def test_a_network_that_is_not_that_of_head_and_sample_has_no_row():
 
 @pytest.mark.parametrize("row", [0, -1])
 def test_first_and_last_row_are_among_those_compared(row):
-    e = evidence(small_network(np.random.default_rng(6), n=500))
+    e = network_evidence(small_network(np.random.default_rng(6), n=500))
     assert np.isfinite(parameter_cover(e).value)
     features = np.array(e.fit.features)
     features[row] += 1.0
@@ -383,7 +361,7 @@ def test_first_and_last_row_are_among_those_compared(row):
 
 
 def test_a_network_may_differ_from_the_head_by_the_digits_of_float32():
-    e = evidence(small_network(np.random.default_rng(6), n=500))
+    e = network_evidence(small_network(np.random.default_rng(6), n=500))
     noise = 1.0 + 1e-5 * np.random.default_rng(7).standard_normal(e.fit.features.shape)
     near = Sample.from_arrays(e.fit.features * noise, e.fit.labels, role="fit", sampling="iid")
     assert np.isfinite(parameter_cover(replace(e, fit=near)).value)
