@@ -151,5 +151,5 @@ def _statements(node: ast.AST, package: str) -> Iterator[Import]:
         elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for branch in child.orelse:
                 yield from _statements(ast.Module([branch], []), package)
-        else:
+        elif not isinstance(child, ast.expr):  # no expression holds an import
             yield from _statements(child, package)
