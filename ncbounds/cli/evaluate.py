@@ -97,6 +97,9 @@ def evaluate(
     workers: Annotated[
         int | None, typer.Option(help="processes (default: one per core; 0: none)")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="where to run: processes, threads, loky, dask://HOST:PORT")
+    ] = "processes",
     fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
 ) -> None:
     """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
@@ -110,6 +113,7 @@ def evaluate(
             "delta": delta,
             "simultaneous": simultaneous,
             "workers": workers,
+            "executor": engine,
             "fresh": fresh,
         }
         typed = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)

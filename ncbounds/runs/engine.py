@@ -3,17 +3,19 @@
 import os
 import traceback
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from typing import Any
 
 from ncbounds.data.manifest import Entry, Task
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.plan import Plan
 from ncbounds.evaluation.rows import bound_rows
-from ncbounds.files import write_sealed, write_text
+from ncbounds.files import read_sealed, write_sealed, write_text
 from ncbounds.report import Failure
+from ncbounds.runs.executors import PROCESSES, over_engine, over_executor
 from ncbounds.runs.folder import pending_bounds, stored_facts
-from ncbounds.runs.keys import facts_key, row_key
+from ncbounds.runs.keys import Keys
 from ncbounds.runs.workers import Died, over_workers
 
 #: Where the traceback of a failure that is no error of ours is kept, in the checkpoint's folder.
@@ -21,12 +23,12 @@ TRACEBACK = "traceback.txt"
 
 
 def evaluate_entry(
-    plan: Plan, entry: Entry, task: Task, key: str, fresh: bool = False
+    plan: Plan, entry: Entry, task: Task, keys: Keys, fresh: bool = False
 ) -> Failure | None:
     """Evaluate one checkpoint; what is stored already is skipped. Runs in a worker."""
     folder = plan.folder(entry)
     try:
-        pending = list(plan.bounds) if fresh else pending_bounds(plan, entry, key)
+        pending = list(plan.bounds) if fresh else pending_bounds(plan, entry, keys)
         if not pending:
             return None
         from ncbounds.evaluation.facts import facts_of
@@ -35,9 +37,9 @@ def evaluate_entry(
         evidence = evidence_of(entry, task, store=plan.out / "store")
         for b in pending:
             rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
-            write_sealed(folder / f"{b.id}.json", {"key": row_key(plan, b, key), "rows": rows})
-        if fresh or stored_facts(plan, entry, key) is None:
-            write_sealed(folder / "facts.json", {**facts_of(evidence), "key": facts_key(key)})
+            write_sealed(folder / f"{b.id}.json", {"key": keys.rows[b.id], "rows": rows})
+        if fresh or stored_facts(plan, entry, keys) is None:
+            write_sealed(folder / "facts.json", {**facts_of(evidence), "key": keys.facts})
         (folder / TRACEBACK).unlink(missing_ok=True)
     except (Exception, SystemExit) as error:  # it must not take the other checkpoints with it
         return failed(plan, entry, error)
@@ -60,43 +62,62 @@ def failed(plan: Plan, entry: Entry, error: BaseException) -> Failure:
     return Failure(entry.name, f"{reason} (see {path.relative_to(plan.out)})")
 
 
+def evaluate_elsewhere(
+    plan: Plan, entry: Entry, task: Task, keys: Keys, fresh: bool
+) -> tuple[Failure | None, dict[str, dict[str, Any]]]:
+    """Evaluate in a process that may be on another machine; what it stored comes along."""
+    failure = evaluate_entry(plan, entry, task, keys, fresh)
+    pieces = {}
+    for name, key in {**keys.rows, "facts": keys.facts}.items():
+        found = read_sealed(plan.folder(entry) / f"{name}.json")
+        if found is not None and found.get("key") == key:
+            pieces[name] = found
+    return failure, pieces
+
+
+def _keep(plan: Plan, entry: Entry, pieces: Mapping[str, dict[str, Any]]) -> None:
+    """Store what another machine stored, unless the two share a disk."""
+    for name, piece in pieces.items():
+        path = plan.folder(entry) / f"{name}.json"
+        if read_sealed(path) != piece:
+            write_sealed(path, piece)
+
+
 def run_entries(
     plan: Plan,
     todo: list[tuple[Entry, Task]],
-    keys: Mapping[str, str],
-    executor: Executor | None,
+    keys: Mapping[str, Keys],
+    executor: Executor | str | None,
     workers: int | None,
     fresh: bool,
 ) -> Iterator[tuple[Entry, Failure | None]]:
     """Yield each entry with its failure, or None, as it is done."""
     count = min(len(todo), (os.cpu_count() or 1) if workers is None else workers)
-    if executor is None and count < 1:
-        if todo:
-            with _threads_given_back():
-                for entry, task in todo:
-                    yield entry, evaluate_entry(plan, entry, task, keys[entry.name], fresh)
+    local = executor is None or executor == PROCESSES
+    if not todo:
+        return
+    if local and count < 1:
+        with _threads_given_back():
+            for entry, task in todo:
+                yield entry, evaluate_entry(plan, entry, task, keys[entry.name], fresh)
         return
     jobs = [(plan, entry, task, keys[entry.name], fresh) for entry, task in todo]
-    if executor is None:
-        for number, found in over_workers(evaluate_entry, jobs, count):
-            entry = jobs[number][1]
-            yield entry, Failure(entry.name, found.reason) if isinstance(found, Died) else found
-        return
-    futures: dict[Future[Failure | None], Entry] = {
-        executor.submit(evaluate_entry, *job): job[1] for job in jobs
-    }
-    try:
-        for future in as_completed(futures):
-            entry = futures[future]
-            try:
-                yield entry, future.result()
-            except Exception as error:  # the worker died; the others' files are kept
-                reason = f"worker failed: {type(error).__name__}: {error}"
-                yield entry, Failure(entry.name, reason)
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
+    if local:
+        done = over_workers(evaluate_entry, jobs, count)
+    elif isinstance(executor, str):
+        done = over_engine(evaluate_elsewhere, jobs, executor, count)
+    else:
+        assert executor is not None
+        done = over_executor(evaluate_elsewhere, jobs, executor)
+    for number, found in done:
+        entry = todo[number][0]
+        if isinstance(found, Died):
+            yield entry, Failure(entry.name, found.reason)
+            continue
+        if not local:
+            found, pieces = found
+            _keep(plan, entry, pieces)
+        yield entry, found
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def evaluate_files(
     bounds: "str | Iterable[str | Bound] | None" = None,
     delta: float = 0.05,
     simultaneous: bool = False,
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     workers: int | None = None,
     fresh: bool = False,
     progress: Callable[[int, int, str], None] | None = None,

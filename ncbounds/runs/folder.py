@@ -13,7 +13,7 @@ from ncbounds.evaluation.plan import Plan, listed
 from ncbounds.files import file_hash, read_sealed
 from ncbounds.report import Failure, Report
 from ncbounds.results import Row, result_from_dict
-from ncbounds.runs.keys import facts_key, row_key
+from ncbounds.runs.keys import Keys
 
 #: Version of the layout of a run folder.
 FORMAT = 1
@@ -22,7 +22,7 @@ FORMAT = 1
 def collect(
     plan: Plan,
     entries: Iterable[Entry],
-    keys: Mapping[str, str],
+    keys: Mapping[str, Keys],
     failures: Mapping[str, Failure],
 ) -> Report:
     """Read the stored rows of a plan back into a report, in the manifest's order."""
@@ -47,10 +47,10 @@ def collect(
     return Report(rows, ordered, facts, simultaneous=plan.simultaneous, planned=plan.planned)
 
 
-def stored_rows(plan: Plan, entry: Entry, b: Bound, key: str) -> list[Row] | None:
+def stored_rows(plan: Plan, entry: Entry, b: Bound, keys: Keys) -> list[Row] | None:
     """Rows of one bound as they are stored; None if they are absent, damaged or stale."""
     found = read_sealed(plan.folder(entry) / f"{b.id}.json")
-    if found is None or found.get("key") != row_key(plan, b, key):
+    if found is None or found.get("key") != keys.rows[b.id]:
         return None
     rows = found.get("rows")
     try:
@@ -59,18 +59,18 @@ def stored_rows(plan: Plan, entry: Entry, b: Bound, key: str) -> list[Row] | Non
         return None
 
 
-def pending_bounds(plan: Plan, entry: Entry, key: str) -> list[Bound]:
+def pending_bounds(plan: Plan, entry: Entry, keys: Keys) -> list[Bound]:
     """Bounds of the plan whose rows are not stored, or are stale."""
-    missing = [b for b in plan.bounds if stored_rows(plan, entry, b, key) is None]
-    if not missing and stored_facts(plan, entry, key) is None:
+    missing = [b for b in plan.bounds if stored_rows(plan, entry, b, keys) is None]
+    if not missing and stored_facts(plan, entry, keys) is None:
         return list(plan.bounds[-1:])  # facts are written with the last bound
     return missing
 
 
-def stored_facts(plan: Plan, entry: Entry, key: str) -> dict[str, Any] | None:
+def stored_facts(plan: Plan, entry: Entry, keys: Keys) -> dict[str, Any] | None:
     """Return the facts about a checkpoint as they are stored; None if absent, damaged or stale."""
     found = read_sealed(plan.folder(entry) / "facts.json")
-    return found if found is not None and found.get("key") == facts_key(key) else None
+    return found if found is not None and found.get("key") == keys.facts else None
 
 
 def default_folder(path: Path) -> Path:

@@ -4,7 +4,8 @@ import hashlib
 import inspect
 import json
 import uuid
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,24 @@ def entry_key(entry: Entry, task: Task) -> str:
         "code": _code(EVIDENCE),
     }
     return hashlib.sha256(_json(parts).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys of all that is stored of one checkpoint: its evidence, rows by bound, and facts.
+
+    A worker is given them: to find them it would have to parse the package's sources again.
+    """
+
+    evidence: str
+    rows: Mapping[str, str]
+    facts: str
+
+
+def checkpoint_keys(plan: Plan, entry: Entry, task: Task) -> Keys:
+    """Keys of what a plan stores of one checkpoint."""
+    key = entry_key(entry, task)
+    return Keys(key, {b.id: row_key(plan, b, key) for b in plan.bounds}, facts_key(key))
 
 
 def row_key(plan: Plan, b: Bound, key: str, layer: str = "") -> str:

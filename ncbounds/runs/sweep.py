@@ -18,14 +18,15 @@ from ncbounds.evaluation.plan import Plan, planned_rows
 from ncbounds.files import write_json
 from ncbounds.report import Failure, Report
 from ncbounds.runs.engine import failed, run_entries
+from ncbounds.runs.executors import check_engine
 from ncbounds.runs.folder import collect, description, pending_bounds
-from ncbounds.runs.keys import entry_key, with_key
+from ncbounds.runs.keys import Keys, checkpoint_keys, with_key
 
 
 def sweep(
     manifest: "Manifest | str | Path",
     out: "str | Path",
-    executor: Executor | None = None,
+    executor: Executor | str | None = None,
     *,
     bounds: "str | Iterable[str | Bound] | None" = None,
     delta: float = 0.05,
@@ -43,13 +44,15 @@ def sweep(
     out : path
         Run folder: ``store/`` (features), ``results/`` (one JSON file per checkpoint and bound),
         ``run.json``. Nothing is written elsewhere.
-    executor : concurrent.futures.Executor, optional
-        Where checkpoints are evaluated; by default processes of this machine.
+    executor : concurrent.futures.Executor or str, optional
+        Where checkpoints are evaluated: ``"processes"`` of this machine (the default),
+        ``"threads"``, ``"loky"``, ``"dask://host:port"``, or an executor. Its workers need to find
+        the files under the same names; rows come back to ``out`` whether or not a disk is shared.
     bounds, delta, simultaneous
         As in :func:`ncbounds.evaluate`. With ``simultaneous`` delta is divided by the number of
         planned rows of the whole manifest.
     workers : int, optional
-        Processes if no executor is given (default: one per core); 0 runs in this process.
+        Processes or threads (default: one per core); 0 runs in this process.
     only : iterable of str, optional
         Names of checkpoints to evaluate; delta is still divided over the whole manifest.
     fresh : bool
@@ -62,6 +65,8 @@ def sweep(
         A checkpoint that cannot be evaluated is a row with its reason.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
+    if isinstance(executor, str):
+        check_engine(executor, workers)
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
     entries = _chosen(book, only)
     write_json(plan.out / "run.json", description(plan, book))
@@ -86,14 +91,14 @@ def sweep(
 
 def _keys(
     plan: Plan, book: Manifest, entries: Iterable[Entry]
-) -> tuple[dict[str, Task], dict[str, str], dict[str, Failure]]:
+) -> tuple[dict[str, Task], dict[str, Keys], dict[str, Failure]]:
     """Tasks with the hash of their data, and keys of all checkpoints, or why there is none.
 
     A person's data are read here once, whatever the number of checkpoints on them.
     """
     tasks: dict[str, Task] = {}
     broken: dict[str, BaseException] = {}
-    keys: dict[str, str] = {}
+    keys: dict[str, Keys] = {}
     failures: dict[str, Failure] = {}
     for entry in entries:
         name = entry.task
@@ -106,7 +111,7 @@ def _keys(
             failures[entry.name] = failed(plan, entry, broken[name])
             continue
         try:
-            keys[entry.name] = entry_key(entry, tasks[name])
+            keys[entry.name] = checkpoint_keys(plan, entry, tasks[name])
         except OSError as error:
             what = "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
             failures[entry.name] = Failure(

@@ -88,7 +88,7 @@ def over_workers(
     """
     waiting, idle = deque(range(len(jobs))), list[_Worker]()
     busy: list[_Worker] = []
-    with _one_thread_each():
+    with one_thread_each():
         try:
             while waiting or busy:
                 while waiting and len(busy) < count:
@@ -171,7 +171,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Let processes that start here use one BLAS thread each: cores are shared out over jobs."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
