@@ -130,7 +130,7 @@ def _dask(name: str) -> Iterator[Executor]:
         from distributed import Client
     except ImportError:
         raise NcboundsError(
-            f"{name} needs the package distributed: pip install distributed"
+            f'{name} needs the package distributed: pip install "ncbounds[dask]"'
         ) from None
     try:
         client = Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
