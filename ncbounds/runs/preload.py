@@ -1,4 +1,4 @@
-"""What a worker imports before it has a job: imported once, by the process that workers fork from."""
+"""What workers need: imported once, by the process that they fork from."""
 
 import ncbounds.bounds.collapse
 import ncbounds.bounds.distribution

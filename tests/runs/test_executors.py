@@ -122,7 +122,7 @@ def test_an_engine_that_is_not_there_is_said(files, tmp_path, monkeypatch):
             nb.sweep(files, tmp_path, name, bounds="binomial", **options)
     monkeypatch.setattr(executors, "PATIENCE", 1)
     pytest.importorskip("distributed")
-    with pytest.raises(NcboundsError, match="no Dask scheduler answers at 127.0.0.1:9"):
+    with pytest.raises(NcboundsError, match="no Dask scheduler answers at 127"):
         next(over_engine(len, [("a",)], "dask://127.0.0.1:9", 1))
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(NcboundsError, match="pip install"):
