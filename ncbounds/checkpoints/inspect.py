@@ -34,6 +34,7 @@ def inspect_checkpoint(
     input_shape: Sequence[int] | None = None,
     key: str | None = None,
     weights: str | None = None,
+    parts: Sequence[str | os.PathLike[str]] = (),
     head: str | None = None,
     output: str | int | None = None,
 ) -> Inspection:
@@ -49,7 +50,7 @@ def inspect_checkpoint(
         layer.
     input_shape : sequence of int, optional
         Of one input, without the batch, such as ``(3, 32, 32)``: random ones of it are taken.
-    key, weights : str, optional
+    key, weights, parts : optional
         See :func:`load_checkpoint`.
     head, output : optional
         See :class:`Classifier`.
@@ -63,7 +64,7 @@ def inspect_checkpoint(
     CheckpointRefused, CheckpointUnreadable, CheckpointMismatch
         If the file cannot be read. What goes wrong after that stands in ``problem``.
     """
-    checkpoint = load_checkpoint(path, key=key, weights=weights)
+    checkpoint = load_checkpoint(path, key=key, weights=weights, parts=parts)
     classifier, inputs, undecided = None, "nothing", None
     unverified, problem = None, None
     try:

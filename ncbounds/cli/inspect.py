@@ -12,6 +12,7 @@ from ncbounds.cli.arguments import (
     Head,
     Key,
     Output,
+    Parts,
     Spec,
     architecture,
     choice,
@@ -29,6 +30,7 @@ def inspect(
     ema: Averaged = None,
     head: Head = None,
     output: Output = None,
+    part: Parts = None,
     input_shape: Annotated[
         str | None, typer.Option(help="of one input, such as 3x32x32, to check the head on")
     ] = None,
@@ -42,7 +44,7 @@ def inspect(
         from ncbounds.checkpoints.inspection import render
 
         chosen, given = architecture(checkpoint, model, args, manifest)
-        picked = choice(key, ema, head, output)
+        picked = choice(key, ema, head, output, part)
         shape = None if input_shape is None else _sides(input_shape)
         found = inspect_checkpoint(checkpoint, chosen, given, input_shape=shape, **picked)
         show(render(found))

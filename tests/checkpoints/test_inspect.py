@@ -60,12 +60,12 @@ def test_a_file_that_diverged_is_a_problem_without_an_architecture(tmp_path: Pat
 
 
 def test_an_input_shape_decides_where_a_guess_cannot(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.Conv2d(3, 2, 5, stride=4), nn.Flatten(), nn.Linear(2 * 36, 4))
+    model = nn.Sequential(nn.Conv2d(3, 2, 5, stride=4), nn.Flatten(), nn.Linear(2 * 25, 4))
     guess = inspect_checkpoint(saved(tmp_path, model), model)
     assert guess.problem is None
     assert "--input-shape 3x32x32" in str(guess.unverified)
-    given = inspect_checkpoint(saved(tmp_path, model), model, input_shape=(3, 25, 25))
-    assert given.inputs == "random inputs 16x3x25x25"
+    given = inspect_checkpoint(saved(tmp_path, model), model, input_shape=(3, 22, 22))
+    assert given.inputs == "random inputs 16x3x22x22"
     wrong = inspect_checkpoint(saved(tmp_path, model), model, input_shape=(3, 8, 8))
     assert "cannot process" in str(wrong.problem)
     large = inspect_checkpoint(saved(tmp_path, model), model, input_shape=(3, 10**6, 10**6))
