@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ncbounds.checkpoints.checkpoint import Checkpoint
+from ncbounds.checkpoints.formats.distributed import METADATA, load_distributed
 from ncbounds.checkpoints.formats.folder import (
     INDEXES,
     SINGLE,
@@ -88,6 +89,8 @@ def _load(path: Path, key: str | None, weights: str | None) -> Checkpoint:
     if is_adapter(path):
         _check_single(path, "an adapter", key, weights)
         return _load_adapter(path)
+    if os.path.isfile(path / METADATA):
+        return _load_pieces(path, key, weights)
     if os.path.isdir(path):  # False, never an error, for a name that nothing can have
         _check_single(path, "a folder", key, weights)
         return _load_folder(path)
@@ -155,6 +158,26 @@ def _load_folder(folder: Path) -> Checkpoint:
         raise CheckpointUnreadable(f"{folder} holds no tensors")
     opened = (*([config_path] if "config" in hints else []), *files)
     return Checkpoint(folder, kind, combined_hash(hashes), tensors, hints, tuple(notes), opened)
+
+
+def _load_pieces(folder: Path, key: str | None, weights: str | None) -> Checkpoint:
+    """Read a folder of ``torch.distributed.checkpoint``."""
+    try:
+        loaded = load_distributed(folder)
+    except OSError as error:
+        raise CheckpointUnreadable(f"{folder} cannot be read: {error.strerror}") from None
+    found = locate_weights(loaded.content, folder, key, weights)
+    check_tensors(found.tensors, folder, loaded.size)
+    return Checkpoint(
+        folder,
+        "torch.distributed.checkpoint folder",
+        combined_hash(loaded.hashes),
+        found.tensors,
+        {},
+        tuple(found.notes),
+        tuple(folder / name for name in loaded.hashes),
+        *found[2:],
+    )
 
 
 def _load_adapter(folder: Path) -> Checkpoint:

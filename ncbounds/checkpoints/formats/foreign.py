@@ -60,9 +60,9 @@ FORMATS = (
         instead=f"restore it with flax.serialization, flatten it, and save its arrays: {_ARRAYS}",
     ),
     Format(
-        name="a shard of torch.distributed.checkpoint",
+        name="a piece of a folder of torch.distributed.checkpoint",
         recognises=_ends(".distcp"),
-        instead="python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER model.pt",
+        instead="name that folder, in which .metadata says where each piece belongs",
     ),
     Format(name="a gzip archive", recognises=_begins(b"\x1f\x8b"), instead="unpack it first"),
     Format(name="a bzip2 archive", recognises=_begins(b"BZh"), instead="unpack it first"),
