@@ -17,6 +17,7 @@ from ncbounds.checkpoints.formats.folder import (
     read_config,
     weight_files,
 )
+from ncbounds.checkpoints.formats.foreign import check_whole, instead_of
 from ncbounds.checkpoints.formats.format import Flat, Nested
 from ncbounds.checkpoints.formats.locate import (
     Located,
@@ -81,6 +82,7 @@ def load_checkpoint(
     found = _load(Path(path), key, weights)
     for part in parts:
         found = joined(found, _load(Path(part), None, None))
+    check_whole(found.tensors, path)
     return checked_whole(found)
 
 
@@ -208,7 +210,7 @@ def _load_file(path: Path) -> tuple[Flat | Nested, str, Content]:
             raise CheckpointUnreadable(f"{path} is empty (0 bytes); copy or save it again")
         found = next((f for f in FORMATS if f.recognises(read)), None)
         if found is not None and found.load is None:
-            raise CheckpointUnreadable(f"{path} is {found.name}; {found.instead}")
+            raise CheckpointUnreadable(instead_of(found, path))
         load = load_torch if found is None or found.load is None else found.load
         loaded = load(read)
         read.check()

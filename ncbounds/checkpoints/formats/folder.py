@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ncbounds.budgets import CONFIG_BYTES, DEPTH
+from ncbounds.checkpoints.formats.foreign import foreign_folder
 from ncbounds.errors import CheckpointUnreadable, shown
 from ncbounds.files import read_bounded
 
@@ -67,6 +68,8 @@ def weight_files(folder: Path) -> list[Path]:
     if found := sorted(folder.glob("*.safetensors")):
         _check_complete(folder, found)
         return found
+    if what := foreign_folder(folder):
+        raise CheckpointUnreadable(f"{folder} is {what}")
     raise CheckpointUnreadable(
         f"{folder} is a folder without weights; needed is config.json with one of "
         f"{', '.join((*SINGLE, INDEXES[0]))}, or name one checkpoint file"

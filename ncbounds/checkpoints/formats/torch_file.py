@@ -18,6 +18,7 @@ from torch import _weights_only_unpickler  # what torch.load runs; it takes no b
 from ncbounds.budgets import PICKLE_BYTES
 from ncbounds.checkpoints.formats.allowed_names import FACTORIES
 from ncbounds.checkpoints.formats.beside import STAND_INS, plain_dict
+from ncbounds.checkpoints.formats.foreign import TORCHSCRIPT, WRITERS, instead_of
 from ncbounds.checkpoints.formats.format import Nested
 from ncbounds.checkpoints.formats.locate import AVERAGED, CURRENT, INNER
 from ncbounds.checkpoints.formats.pickles import Audit, PickleDamaged, audit
@@ -112,10 +113,11 @@ def load_torch(content: Content) -> Nested:
 def refusal(path: Path, names: set[str]) -> str:
     """Say what blocks a file and how to save it so that it can be read."""
     keys = tuple(dict.fromkeys((*AVERAGED, *CURRENT, *INNER)))
+    written = [way for start, way in WRITERS.items() if any(n.startswith(start) for n in names)]
     return (
         f"{path} can only be read by running code from it: it needs {few(sorted(names))}. Only "
-        "tensors and plain Python values are read. If you trust the file, save its weights again, "
-        "where its classes can be imported: "
+        f"tensors and plain Python values are read. {''.join(written)}If you trust the file, save "
+        "its weights again, where its classes can be imported: "
         f"import torch; c = torch.load({str(path)!r}, weights_only=False, map_location='cpu'); "
         f"f = lambda c: next((v for k in {keys} if isinstance(c, dict) and (hasattr(v := c.get(k), "
         "'state_dict') or isinstance(v, dict))), c); c = f(f(c)); c = c.state_dict() if "
@@ -178,10 +180,7 @@ def _members(content: Content) -> dict[str, Member]:
             f"{path} is no zip archive as torch.save writes it: {error}; copy or save it again"
         ) from None
     if any(name.endswith("/constants.pkl") for name in found):
-        raise CheckpointRefused(
-            f"{path} is a TorchScript archive, which holds a program. Load it with torch.jit.load "
-            "where you trust it and save its weights: torch.save(m.state_dict(), 'weights.pt')"
-        )
+        raise CheckpointRefused(instead_of(TORCHSCRIPT, path))
     for member in found.values():
         if member.packed:
             raise CheckpointUnreadable(
