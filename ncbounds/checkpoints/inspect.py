@@ -149,9 +149,9 @@ def _verify(
             continue
         tensor = next(iter(trial.values())) if isinstance(trial, dict) else trial
         return f"random inputs {sides(tensor.shape)}", _undecided(classifier, trial)
-    for error in failures:  # the network ran on this shape, so that it is no matter of a guess
-        if shape is not None or isinstance(error, HeadNotFound):
-            raise error
+    for failure in failures:  # the network ran on this shape, so that it is no matter of a guess
+        if shape is not None or isinstance(failure, HeadNotFound):
+            raise failure
     last = f"{failures[-1]}; " if failures else "no shape can be guessed from the first layer; "
     raise _OnlyGuessed(
         f"{last}pass the shape of one input, such as --input-shape 3x32x32 (input_shape=), or "

@@ -43,12 +43,11 @@ class DType(Aside):
 
 def scalar(*args: object) -> object:
     """Return the Python value of a NumPy number or text, given its type and bytes."""
-    if len(args) == 2 and isinstance(args[0], DType) and isinstance(args[1], bytes):
-        kind, data = args
-        if _CODE.fullmatch(kind.code):
-            dtype = np.dtype(kind.order + kind.code)
-            if 0 < dtype.itemsize == len(data):
-                return np.frombuffer(data, dtype)[0].item()
+    kind, data = args if len(args) == 2 else (None, None)
+    if isinstance(kind, DType) and isinstance(data, bytes) and _CODE.fullmatch(kind.code):
+        dtype = np.dtype(kind.order + kind.code)
+        if 0 < dtype.itemsize == len(data):
+            return np.frombuffer(data, dtype)[0].item()
     return Aside()
 
 

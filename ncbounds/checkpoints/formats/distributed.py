@@ -113,7 +113,7 @@ def _unpickled(raw: bytes, folder: Path) -> Any:
         raise PickleDamaged(f"its {METADATA} cannot be read ({shown(error)})") from None
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined,misc]  # its memo is no array
+class _Reader(pickle._Unpickler):  # its memo is a dictionary, not an array of the file's size
     """A pickle machine that knows :data:`NAMES`, and none by looking it up."""
 
     def __init__(self, stream: io.BytesIO) -> None:
