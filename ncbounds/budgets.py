@@ -69,6 +69,9 @@ many tensors or rows: a number in a file must not make a loop."""
 CLASSES = 1_000_000
 """Class numbers: tables have a row or two for each, whether it occurs or not."""
 
+PATTERNS = 1_000
+"""Patterns of names in the configuration of an adapter: each is tried on every layer."""
+
 GUESSED_NUMBERS = 1 << 25
 """Numbers of a batch of random inputs: 16 colour images of side 800."""
 

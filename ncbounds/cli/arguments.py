@@ -34,12 +34,23 @@ Output = Annotated[
 ]
 
 
+Parts = Annotated[
+    list[Path] | None,
+    typer.Option("--part", help="another file of the network: its head, or an adapter's base"),
+]
+
+
 def choice(
-    key: str | None, ema: bool | None, head: str | None, output: str | None
+    key: str | None,
+    ema: bool | None,
+    head: str | None = None,
+    output: str | None = None,
+    parts: list[Path] | None = None,
 ) -> dict[str, Any]:
-    """What was typed of ``--key``, ``--ema/--raw``, ``--head`` and ``--output``, by field."""
+    """What was typed of ``--key``, ``--ema/--raw``, ``--head``, ..., by field."""
     weights = None if ema is None else "ema" if ema else "raw"
-    typed = {"key": key, "weights": weights, "head": head, "output": output}
+    files = tuple(part.resolve() for part in parts or ()) or None
+    typed = {"key": key, "weights": weights, "head": head, "output": output, "parts": files}
     return {name: value for name, value in typed.items() if value is not None}
 
 

@@ -52,7 +52,7 @@ def compress(
             seconds=seconds_of(budget),
             model=chosen,
             args=given,
-            **choice(key, ema, None, None),
+            **choice(key, ema),
             seed=seed,
             delta=delta,
             compiled=compiled,

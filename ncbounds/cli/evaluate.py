@@ -13,6 +13,7 @@ from ncbounds.cli.arguments import (
     Key,
     Out,
     Output,
+    Parts,
     Repeats,
     Spec,
     best_among,
@@ -55,6 +56,7 @@ def evaluate(
     ema: Averaged = None,
     head: Head = None,
     output: Output = None,
+    part: Parts = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -118,7 +120,7 @@ def evaluate(
         }
         typed = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
         declared = dict(zip(DECLARATIONS, typed, strict=True))
-        picked = choice(key, ema, head, output)
+        picked = choice(key, ema, head, output, part)
         with progress_bar() as progress:
             common["progress"] = progress
             if data is None:

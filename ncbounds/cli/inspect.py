@@ -1,5 +1,6 @@
 """``ncbounds inspect``."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +12,13 @@ from ncbounds.cli.arguments import (
     Head,
     Key,
     Output,
+    Parts,
     Spec,
     architecture,
     choice,
 )
-from ncbounds.cli.console import show, user_errors
+from ncbounds.cli.console import NOTHING, show, user_errors
+from ncbounds.errors import NcboundsError
 
 
 def inspect(
@@ -27,11 +30,33 @@ def inspect(
     ema: Averaged = None,
     head: Head = None,
     output: Output = None,
+    part: Parts = None,
+    input_shape: Annotated[
+        str | None, typer.Option(help="of one input, such as 3x32x32, to check the head on")
+    ] = None,
 ) -> None:
-    """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits."""
+    """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits.
+
+    Without a model the likely heads are named and not verified; exits with 1 on a real problem.
+    """
     with user_errors():
-        from ncbounds.checkpoints.inspect import inspect_checkpoint, render
+        from ncbounds.checkpoints.inspect import inspect_checkpoint
+        from ncbounds.checkpoints.inspection import render
 
         chosen, given = architecture(checkpoint, model, args, manifest)
-        picked = choice(key, ema, head, output)
-        show(render(inspect_checkpoint(checkpoint, chosen, given, **picked)))
+        picked = choice(key, ema, head, output, part)
+        shape = None if input_shape is None else _sides(input_shape)
+        found = inspect_checkpoint(checkpoint, chosen, given, input_shape=shape, **picked)
+        show(render(found))
+        if found.problem is not None:
+            raise typer.Exit(NOTHING)
+
+
+def _sides(text: str) -> tuple[int, ...]:
+    """Read ``3x32x32`` or ``3,32,32``."""
+    words = re.split("[x,]", text)
+    if not all(word.strip().isdecimal() and int(word) for word in words):
+        raise NcboundsError(
+            f"--input-shape is the shape of one input, such as 3x32x32; found {text!r}"
+        )
+    return tuple(map(int, words))

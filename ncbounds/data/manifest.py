@@ -61,7 +61,8 @@ class Entry:
     the unlabelled rows, a list complete before these were read (None: unknown).
     Where the file leaves a choice, ``key`` says where its weights stand, ``weights`` whether the
     averaged (``"ema"``) or the ``"raw"`` ones are meant, ``head`` names the layer and ``output``
-    the name or index of the logits.
+    the name or index of the logits. ``parts`` are other files of the same network: of its head, or
+    the base of an adapter.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Entry:
     weights: Literal["ema", "raw"] | None = None
     head: str | None = None
     output: str | int | None = None
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,4 +235,8 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
     by_role(raw, where)
     procedure(raw.get("procedure", {}), where)
     files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
-    return Entry(**{**raw, "name": name, **files})
+    typed(raw.get("parts", []), list, f"{where} parts")
+    for part in raw.get("parts", []):
+        typed(part, str, f"{where} parts")
+    parts = tuple(beside(path, part, f"{where} parts") for part in raw.get("parts", []))
+    return Entry(**{**raw, "name": name, "parts": parts, **files})

@@ -41,6 +41,7 @@ def evaluate_files(
     weights: Literal["ema", "raw"] | None = None,
     head: str | None = None,
     output: "str | int | None" = None,
+    parts: "Sequence[str | Path]" = (),
     names: Sequence[str] | None = None,
     out: "str | Path | None" = None,
     bounds: "str | Iterable[str | Bound] | None" = None,
@@ -82,7 +83,7 @@ def evaluate_files(
         Label of rows that are left out, such as 255.
     priors : "balanced" or list of float, optional
         The law's class probabilities.
-    procedure, code_word, tried, key, weights, head, output
+    procedure, code_word, tried, key, weights, head, output, parts
         As in a manifest.
     names : sequence of str, optional
         Names of the checkpoints, in order, in place of their paths.
@@ -127,6 +128,7 @@ def evaluate_files(
         weights=weights,
         head=head,
         output=output,
+        parts=tuple(Path(part).resolve() for part in parts),
     )
     entries = {n: replace(shared, name=n, file=f) for n, f in _named(files, names).items()}
     stays = _stays_here(model, data)

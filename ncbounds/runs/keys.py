@@ -55,9 +55,9 @@ def with_key(task: Task) -> Task:
 def entry_key(entry: Entry, task: Task) -> str:
     """Hash of all that the evidence of a checkpoint depends on."""
     own = isinstance(task.data, UserData)
-    hidden = {"file": "", "code_word": "", "group": {}, "model": ""}
+    hidden = {"file": "", "parts": (), "code_word": "", "group": {}, "model": ""}
     parts = {
-        "file": _file_hash(entry.file),
+        "file": [_file_hash(file) for file in (entry.file, *entry.parts)],
         "data": task.data.key if isinstance(task.data, UserData) else _file_hash(task.data),
         "code_word": _word_hash(entry.code_word),
         "model": _model_key(entry.model),

@@ -9,6 +9,8 @@ from ncbounds.checkpoints.formats.folder import INDEXES
 from ncbounds.data.manifest import Manifest, load_manifest
 from ncbounds.errors import DataError, ManifestError
 
+#: Files whose folder is one checkpoint.
+ONE = ("config.json", "adapter_config.json", ".metadata", *INDEXES)
 #: Endings of files that a folder is searched for.
 SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".tar")
 
@@ -16,9 +18,10 @@ SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".tar")
 def find_checkpoints(paths: Iterable["str | Path"]) -> dict[str, Path]:
     """Return all checkpoints that files, folders and patterns stand for, by name, in order.
 
-    A folder with ``config.json``, or with an index of shards, is one checkpoint; any other is
-    searched, with its folders, for files of known endings. A name is the path from the folder that
-    was typed, or from the one that all paths have in common: no two are the same.
+    A folder with ``config.json``, of an adapter, of pieces, or with an index of shards, is one
+    checkpoint; any other is searched, with its folders, for files of known endings. A name is the
+    path from the folder that was typed, or from the one that all paths have in common: no two are
+    the same.
 
     Raises
     ------
@@ -58,7 +61,7 @@ def _base(path: Path) -> Path:
 
 
 def _is_one(path: Path) -> bool:
-    return not path.is_dir() or any((path / n).is_file() for n in ("config.json", *INDEXES))
+    return not path.is_dir() or any((path / n).is_file() for n in ONE)
 
 
 def _walk(folder: Path) -> list[Path]:

@@ -44,7 +44,9 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     from ncbounds.extraction.extract import extract
 
     torch.set_num_threads(1)  # cores are shared out over checkpoints
-    checkpoint = load_checkpoint(entry.file, key=entry.key, weights=entry.weights)
+    checkpoint = load_checkpoint(
+        entry.file, key=entry.key, weights=entry.weights, parts=entry.parts
+    )
     model = entry.model
     if isinstance(model, UserCode):
         model = user_function(model.spec)

@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ncbounds.checkpoints.inspect import inspect_checkpoint, render
+from ncbounds.checkpoints.architectures.likely_head import likely_heads
+from ncbounds.checkpoints.inspect import inspect_checkpoint
+from ncbounds.checkpoints.inspection import render
 from ncbounds.errors import CheckpointUnreadable
 
 
@@ -38,12 +40,56 @@ def test_everything_is_shown(tmp_path: Path) -> None:
         assert part in text
 
 
-def test_without_an_architecture_the_file_is_still_described(tmp_path: Path) -> None:
+def test_without_an_architecture_likely_heads_are_named_and_not_verified(tmp_path: Path) -> None:
     found = inspect_checkpoint(saved(tmp_path, network()))
-    assert found.head is None
+    assert (found.head, found.problem) == (None, None)
+    assert found.unverified is not None
+    assert "--model" in found.unverified
+    text = render(found)
+    assert "perhaps    head 2: 3 classes, 9 features, with bias (by shape, not verified)" in text
+    assert "problem" not in text
+
+
+def test_a_file_that_diverged_is_a_problem_without_an_architecture(tmp_path: Path) -> None:
+    model = network()
+    with torch.no_grad():
+        model[0].weight[0, 0] = torch.nan
+    found = inspect_checkpoint(saved(tmp_path, model))
     assert found.problem is not None
-    assert "--model" in found.problem
-    assert "problem" in render(found)
+    assert "NaN" in found.problem
+
+
+def test_an_input_shape_decides_where_a_guess_cannot(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 2, 5, stride=4), nn.Flatten(), nn.Linear(2 * 25, 4))
+    guess = inspect_checkpoint(saved(tmp_path, model), model)
+    assert guess.problem is None
+    assert "--input-shape 3x32x32" in str(guess.unverified)
+    given = inspect_checkpoint(saved(tmp_path, model), model, input_shape=(3, 22, 22))
+    assert given.inputs == "random inputs 16x3x22x22"
+    wrong = inspect_checkpoint(saved(tmp_path, model), model, input_shape=(3, 8, 8))
+    assert "cannot process" in str(wrong.problem)
+    large = inspect_checkpoint(saved(tmp_path, model), model, input_shape=(3, 10**6, 10**6))
+    assert "of at most" in str(large.problem)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ({"embed_tokens.weight": (50, 8), "h.0.mlp.up.weight": (32, 8), "score.weight": (3, 8)}, 1),
+        ({"layer1.0.conv1.weight": (8, 3, 3, 3), "fc.weight": (10, 8), "fc.bias": (10,)}, 1),
+        ({"features.weight": (64, 32, 1, 1), "classifier.1.weight": (10, 64, 1, 1)}, 1),
+        ({"layer1.weight": (8, 4), "layer2.weight": (4, 8)}, 0),
+        ({"weight": (3, 2)}, 1),
+        ({"scale": (3,), "empty.weight": (0, 4), "fc.weight": (4, 0)}, 0),
+    ],
+)
+def test_likely_heads(names: dict[str, tuple[int, ...]], wanted: int) -> None:
+    found = likely_heads({name: torch.zeros(shape) for name, shape in names.items()})
+    assert len(found) == wanted
+    if found:
+        last = [n for n in names if n.endswith("weight")][-1].removesuffix("weight")
+        assert found[0].name == (last.removesuffix(".") or "the only layer")
+        assert (found[0].classes, found[0].dim) == list(names.values())[-1 - found[0].has_bias][:2]
 
 
 def test_convolution_sides_are_tried(tmp_path: Path) -> None:

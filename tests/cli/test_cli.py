@@ -245,5 +245,8 @@ def test_inspect_takes_what_was_chosen(own_files):
     assert "problem" not in raw
     named = invoke("inspect", own_files / "three.pt", *model, "--key", "teacher")
     assert "weights taken from 'teacher'" in named
-    assert "no layer 'x'" in invoke("inspect", own_files / "three.pt", *model, "--head", "x")
-    assert "no output '1'" in invoke("inspect", own_files / "three.pt", *model, "--output", "1")
+    wrong = {("--head", "x"): "no layer 'x'", ("--output", "1"): "no output '1'"}
+    for option, message in wrong.items():
+        said = invoke("inspect", own_files / "three.pt", *model, *option, code=1)
+        assert "problem    " in said
+        assert message in said

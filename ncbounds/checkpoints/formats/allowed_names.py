@@ -1,9 +1,14 @@
-"""What a checkpoint's pickle may name and call: tensors and plain containers, nothing else."""
+"""What a checkpoint's pickle may name and call.
+
+Tensors and plain containers are made; what else stands beside them is stood in for.
+"""
 
 import re
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from ncbounds.checkpoints.formats.beside import STAND_INS
 
 STORAGE_BYTES = {
     "torch.storage.UntypedStorage": 1,
@@ -134,6 +139,7 @@ CALLS: dict[str, Callable[[tuple[object, ...]], bool]] = {
     "argparse.Namespace": lambda args: not args,
     "builtins.bytearray": _no_numbers,
     "builtins.complex": _anything,
+    "builtins.frozenset": _no_numbers,
     "builtins.set": _no_numbers,
     "collections.Counter": _no_numbers,
     "collections.OrderedDict": _no_numbers,
@@ -144,6 +150,7 @@ CALLS: dict[str, Callable[[tuple[object, ...]], bool]] = {
     "torch.nn.parameter.Parameter": _no_numbers,
     "torch.serialization._get_layout": _anything,
     **dict.fromkeys(REBUILD, _is_backed),
+    **dict.fromkeys(STAND_INS, _anything),
 }
 ALLOWED = (
     frozenset(CALLS)

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from ncbounds.budgets import CONFIG_BYTES, DEPTH
+from ncbounds.checkpoints.formats.foreign import foreign_folder
 from ncbounds.errors import CheckpointUnreadable, shown
 from ncbounds.files import read_bounded
 
 SINGLE = ("model.safetensors", "pytorch_model.safetensors", "pytorch_model.bin")
+_NUMBERED = re.compile(r"-\d+-of-(\d{1,9})$", re.ASCII)
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 
 
@@ -49,6 +52,8 @@ def _depth(content: object) -> int:
 def weight_files(folder: Path) -> list[Path]:
     """Return the weight files of a folder, all shards where an index lists them.
 
+    Where none has a usual name, all safetensors files are taken: a backbone and its head.
+
     Raises
     ------
     CheckpointUnreadable
@@ -60,6 +65,11 @@ def weight_files(folder: Path) -> list[Path]:
     for name in SINGLE:
         if _is_file(folder / name):
             return [folder / name]
+    if found := sorted(folder.glob("*.safetensors")):
+        _check_complete(folder, found)
+        return found
+    if what := foreign_folder(folder):
+        raise CheckpointUnreadable(f"{folder} is {what}")
     raise CheckpointUnreadable(
         f"{folder} is a folder without weights; needed is config.json with one of "
         f"{', '.join((*SINGLE, INDEXES[0]))}, or name one checkpoint file"
@@ -77,6 +87,16 @@ def _shards(folder: Path, index: Path) -> list[Path]:
         if not _is_file(folder / name):
             raise CheckpointUnreadable(f"{index} names the shard {shown(name)}, which is missing")
     return [folder / name for name in names]
+
+
+def _check_complete(folder: Path, files: list[Path]) -> None:
+    """Raise if files that are numbered as in ``-00001-of-00003`` are not all there."""
+    numbered = [m for f in files if (m := _NUMBERED.search(f.stem))]
+    if numbered and any(int(m[1]) != len(numbered) for m in numbered):
+        raise CheckpointUnreadable(
+            f"{folder} has {len(numbered)} of the {numbered[0][1].lstrip('0')} shards that "
+            f"{shown(files[0].name)} is one of; copy the others too"
+        )
 
 
 def _is_file(path: Path) -> bool:

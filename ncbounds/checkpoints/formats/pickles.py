@@ -9,6 +9,7 @@ stored once can be named again by two bytes, so what calls and dictionary keys r
 
 import pickletools
 import time
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -89,7 +90,7 @@ class BoundedReader:
         return self._stream.tell()
 
 
-def audit(stream: BinaryIO, size: int) -> Audit:
+def audit(stream: BinaryIO, size: int, names: Set[str] = frozenset()) -> Audit:
     """Read one pickle, up to its STOP, without building anything from it.
 
     Parameters
@@ -98,6 +99,8 @@ def audit(stream: BinaryIO, size: int) -> Audit:
         Positioned at the start of the pickle; afterwards at its end.
     size : int
         Bytes in the whole stream.
+    names : set of str, optional
+        Names that are allowed too, and may be called with anything.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def audit(stream: BinaryIO, size: int) -> Audit:
     PickleDamaged
         If the stream ends early, declares more than it holds, or is no pickle.
     """
-    machine = _Machine(size)
+    machine = _Machine(size, names)
     try:
         for opcode, arg, _ in pickletools.genops(BoundedReader(stream, size)):  # type: ignore[arg-type]
             machine.count()
@@ -125,8 +128,8 @@ def audit(stream: BinaryIO, size: int) -> Audit:
 class _Machine:
     """The pickle machine on stand-ins: names, numbers, strings and containers of them."""
 
-    def __init__(self, size: int) -> None:
-        self.audit = Audit()
+    def __init__(self, size: int, names: Set[str] = frozenset()) -> None:
+        self.audit, self.names = Audit(), names
         self.steps = self.calls = self.work = 0
         self.allowed = PICKLE_WORK + size
         self.deadline = time.monotonic() + PICKLE_SECONDS
@@ -249,6 +252,8 @@ class _Machine:
     def _build(self, state: object) -> None:
         """Set attributes: dictionaries of them are copied, a tensor's storage must hold it."""
         self.work += len(state) if isinstance(state, _Box) else 1
+        if isinstance(self.stack[-1], Name):
+            self.audit.blocked.add(f"attributes of {self.stack[-1].path}")
         if isinstance(state, tuple):
             self._spend(state)
             if missing := unbacked(state):
@@ -261,7 +266,7 @@ class _Machine:
 
     def _push_name(self, module: str, name: str) -> None:
         path = modern_name(module, name)
-        if path not in ALLOWED:
+        if path not in ALLOWED and path not in self.names:
             self.audit.blocked.add(path)
         self.stack.append(Name(path))
 
@@ -272,7 +277,7 @@ class _Machine:
         self._spend(args)
         if not isinstance(target, Name):
             self.audit.blocked.add("a call of something that is not a name")
-        elif target.path in self.audit.blocked:
+        elif target.path in self.audit.blocked or target.path in self.names:
             return
         elif target.path not in CALLS or not isinstance(args, tuple):
             self.audit.blocked.add(f"a call of {target.path}")

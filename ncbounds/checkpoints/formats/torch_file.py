@@ -7,6 +7,8 @@ import sys
 import tarfile
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,6 +17,8 @@ from torch import _weights_only_unpickler  # what torch.load runs; it takes no b
 
 from ncbounds.budgets import PICKLE_BYTES
 from ncbounds.checkpoints.formats.allowed_names import FACTORIES
+from ncbounds.checkpoints.formats.beside import STAND_INS, plain_dict
+from ncbounds.checkpoints.formats.foreign import TORCHSCRIPT, WRITERS, instead_of
 from ncbounds.checkpoints.formats.format import Nested
 from ncbounds.checkpoints.formats.locate import AVERAGED, CURRENT, INNER
 from ncbounds.checkpoints.formats.pickles import Audit, PickleDamaged, audit
@@ -26,20 +30,41 @@ LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LOCK = threading.Lock()  # torch's allow-list is a global; two loads must not undo each other
 
 
-def _plain_dict(*ignored: object) -> dict[Any, Any]:
-    """Stand in for ``defaultdict``, whose factory is not needed to read a file."""
-    return {}
-
-
 def _no_factory(*args: object) -> None:
     raise CheckpointRefused(f"a builtin factory is called with {len(args)} arguments")
 
 
 _SAFE: list[Any] = [
     (argparse.Namespace, "argparse.Namespace"),
-    (_plain_dict, "collections.defaultdict"),
+    (frozenset, "builtins.frozenset"),
+    (plain_dict, "collections.defaultdict"),
     *((_no_factory, f"builtins.{name}") for name in FACTORIES if name != "set"),
+    *((stand_in, name) for name, stand_in in STAND_INS.items()),
 ]
+
+
+@contextmanager
+def _allowed() -> Iterator[None]:
+    """Allow our names in torch's list, each for what it means here, whatever else it may mean."""
+    names = {name for _, name in _SAFE}
+    with _LOCK:
+        before = torch.serialization.get_safe_globals()
+        taken = [g for g in before if _path(g) in names]
+        if taken:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals([g for g in before if g not in taken])
+        try:
+            with torch.serialization.safe_globals(_SAFE):
+                yield
+        finally:
+            torch.serialization.add_safe_globals(taken)
+
+
+def _path(allowed: Any) -> str:
+    """The name under which something on torch's list is found."""
+    if isinstance(allowed, tuple):
+        return str(allowed[1])
+    return f"{allowed.__module__}.{allowed.__qualname__}"
 
 
 def load_torch(content: Content) -> Nested:
@@ -70,7 +95,7 @@ def load_torch(content: Content) -> Nested:
         check(content)
     except PickleDamaged as error:
         raise CheckpointUnreadable(f"{path} is damaged: {error}; copy or save it again") from None
-    with _LOCK, torch.serialization.safe_globals(_SAFE), warnings.catch_warnings():
+    with _allowed(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about protocols and types that are read all the same
         try:
             found = load(content)
@@ -88,10 +113,11 @@ def load_torch(content: Content) -> Nested:
 def refusal(path: Path, names: set[str]) -> str:
     """Say what blocks a file and how to save it so that it can be read."""
     keys = tuple(dict.fromkeys((*AVERAGED, *CURRENT, *INNER)))
+    written = [way for start, way in WRITERS.items() if any(n.startswith(start) for n in names)]
     return (
         f"{path} can only be read by running code from it: it needs {few(sorted(names))}. Only "
-        "tensors and plain Python values are read. If you trust the file, save its weights again, "
-        "where its classes can be imported: "
+        f"tensors and plain Python values are read. {''.join(written)}If you trust the file, save "
+        "its weights again, where its classes can be imported: "
         f"import torch; c = torch.load({str(path)!r}, weights_only=False, map_location='cpu'); "
         f"f = lambda c: next((v for k in {keys} if isinstance(c, dict) and (hasattr(v := c.get(k), "
         "'state_dict') or isinstance(v, dict))), c); c = f(f(c)); c = c.state_dict() if "
@@ -154,10 +180,7 @@ def _members(content: Content) -> dict[str, Member]:
             f"{path} is no zip archive as torch.save writes it: {error}; copy or save it again"
         ) from None
     if any(name.endswith("/constants.pkl") for name in found):
-        raise CheckpointRefused(
-            f"{path} is a TorchScript archive, which holds a program. Load it with torch.jit.load "
-            "where you trust it and save its weights: torch.save(m.state_dict(), 'weights.pt')"
-        )
+        raise CheckpointRefused(instead_of(TORCHSCRIPT, path))
     for member in found.values():
         if member.packed:
             raise CheckpointUnreadable(

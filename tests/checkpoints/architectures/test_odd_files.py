@@ -1,6 +1,5 @@
 """Files that people have: 8-bit floats, state beside tensors, sizes that are asserted, objects."""
 
-import pathlib
 import re
 from pathlib import Path
 from typing import Any
@@ -116,11 +115,11 @@ def test_the_size_that_fits_is_tried(tmp_path: Path, error: type[Exception]) -> 
 
 WHOLE = [
     {"model": None, "ema": nn.Linear(12, 5)},
-    {"model": nn.Linear(12, 5).state_dict(), "args": {"out": pathlib.PosixPath("/x")}},
+    {"model": nn.Linear(12, 5).state_dict(), "args": {"out": nn.Identity()}},
     nn.Linear(12, 5),
-    {**nn.Linear(12, 5).state_dict(), "path": pathlib.PosixPath("/x")},
-    {"ema": {"module": nn.Linear(12, 5).state_dict()}, "x": pathlib.PosixPath("/x")},
-    {"model": "linear", "weights": nn.Linear(12, 5).state_dict(), "x": pathlib.PosixPath("/x")},
+    {**nn.Linear(12, 5).state_dict(), "path": nn.Identity()},
+    {"ema": {"module": nn.Linear(12, 5).state_dict()}, "x": nn.Identity()},
+    {"model": "linear", "weights": nn.Linear(12, 5).state_dict(), "x": nn.Identity()},
     {"net": nn.Linear(12, 5), "epoch": 3},
 ]
 

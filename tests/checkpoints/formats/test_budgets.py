@@ -393,7 +393,7 @@ def test_guessed_inputs_are_bounded(tmp_path: Path) -> None:
     torch.save(Wide().state_dict(), tmp_path / "c.pt")
     with small():
         found = inspect_checkpoint(tmp_path / "c.pt", Wide)
-    assert "never the right size" in str(found.problem)
+    assert "never the right size" in str(found.unverified)
 
 
 # -- what is opened ------------------------------------------------------------------------------

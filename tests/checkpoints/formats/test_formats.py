@@ -31,7 +31,7 @@ FOREIGN = {
     "model.tflite": (b"\x1c\x00\x00\x00TFL3" + bytes(60), "TFLite"),
     "model.gguf": (b"GGUF\x03" + bytes(60), "GGUF"),
     "model.msgpack": (b"\x81\xa6params\x80" + bytes(60), "flax"),
-    "__0_0.distcp": (b"\x80\x02" + bytes(60), "dcp_to_torch"),
+    "__0_0.distcp": (b"\x80\x02" + bytes(60), "name that folder"),
     "model.npy": (b"\x93NUMPY\x01\x00" + bytes(60), "NumPy array"),
     "model.pt.gz": (b"\x1f\x8b\x08" + bytes(60), "unpack it first"),
     "model.pt": (b"<!DOCTYPE html><html>" + bytes(60), "error page"),

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.outputs import is_feature
-from ncbounds.checkpoints.inspect import inspect_checkpoint, render
+from ncbounds.checkpoints.inspect import inspect_checkpoint
+from ncbounds.checkpoints.inspection import render
 from ncbounds.errors import HeadNotFound
 from ncbounds.extraction.extract import extract
 
