@@ -1,6 +1,7 @@
 """``ncbounds evaluate``."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,24 +106,28 @@ def evaluate(
 
     with user_errors():
         folder = out or default_folder(paths[0])
-        common: dict[str, Any] = {
-            "bounds": bounds,
-            "delta": delta,
-            "simultaneous": simultaneous,
-            "workers": workers,
-            "fresh": fresh,
-        }
-        typed = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
-        declared = dict(zip(DECLARATIONS, typed, strict=True))
-        picked = choice(key, ema, head, output)
+        stated = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
+        declared = dict(zip(DECLARATIONS, stated, strict=True))
         with progress_bar() as progress:
-            common["progress"] = progress
-            if data is None:
-                report = _zoo(paths, manifest, model, args, picked, declared, folder, common)
-            else:
-                report = _files(
-                    paths, manifest, model, args, picked, data, declared, folder, common
-                )
+            typed = Typed(
+                paths=paths,
+                manifest=manifest,
+                model=model,
+                args=model_arguments(args),
+                data=data,
+                declared={o: v for o, v in declared.items() if v not in (None, [])},
+                changes=choice(key, ema, head, output),
+                run={
+                    "bounds": bounds,
+                    "delta": delta,
+                    "simultaneous": simultaneous,
+                    "workers": workers,
+                    "fresh": fresh,
+                    "progress": progress,
+                },
+                out=folder,
+            )
+            report = _zoo(typed) if data is None else _files(typed)
         written = write_report(report, folder)
         show_report(report)
         echo(f"written to {folder}: {', '.join(written)}")
@@ -131,57 +136,56 @@ def evaluate(
             raise typer.Exit(NOTHING)
 
 
-def _zoo(
-    paths: list[Path],
-    manifest: Path | None,
-    model: str | None,
-    args: str,
-    picked: dict[str, Any],
-    declared: dict[str, Any],
-    folder: Path,
-    common: dict[str, Any],
-) -> "Report":
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What was typed.
+
+    ``declared`` holds declarations by their option, ``changes`` fields of the entries, ``run`` what
+    :func:`ncbounds.sweep` takes beside them.
+    """
+
+    paths: list[Path]
+    manifest: Path | None
+    model: str | None
+    args: dict[str, Any]
+    data: str | None
+    declared: dict[str, Any]
+    changes: dict[str, Any]
+    run: dict[str, Any]
+    out: Path
+
+
+def _zoo(typed: Typed) -> "Report":
     """Evaluate checkpoints that a zoo.toml describes."""
     from ncbounds.runs.files import changed, with_model
     from ncbounds.runs.paths import select_files
     from ncbounds.runs.sweep import sweep
 
-    typed = [option for option, value in declared.items() if value not in (None, [])]
-    if typed:
+    if typed.declared:
         raise NcboundsError(
-            f"{' and '.join(typed)} go with --data file.py:function; a zoo.toml says what they say "
-            "itself (sampling, priors, roles, selected_among, the name of a checkpoint)"
+            f"{' and '.join(typed.declared)} go with --data file.py:function; a zoo.toml says what "
+            "they say itself (sampling, priors, roles, selected_among, the name of a checkpoint)"
         )
-    if args and model is None:
+    if typed.args and typed.model is None:
         raise NcboundsError("--args goes with --model; a zoo.toml names args beside its models")
-    book, only = select_files(paths, manifest)
-    if model is not None:
-        book = with_model(book, model, model_arguments(args))
-    if picked:
-        book = changed(book, **picked)
-    return sweep(book, folder, only=only, **common)
+    book, only = select_files(typed.paths, typed.manifest)
+    if typed.model is not None:
+        book = with_model(book, typed.model, typed.args)
+    if typed.changes:
+        book = changed(book, **typed.changes)
+    return sweep(book, typed.out, only=only, **typed.run)
 
 
-def _files(
-    paths: list[Path],
-    manifest: Path | None,
-    model: str | None,
-    args: str,
-    picked: dict[str, Any],
-    data: str,
-    declared: dict[str, Any],
-    folder: Path,
-    common: dict[str, Any],
-) -> "Report":
+def _files(typed: Typed) -> "Report":
     """Evaluate checkpoints on data that are named beside them."""
     from ncbounds.runs.files import evaluate_files
 
-    zoo = [p for p in paths if p.suffix == ".toml" or (p / "zoo.toml").is_file()]
-    if manifest is not None or zoo:
+    zoo = [p for p in typed.paths if p.suffix == ".toml" or (p / "zoo.toml").is_file()]
+    if typed.manifest is not None or zoo:
         raise NcboundsError(
-            f"{manifest or zoo[0]} names data, roles and selected_among itself, and --data would "
-            "pass over them: leave --data out (--model may stay), or name the checkpoint files "
-            "without it and declare --sampling and --selected-among"
+            f"{typed.manifest or zoo[0]} names data, roles and selected_among itself, and --data "
+            "would pass over them: leave --data out (--model may stay), or name the checkpoint "
+            "files without it and declare --sampling and --selected-among"
         )
     readers: dict[str, Callable[[Any], Any]] = {
         "--role": lambda words: by_role("--role", words, str),
@@ -189,16 +193,12 @@ def _files(
         "--best-of": chosen_of,
         "--priors": class_priors,
     }
-    given = {
-        o: readers.get(o, lambda v: v)(value)
-        for o, value in declared.items()
-        if value not in (None, [])
-    }
+    given = {o: readers.get(o, lambda v: v)(value) for o, value in typed.declared.items()}
     return evaluate_files(
-        paths,
-        data=data,
-        model=model,
-        args=model_arguments(args),
+        typed.paths,
+        data=typed.data,
+        model=typed.model,
+        args=typed.args,
         roles=given.get("--role"),
         sampling=given.get("--sampling", "unknown"),
         selected_among=best_among(given.get("--selected-among", 1), given.get("--best-of", 1)),
@@ -206,9 +206,9 @@ def _files(
         ignore_label=given.get("--ignore-label"),
         priors=given.get("--priors"),
         names=given.get("--name"),
-        **picked,
-        out=folder,
-        **common,
+        **typed.changes,
+        out=typed.out,
+        **typed.run,
     )
 
 
