@@ -4,7 +4,9 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from glob import iglob
+from itertools import islice
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from ncbounds.arrays import Ints
 from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
+from ncbounds.data.series import in_order
 from ncbounds.data.user import UserCode, UserData
 from ncbounds.errors import ManifestError, shown, suggest
 from ncbounds.evidence.roles import REPEATS, SAMPLINGS, Repeats, Role, Sampling
@@ -20,6 +23,8 @@ from ncbounds.files import read_bounded
 
 #: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
 FASHION_MNIST = "fashion-mnist"
+#: Files of one series; more are a mistake in its pattern.
+LONGEST_SERIES = 10_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ class Entry:
     the unlabelled rows, a list complete before these were read (None: unknown).
     Where the file leaves a choice, ``key`` says where its weights stand, ``weights`` whether the
     averaged (``"ema"``) or the ``"raw"`` ones are meant, ``head`` names the layer and ``output``
-    the name or index of the logits.
+    the name or index of the logits. ``series`` names the run that it is one checkpoint of,
+    ``step`` the epoch or step, if neither the file nor its name says it.
     """
 
     name: str
@@ -81,6 +87,8 @@ class Entry:
     weights: Literal["ema", "raw"] | None = None
     head: str | None = None
     output: str | int | None = None
+    series: str = ""
+    step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,11 +124,19 @@ def load_manifest(path: "str | Path") -> Manifest:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path} is not TOML: {error}") from None
-    known(raw, {"tasks", "checkpoints", "title"}, str(path))
+    known(raw, {"tasks", "checkpoints", "series", "title"}, str(path))
     tasks = {name: _task(name, t, path) for name, t in _table(raw, "tasks", path).items()}
     entries = {n: _entry(n, e, path, tasks) for n, e in _table(raw, "checkpoints", path).items()}
+    for name, table in _table(raw, "series", path).items():
+        members = _members(name, table, path, tasks)
+        if both := members.keys() & entries.keys():
+            raise ManifestError(f"{path} names {min(both)!r} twice: call [series.{name}] otherwise")
+        entries |= members
     if not entries:
-        raise ManifestError(f"{path} lists no checkpoint: add [checkpoints.NAME] tables")
+        raise ManifestError(
+            f"{path} lists no checkpoint: add [checkpoints.NAME] tables, or [series.NAME] with "
+            "files = 'run/epoch-*.pt'"
+        )
     return Manifest(path.resolve(), tasks, entries)
 
 
@@ -207,15 +223,47 @@ def _keys(table: type[Task] | type[Entry]) -> set[str]:
     return {f.name for f in fields(table)} - {"name"}
 
 
-def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:
-    where = f"{path} [checkpoints.{name}]"
+def _members(
+    name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]
+) -> dict[str, Entry]:
+    """Entries of the checkpoints of one run, in natural order, with the same declarations.
+
+    A pattern that matches nothing is one of them, as a file that is missing would be.
+    """
+    where = f"{path} [series.{name}]"
+    known(raw, _keys(Entry) - {"file", "series", "step"} | {"files"}, where)
+    if "files" not in raw:
+        raise ManifestError(f"{where}: files = 'run/epoch-*.pt' is missing")
+    patterns = [raw["files"]] if isinstance(raw["files"], str) else raw["files"]
+    typed(patterns, list, f"{where} files")
+    found: list[str] = []
+    for pattern in patterns:
+        typed(pattern, str, f"{where} files")
+        beside(path, pattern, f"{where} files")  # says what no file can be called
+        found += [*islice(iglob(pattern, root_dir=path.parent), LONGEST_SERIES)] or [pattern]
+    found = in_order(dict.fromkeys(found))
+    if len(found) >= LONGEST_SERIES:
+        raise ManifestError(f"{where}: its files match {LONGEST_SERIES} names or more")
+    last = [PurePath(file).name for file in found]
+    called = last if len({*last}) == len(last) else found
+    rest = {k: v for k, v in raw.items() if k != "files"} | {"series": name}
+    return {
+        f"{name}/{each}": _entry(f"{name}/{each}", {**rest, "file": file}, path, tasks, where)
+        for each, file in zip(called, found, strict=True)
+    }
+
+
+def _entry(
+    name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task], where: str = ""
+) -> Entry:
+    where = where or f"{path} [checkpoints.{name}]"
     known(raw, _keys(Entry), where)
     for key in ("file", "task", "roles"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
-    words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head")
+    words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head", "series")
     kinds: dict[str, type | tuple[type, ...]]
-    kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int)}
+    kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int), "step": (int, float)}
     for key, kind in kinds.items():
         if key in raw:
             typed(raw[key], kind, f"{where} {key}")

@@ -1,5 +1,6 @@
 """What a report holds; views read this and nothing else."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +10,16 @@ from ncbounds.results import Row
 
 @dataclass(frozen=True)
 class Failure:
-    """A checkpoint that could not be evaluated, and why."""
+    """A checkpoint that could not be evaluated, and why; ``series`` and ``step`` as in a row."""
 
     checkpoint: str
     reason: str
+    series: str = ""
+    step: float = math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able fields, without those that say nothing."""
+        return {k: v for k, v in vars(self).items() if v != "" and v == v}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +69,7 @@ class ReportData:
         """Return a JSON-able form with all terms, details and provenance."""
         return {
             "rows": [r.to_dict() for r in self.rows],
-            "failures": [vars(f) for f in self.failures],
+            "failures": [f.to_dict() for f in self.failures],
             "facts": dict(self.facts),
             "simultaneous": self.simultaneous,
             "planned": self.planned,

@@ -155,7 +155,7 @@ class Report(ReportData):
         """Rebuild a report from :meth:`to_dict`."""
         return cls(
             [result_from_dict(r) for r in data["rows"]],
-            [Failure(str(f["checkpoint"]), str(f["reason"])) for f in data["failures"]],
+            [_failure(f) for f in data["failures"]],
             data["facts"],
             simultaneous=data["simultaneous"],
             planned=data.get("planned", 0),
@@ -175,6 +175,11 @@ class Report(ReportData):
 
     def _repr_html_(self) -> str:
         return fragment(self)
+
+
+def _failure(found: Mapping[str, Any]) -> Failure:
+    series, step = str(found.get("series", "")), float(found.get("step", np.nan))
+    return Failure(str(found["checkpoint"]), str(found.get("reason", "")), series, step)
 
 
 def load_report(path: "str | Path") -> Report:

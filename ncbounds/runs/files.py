@@ -16,6 +16,7 @@ from ncbounds.evidence.roles import SAMPLINGS, Role, check_repeats, check_role
 from ncbounds.report import Report
 from ncbounds.runs.folder import default_folder
 from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.series import found_series
 from ncbounds.runs.sweep import sweep
 
 #: Roles that a candidate can have been chosen on, for a number of candidates that names none.
@@ -58,7 +59,9 @@ def evaluate_files(
     paths : path or sequence of paths
         Files, patterns such as ``runs/*/best.pt``, or folders: those with a ``config.json`` are one
         checkpoint, others are searched. A checkpoint is called by its path from the folder that
-        was given, or from the one that all have in common.
+        was given, or from the one that all have in common. Files that look like one run
+        (``epoch-2.pt``, ``epoch-10.pt``, ``checkpoint-500/``) are a series: rows name it and the
+        step, and stand in the order of steps.
     data : str, path, mapping or callable
         ``"FILE.py:FUNCTION"`` (or ``"package.module:FUNCTION"``) that returns a dict from role to
         ``(inputs, labels)``, ``(inputs, labels, groups)`` or a loader of such pairs; in Python also
@@ -128,7 +131,11 @@ def evaluate_files(
         head=head,
         output=output,
     )
-    entries = {n: replace(shared, name=n, file=f) for n, f in _named(files, names).items()}
+    series = {files[name]: called for name, called in found_series(files).items()}
+    entries = {
+        n: replace(shared, name=n, file=f, series=series.get(f, ""))
+        for n, f in _named(files, names).items()
+    }
     stays = _stays_here(model, data)
     if stays and workers:
         raise DataError(

@@ -14,6 +14,7 @@ from ncbounds.files import file_hash, read_sealed
 from ncbounds.report import Failure, Report
 from ncbounds.results import Row, result_from_dict
 from ncbounds.runs.keys import facts_key, row_key
+from ncbounds.runs.series import along_steps
 
 #: Version of the layout of a run folder.
 FORMAT = 1
@@ -29,6 +30,7 @@ def collect(
     rows: list[Row] = []
     facts = {}
     failed = dict(failures)
+    entries = list(entries)
     for entry in entries:
         if entry.name not in keys:
             continue
@@ -44,7 +46,8 @@ def collect(
             reason = nothing_found(plan.bounds, known.get("n", {}))
             failed[entry.name] = Failure(entry.name, f"MissingEvidence: {reason}")
     ordered = [failed[e.name] for e in entries if e.name in failed]
-    return Report(rows, ordered, facts, simultaneous=plan.simultaneous, planned=plan.planned)
+    report = Report(rows, ordered, facts, simultaneous=plan.simultaneous, planned=plan.planned)
+    return along_steps(report, entries)
 
 
 def stored_rows(plan: Plan, entry: Entry, b: Bound, key: str) -> list[Row] | None:
