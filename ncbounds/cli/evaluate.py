@@ -95,6 +95,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="with --data: name of a checkpoint, once for each (default: its path)"),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the zoo.toml names")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="processes (default: one per core; 0: none)")
     ] = None,
@@ -115,6 +118,7 @@ def evaluate(
                 model=model,
                 args=model_arguments(args),
                 data=data,
+                trust=trust,
                 declared={o: v for o, v in declared.items() if v not in (None, [])},
                 changes=choice(key, ema, head, output),
                 run={
@@ -127,7 +131,7 @@ def evaluate(
                 },
                 out=folder,
             )
-            report = _zoo(typed) if data is None else _files(typed)
+            report = _zoo(typed) if data is None or _described(typed) else _files(typed)
         written = write_report(report, folder)
         show_report(report)
         echo(f"written to {folder}: {', '.join(written)}")
@@ -149,28 +153,36 @@ class Typed:
     model: str | None
     args: dict[str, Any]
     data: str | None
+    trust: bool
     declared: dict[str, Any]
     changes: dict[str, Any]
     run: dict[str, Any]
     out: Path
 
 
+def _described(typed: Typed) -> bool:
+    """Whether a zoo.toml was typed, or a folder with one."""
+    zoo = (p for p in typed.paths if p.suffix == ".toml" or (p / "zoo.toml").is_file())
+    return typed.manifest is not None or next(zoo, None) is not None
+
+
 def _zoo(typed: Typed) -> "Report":
     """Evaluate checkpoints that a zoo.toml describes."""
-    from ncbounds.runs.files import changed, with_model
+    from ncbounds.runs.files import changed
     from ncbounds.runs.paths import select_files
     from ncbounds.runs.sweep import sweep
+    from ncbounds.runs.trust import with_code
 
     if typed.declared:
         raise NcboundsError(
-            f"{' and '.join(typed.declared)} go with --data file.py:function; a zoo.toml says what "
-            "they say itself (sampling, priors, roles, selected_among, the name of a checkpoint)"
+            f"{' and '.join(typed.declared)} go with --data file.py:function and checkpoint files; "
+            "a zoo.toml says what they say itself (sampling, priors, roles, selected_among, the "
+            "name of a checkpoint)"
         )
     if typed.args and typed.model is None:
         raise NcboundsError("--args goes with --model; a zoo.toml names args beside its models")
     book, only = select_files(typed.paths, typed.manifest)
-    if typed.model is not None:
-        book = with_model(book, typed.model, typed.args)
+    book = with_code(book, model=typed.model, args=typed.args, data=typed.data, trust=typed.trust)
     if typed.changes:
         book = changed(book, **typed.changes)
     return sweep(book, typed.out, only=only, **typed.run)
@@ -180,13 +192,8 @@ def _files(typed: Typed) -> "Report":
     """Evaluate checkpoints on data that are named beside them."""
     from ncbounds.runs.files import evaluate_files
 
-    zoo = [p for p in typed.paths if p.suffix == ".toml" or (p / "zoo.toml").is_file()]
-    if typed.manifest is not None or zoo:
-        raise NcboundsError(
-            f"{typed.manifest or zoo[0]} names data, roles and selected_among itself, and --data "
-            "would pass over them: leave --data out (--model may stay), or name the checkpoint "
-            "files without it and declare --sampling and --selected-among"
-        )
+    if typed.trust:
+        raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
     readers: dict[str, Callable[[Any], Any]] = {
         "--role": lambda words: by_role("--role", words, str),
         "--selected-among": candidates,

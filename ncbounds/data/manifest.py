@@ -16,7 +16,7 @@ from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
 from ncbounds.data.series import in_order
-from ncbounds.data.user import UserCode, UserData
+from ncbounds.data.user import NamedCode, UserCode, UserData, is_code, named_by
 from ncbounds.errors import ManifestError, shown, suggest
 from ncbounds.evidence.roles import REPEATS, SAMPLINGS, Repeats, Role, Sampling
 from ncbounds.files import read_bounded
@@ -32,8 +32,9 @@ class Task:
     """Data and its declarations, shared by checkpoints.
 
     ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
-    these are installed; in memory only, also a person's own :class:`UserData`. ``label_noise`` is
-    the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
+    these are installed, or ``FILE.py:FUNCTION``, which no file makes run: see
+    :func:`ncbounds.runs.trust.with_code`. In memory also other :class:`UserData`. ``label_noise``
+    is the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
     the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
     ``classes`` the names of the classes, in the order of their numbers; ``repeats`` says why points
     stand more than once (``"by chance"`` or ``"copies"``), ``ignore_label`` which label marks rows
@@ -55,8 +56,9 @@ class Task:
 class Entry:
     """One checkpoint: its file, task, architecture and which rows had which role.
 
-    ``model`` is a registered name; in memory only, also code that a person named, a function or a
-    module. A file never names code.
+    ``model`` is a registered name, or ``FILE.py:FUNCTION`` or ``package.module:FUNCTION``, which
+    runs only if a person names it too or trusts the manifest. In memory also a function or a
+    module.
     ``roles`` maps a role to row ranges such as ``"0:4000"`` or ``"0:500,900:1000"``;
     ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
     ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
@@ -73,7 +75,7 @@ class Entry:
     name: str
     file: Path
     task: str
-    model: str | UserCode | Callable[..., Any] | None = None
+    model: str | UserCode | NamedCode | Callable[..., Any] | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = "whole"
     roles: Mapping[Role, str] = field(default_factory=dict)
@@ -213,8 +215,13 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     if "priors" in raw:
         priors(raw["priors"], f"{where} priors")
     classes = class_names(raw.get("classes", []), f"{where} classes")
-    data = beside(path, raw["data"], f"{where} data")
-    if raw["data"] == FASHION_MNIST and not data.exists():
+    file = beside(path, raw["data"], f"{where} data")
+    data: Path | UserData = file
+    if is_code(raw["data"]) and not file.exists():
+        if raw.get("label_noise"):
+            raise ManifestError(f"{where} label_noise: labels are those that {raw['data']} returns")
+        data = UserData(named_by(path, raw["data"]))
+    elif raw["data"] == FASHION_MNIST and not file.exists():
         data = installed_folder().resolve()
     return Task(**{**raw, "name": name, "data": data, "classes": classes})
 
@@ -258,7 +265,7 @@ def _entry(
 ) -> Entry:
     where = where or f"{path} [checkpoints.{name}]"
     known(raw, _keys(Entry), where)
-    for key in ("file", "task", "roles"):
+    for key in ("file", "task"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
     words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head", "series")
@@ -278,7 +285,19 @@ def _entry(
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
+    own = isinstance(tasks[raw["task"]].data, UserData)
+    if own and ("roles" in raw or "classes" in raw):
+        raise ManifestError(
+            f"{where}: roles and classes pick rows of a file; the function that its task names "
+            "returns each role by itself"
+        )
+    if not own and "roles" not in raw:
+        raise ManifestError(
+            f"{where}: roles is missing; which rows of its data were used for what, for example "
+            "roles = {fit = '0:4000', holdout = '4000:8000'}"
+        )
     by_role(raw, where)
     procedure(raw.get("procedure", {}), where)
     files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
-    return Entry(**{**raw, "name": name, **files})
+    code = {"model": named_by(path, raw["model"])} if is_code(raw.get("model")) else {}
+    return Entry(**{**raw, "name": name, **files, **code})

@@ -18,6 +18,7 @@ from ncbounds.runs.folder import default_folder
 from ncbounds.runs.paths import find_checkpoints
 from ncbounds.runs.series import found_series
 from ncbounds.runs.sweep import sweep
+from ncbounds.runs.trust import user_code
 
 #: Roles that a candidate can have been chosen on, for a number of candidates that names none.
 CHOSEN_ON: tuple[Role, ...] = ("head", "holdout", "unlabelled")
@@ -119,7 +120,7 @@ def evaluate_files(
         name="",
         file=Path(),
         task=task.name,
-        model=_model(model),
+        model=user_code(model),
         args=dict(args or {}),
         roles={check_role(role): rows for role, rows in (roles or {}).items()},
         selected_among=_candidates(selected_among),
@@ -155,22 +156,10 @@ def evaluate_files(
     )
 
 
-def with_model(book: Manifest, model: Any, args: Mapping[str, Any]) -> Manifest:
-    """Return a manifest whose checkpoints are all built by a model that a person named."""
-    return changed(book, model=_model(model), args=dict(args))
-
-
 def changed(book: Manifest, **fields: Any) -> Manifest:
     """Return a manifest in which all checkpoints have the same new ``fields``."""
     entries = {name: replace(e, **fields) for name, e in book.checkpoints.items()}
     return replace(book, checkpoints=entries)
-
-
-def _model(model: Any) -> Any:
-    if not is_code(model):
-        return model
-    locate(model)
-    return UserCode(model)
 
 
 def _task(data: Any, roles: Mapping[str, str] | None, sampling: str, priors: Any) -> Task:

@@ -8,6 +8,7 @@ where it stopped, and nothing stale is taken for current.
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
@@ -20,6 +21,7 @@ from ncbounds.report import Failure, Report
 from ncbounds.runs.engine import failed, run_entries
 from ncbounds.runs.folder import collect, description, pending_bounds
 from ncbounds.runs.keys import entry_key, with_key
+from ncbounds.runs.trust import refuse_untrusted, with_code
 
 
 def sweep(
@@ -33,6 +35,8 @@ def sweep(
     workers: int | None = None,
     only: Iterable[str] | None = None,
     fresh: bool = False,
+    model: Any = None,
+    trust: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Report:
     """Evaluate every checkpoint of a manifest; finished work is found in ``out`` and kept.
@@ -54,16 +58,29 @@ def sweep(
         Names of checkpoints to evaluate; delta is still divided over the whole manifest.
     fresh : bool
         Compute again what is already there.
+    model : optional
+        Code that the manifest names, which may run where it does; or any other model, by which all
+        checkpoints are built. See :meth:`Checkpoint.build`.
+    trust : bool
+        Whether all code that the manifest names may run.
     progress : callable ``(done, total, name)``, optional
 
     Returns
     -------
     Report
         A checkpoint that cannot be evaluated is a row with its reason.
+
+    Raises
+    ------
+    ManifestError
+        If the manifest cannot be read, lacks a name of ``only``, or names code that nobody else
+        has named.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
+    book = with_code(book, model=model, trust=trust)
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
     entries = _chosen(book, only)
+    refuse_untrusted(book, entries)
     write_json(plan.out / "run.json", description(plan, book))
     tasks, keys, failures = _keys(plan, book, entries)
     todo = [

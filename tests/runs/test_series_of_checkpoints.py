@@ -14,7 +14,7 @@ from ncbounds.data.manifest import load_manifest
 from ncbounds.errors import ManifestError
 from ncbounds.report import COLUMNS, load_report
 from ncbounds.runs import engine
-from ncbounds.runs.files import with_model
+from ncbounds.runs.trust import with_code
 
 STEPS = (1, 2, 10)
 
@@ -67,7 +67,7 @@ def test_a_series_of_a_manifest_has_the_rows_of_its_checkpoints_one_by_one(run):
     assert [e.file.name for e in book.checkpoints.values() if e.series == "r1"] == [
         "epoch-1.pt", "epoch-2.pt", "epoch-3.pt", "epoch-10.pt",
     ]  # fmt: skip
-    book = with_model(book, f"{run}/net.py:build", {})
+    book = with_code(book, model=f"{run}/net.py:build")
     report = nb.sweep(book, run / "zoo", bounds="binomial", workers=0)
     own, two = ([r for r in report if r.checkpoint == name] for name in ("r1/epoch-2.pt", "two"))
     assert [(r.value, r.n) for r in own] == [(r.value, r.n) for r in two]
