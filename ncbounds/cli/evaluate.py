@@ -1,5 +1,6 @@
 """``ncbounds evaluate``."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +133,11 @@ def evaluate(
                 out=folder,
             )
             report = _zoo(typed) if data is None or _described(typed) else _files(typed)
-        written = write_report(report, folder)
+        everything, said = _with_earlier(report, folder)
+        written = write_report(everything, folder)
         show_report(report)
+        for line in said:
+            echo(line)
         echo(f"written to {folder}: {', '.join(written)}")
         echo(_stored(folder))
         if not report.rows:
@@ -158,6 +162,30 @@ class Typed:
     changes: dict[str, Any]
     run: dict[str, Any]
     out: Path
+
+
+def _with_earlier(report: "Report", folder: Path) -> tuple["Report", list[str]]:
+    """What the folder's tables hold: rows of earlier runs too, with a line that says how many."""
+    from ncbounds.report import load_report
+    from ncbounds.report.merge import with_earlier
+
+    if not (folder / "report.json").exists():
+        return report, []
+    try:
+        before = load_report(folder)
+    except NcboundsError:
+        return report, [f"{folder / 'report.json'} of an earlier run cannot be read: replaced"]
+    everything, said = with_earlier(report, before)
+    more = len(everything) - len(report)
+    names = {r.checkpoint for r in everything} - {r.checkpoint for r in report}
+    if not more:
+        return everything, [*said]
+    what = f" of {len(names)} other checkpoint{'s' * (len(names) > 1)}" if names else ""
+    return everything, [
+        *said,
+        f"{more} more rows{what} of earlier runs stand in the tables of {folder}; "
+        f"`ncbounds report {shlex.quote(str(folder))}` shows all",
+    ]
 
 
 def _described(typed: Typed) -> bool:

@@ -36,6 +36,9 @@ class ReportData:
         Whether delta was divided over all rows, so that they hold together.
     planned : int
         Number of rows that delta is, or would be, divided over; 0 if it is not known.
+    plan : str
+        Hash of what was to be computed, which parts of one run have in common; empty if it is not
+        known.
     """
 
     rows: tuple[Row, ...]
@@ -43,6 +46,7 @@ class ReportData:
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simultaneous: bool = False
     planned: int = 0
+    plan: str = ""
 
     def __init__(
         self,
@@ -52,12 +56,14 @@ class ReportData:
         *,
         simultaneous: bool = False,
         planned: int = 0,
+        plan: str = "",
     ) -> None:
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "failures", tuple(failures))
         object.__setattr__(self, "facts", dict(facts or {}))
         object.__setattr__(self, "simultaneous", simultaneous)
         object.__setattr__(self, "planned", planned)
+        object.__setattr__(self, "plan", plan)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -73,4 +79,5 @@ class ReportData:
             "facts": dict(self.facts),
             "simultaneous": self.simultaneous,
             "planned": self.planned,
+            "plan": self.plan,
         }

@@ -34,6 +34,9 @@ class Report(ReportData):
         Whether delta was divided over all rows, so that they hold together.
     planned : int
         Number of rows that delta is, or would be, divided over; 0 if it is not known.
+    plan : str
+        Hash of what was to be computed, which parts of one run have in common; empty if it is not
+        known.
     """
 
     def __getitem__(self, bound: str) -> "Report":
@@ -159,6 +162,7 @@ class Report(ReportData):
             data["facts"],
             simultaneous=data["simultaneous"],
             planned=data.get("planned", 0),
+            plan=str(data.get("plan", "")),
         )
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """The run folder: what is stored, where, and what is still to do."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,24 @@ def collect(
             stored = stored_rows(plan, entry, b, keys[entry.name]) or []
             rows += listed(stored, plan.asked)
         known = found or {}
-        facts[entry.name] = {**known, "group": dict(entry.group), "protocol": entry.protocol}
+        facts[entry.name] = {
+            **known,
+            "group": dict(entry.group),
+            "protocol": entry.protocol,
+            "file": os.path.relpath(entry.file, plan.out),
+        }
         if len(rows) == before and entry.name not in failed:
             reason = nothing_found(plan.bounds, known.get("n", {}))
             failed[entry.name] = Failure(entry.name, f"MissingEvidence: {reason}")
     ordered = [failed[e.name] for e in entries if e.name in failed]
-    report = Report(rows, ordered, facts, simultaneous=plan.simultaneous, planned=plan.planned)
+    report = Report(
+        rows,
+        ordered,
+        facts,
+        simultaneous=plan.simultaneous,
+        planned=plan.planned,
+        plan=plan.identity,
+    )
     return along_steps(report, entries)
 
 

@@ -58,6 +58,7 @@ def along_steps(report: Report, entries: Sequence[Entry]) -> Report:
         facts,
         simultaneous=report.simultaneous,
         planned=report.planned,
+        plan=report.plan,
     )
 
 

@@ -5,6 +5,7 @@ atomically and stamped with a key of everything it depends on, so that an interr
 where it stopped, and nothing stale is taken for current.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -148,7 +149,10 @@ def make_plan(
     asked = bounds if bounds is None or isinstance(bounds, str) else tuple(bounds)
     chosen = select(asked)
     planned = len(manifest.checkpoints) * planned_rows(chosen)
-    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked)
+    files = [(name, str(e.file)) for name, e in manifest.checkpoints.items()]
+    what = repr((files, [b.id for b in chosen], delta, simultaneous))
+    identity = hashlib.sha256(what.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity)
 
 
 def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:

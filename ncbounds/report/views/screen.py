@@ -180,6 +180,8 @@ def caption(report: ReportData) -> str:
     """What stands under the table: the marks, the columns, what delta was spent."""
     each = {r.delta for r in report.rows if r.delta == r.delta}
     spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
+    if len(each) > 1:
+        spent = f"Each row may fail with its own delta, {min(each):.3g} to {max(each):.3g}. "
     if report.simultaneous:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
     certified = any(r.kind == "certificate" for r in report.rows)
