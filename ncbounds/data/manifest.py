@@ -195,7 +195,10 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     where = f"{path} [tasks.{name}]"
     known(raw, _keys(Task), where)
     if "data" not in raw:
-        raise ManifestError(f"{where}: data = 'file.npz' is missing")
+        raise ManifestError(
+            f"{where}: data = 'file.npz' is missing; or 'FILE.py:FUNCTION', which returns "
+            "{'holdout': (inputs, labels), 'test': loader} and runs with --trust"
+        )
     typed(raw["data"], str, f"{where} data")
     typed(raw.get("label_noise", 0.0), (int, float), f"{where} label_noise")
     typed(raw.get("noise_seed", 0), int, f"{where} noise_seed")

@@ -40,8 +40,7 @@ class _Subject(NamedTuple):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        found = self.rows[0].provenance if self.rows else self.facts.get("provenance", {})
-        return {k: v for k, v in found.items() if k not in _INCIDENTAL}
+        return {k: v for k, v in self.rows[0].provenance.items() if k not in _INCIDENTAL}
 
     @property
     def source(self) -> tuple[str, str]:
