@@ -80,8 +80,9 @@ def progress(hints: Mapping[str, Any]) -> dict[str, float]:
             value = place.get(key)
             if isinstance(value, str) and _NUMBER.fullmatch(value):
                 value = int(value)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if number and 0 <= value < 10**18:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                continue
+            if 0 <= value < 10**18:
                 found[key] = float(value)
     return found
 

@@ -47,6 +47,11 @@ class _Subject(NamedTuple):
         """File, from the run folder, and name of the data; empty where they are not known."""
         return str(self.facts.get("file", "")), str(self.provenance.get("data", ""))
 
+    @property
+    def called(self) -> str:
+        """Name that it was evaluated under, before another one came to be called the same."""
+        return str(self.facts.get("called", self.name))
+
     def named(self, name: str) -> "_Subject":
         return self._replace(name=name, rows=tuple(replace(r, checkpoint=name) for r in self.rows))
 
@@ -55,16 +60,20 @@ def with_earlier(now: Report, before: Report) -> Merged:
     """Return a run's report with the rows that earlier runs left in the same folder.
 
     What was evaluated now takes the place of what is there about the same file on the same data;
-    rows of other bounds stay beside it if they rest on the same evidence.
+    rows of other bounds stay beside it if they rest on the same evidence. Another file of that
+    name, or other data, keep their rows under a name of their own.
     """
-    asked = {s.source: s for s in _subjects("", now)}
-    taken = {*(s.name for s in asked.values()), *(f.checkpoint for f in now.failures)}
+    asked = {s.name: s for s in _subjects("", now)}
+    taken = {*asked, *(f.checkpoint for f in now.failures)}
     done = {(r.checkpoint, r.bound) for r in now.rows}
-    kept, said, apart = [], [], False
+    kept: list[_Subject] = []
+    said, apart = [], False
     for old in _subjects("", before):
-        new = asked.get(old.source) if old.source[0] else None
-        if new is not None or (old.name in taken and not old.source[0]):
-            rows = tuple(r for r in old.rows if new is None or (new.name, r.bound) not in done)
+        new = asked.get(old.called)
+        if old.called not in taken:
+            kept.append(old)
+        elif new is None or not old.source[0] or old.source == new.source:
+            rows = tuple(r for r in old.rows if (old.called, r.bound) not in done)
             if new is not None and _same_key(old, new):
                 kept.append(old._replace(rows=rows).named(new.name))
             elif rows:
@@ -72,23 +81,19 @@ def with_earlier(now: Report, before: Report) -> Merged:
                     f"{len(rows)} earlier rows of {old.name} are left out: its file, its data, "
                     "what is declared of them or this package has changed since"
                 )
-        elif old.name in taken:
-            other = next((s for s in asked.values() if s.name == old.name), None)
-            kept.append(old.named(_apart(old, other, taken)))
-            taken.add(kept[-1].name)
-            apart = True
         else:
-            kept.append(old)
+            name = old.name if old.name not in taken else _apart(old, new, taken)
+            kept.append(old.named(name)._replace(facts={**old.facts, "called": old.called}))
+            taken.add(name)
+            apart = True
     failures = [f for f in before.failures if f.checkpoint not in taken]
     kept = [s for s in kept if s.rows]
-    if not kept and not failures:
-        return Merged(now, tuple(map(printable, said)))
     facts = {s.name: s.facts for s in kept} | dict(now.facts)
-    report = _joined(
-        [*(r for s in kept for r in s.rows), *now.rows], [*failures, *now.failures], facts,
-        [before, now], whole=not apart,
-    )  # fmt: skip
-    return Merged(report, tuple(map(printable, said)))
+    rows = [*(r for s in kept for r in s.rows), *now.rows]
+    failures += now.failures
+    found = _joined(rows, failures, facts, [before, now], whole=not apart)
+    more = len(rows) > len(now.rows) or len(failures) > len(now.failures)
+    return Merged(found if more else now, tuple(map(printable, said)))
 
 
 def merged(reports: Mapping[str, Report]) -> Merged:
@@ -119,11 +124,10 @@ def merged(reports: Mapping[str, Report]) -> Merged:
         for subject in (c[0] for c in classes[1:]):
             said.append(_disagreement(classes[0][0], subject))
         for members in classes:
-            rows = {_key(r): r for s in reversed(members) for r in s.rows}
-            ordered = tuple(
-                rows[k] for k in dict.fromkeys(_key(r) for s in members for r in s.rows)
-            )
-            one = members[0]._replace(rows=ordered)
+            by_key: dict[tuple[str, ...], Row] = {}
+            for r in (r for s in members for r in s.rows):
+                by_key.setdefault(_key(r), r)
+            one = members[0]._replace(rows=tuple(by_key.values()))
             kept.append(one if len(classes) == 1 else one.named(f"{name} [{one.run}]"))
     failures = _failures(reports, by_name)
     facts = {s.name: s.facts for s in kept}
@@ -224,12 +228,11 @@ def _written(r: Row, exactly: bool) -> str:
     return f"{r.kind} {number}"
 
 
-def _apart(old: _Subject, now: _Subject | None, taken: Iterable[str]) -> str:
+def _apart(old: _Subject, now: _Subject, taken: Iterable[str]) -> str:
     """Name for an earlier checkpoint whose name was given to another one."""
     file, data = old.source
-    same_file = now is not None and now.source[0] == file
-    short = f"{old.name} [{data if same_file else PurePath(file).parent.name}]"
-    return short if short not in taken else f"{old.name} [{file}, {data}]"
+    short = f"{old.called} [{data if now.source[0] == file else PurePath(file).parent.name}]"
+    return short if short not in taken else f"{old.called} [{file}, {data}]"
 
 
 def _failures(

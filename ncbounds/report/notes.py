@@ -34,8 +34,11 @@ def _choice(report: ReportData) -> list[str]:
     many = sum(map(len, series.values()))
     if many < 2 or not found or report.simultaneous:
         return []
-    runs = [f"{len(names)} of the run {printable(run)}" for run, names in series.items() if run]
-    among = f"{many} checkpoints{f' ({few(runs)})' if runs else ''}"
+    among = f"{many} checkpoints"
+    if [*series] != [""]:
+        runs = [f"{len(names)} of {run}" for run, names in series.items() if run]
+        whole = len(series) == 1
+        among += f" of the run {printable(*series)}" if whole else f" ({few(runs)})"
     says = f"The smallest of a column is a choice among {among}, and no certificate by itself"
     if not report.planned:
         return [f"{says}."]

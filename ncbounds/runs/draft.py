@@ -80,7 +80,7 @@ def draft(
     for name in files:
         groups.setdefault((name in series, series.get(name, name)), []).append(name)
     shared = _builder(root, model, args or {})
-    tables = ["\n".join(_task(source, sampling)) for source in sources or [None]]
+    tables = ["\n".join(_task(source, sampling)) for source in sources or (None,)]
     missing = [] if sources else ["data"]
     kinds = []
     for (run, called), names in groups.items():

@@ -54,7 +54,10 @@ def with_key(task: Task) -> Task:
 def entry_key(entry: Entry, task: Task) -> str:
     """Hash of all that the evidence of a checkpoint depends on."""
     own = isinstance(task.data, UserData)
-    hidden = {"file": "", "code_word": "", "group": {}, "model": "", "series": "", "step": None}
+    # what a checkpoint is called beside others, and where it stands, changes no row
+    hidden: dict[str, Any] = dict.fromkeys(
+        ("file", "code_word", "group", "model", "series", "step"), ""
+    )
     parts = {
         "file": _file_hash(entry.file),
         "data": task.data.key if isinstance(task.data, UserData) else _file_hash(task.data),

@@ -129,3 +129,23 @@ def test_failures_of_several_runs():
     ]  # fmt: skip
     assert with_earlier(run(["two"]), a).report.failures == (bad,)
     assert with_earlier(Report([], [worse]), a).report.failures == (bad, worse)
+
+
+def test_a_choice_among_checkpoints_names_the_runs_that_they_are_of():
+    rows = run(["a", "b", "c"]).rows
+    runs = {"a": "r1", "b": "r1", "c": "r1"}
+    report = Report([replace(r, series=runs[r.checkpoint], step=1.0) for r in rows])
+    assert "choice among 3 checkpoints of the run r1, and no" in report.to_screen()
+    runs["c"] = ""
+    report = Report([replace(r, series=runs[r.checkpoint]) for r in rows])
+    assert "choice among 3 checkpoints (2 of r1), and no" in report.to_screen()
+
+
+def test_two_entries_of_one_file_keep_their_rows():
+    first = run(["one", "other"])
+    facts = {name: {**about, "file": "same.pt"} for name, about in first.facts.items()}
+    first = Report(first.rows, facts=facts)
+    only = Report([r for r in first if r.checkpoint == "one"], facts={"one": facts["one"]})
+    found = with_earlier(only, first)
+    assert sorted(places(found.report)) == sorted(places(first))
+    assert not found.said

@@ -41,7 +41,7 @@ def test_a_folder_is_a_series_in_the_order_of_steps_with_its_columns(run):
     done = CliRunner().invoke(app, [*files, *code, "--sampling", "iid", "--out", f"{run}/out"])
     assert done.exit_code == 0, done.output
     assert "series r1" in done.output
-    assert "choice among 4 checkpoints (4 of the run r1)" in done.output
+    assert "choice among 4 checkpoints of the run r1," in done.output
     assert "Steps: epoch (as the files say) in r1." in done.output
     report = load_report(run / "out")
     assert list(by_checkpoint(report).items()) == [
