@@ -201,16 +201,16 @@ def _zoo(typed: Typed) -> "Report":
     from ncbounds.runs.sweep import sweep
     from ncbounds.runs.trust import with_code
 
+    if typed.args and typed.model is None:
+        raise NcboundsError("--args goes with --model; a zoo.toml names args beside its models")
+    book, only = select_files(typed.paths, typed.manifest)
+    book = with_code(book, model=typed.model, args=typed.args, data=typed.data, trust=typed.trust)
     if typed.declared:
         raise NcboundsError(
             f"{' and '.join(typed.declared)} go with --data file.py:function and checkpoint files; "
             "a zoo.toml says what they say itself (sampling, priors, roles, selected_among, the "
             "name of a checkpoint)"
         )
-    if typed.args and typed.model is None:
-        raise NcboundsError("--args goes with --model; a zoo.toml names args beside its models")
-    book, only = select_files(typed.paths, typed.manifest)
-    book = with_code(book, model=typed.model, args=typed.args, data=typed.data, trust=typed.trust)
     if typed.changes:
         book = changed(book, **typed.changes)
     return sweep(book, typed.out, only=only, **typed.run)

@@ -73,12 +73,12 @@ def with_earlier(now: Report, before: Report) -> Merged:
         if old.called not in taken:
             kept.append(old)
         elif new is None or not old.source[0] or old.source == new.source:
-            rows = tuple(r for r in old.rows if (old.called, r.bound) not in done)
+            left = tuple(r for r in old.rows if (old.called, r.bound) not in done)
             if new is not None and _same_key(old, new):
-                kept.append(old._replace(rows=rows).named(new.name))
-            elif rows:
+                kept.append(old._replace(rows=left).named(new.name))
+            elif left:
                 said.append(
-                    f"{len(rows)} earlier rows of {old.name} are left out: its file, its data, "
+                    f"{len(left)} earlier rows of {old.name} are left out: its file, its data, "
                     "what is declared of them or this package has changed since"
                 )
         else:
