@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from ncbounds.data.npz import load_npz
 from ncbounds.data.series import in_order, named_steps
-from ncbounds.data.user import is_code
-from ncbounds.errors import ManifestError, NcboundsError, printable
+from ncbounds.data.user import is_code, locate
+from ncbounds.errors import DataError, ManifestError, NcboundsError, printable
 from ncbounds.evidence.roles import SAMPLINGS
 from ncbounds.runs.paths import find_checkpoints
 from ncbounds.runs.series import found_series
@@ -65,7 +65,7 @@ def draft(
     Raises
     ------
     DataError
-        If the folder does not exist or holds no checkpoint.
+        If the folder does not exist or holds no checkpoint, or what was typed is not there.
     ManifestError
         If an argument cannot be written into a manifest.
     """
@@ -117,7 +117,7 @@ def _builder(root: Path, model: str | None, args: Mapping[str, Any]) -> _Built |
     """What was typed, if anything was."""
     if model is None:
         return None
-    lines = [f"model = {_toml(_from(root, model))}"]
+    lines = [f"model = {_toml(_from(root, model) if is_code(model) else model)}"]
     return _Built((*lines, f"args = {_toml(dict(args))}") if args else (*lines,), True)
 
 
@@ -198,6 +198,8 @@ def _typed_data(root: Path, data: str) -> _Data:
     path = Path(data).expanduser()
     if is_code(data) and not path.exists():
         return _Data("data", _from(root, data), None, "")
+    if not path.exists():
+        raise DataError(f"no data at {path}; needed a file, a folder or FILE.py:FUNCTION")
     if path.suffix != ".npz":
         return _Data("data", _from(root, data), 100, "")
     rows = len(load_npz(path, ("labels",))["labels"])
@@ -206,13 +208,11 @@ def _typed_data(root: Path, data: str) -> _Data:
 
 def _from(root: Path, typed: str) -> str:
     """What was typed, with a file's path as it is from the manifest's folder."""
-    place, colon, name = typed.rpartition(":") if is_code(typed) else (typed, "", "")
-    path = Path(place).expanduser()
-    if colon and path.suffix != ".py":
-        return typed
-    if not colon and not path.exists():
-        return typed  # a registered name
-    return f"{os.path.relpath(path.resolve(), root)}{colon}{name}"
+    if is_code(typed) and not Path(typed).exists():
+        found = locate(typed)
+        return typed if found.path is None else f"{os.path.relpath(found.path, root)}:{found.name}"
+    path = Path(typed).expanduser()
+    return os.path.relpath(path.resolve(), root)
 
 
 def _patterns(root: Path, paths: list[str]) -> str | list[str]:

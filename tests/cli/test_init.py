@@ -107,6 +107,9 @@ def test_what_cannot_be_drafted(tmp_path, project):
     assert "goes with --model" in invoke("init", project, "--args", "width=8", code=2)
     null = ["--model", f"{project}/net.py:build", "--args", '{"width": null}']
     assert "no null" in invoke("init", project, *null, code=2)
+    for option in ("--data", "--model"):
+        assert "none" in invoke("init", project, option, "none.py:f", code=2)
+    assert "no data at" in invoke("init", project, "--data", "none.npz", code=2)
     assert not (project / "zoo.toml").exists()
     (tmp_path / "none" / "bad.pt").write_bytes(b"")
     assert "a checkpoint that can be read" in invoke("init", tmp_path / "none")
