@@ -1,17 +1,26 @@
 """Names of checkpoints: natural order, which are one run, and which step each is."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncbounds.data.series import in_order, named_steps, progress, series_among, steps_of
+from ncbounds.data.series import (
+    in_order,
+    named_steps,
+    natural,
+    progress,
+    series_among,
+    steps_of,
+)
 
 
 def test_order_is_natural_and_what_has_no_number_stands_last():
     names = ["epoch-10.pt", "final.pt", "epoch-2.pt", "epoch-1.pt"]
     assert in_order(names) == ["epoch-1.pt", "epoch-2.pt", "epoch-10.pt", "final.pt"]
+    assert sorted(["r10/b", "r2/b", "r2/a", "r"], key=natural) == ["r", "r2/a", "r2/b", "r10/b"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=2, max_size=8, unique=True), st.booleans())
 def test_numbers_of_names_are_steps_padded_or_not(numbers, padded):
     names = [f"m18-epoch_{n:07d}.pth.tar" if padded else f"m18-epoch_{n}.pth.tar" for n in numbers]
