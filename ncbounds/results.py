@@ -42,6 +42,10 @@ class Result:
         How the sample was drawn, as declared; empty where nothing was computed.
     layer : str
         Place of the network whose features it read, where one was named.
+    series : str
+        Run that the checkpoint is one of, if several of one run were evaluated.
+    step : float
+        Epoch or step of the run at which it was saved (nan if it is not known).
     params : dict
         Free parameters of the row, e.g. ``{"m": 5}``.
     n : int
@@ -74,6 +78,8 @@ class Result:
     qualifier: str = ""
     sampling: str = ""
     layer: str = ""
+    series: str = ""
+    step: float = np.nan
     params: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
     terms: Mapping[str, float] = field(default_factory=dict)
@@ -88,8 +94,8 @@ class Result:
         """Return JSON-able fields; :func:`result_from_dict` inverts this."""
         out = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "claim"}
         test = out.pop("test")
-        if not self.layer:
-            del out["layer"]
+        absent = {"layer": not self.layer, "series": not self.series, "step": np.isnan(self.step)}
+        out = {name: value for name, value in out.items() if not absent.get(name)}
         out["test"] = None if test is None else {**vars(test), "reasons": list(test.reasons)}
         return {"type": type(self).__name__, **plain(out)}
 
@@ -175,7 +181,7 @@ _STORED: dict[Any, Any] = {
 
 #: Fields that hold names: a checkpoint called "nan" stays one.
 _NAMES = (
-    *("bound", "family", "kind", "target", "qualifier", "sampling", "layer"),
+    *("bound", "family", "kind", "target", "qualifier", "sampling", "layer", "series"),
     *("role", "checkpoint", "reasons", "provenance"),
 )
 _WORDS = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}

@@ -1,6 +1,8 @@
 """``ncbounds evaluate``."""
 
+import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,6 +98,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="with --data: name of a checkpoint, once for each (default: its path)"),
     ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the zoo.toml names")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="processes (default: one per core; 0: none)")
     ] = None,
@@ -110,101 +115,131 @@ def evaluate(
 
     with user_errors():
         folder = out or default_folder(paths[0])
-        common: dict[str, Any] = {
-            "bounds": bounds,
-            "delta": delta,
-            "simultaneous": simultaneous,
-            "workers": workers,
-            "executor": engine,
-            "fresh": fresh,
-        }
-        typed = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
-        declared = dict(zip(DECLARATIONS, typed, strict=True))
-        picked = choice(key, ema, head, output, part)
+        stated = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
+        declared = dict(zip(DECLARATIONS, stated, strict=True))
         with progress_bar() as progress:
-            common["progress"] = progress
-            if data is None:
-                report = _zoo(paths, manifest, model, args, picked, declared, folder, common)
-            else:
-                report = _files(
-                    paths, manifest, model, args, picked, data, declared, folder, common
-                )
-        written = write_report(report, folder)
+            typed = Typed(
+                paths=paths,
+                manifest=manifest,
+                model=model,
+                args=model_arguments(args),
+                data=data,
+                trust=trust,
+                declared={o: v for o, v in declared.items() if v not in (None, [])},
+                changes=choice(key, ema, head, output, part),
+                run={
+                    "bounds": bounds,
+                    "delta": delta,
+                    "simultaneous": simultaneous,
+                    "workers": workers,
+                    "executor": engine,
+                    "fresh": fresh,
+                    "progress": progress,
+                },
+                out=folder,
+            )
+            report = _zoo(typed) if data is None or _described(typed) else _files(typed)
+        everything, said = _with_earlier(report, folder)
+        written = write_report(everything, folder)
         show_report(report)
+        for line in said:
+            echo(line)
         echo(f"written to {folder}: {', '.join(written)}")
         echo(_stored(folder))
         if not report.rows:
             raise typer.Exit(NOTHING)
 
 
-def _zoo(
-    paths: list[Path],
-    manifest: Path | None,
-    model: str | None,
-    args: str,
-    picked: dict[str, Any],
-    declared: dict[str, Any],
-    folder: Path,
-    common: dict[str, Any],
-) -> "Report":
+@dataclass(frozen=True, kw_only=True)
+class Typed:
+    """What was typed.
+
+    ``declared`` holds declarations by their option, ``changes`` fields of the entries, ``run`` what
+    :func:`ncbounds.sweep` takes beside them.
+    """
+
+    paths: list[Path]
+    manifest: Path | None
+    model: str | None
+    args: dict[str, Any]
+    data: str | None
+    trust: bool
+    declared: dict[str, Any]
+    changes: dict[str, Any]
+    run: dict[str, Any]
+    out: Path
+
+
+def _with_earlier(report: "Report", folder: Path) -> tuple["Report", list[str]]:
+    """What the folder's tables hold: rows of earlier runs too, with a line that says how many."""
+    from ncbounds.report import load_report
+    from ncbounds.report.merge import with_earlier
+
+    if not (folder / "report.json").exists():
+        return report, []
+    try:
+        before = load_report(folder)
+    except NcboundsError:
+        return report, [f"{folder / 'report.json'} of an earlier run cannot be read: replaced"]
+    everything, said = with_earlier(report, before)
+    more = len(everything) - len(report)
+    names = {r.checkpoint for r in everything} - {r.checkpoint for r in report}
+    if not more:
+        return everything, [*said]
+    what = f" of {len(names)} other checkpoint{'s' * (len(names) > 1)}" if names else ""
+    return everything, [
+        *said,
+        f"{more} more rows{what} of earlier runs stand in the tables of {folder}; "
+        f"`ncbounds report {shlex.quote(str(folder))}` shows all",
+    ]
+
+
+def _described(typed: Typed) -> bool:
+    """Whether a zoo.toml was typed, or a folder with one."""
+    zoo = (p for p in typed.paths if p.suffix == ".toml" or (p / "zoo.toml").is_file())
+    return typed.manifest is not None or next(zoo, None) is not None
+
+
+def _zoo(typed: Typed) -> "Report":
     """Evaluate checkpoints that a zoo.toml describes."""
-    from ncbounds.runs.files import changed, with_model
+    from ncbounds.runs.files import changed
     from ncbounds.runs.paths import select_files
     from ncbounds.runs.sweep import sweep
+    from ncbounds.runs.trust import with_code
 
-    typed = [option for option, value in declared.items() if value not in (None, [])]
-    if typed:
-        raise NcboundsError(
-            f"{' and '.join(typed)} go with --data file.py:function; a zoo.toml says what they say "
-            "itself (sampling, priors, roles, selected_among, the name of a checkpoint)"
-        )
-    if args and model is None:
+    if typed.args and typed.model is None:
         raise NcboundsError("--args goes with --model; a zoo.toml names args beside its models")
-    book, only = select_files(paths, manifest)
-    if model is not None:
-        book = with_model(book, model, model_arguments(args))
-    if picked:
-        book = changed(book, **picked)
-    return sweep(book, folder, only=only, **common)
+    book, only = select_files(typed.paths, typed.manifest)
+    book = with_code(book, model=typed.model, args=typed.args, data=typed.data, trust=typed.trust)
+    if typed.declared:
+        raise NcboundsError(
+            f"{' and '.join(typed.declared)} go with --data file.py:function and checkpoint files; "
+            "a zoo.toml says what they say itself (sampling, priors, roles, selected_among, the "
+            "name of a checkpoint)"
+        )
+    if typed.changes:
+        book = changed(book, **typed.changes)
+    return sweep(book, typed.out, only=only, **typed.run)
 
 
-def _files(
-    paths: list[Path],
-    manifest: Path | None,
-    model: str | None,
-    args: str,
-    picked: dict[str, Any],
-    data: str,
-    declared: dict[str, Any],
-    folder: Path,
-    common: dict[str, Any],
-) -> "Report":
+def _files(typed: Typed) -> "Report":
     """Evaluate checkpoints on data that are named beside them."""
     from ncbounds.runs.files import evaluate_files
 
-    zoo = [p for p in paths if p.suffix == ".toml" or (p / "zoo.toml").is_file()]
-    if manifest is not None or zoo:
-        raise NcboundsError(
-            f"{manifest or zoo[0]} names data, roles and selected_among itself, and --data would "
-            "pass over them: leave --data out (--model may stay), or name the checkpoint files "
-            "without it and declare --sampling and --selected-among"
-        )
+    if typed.trust:
+        raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
     readers: dict[str, Callable[[Any], Any]] = {
         "--role": lambda words: by_role("--role", words, str),
         "--selected-among": candidates,
         "--best-of": chosen_of,
         "--priors": class_priors,
     }
-    given = {
-        o: readers.get(o, lambda v: v)(value)
-        for o, value in declared.items()
-        if value not in (None, [])
-    }
+    given = {o: readers.get(o, lambda v: v)(value) for o, value in typed.declared.items()}
     return evaluate_files(
-        paths,
-        data=data,
-        model=model,
-        args=model_arguments(args),
+        typed.paths,
+        data=typed.data,
+        model=typed.model,
+        args=typed.args,
         roles=given.get("--role"),
         sampling=given.get("--sampling", "unknown"),
         selected_among=best_among(given.get("--selected-among", 1), given.get("--best-of", 1)),
@@ -212,9 +247,9 @@ def _files(
         ignore_label=given.get("--ignore-label"),
         priors=given.get("--priors"),
         names=given.get("--name"),
-        **picked,
-        out=folder,
-        **common,
+        **typed.changes,
+        out=typed.out,
+        **typed.run,
     )
 
 

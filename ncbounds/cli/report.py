@@ -1,5 +1,6 @@
 """``ncbounds report``, and how a report is shown."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,16 +13,37 @@ if TYPE_CHECKING:
     from ncbounds.report import Report
 
 
-def report(run: Annotated[Path, typer.Argument(help="a run folder")]) -> None:
-    """Write the tables and the page of a run again, from its stored results."""
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="run folders; several are merged")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="where the tables are written (default: into the run, if it is one)"),
+    ] = None,
+) -> None:
+    """Write the tables and the page of a run again, or of several together, from stored results."""
     from ncbounds.report import load_report
+    from ncbounds.report.merge import merged
     from ncbounds.report.write import write_report
 
     with user_errors():
-        found = load_report(run)
-        written = write_report(found, run)
-        show_report(found)
-        echo(f"written to {run}: {', '.join(written)}")
+        found = {name: load_report(run) for name, run in _called(runs).items()}
+        together, said = merged(found) if len(found) > 1 else (next(iter(found.values())), ())
+        folder = out or (runs[0] if len(found) == 1 else None)
+        written = write_report(together, folder) if folder else []
+        show_report(together)
+        for line in said:
+            echo(line)
+        if folder is None:
+            echo("nothing was written; --out FOLDER keeps the tables of these runs together")
+        else:
+            echo(f"written to {folder}: {', '.join(written)}")
+
+
+def _called(runs: Sequence[Path]) -> dict[str, Path]:
+    """Runs by the names of their folders, or by their paths where two are called the same."""
+    folders = list({run.resolve(): run for run in runs}.values())
+    names = [folder.resolve().name for folder in folders]
+    return dict(zip(names if len({*names}) == len(names) else map(str, folders), folders))
 
 
 def show_report(report: "Report") -> None:

@@ -73,7 +73,7 @@ def by_role(raw: Mapping[str, Any], where: str) -> None:
                 raise ManifestError(
                     f"{where} {key}: unknown role {role!r}; {suggest(role, [*ROLES])}"
                 )
-    for role, rows in raw["roles"].items():
+    for role, rows in raw.get("roles", {}).items():
         typed(rows, str, f"{where} roles.{role}")
     for role, count in raw.get("selected_among", {}).items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:

@@ -4,7 +4,9 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from glob import iglob
+from itertools import islice
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -13,13 +15,16 @@ from ncbounds.arrays import Ints
 from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
-from ncbounds.data.user import UserCode, UserData
+from ncbounds.data.series import in_order
+from ncbounds.data.user import NamedCode, UserCode, UserData, is_code, named_by
 from ncbounds.errors import ManifestError, shown, suggest
 from ncbounds.evidence.roles import REPEATS, SAMPLINGS, Repeats, Role, Sampling
 from ncbounds.files import read_bounded
 
 #: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
 FASHION_MNIST = "fashion-mnist"
+#: Files of one series; more are a mistake in its pattern.
+LONGEST_SERIES = 10_000
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,9 @@ class Task:
     """Data and its declarations, shared by checkpoints.
 
     ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
-    these are installed; in memory only, also a person's own :class:`UserData`. ``label_noise`` is
-    the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
+    these are installed, or ``FILE.py:FUNCTION``, which no file makes run: see
+    :func:`ncbounds.runs.trust.with_code`. In memory also other :class:`UserData`. ``label_noise``
+    is the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
     the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
     ``classes`` the names of the classes, in the order of their numbers; ``repeats`` says why points
     stand more than once (``"by chance"`` or ``"copies"``), ``ignore_label`` which label marks rows
@@ -50,8 +56,9 @@ class Task:
 class Entry:
     """One checkpoint: its file, task, architecture and which rows had which role.
 
-    ``model`` is a registered name; in memory only, also code that a person named, a function or a
-    module. A file never names code.
+    ``model`` is a registered name, or ``FILE.py:FUNCTION`` or ``package.module:FUNCTION``, which
+    runs only if a person names it too or trusts the manifest. In memory also a function or a
+    module.
     ``roles`` maps a role to row ranges such as ``"0:4000"`` or ``"0:500,900:1000"``;
     ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
     ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
@@ -62,13 +69,14 @@ class Entry:
     Where the file leaves a choice, ``key`` says where its weights stand, ``weights`` whether the
     averaged (``"ema"``) or the ``"raw"`` ones are meant, ``head`` names the layer and ``output``
     the name or index of the logits. ``parts`` are other files of the same network: of its head, or
-    the base of an adapter.
+    the base of an adapter. ``series`` names the run that it is one checkpoint of, ``step`` the
+    epoch or step, if neither the file nor its name says it.
     """
 
     name: str
     file: Path
     task: str
-    model: str | UserCode | Callable[..., Any] | None = None
+    model: str | UserCode | NamedCode | Callable[..., Any] | None = None
     args: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = "whole"
     roles: Mapping[Role, str] = field(default_factory=dict)
@@ -83,6 +91,8 @@ class Entry:
     head: str | None = None
     output: str | int | None = None
     parts: tuple[Path, ...] = ()
+    series: str = ""
+    step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -118,11 +128,19 @@ def load_manifest(path: "str | Path") -> Manifest:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path} is not TOML: {error}") from None
-    known(raw, {"tasks", "checkpoints", "title"}, str(path))
+    known(raw, {"tasks", "checkpoints", "series", "title"}, str(path))
     tasks = {name: _task(name, t, path) for name, t in _table(raw, "tasks", path).items()}
     entries = {n: _entry(n, e, path, tasks) for n, e in _table(raw, "checkpoints", path).items()}
+    for name, table in _table(raw, "series", path).items():
+        members = _members(name, table, path, tasks)
+        if both := members.keys() & entries.keys():
+            raise ManifestError(f"{path} names {min(both)!r} twice: call [series.{name}] otherwise")
+        entries |= members
     if not entries:
-        raise ManifestError(f"{path} lists no checkpoint: add [checkpoints.NAME] tables")
+        raise ManifestError(
+            f"{path} lists no checkpoint: add [checkpoints.NAME] tables, or [series.NAME] with "
+            "files = 'run/epoch-*.pt'"
+        )
     return Manifest(path.resolve(), tasks, entries)
 
 
@@ -179,7 +197,10 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     where = f"{path} [tasks.{name}]"
     known(raw, _keys(Task), where)
     if "data" not in raw:
-        raise ManifestError(f"{where}: data = 'file.npz' is missing")
+        raise ManifestError(
+            f"{where}: data = 'file.npz' is missing; or 'FILE.py:FUNCTION', which returns "
+            "{'holdout': (inputs, labels), 'test': loader} and runs with --trust"
+        )
     typed(raw["data"], str, f"{where} data")
     typed(raw.get("label_noise", 0.0), (int, float), f"{where} label_noise")
     typed(raw.get("noise_seed", 0), int, f"{where} noise_seed")
@@ -199,8 +220,13 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     if "priors" in raw:
         priors(raw["priors"], f"{where} priors")
     classes = class_names(raw.get("classes", []), f"{where} classes")
-    data = beside(path, raw["data"], f"{where} data")
-    if raw["data"] == FASHION_MNIST and not data.exists():
+    file = beside(path, raw["data"], f"{where} data")
+    data: Path | UserData = file
+    if is_code(raw["data"]) and not file.exists():
+        if raw.get("label_noise"):
+            raise ManifestError(f"{where} label_noise: labels are those that {raw['data']} returns")
+        data = UserData(named_by(path, raw["data"]))
+    elif raw["data"] == FASHION_MNIST and not file.exists():
         data = installed_folder().resolve()
     return Task(**{**raw, "name": name, "data": data, "classes": classes})
 
@@ -209,15 +235,47 @@ def _keys(table: type[Task] | type[Entry]) -> set[str]:
     return {f.name for f in fields(table)} - {"name"}
 
 
-def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:
-    where = f"{path} [checkpoints.{name}]"
+def _members(
+    name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]
+) -> dict[str, Entry]:
+    """Entries of the checkpoints of one run, in natural order, with the same declarations.
+
+    A pattern that matches nothing is one of them, as a file that is missing would be.
+    """
+    where = f"{path} [series.{name}]"
+    known(raw, _keys(Entry) - {"file", "series", "step"} | {"files"}, where)
+    if "files" not in raw:
+        raise ManifestError(f"{where}: files = 'run/epoch-*.pt' is missing")
+    patterns = [raw["files"]] if isinstance(raw["files"], str) else raw["files"]
+    typed(patterns, list, f"{where} files")
+    found: list[str] = []
+    for pattern in patterns:
+        typed(pattern, str, f"{where} files")
+        beside(path, pattern, f"{where} files")  # says what no file can be called
+        found += [*islice(iglob(pattern, root_dir=path.parent), LONGEST_SERIES)] or [pattern]
+    found = in_order(dict.fromkeys(found))
+    if len(found) >= LONGEST_SERIES:
+        raise ManifestError(f"{where}: its files match {LONGEST_SERIES} names or more")
+    last = [PurePath(file).name for file in found]
+    called = last if len({*last}) == len(last) else found
+    rest = {k: v for k, v in raw.items() if k != "files"} | {"series": name}
+    return {
+        f"{name}/{each}": _entry(f"{name}/{each}", {**rest, "file": file}, path, tasks, where)
+        for each, file in zip(called, found, strict=True)
+    }
+
+
+def _entry(
+    name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task], where: str = ""
+) -> Entry:
+    where = where or f"{path} [checkpoints.{name}]"
     known(raw, _keys(Entry), where)
-    for key in ("file", "task", "roles"):
+    for key in ("file", "task"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
-    words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head")
+    words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head", "series")
     kinds: dict[str, type | tuple[type, ...]]
-    kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int)}
+    kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int), "step": (int, float)}
     for key, kind in kinds.items():
         if key in raw:
             typed(raw[key], kind, f"{where} {key}")
@@ -232,6 +290,17 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
+    own = isinstance(tasks[raw["task"]].data, UserData)
+    if own and ("roles" in raw or "classes" in raw):
+        raise ManifestError(
+            f"{where}: roles and classes pick rows of a file; the function that its task names "
+            "returns each role by itself"
+        )
+    if not own and "roles" not in raw:
+        raise ManifestError(
+            f"{where}: roles is missing; which rows of its data were used for what, for example "
+            "roles = {fit = '0:4000', holdout = '4000:8000'}"
+        )
     by_role(raw, where)
     procedure(raw.get("procedure", {}), where)
     files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
@@ -239,4 +308,5 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
     for part in raw.get("parts", []):
         typed(part, str, f"{where} parts")
     parts = tuple(beside(path, part, f"{where} parts") for part in raw.get("parts", []))
-    return Entry(**{**raw, "name": name, "parts": parts, **files})
+    code = {"model": named_by(path, raw["model"])} if is_code(raw.get("model")) else {}
+    return Entry(**{**raw, "name": name, "parts": parts, **files, **code})

@@ -14,7 +14,7 @@ from ncbounds.data.images import as_images, standardise
 from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
 from ncbounds.data.noise import noisy_labels
 from ncbounds.data.npz import load_npz
-from ncbounds.data.user import is_code, user_data
+from ncbounds.data.user import UserData, is_code, user_data
 from ncbounds.errors import DataError
 from ncbounds.evidence.roles import check_role
 
@@ -138,7 +138,7 @@ def listed_images(path: Path) -> tuple[dict[str, Images], int] | None:
     """Samples by role, and number of classes, of the checkpoint whose manifest names a code word.
 
     The manifest is a ``zoo.toml`` in the code word's folder or the one above. None if there is
-    none that names it.
+    none that names it beside a file of data.
 
     Raises
     ------
@@ -154,6 +154,8 @@ def listed_images(path: Path) -> tuple[dict[str, Images], int] | None:
         for entry in book.checkpoints.values():
             if entry.code_word != path.resolve():
                 continue
+            if isinstance(book.tasks[entry.task].data, UserData):
+                return None
             found = task_arrays(book.tasks[entry.task])
             if found.images is None:
                 raise DataError(f"task {entry.task} has no 8-bit images, which a code word reads")

@@ -23,6 +23,30 @@ class UserCode:
     spec: str
 
 
+@dataclass(frozen=True)
+class NamedCode:
+    """Code that a manifest names, and that nobody has asked to run.
+
+    ``spec`` is what is written there, ``place`` the same with a file's whole path.
+    """
+
+    spec: str
+    place: str
+
+    def __str__(self) -> str:
+        return self.spec
+
+
+def named_by(manifest: Path, spec: str) -> NamedCode:
+    """Code as it stands in a manifest: files and modules are looked for from its folder."""
+    place, _, name = spec.rpartition(":")
+    file = Path(place) if place.endswith(".py") else Path(*place.split(".")).with_suffix(".py")
+    path = manifest.parent / file
+    if not place.endswith(".py") and not path.is_file():
+        return NamedCode(spec, spec)
+    return NamedCode(spec, f"{path.resolve()}:{name}")
+
+
 @dataclass(frozen=True, eq=False)
 class UserData:
     """Samples by role that a person's function returns, or that were passed in Python.
@@ -31,13 +55,13 @@ class UserData:
     samples, known when they have been read once.
     """
 
-    source: "UserCode | Callable[[], Any] | Mapping[str, Any]"
+    source: "UserCode | NamedCode | Callable[[], Any] | Mapping[str, Any]"
     key: str = ""
 
     @property
     def name(self) -> str:
         """What provenance calls it."""
-        if isinstance(self.source, UserCode):
+        if isinstance(self.source, UserCode | NamedCode):
             file, _, function = self.source.spec.rpartition(":")
             return f"{Path(file).name}:{function}"
         return getattr(self.source, "__qualname__", type(self.source).__name__)
@@ -153,6 +177,8 @@ def read_samples(data: UserData) -> dict[Role, Any]:
         If a key is no role.
     """
     source = data.source
+    if isinstance(source, NamedCode):
+        raise DataError(f"{source.spec} is named by a manifest only; pass --trust (trust=True)")
     if isinstance(source, UserCode):
         source = user_function(source.spec)
     found = source() if callable(source) else source

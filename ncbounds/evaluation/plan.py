@@ -38,7 +38,8 @@ def check_delta(delta: float) -> None:
 class Plan:
     """What a run computes; stored as ``run.json``.
 
-    ``asked`` is the selection that ``bounds`` came from.
+    ``asked`` is the selection that ``bounds`` came from, ``identity`` a hash of all checkpoints
+    and of what is computed of them.
     ``planned`` is the number of rows that spend delta: checkpoints of the manifest times selected
     bounds that can be certificates or conditional, failed ones included. It is fixed before
     anything runs, so that resuming or merging does not change a row's delta.
@@ -50,6 +51,7 @@ class Plan:
     simultaneous: bool
     planned: int
     asked: "str | tuple[str | Bound, ...] | None" = None
+    identity: str = ""
 
     @property
     def each(self) -> float:

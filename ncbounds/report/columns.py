@@ -27,7 +27,8 @@ class Column:
     name : str
         Its name in the frame and in the CSV file.
     value : callable
-        Value of a row, which may be a measure without a ``value`` of its own.
+        Value of a row, which may be a measure without a ``value`` of its own; None or ``""`` where
+        the row has none.
     written : callable or None
         Text of a row in the tables made for reading; None leaves the column out of them.
     title : str
@@ -47,7 +48,7 @@ class Column:
 
     def used(self, rows: Iterable[Row]) -> bool:
         """Whether it stands in a table of these rows."""
-        return not self.optional or any(self.value(r) for r in rows)
+        return not self.optional or any(self.value(r) not in ("", None) for r in rows)
 
 
 def all_reasons(r: Row) -> str:
@@ -66,6 +67,15 @@ def _ratio(r: Row) -> float:
         return np.nan
     ratio: float = r.value / r.details["oracle"]
     return ratio
+
+
+def shown_step(step: float) -> str:
+    """A step as it is written: whole numbers without a point, nothing if it is not known."""
+    return f"{step:.10g}" if np.isfinite(step) else ""
+
+
+def _step(r: Row) -> float | None:
+    return r.step if np.isfinite(r.step) else None
 
 
 def _interval(r: Row) -> str:
@@ -104,6 +114,8 @@ _SHIPPED = (
     Column("oracle", lambda r: r.details.get("oracle", np.nan)),
     Column("ratio", _ratio),
     Column("layer", lambda r: r.layer, lambda r: r.layer, optional=True),
+    Column("series", lambda r: r.series, lambda r: r.series, optional=True),
+    Column("step", _step, lambda r: shown_step(r.step), optional=True, right=True),
 )
 
 #: All columns; ``ncbounds.register(Column(...))`` adds one at the right.
@@ -119,9 +131,13 @@ def frame(report: ReportData) -> "pd.DataFrame":
 
     columns = [c for c in ALL if c.used(report.rows)]
     records = [{c.name: c.value(r) for c in columns} for r in report.rows]
-    records += [{"checkpoint": f.checkpoint, "reasons": f.reason} for f in report.failures]
+    records += [
+        {"checkpoint": f.checkpoint, "reasons": f.reason, "series": f.series, "step": f.step}
+        for f in report.failures
+    ]
     made = pd.DataFrame.from_records(records, columns=[c.name for c in columns])
-    return made.astype({"n": "Int64"})  # a failed checkpoint has no n
+    whole = [c for c in ("n", "step") if c in made and (made[c].dropna() % 1 == 0).all()]
+    return made.astype(dict.fromkeys(whole, "Int64"))  # a failed checkpoint has no n
 
 
 def readable(report: ReportData) -> list[tuple[Column, Callable[[Row], str]]]:

@@ -1,5 +1,6 @@
 """What a report holds; views read this and nothing else."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,10 +10,16 @@ from ncbounds.results import Row
 
 @dataclass(frozen=True)
 class Failure:
-    """A checkpoint that could not be evaluated, and why."""
+    """A checkpoint that could not be evaluated, and why; ``series`` and ``step`` as in a row."""
 
     checkpoint: str
     reason: str
+    series: str = ""
+    step: float = math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able fields, without those that say nothing."""
+        return {k: v for k, v in vars(self).items() if v != "" and v == v}
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +36,9 @@ class ReportData:
         Whether delta was divided over all rows, so that they hold together.
     planned : int
         Number of rows that delta is, or would be, divided over; 0 if it is not known.
+    plan : str
+        Hash of what was to be computed, which parts of one run have in common; empty if it is not
+        known.
     """
 
     rows: tuple[Row, ...]
@@ -36,6 +46,7 @@ class ReportData:
     facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     simultaneous: bool = False
     planned: int = 0
+    plan: str = ""
 
     def __init__(
         self,
@@ -45,12 +56,14 @@ class ReportData:
         *,
         simultaneous: bool = False,
         planned: int = 0,
+        plan: str = "",
     ) -> None:
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "failures", tuple(failures))
         object.__setattr__(self, "facts", dict(facts or {}))
         object.__setattr__(self, "simultaneous", simultaneous)
         object.__setattr__(self, "planned", planned)
+        object.__setattr__(self, "plan", plan)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -62,8 +75,9 @@ class ReportData:
         """Return a JSON-able form with all terms, details and provenance."""
         return {
             "rows": [r.to_dict() for r in self.rows],
-            "failures": [vars(f) for f in self.failures],
+            "failures": [f.to_dict() for f in self.failures],
             "facts": dict(self.facts),
             "simultaneous": self.simultaneous,
             "planned": self.planned,
+            "plan": self.plan,
         }

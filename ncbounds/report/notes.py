@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+
+from ncbounds.errors import few, printable
 from ncbounds.report.cells import number
 from ncbounds.report.data import ReportData
 from ncbounds.report.whatif import whatif
@@ -10,7 +13,8 @@ from ncbounds.results import MARK, BoundResult
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on equal ones, on points that repeat."""
-    return [*_choice(report), *_weights(report), *_equal(report), *_copies(report)]
+    lines = (_choice, _series, _weights, _equal, _copies)
+    return [line for about in lines for line in about(report)]
 
 
 def _choice(report: ReportData) -> list[str]:
@@ -24,15 +28,23 @@ def _choice(report: ReportData) -> list[str]:
         and not r.qualifier
         and r.role != "fit"
     ]
-    many = len({r.checkpoint for r in report.rows})
-    if many < 2 or not found or report.simultaneous or not report.planned:
+    series: dict[str, set[str]] = {}
+    for r in report.rows:
+        series.setdefault(r.series, set()).add(r.checkpoint)
+    many = sum(map(len, series.values()))
+    if many < 2 or not found or report.simultaneous:
         return []
+    among = f"{many} checkpoints"
+    if [*series] != [""]:
+        runs = [f"{len(names)} of {run}" for run, names in series.items() if run]
+        whole = len(series) == 1
+        among += f" of the run {printable(*series)}" if whole else f" ({few(runs)})"
+    says = f"The smallest of a column is a choice among {among}, and no certificate by itself"
+    if not report.planned:
+        return [f"{says}."]
     best = min(found, key=lambda r: r.value)
     each = best.delta / report.planned
-    says = (
-        f"The smallest of a column is a choice among {many} checkpoints, and no certificate by "
-        f"itself;\n--simultaneous would give each row delta {each:.2g}"
-    )
+    says += f";\n--simultaneous would give each row delta {each:.2g}"
     together, _ = whatif([best], delta=each)
     if together and isinstance(together[0], BoundResult):
         says += (
@@ -40,6 +52,21 @@ def _choice(report: ReportData) -> list[str]:
             f"({best.bound},\n{best.checkpoint}), would be {number(together[0].value, up=True)}"
         )
     return [f"{says}."]
+
+
+def _series(report: ReportData) -> list[str]:
+    """What the steps of each series count, and where that was read."""
+    units: dict[str, str] = {}
+    for r in report.rows:
+        if np.isfinite(r.step):
+            units.setdefault(r.series, str(report.facts.get(r.checkpoint, {}).get("step_unit", "")))
+    said = [
+        f"{unit.replace('_', ' ')} (as the files say) in {printable(name)}"
+        if unit
+        else f"the number in the names in {printable(name)}"
+        for name, unit in units.items()
+    ]
+    return [f"Steps: {'; '.join(said)}."] if said else []
 
 
 def _weights(report: ReportData) -> list[str]:

@@ -34,6 +34,9 @@ class Report(ReportData):
         Whether delta was divided over all rows, so that they hold together.
     planned : int
         Number of rows that delta is, or would be, divided over; 0 if it is not known.
+    plan : str
+        Hash of what was to be computed, which parts of one run have in common; empty if it is not
+        known.
     """
 
     def __getitem__(self, bound: str) -> "Report":
@@ -155,10 +158,11 @@ class Report(ReportData):
         """Rebuild a report from :meth:`to_dict`."""
         return cls(
             [result_from_dict(r) for r in data["rows"]],
-            [Failure(str(f["checkpoint"]), str(f["reason"])) for f in data["failures"]],
+            [_failure(f) for f in data["failures"]],
             data["facts"],
             simultaneous=data["simultaneous"],
             planned=data.get("planned", 0),
+            plan=str(data.get("plan", "")),
         )
 
     def __repr__(self) -> str:
@@ -175,6 +179,11 @@ class Report(ReportData):
 
     def _repr_html_(self) -> str:
         return fragment(self)
+
+
+def _failure(found: Mapping[str, Any]) -> Failure:
+    series, step = str(found.get("series", "")), float(found.get("step", np.nan))
+    return Failure(str(found["checkpoint"]), str(found.get("reason", "")), series, step)
 
 
 def load_report(path: "str | Path") -> Report:

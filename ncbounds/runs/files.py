@@ -16,7 +16,9 @@ from ncbounds.evidence.roles import SAMPLINGS, Role, check_repeats, check_role
 from ncbounds.report import Report
 from ncbounds.runs.folder import default_folder
 from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.series import found_series
 from ncbounds.runs.sweep import sweep
+from ncbounds.runs.trust import user_code
 
 #: Roles that a candidate can have been chosen on, for a number of candidates that names none.
 CHOSEN_ON: tuple[Role, ...] = ("head", "holdout", "unlabelled")
@@ -59,7 +61,9 @@ def evaluate_files(
     paths : path or sequence of paths
         Files, patterns such as ``runs/*/best.pt``, or folders: those with a ``config.json`` are one
         checkpoint, others are searched. A checkpoint is called by its path from the folder that
-        was given, or from the one that all have in common.
+        was given, or from the one that all have in common. Files that look like one run
+        (``epoch-2.pt``, ``epoch-10.pt``, ``checkpoint-500/``) are a series: rows name it and the
+        step, and stand in the order of steps.
     data : str, path, mapping or callable
         ``"FILE.py:FUNCTION"`` (or ``"package.module:FUNCTION"``) that returns a dict from role to
         ``(inputs, labels)``, ``(inputs, labels, groups)`` or a loader of such pairs; in Python also
@@ -117,7 +121,7 @@ def evaluate_files(
         name="",
         file=Path(),
         task=task.name,
-        model=_model(model),
+        model=user_code(model),
         args=dict(args or {}),
         roles={check_role(role): rows for role, rows in (roles or {}).items()},
         selected_among=_candidates(selected_among),
@@ -130,7 +134,11 @@ def evaluate_files(
         output=output,
         parts=tuple(Path(part).resolve() for part in parts),
     )
-    entries = {n: replace(shared, name=n, file=f) for n, f in _named(files, names).items()}
+    series = {files[name]: called for name, called in found_series(files).items()}
+    entries = {
+        n: replace(shared, name=n, file=f, series=series.get(f, ""))
+        for n, f in _named(files, names).items()
+    }
     stays = _stays_here(model, data)
     if stays and workers:
         raise DataError(
@@ -150,22 +158,10 @@ def evaluate_files(
     )
 
 
-def with_model(book: Manifest, model: Any, args: Mapping[str, Any]) -> Manifest:
-    """Return a manifest whose checkpoints are all built by a model that a person named."""
-    return changed(book, model=_model(model), args=dict(args))
-
-
 def changed(book: Manifest, **fields: Any) -> Manifest:
     """Return a manifest in which all checkpoints have the same new ``fields``."""
     entries = {name: replace(e, **fields) for name, e in book.checkpoints.items()}
     return replace(book, checkpoints=entries)
-
-
-def _model(model: Any) -> Any:
-    if not is_code(model):
-        return model
-    locate(model)
-    return UserCode(model)
 
 
 def _task(data: Any, roles: Mapping[str, str] | None, sampling: str, priors: Any) -> Task:

@@ -1,6 +1,7 @@
 """The run folder: what is stored, where, and what is still to do."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ncbounds.files import file_hash, read_sealed
 from ncbounds.report import Failure, Report
 from ncbounds.results import Row, result_from_dict
 from ncbounds.runs.keys import Keys
+from ncbounds.runs.series import along_steps
 
 #: Version of the layout of a run folder.
 FORMAT = 1
@@ -29,6 +31,7 @@ def collect(
     rows: list[Row] = []
     facts = {}
     failed = dict(failures)
+    entries = list(entries)
     for entry in entries:
         if entry.name not in keys:
             continue
@@ -39,12 +42,25 @@ def collect(
             stored = stored_rows(plan, entry, b, keys[entry.name]) or []
             rows += listed(stored, plan.asked)
         known = found or {}
-        facts[entry.name] = {**known, "group": dict(entry.group), "protocol": entry.protocol}
+        facts[entry.name] = {
+            **known,
+            "group": dict(entry.group),
+            "protocol": entry.protocol,
+            "file": os.path.relpath(entry.file, plan.out),
+        }
         if len(rows) == before and entry.name not in failed:
             reason = nothing_found(plan.bounds, known.get("n", {}))
             failed[entry.name] = Failure(entry.name, f"MissingEvidence: {reason}")
     ordered = [failed[e.name] for e in entries if e.name in failed]
-    return Report(rows, ordered, facts, simultaneous=plan.simultaneous, planned=plan.planned)
+    report = Report(
+        rows,
+        ordered,
+        facts,
+        simultaneous=plan.simultaneous,
+        planned=plan.planned,
+        plan=plan.identity,
+    )
+    return along_steps(report, entries)
 
 
 def stored_rows(plan: Plan, entry: Entry, b: Bound, keys: Keys) -> list[Row] | None:

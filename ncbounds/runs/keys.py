@@ -55,7 +55,10 @@ def with_key(task: Task) -> Task:
 def entry_key(entry: Entry, task: Task) -> str:
     """Hash of all that the evidence of a checkpoint depends on."""
     own = isinstance(task.data, UserData)
-    hidden = {"file": "", "parts": (), "code_word": "", "group": {}, "model": ""}
+    # what a checkpoint is called beside others, and where it stands, changes no row
+    hidden: dict[str, Any] = dict.fromkeys(
+        ("file", "parts", "code_word", "group", "model", "series", "step"), ""
+    )
     parts = {
         "file": [_file_hash(file) for file in (entry.file, *entry.parts)],
         "data": task.data.key if isinstance(task.data, UserData) else _file_hash(task.data),

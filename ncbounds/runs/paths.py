@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ncbounds.checkpoints.formats.folder import INDEXES
 from ncbounds.data.manifest import Manifest, load_manifest
+from ncbounds.data.series import natural
 from ncbounds.errors import DataError, ManifestError
 
 #: Files whose folder is one checkpoint.
@@ -33,7 +34,7 @@ def find_checkpoints(paths: Iterable["str | Path"]) -> dict[str, Path]:
     bases: list[Path] = []
     for path in typed:
         pattern = not path.exists() and has_magic(str(path))
-        matches = sorted(map(Path, glob(str(path), recursive=True))) if pattern else [path]
+        matches = _sorted(map(Path, glob(str(path), recursive=True))) if pattern else [path]
         if not matches or not all(os.path.lexists(p) for p in matches):
             raise DataError(f"{path} {'matches nothing' if pattern else 'does not exist'}")
         bases.append(_base(path))
@@ -64,12 +65,16 @@ def _is_one(path: Path) -> bool:
     return not path.is_dir() or any((path / n).is_file() for n in ONE)
 
 
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: natural(str(path)))
+
+
 def _walk(folder: Path) -> list[Path]:
     """Checkpoints in a folder; what is hidden, or was written by a run, is passed over."""
     if (folder / "run.json").is_file() and (folder / "results").is_dir():
         return []
     found = []
-    for path in sorted(folder.iterdir()):
+    for path in _sorted(folder.iterdir()):
         if path.name.startswith(".") or (path.is_symlink() and path.is_dir()):
             continue
         if path.is_dir():

@@ -10,6 +10,7 @@ import numpy as np
 from ncbounds.code_words.counted import code_word_of
 from ncbounds.data.manifest import Entry, Task
 from ncbounds.data.points import Points, entry_points
+from ncbounds.data.series import progress
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
 from ncbounds.evaluation.facts import versions
@@ -97,6 +98,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "weights": hashlib.sha256(classifier.identity.encode()).hexdigest(),
             "checkpoint_format": checkpoint.format,
             "checkpoint_notes": list(classifier.choices),
+            "progress": progress(checkpoint.hints),
             "weights_place": checkpoint.place,
             "weights_averaged": checkpoint.averaged,
             "weights_passed_over": list(checkpoint.others[:OTHERS]),

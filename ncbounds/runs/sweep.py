@@ -5,9 +5,11 @@ atomically and stamped with a key of everything it depends on, so that an interr
 where it stopped, and nothing stale is taken for current.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
@@ -21,6 +23,7 @@ from ncbounds.runs.engine import failed, run_entries
 from ncbounds.runs.executors import check_engine
 from ncbounds.runs.folder import collect, description, pending_bounds
 from ncbounds.runs.keys import Keys, checkpoint_keys, with_key
+from ncbounds.runs.trust import refuse_untrusted, with_code
 
 
 def sweep(
@@ -34,6 +37,8 @@ def sweep(
     workers: int | None = None,
     only: Iterable[str] | None = None,
     fresh: bool = False,
+    model: Any = None,
+    trust: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Report:
     """Evaluate every checkpoint of a manifest; finished work is found in ``out`` and kept.
@@ -57,18 +62,31 @@ def sweep(
         Names of checkpoints to evaluate; delta is still divided over the whole manifest.
     fresh : bool
         Compute again what is already there.
+    model : optional
+        Code that the manifest names, which may run where it does; or any other model, by which all
+        checkpoints are built. See :meth:`Checkpoint.build`.
+    trust : bool
+        Whether all code that the manifest names may run.
     progress : callable ``(done, total, name)``, optional
 
     Returns
     -------
     Report
         A checkpoint that cannot be evaluated is a row with its reason.
+
+    Raises
+    ------
+    ManifestError
+        If the manifest cannot be read, lacks a name of ``only``, or names code that nobody else
+        has named.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     if isinstance(executor, str):
         check_engine(executor, workers)
+    book = with_code(book, model=model, trust=trust)
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
     entries = _chosen(book, only)
+    refuse_untrusted(book, entries)
     write_json(plan.out / "run.json", description(plan, book))
     tasks, keys, failures = _keys(plan, book, entries)
     todo = [
@@ -136,7 +154,10 @@ def make_plan(
     asked = bounds if bounds is None or isinstance(bounds, str) else tuple(bounds)
     chosen = select(asked)
     planned = len(manifest.checkpoints) * planned_rows(chosen)
-    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked)
+    files = [(name, str(e.file)) for name, e in manifest.checkpoints.items()]
+    what = repr((files, [b.id for b in chosen], delta, simultaneous))
+    identity = hashlib.sha256(what.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity)
 
 
 def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:

@@ -21,6 +21,7 @@ from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.passes import HeadFunction
 from ncbounds.checkpoints.head.state import reseeded, tensors_outside
 from ncbounds.checkpoints.loaded import Loaded
+from ncbounds.data.user import NamedCode
 from ncbounds.errors import UnknownArchitecture, suggest
 
 __all__ = ["Classifier", "build_classifier", "build_module"]
@@ -99,6 +100,11 @@ def build_module(
 def _make(
     checkpoint: Loaded, model: Model | None, args: dict[str, Any]
 ) -> tuple[nn.Module, dict[str, Any]]:
+    if isinstance(model, NamedCode):
+        raise UnknownArchitecture(
+            f"{checkpoint.path}: a manifest says that {model.spec} builds it, and a file alone "
+            f"never runs code; name it yourself: --model {model.place}"
+        )
     if isinstance(model, nn.Module):
         return copy.deepcopy(model), {"module": type(model).__qualname__}
     if callable(model):

@@ -1,6 +1,7 @@
 """From a torch module to the sequence of modules that it applies, one after the other."""
 
 import operator
+from threading import Lock, get_ident
 from typing import Any, NamedTuple
 
 import torch
@@ -61,7 +62,7 @@ def read_links(module: nn.Module, example: Tensor) -> list[Link]:
         If the module cannot be traced or is no chain, naming the operation.
     """
     try:
-        graph = fx.symbolic_trace(module)
+        graph = _traced(module)
         recorder = _Shapes(graph)
         with torch.no_grad():
             recorder.run(example)
@@ -71,6 +72,33 @@ def read_links(module: nn.Module, example: Tensor) -> list[Link]:
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
         ) from None
     return _walk(graph, recorder.shapes)
+
+
+#: torch traces by replacing ``nn.Module.__call__`` in the whole process, one trace at a time.
+_TRACING = Lock()
+
+
+class _OfOneThread(fx.Tracer):
+    """A tracer that lets modules alone which other threads call meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = get_ident()
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        if get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if get_ident() != self.thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+def _traced(module: nn.Module) -> fx.GraphModule:
+    with _TRACING:
+        return fx.GraphModule(module, _OfOneThread().trace(module))
 
 
 class _Shapes(fx.Interpreter):

@@ -70,7 +70,7 @@ def fragment(report: ReportData) -> str:
     text: str = _template(_FRAGMENT).render(
         style=_STYLE,
         legend=caption(report),
-        header=[*(("", "", title) for title in header([])), *own],
+        header=[*(("", "", title) for title in header(report, [])), *own],
         blocks=lines(report, columns),
         failures=[(printable(f.checkpoint), printable(f.reason)) for f in report.failures],
         titles=[*titles(report)[1:], "reasons"],

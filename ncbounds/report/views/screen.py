@@ -11,6 +11,7 @@ import numpy as np
 from ncbounds.bounds import ScreenColumn, catalogue
 from ncbounds.errors import printable
 from ncbounds.report.cells import interval, legend, number, significant
+from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
 from ncbounds.report.view import view
@@ -94,16 +95,17 @@ Subject = tuple[str, str]
 
 
 def blocks(report: ReportData) -> dict[str, list[Subject]]:
-    """What lines are about, by block of the checkpoint's group, in order of first appearance."""
+    """What lines are about, by block of the checkpoint's group or series, as they first appear."""
     out: dict[str, list[Subject]] = {}
+    series = {r.checkpoint: f"series {r.series}" for r in report.rows if r.series}
     for subject in _by_subject(report):
         group = report.facts.get(subject[0], {}).get("group", {})
-        out.setdefault(str(group.get("block", "")), []).append(subject)
+        out.setdefault(str(group.get("block", series.get(subject[0], ""))), []).append(subject)
     return out
 
 
 def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[str]]]]:
-    """Blocks of lines of cells: name, n, NC1, test error, then those of ``shown``."""
+    """Blocks of lines of cells: those of :func:`header`."""
     rows = _by_subject(report)
     return [
         (printable(block), [_line(report, subject, rows[subject], shown) for subject in subjects])
@@ -111,9 +113,10 @@ def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[s
     ]
 
 
-def header(shown: list[Shown]) -> list[str]:
+def header(report: ReportData, shown: list[Shown]) -> list[str]:
     """Titles of the columns of :func:`lines`."""
-    return ["checkpoint", "n", "NC1", "test error [95 %]", *(c.title for c in shown)]
+    step = ["step"] if _has_steps(report) else []
+    return ["checkpoint", *step, "n", "NC1", "test error [95 %]", *(c.title for c in shown)]
 
 
 def used(report: ReportData) -> list[Shown]:
@@ -127,10 +130,10 @@ def table(report: ReportData) -> "Text":
     from rich.text import Text
 
     shown = used(report)
-    body, titles = lines(report, shown), header(shown)
+    body, titles = lines(report, shown), header(report, shown)
     everything = [titles, *(row for _, rows in body for row in rows)]
     widths = [max(len(row[i]) for row in everything) for i in range(len(titles))]
-    families = ["", "", "", "measured", *(c.heading for c in shown)]
+    families = [*[""] * (len(titles) - len(shown) - 1), "measured", *(c.heading for c in shown)]
     out = Text(no_wrap=True)
     out.append(_families(families, widths) + "\n", "dim")
     out.append(_joined(titles, widths) + "\n", "bold")
@@ -177,6 +180,8 @@ def caption(report: ReportData) -> str:
     """What stands under the table: the marks, the columns, what delta was spent."""
     each = {r.delta for r in report.rows if r.delta == r.delta}
     spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
+    if len(each) > 1:
+        spent = f"Each row may fail with its own delta, {min(each):.3g} to {max(each):.3g}. "
     if report.simultaneous:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
     certified = any(r.kind == "certificate" for r in report.rows)
@@ -209,7 +214,12 @@ def _line(report: ReportData, subject: Subject, rows: list[Row], shown: list[Sho
     measured = interval(test.error, test.low, test.high) if test else ""
     nc1 = "" if layer else _nc1(facts)  # facts are about the head's features
     label = printable(f"{name} {layer}".rstrip())
-    return [label, str(n), nc1, measured, *(c.cell(rows) for c in shown)]
+    step = [shown_step(rows[0].step)] if _has_steps(report) else []
+    return [label, *step, str(n), nc1, measured, *(c.cell(rows) for c in shown)]
+
+
+def _has_steps(report: ReportData) -> bool:
+    return any(np.isfinite(r.step) for r in report.rows)
 
 
 def _nc1(facts: Mapping[str, Any]) -> str:

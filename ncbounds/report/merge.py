@@ -1,0 +1,248 @@
+"""Several runs in one report: equal rows once, and nothing mixed that is not known to be the same.
+
+A checkpoint's rows stand under one name only if they rest on the same evidence. Where two runs call
+different things by one name, each keeps its rows under the name with what tells it apart in
+brackets, and that is said.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ncbounds.errors import printable
+from ncbounds.report.cells import shown_value
+from ncbounds.report.data import Failure
+from ncbounds.report.report import Report
+from ncbounds.results import BoundResult, Row, plain
+
+#: Of where a row comes from, what may differ between runs on the same evidence.
+_INCIDENTAL = ("versions",)
+
+
+class Merged(NamedTuple):
+    """A report, and what has to be said about how it came about."""
+
+    report: Report
+    said: tuple[str, ...]
+
+
+class _Subject(NamedTuple):
+    """What one run has about one checkpoint."""
+
+    run: str
+    name: str
+    rows: tuple[Row, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return {k: v for k, v in self.rows[0].provenance.items() if k not in _INCIDENTAL}
+
+    @property
+    def source(self) -> tuple[str, str]:
+        """File, from the run folder, and name of the data; empty where they are not known."""
+        return str(self.facts.get("file", "")), str(self.provenance.get("data", ""))
+
+    @property
+    def called(self) -> str:
+        """Name that it was evaluated under, before another one came to be called the same."""
+        return str(self.facts.get("called", self.name))
+
+    def named(self, name: str) -> "_Subject":
+        return self._replace(name=name, rows=tuple(replace(r, checkpoint=name) for r in self.rows))
+
+
+def with_earlier(now: Report, before: Report) -> Merged:
+    """Return a run's report with the rows that earlier runs left in the same folder.
+
+    What was evaluated now takes the place of what is there about the same file on the same data;
+    rows of other bounds stay beside it if they rest on the same evidence. Another file of that
+    name, or other data, keep their rows under a name of their own.
+    """
+    asked = {s.name: s for s in _subjects("", now)}
+    taken = {*asked, *(f.checkpoint for f in now.failures)}
+    done = {(r.checkpoint, r.bound) for r in now.rows}
+    kept: list[_Subject] = []
+    said, apart = [], False
+    for old in _subjects("", before):
+        new = asked.get(old.called)
+        if old.called not in taken:
+            kept.append(old)
+        elif new is None or not old.source[0] or old.source == new.source:
+            left = tuple(r for r in old.rows if (old.called, r.bound) not in done)
+            if new is not None and _same_key(old, new):
+                kept.append(old._replace(rows=left).named(new.name))
+            elif left:
+                said.append(
+                    f"{len(left)} earlier rows of {old.name} are left out: its file, its data, "
+                    "what is declared of them or this package has changed since"
+                )
+        else:
+            name = old.name if old.name not in taken else _apart(old, new, taken)
+            kept.append(old.named(name)._replace(facts={**old.facts, "called": old.called}))
+            taken.add(name)
+            apart = True
+    failures = [f for f in before.failures if f.checkpoint not in taken]
+    kept = [s for s in kept if s.rows]
+    facts = {s.name: s.facts for s in kept} | dict(now.facts)
+    rows = [*(r for s in kept for r in s.rows), *now.rows]
+    failures += now.failures
+    found = _joined(rows, failures, facts, [before, now], whole=not apart)
+    more = len(rows) > len(now.rows) or len(failures) > len(now.failures)
+    return Merged(found if more else now, tuple(map(printable, said)))
+
+
+def merged(reports: Mapping[str, Report]) -> Merged:
+    """Return the rows of several runs as one report.
+
+    Parameters
+    ----------
+    reports : mapping from str to Report
+        By the names of the runs, which stand in brackets where two runs do not agree.
+
+    Returns
+    -------
+    Merged
+        Each disagreement (a row with another value, other weights, other data) is said.
+    """
+    by_name: dict[str, list[_Subject]] = {}
+    for run, report in reports.items():
+        for subject in _subjects(run, report):
+            by_name.setdefault(subject.name, []).append(subject)
+    said: list[str] = []
+    kept: list[_Subject] = []
+    for name, subjects in by_name.items():
+        classes: list[list[_Subject]] = []
+        for subject in subjects:
+            same = (c for c in classes if all(_agree(subject, other) for other in c))
+            found = next(same, None)
+            found.append(subject) if found is not None else classes.append([subject])
+        for subject in (c[0] for c in classes[1:]):
+            said.append(_disagreement(classes[0][0], subject))
+        for members in classes:
+            by_key: dict[tuple[str, ...], Row] = {}
+            for r in (r for s in members for r in s.rows):
+                by_key.setdefault(_key(r), r)
+            one = members[0]._replace(rows=tuple(by_key.values()))
+            kept.append(one if len(classes) == 1 else one.named(f"{name} [{one.run}]"))
+    failures = _failures(reports, by_name)
+    facts = {s.name: s.facts for s in kept}
+    rows = [r for s in kept for r in s.rows]
+    report = _joined(rows, failures, facts, list(reports.values()), whole=not said)
+    return Merged(report, tuple(map(printable, said)))
+
+
+def _joined(
+    rows: Iterable[Row],
+    failures: Iterable[Failure],
+    facts: Mapping[str, Mapping[str, Any]],
+    reports: list[Report],
+    *,
+    whole: bool,
+) -> Report:
+    """Join parts of one plan, whose rows share one delta; those of several plans do not."""
+    plans = {r.plan for r in reports}
+    one = whole and len(plans) == 1 and "" not in plans
+    return Report(
+        rows,
+        failures,
+        facts,
+        simultaneous=one and all(r.simultaneous for r in reports),
+        planned=reports[0].planned if one else 0,
+        plan=reports[0].plan if one else "",
+    )
+
+
+def _subjects(run: str, report: Report) -> list[_Subject]:
+    rows: dict[str, list[Row]] = {}
+    for r in report.rows:
+        rows.setdefault(r.checkpoint, []).append(r)
+    return [
+        _Subject(run, name, tuple(found), report.facts.get(name, {}))
+        for name, found in rows.items()
+    ]
+
+
+def _key(r: Row) -> tuple[str, ...]:
+    """What makes a row another one of the same checkpoint."""
+    params = json.dumps(plain(r.params), sort_keys=True)
+    return (r.bound, r.layer, r.role, r.target, r.qualifier, params)
+
+
+def _says(r: Row) -> tuple[float, ...]:
+    value = r.value if isinstance(r, BoundResult) else r.measure
+    return (value, r.delta, r.n, np.nan if r.test is None else r.test.error)
+
+
+def _differ(a: _Subject, b: _Subject) -> list[tuple[Row, Row]]:
+    """Rows that both have and that say different things."""
+    theirs = {_key(r): r for r in b.rows}
+    pairs = [(r, theirs[_key(r)]) for r in a.rows if _key(r) in theirs]
+    return [
+        (r, s)
+        for r, s in pairs
+        if r.kind != s.kind
+        or not np.allclose(_says(r), _says(s), rtol=1e-9, atol=0, equal_nan=True)
+    ]
+
+
+def _same_key(a: _Subject, b: _Subject) -> bool:
+    return bool(a.facts.get("key")) and a.facts.get("key") == b.facts.get("key")
+
+
+def _agree(a: _Subject, b: _Subject) -> bool:
+    """Whether two runs speak of the same evidence, as far as they say, and say the same of it."""
+    if _differ(a, b):
+        return False
+    shared = {_key(r) for r in a.rows} & {_key(r) for r in b.rows}
+    return _same_key(a, b) or (bool(shared) and a.provenance == b.provenance)
+
+
+def _disagreement(a: _Subject, b: _Subject) -> str:
+    """Say why two runs' rows of one name are kept apart."""
+    unlike = [
+        word
+        for word, field in (("weights", "weights"), ("file", "checkpoint_sha256"), ("data", "data"),
+                            ("task", "task"), ("rows", "roles"))
+        if a.provenance.get(field) != b.provenance.get(field)
+    ]  # fmt: skip
+    why = f" (other {', '.join(unlike)})" if unlike else ""
+    pairs = _differ(a, b)
+    if not pairs:
+        return f"{a.name} of {a.run} and of {b.run} are not known to be the same{why}: kept apart"
+    r, s = pairs[0]
+    more = f", and {len(pairs) - 1} rows more differ" if len(pairs) > 1 else ""
+    exactly = _written(r, False) == _written(s, False)
+    return (
+        f"{a.name} differs{why}: {r.bound} on {r.role} is {_written(r, exactly)} in {a.run} "
+        f"and {_written(s, exactly)} in {b.run}{more}: kept apart"
+    )
+
+
+def _written(r: Row, exactly: bool) -> str:
+    number = f"{_says(r)[0]!r} (n {r.n}, delta {r.delta:.3g})" if exactly else shown_value(r)
+    return f"{r.kind} {number}"
+
+
+def _apart(old: _Subject, now: _Subject, taken: Iterable[str]) -> str:
+    """Name for an earlier checkpoint whose name was given to another one."""
+    file, data = old.source
+    short = f"{old.called} [{data if now.source[0] == file else PurePath(file).parent.name}]"
+    return short if short not in taken else f"{old.called} [{file}, {data}]"
+
+
+def _failures(
+    reports: Mapping[str, Report], by_name: Mapping[str, list[_Subject]]
+) -> list[Failure]:
+    """What could not be evaluated, once, with the run where another one has rows of that name."""
+    found: dict[tuple[str, str], Failure] = {}
+    for run, report in reports.items():
+        for f in report.failures:
+            elsewhere = any(s.run != run for s in by_name.get(f.checkpoint, ()))
+            name = f"{f.checkpoint} [{run}]" if elsewhere else f.checkpoint
+            found.setdefault((name, f.reason), replace(f, checkpoint=name))
+    return list(found.values())

@@ -1,0 +1,72 @@
+"""Series in a report: which run each row belongs to, at which step, in the order of the steps."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ncbounds.data.manifest import Entry
+from ncbounds.data.series import in_order, series_among, steps_of
+from ncbounds.report import Report
+
+
+def found_series(files: dict[str, Path]) -> dict[str, str]:
+    """Series of each of these files, by name, that looks like a checkpoint of one run."""
+    folder = next(iter(files.values())).parent.name if files else ""
+    return series_among(files, folder)
+
+
+def along_steps(report: Report, entries: Sequence[Entry]) -> Report:
+    """Name the series and the step in every row, and put those of a series in the order of steps.
+
+    Steps are what is declared, else what the files that were read say, else what their names say.
+    """
+    series: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.series:
+            series.setdefault(entry.series, []).append(entry)
+    if not series:
+        return report
+    read = {r.checkpoint: r.provenance.get("progress", {}) for r in report.rows}
+    place = {entry.name: (i, 0) for i, entry in enumerate(entries)}
+    marks: dict[str, dict[str, Any]] = {}
+    facts = {name: dict(about) for name, about in report.facts.items()}
+    for name, members in series.items():
+        labels = _labels(members)
+        steps = steps_of({labels[e.name]: read.get(e.name) for e in members})
+        known = {labels[e.name]: e.step for e in members if e.step is not None}
+        order = in_order(labels.values(), steps.of | known)
+        first = min(place[e.name] for e in members)[0]
+        for e in members:
+            label = labels[e.name]
+            step = float((steps.of | known).get(label, np.nan))
+            marks[e.name] = {"series": name, "step": step}
+            place[e.name] = (first, order.index(label))
+            if e.name in facts:
+                facts[e.name]["step_unit"] = "" if label in known else steps.unit
+    return Report(
+        sorted(
+            (replace(r, **marks.get(r.checkpoint, {})) for r in report.rows),
+            key=lambda r: place[r.checkpoint],
+        ),
+        sorted(
+            (replace(f, **marks.get(f.checkpoint, {})) for f in report.failures),
+            key=lambda f: place[f.checkpoint],
+        ),
+        facts,
+        simultaneous=report.simultaneous,
+        planned=report.planned,
+        plan=report.plan,
+    )
+
+
+def _labels(members: Sequence[Entry]) -> dict[str, str]:
+    """What each checkpoint is called on disk: its file, or the folder of files of one name."""
+    files = {e.name: e.file.name for e in members}
+    if len({*files.values()}) == len(files):
+        return files
+    folders = {e.name: e.file.parent.name for e in members}
+    apart = len({*folders.values()}) == len(folders)
+    return folders if apart else {e.name: str(e.file) for e in members}
