@@ -9,8 +9,14 @@ from ncbounds.results import MARK, BoundResult
 
 
 def notes(report: ReportData) -> list[str]:
-    """Lines on choices among checkpoints and in files, on equal ones, on points that repeat."""
-    return [*_choice(report), *_weights(report), *_equal(report), *_copies(report)]
+    """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
+    return [
+        *_choice(report),
+        *_predictions(report),
+        *_weights(report),
+        *_equal(report),
+        *_copies(report),
+    ]
 
 
 def _choice(report: ReportData) -> list[str]:
@@ -40,6 +46,23 @@ def _choice(report: ReportData) -> list[str]:
             f"({best.bound},\n{best.checkpoint}), would be {number(together[0].value, up=True)}"
         )
     return [f"{says}."]
+
+
+def _predictions(report: ReportData) -> list[str]:
+    """Checkpoints of which only predictions are known, by the reason."""
+    names: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        if why := r.provenance.get("no_head"):
+            names.setdefault(str(why), {})[r.checkpoint] = None
+    return [
+        f"Rows that count errors only{_of(found)}: the others need a linear head ({why})."
+        for why, found in names.items()
+    ]
+
+
+def _of(names: Iterable[str]) -> str:
+    known = [n for n in names if n]
+    return f" for {', '.join(known)}" if known else ""
 
 
 def _weights(report: ReportData) -> list[str]:
