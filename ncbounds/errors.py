@@ -74,6 +74,10 @@ class HeadNotFound(NcboundsError):
     """No affine layer reproduces the logits."""
 
 
+class NoLinearHead(HeadNotFound):
+    """The network may well classify, but not by one linear head on features of its own."""
+
+
 class TapRefused(NcboundsError):
     """A named place of a network gives no features, or none that are a function of each row."""
 

@@ -12,6 +12,7 @@ from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.inspect import inspect
+from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.report import report
 
 EPILOG = (
@@ -50,6 +51,7 @@ def options(
 
 
 app.command()(evaluate)
+app.command("evaluate-predictions")(evaluate_predictions)
 app.command()(inspect)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)

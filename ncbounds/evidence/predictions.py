@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Ints, numbers, plain_array
+from ncbounds.arrays import Floats, Ints, numbers, plain_array
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import NoHead
@@ -101,7 +101,7 @@ def evidence_from_predictions(
     widths = set()
     for name, outputs in by_role.items():
         own = {k: found for k, v in declared.items() if (found := _own(v, name)) is not None}
-        if "selected_among" in declared and _own(declared["selected_among"], name) is None:
+        if _own({name: 1} | _as_mapping(declared, "selected_among", name), name) is None:
             own["selected_among"] = None  # unknown, which is something else than undeclared
         array = _answered(outputs, kind)
         answers = answers_of_outputs(array, kind, threshold)
@@ -131,7 +131,7 @@ def evidence_from_predictions(
 
 
 def answers_of_outputs(
-    outputs: Numbers, kind: str, threshold: float | None = None, margin: float = 0.0
+    outputs: Numbers, kind: str, threshold: float | None = None, near: Floats | None = None
 ) -> Ints:
     """Predictions of outputs, shape (n,); -1 for a tie and for a value that is not finite.
 
@@ -142,8 +142,8 @@ def answers_of_outputs(
     kind : {"predicted", "logits", "probabilities"}
     threshold : float, optional
         Of one number per row; see :data:`THRESHOLDS`.
-    margin : float
-        A lead of at most this many times the largest absolute value of its row is a tie too.
+    near : array of shape (n,), optional
+        Leads up to this count as ties too; 0 unless given.
 
     Raises
     ------
@@ -163,30 +163,26 @@ def answers_of_outputs(
     if not several:
         z = outputs.reshape(-1)
         t = THRESHOLDS[kind] if threshold is None else threshold
-        return _two_classes(z, np.asarray(t, dtype=np.float64), margin)
+        with np.errstate(invalid="ignore"):
+            sure = np.isfinite(z) & (
+                np.abs(z.astype(np.longdouble) - t) > (0 if near is None else near)
+            )
+        return np.where(sure, z > t, -1).astype(np.int64)
     out = np.empty(len(outputs), dtype=np.int64)
     for k in range(0, len(outputs), BLOCK):
-        out[k : k + BLOCK] = _largest(outputs[k : k + BLOCK], margin)
+        some = slice(k, k + BLOCK)
+        out[some] = _largest(outputs[some], 0.0 if near is None else near[some])
     return out
 
 
-def _two_classes(z: Numbers, threshold: Numbers, margin: float) -> Ints:
-    wide = z.astype(np.float64)  # exact for every shorter float type
-    near = margin * np.maximum(np.abs(wide), np.abs(threshold))
-    with np.errstate(invalid="ignore"):
-        sure = np.isfinite(wide) & (np.abs(wide - threshold) > near)
-    return np.where(sure, wide > threshold, -1).astype(np.int64)
-
-
-def _largest(s: Numbers, margin: float) -> Ints:
+def _largest(s: Numbers, near: Floats | float) -> Ints:
     finite = np.isfinite(s).all(axis=1)
     rows, first = np.arange(len(s)), np.where(np.isnan(s), -np.inf, s).argmax(axis=1)
     top = s[rows, first].astype(np.longdouble)
     rest = s.astype(np.longdouble)
     rest[rows, first] = -np.inf
-    size = np.abs(s).max(axis=1).astype(np.longdouble)
     with np.errstate(invalid="ignore", over="ignore"):
-        sure = finite & (top - rest.max(axis=1) > margin * size)
+        sure = finite & (top - rest.max(axis=1) > near)
     return np.where(sure, first, -1).astype(np.int64)
 
 
@@ -205,6 +201,18 @@ def _by_role(kind: str, value: Any, role: str | None) -> dict[str, Any]:
             f"{kind}={{'holdout': ..., 'test': ...}}, labels={{...}}"
         )
     return {check_role(role): value}
+
+
+def _as_mapping(declared: Mapping[str, Any], what: str, role: str) -> dict[str, Any]:
+    """What was declared of ``role``, as a mapping; empty where nothing was."""
+    if what not in declared:
+        return {}
+    value = declared[what]
+    return (
+        {k: v for k, v in value.items() if k == role}
+        if isinstance(value, Mapping)
+        else {role: value}
+    )
 
 
 def _own(value: Any, role: str) -> Any:
@@ -268,8 +276,8 @@ def _sample(answers: Ints, outputs: Numbers, kind: str, role: str, own: dict[str
         hashes = point_hashes(outputs)
     if hashes is None and own.get("repeats") == "copies":
         raise InvalidSample(
-            f"repeats='copies' counts each point once, but {kind} do not say which points are equal: "
-            "pass input_hashes="
+            f"repeats='copies' counts each point once, but {kind} do not say which points are "
+            "equal: pass input_hashes="
         )
     return Sample.from_answers(
         answers, own.pop("labels", None), role=role, input_hashes=hashes, **own

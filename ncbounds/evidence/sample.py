@@ -162,8 +162,8 @@ class Sample:
         y = plain_array(answers, "predictions")
         if y.ndim != 1 or y.dtype.kind not in "iub" or (y < -1).any():
             raise InvalidSample(
-                f"predictions are class numbers 0, 1, ... of shape (n,), -1 for none; found {y.dtype} "
-                f"of shape {y.shape}"
+                "predictions are class numbers 0, 1, ... of shape (n,), -1 for none; found "
+                f"{y.dtype} of shape {y.shape}"
             )
         sample = cls.from_arrays(np.empty((len(y), 0)), labels, role=role, **given)
         y = y.astype(np.int64)

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.alone import ORDER, check_one_number, outputs_alone
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.free_features import check_free
 from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
 from ncbounds.checkpoints.head.outputs import Output, Undecided, choose, per_row, undecided
 from ncbounds.checkpoints.head.passes import given, in_precision_of, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
-from ncbounds.checkpoints.head.state import check_twin, draws, evaluating
+from ncbounds.checkpoints.head.state import check_twin, draws
 from ncbounds.checkpoints.head.steadiness import (
     BESIDE,
     RANDOM,
@@ -22,7 +24,7 @@ from ncbounds.checkpoints.head.steadiness import (
     largest,
     largest_change,
 )
-from ncbounds.checkpoints.head.trace import Tracer, first_rows, rows_at, rows_of, run, watched
+from ncbounds.checkpoints.head.trace import Tracer, first_rows, rows_at, rows_of, watched
 from ncbounds.errors import HeadNotFound
 
 TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
@@ -72,7 +74,7 @@ def examine(
     first = steady(forward, batch, found, logits, drawn=draws() != before)
     if twin is not None:
         few = first_rows(batch, REPEATED_ROWS)
-        _check_twin(forward.module, unwrapped(twin()), few, found, first.logits[:REPEATED_ROWS])
+        _check_twin(forward, unwrapped(twin()), few, found, first.logits[:REPEATED_ROWS])
     return found, report, first
 
 
@@ -121,12 +123,10 @@ def steady(
 
 
 def _check_twin(
-    module: nn.Module, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
+    forward: Forward, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
 ) -> None:
-    with evaluating(other, None):
-        returned = run(other, in_precision_of(other, batch))
-    output = choose(returned, rows_of(batch), found.output or None)[0]
-    check_twin(module, logits, output.value)
+    again = Forward(other).logits(batch, found.output, Tracer(lambda shape: False))
+    check_twin(forward.module, logits, found.two_columns(Reading(again, again)).logits)
 
 
 def _search(
@@ -145,15 +145,22 @@ def _search(
         found, report = match_given(forward.module, tracer.calls, reading)
         return replace(found, output=made.name), replace(report, output=made.name), reading.logits
     chosen, notes = _choice(forward.module, tracer, returned, n, output, classes)
-    if chosen.width < 2:
-        raise HeadNotFound(
-            f"the model returns {chosen.width} output per row; needed is one logit per class. For "
-            "two classes with one logit z, return torch.cat([-z, z], 1)"
-        )
-    name = forward.wanted if isinstance(forward.wanted, str) else None
-    found, report = find_head(forward.module, tracer.calls, chosen.value, name)
-    report = replace(report, notes=(*notes, *report.notes), output=chosen.name)
-    return replace(found, output=chosen.name), report, chosen.value
+    logits = tracer.monotone.before(chosen.value)
+    if logits is not chosen.value:
+        notes = (*notes, ORDER.format(tracer.monotone.name))
+    elif chosen.width == 1:
+        check_one_number(logits, classes)
+    if forward.predicting:
+        found, report = outputs_alone(chosen, logits, output is not None)
+    else:
+        name = forward.wanted if isinstance(forward.wanted, str) else None
+        again = partial(forward.logits, batch, chosen.name)
+        found, report = find_head(forward.module, tracer.calls, logits, name, again)
+    if chosen.width == 1:
+        found = found.of_two_classes()
+    report = replace(report, notes=(*notes, *found.notes), output=chosen.name)
+    logits = found.two_columns(Reading(logits, logits)).logits
+    return replace(found, output=chosen.name), report, logits
 
 
 def _choice(

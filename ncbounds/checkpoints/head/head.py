@@ -18,8 +18,9 @@ from ncbounds.checkpoints.head.candidates import (
     layer_names,
 )
 from ncbounds.checkpoints.head.reading import DIRECT, GIVEN, FoundHead, Reading, ways
+from ncbounds.checkpoints.head.tails import Pass, folded
 from ncbounds.checkpoints.head.trace import Affine
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, NoLinearHead
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ class HeadReport:
 
 
 def find_head(
-    module: nn.Module, calls: list[Affine], logits: Tensor, wanted: str | None = None
+    module: nn.Module,
+    calls: list[Affine],
+    logits: Tensor,
+    wanted: str | None = None,
+    run: Pass | None = None,
 ) -> tuple[FoundHead, HeadReport]:
     """Search the affine maps of one forward pass for the head.
 
@@ -88,14 +93,18 @@ def find_head(
     logits : Tensor of shape (n, C)
     wanted : str, optional
         Only maps computed by this layer.
+    run : callable, optional
+        Runs the same rows again under a tracer and returns the logits; with it, fixed affine maps
+        behind the head are read off.
 
     Returns
     -------
     FoundHead, HeadReport
+        Of one logit, with one row of weights.
 
     Raises
     ------
-    HeadNotFound
+    NoLinearHead
         If none reproduces the logits; the message lists what was tried and what to pass.
     """
     names = layer_names(module)
@@ -108,11 +117,18 @@ def find_head(
         tried.append(Attempt(found.name, found.how, result.max_abs_diff, result.tolerance))
         if result.holds:
             found = replace(found, expected=count_calls(found, right))
-            report = HeadReport(
-                found.name, found.how, 0.0, 0.0, 0, tuple(tried), found.notes
-            ).joined(result)
-            return found, report
-    raise HeadNotFound(_explain(right, calls, logits, tried, wanted, names))
+            return found, _reported(found, tried, result)
+    for found, reading in folded(run, calls, logits, names, wanted) if run else ():
+        result = found.check(reading)
+        tried.append(Attempt(found.name, found.how, result.max_abs_diff, result.tolerance))
+        if result.holds:
+            return found, _reported(found, tried, result)
+    raise NoLinearHead(_explain(right, calls, logits, tried, wanted, names))
+
+
+def _reported(found: FoundHead, tried: list[Attempt], result: Agreement) -> HeadReport:
+    report = HeadReport(found.name, found.how, 0.0, 0.0, 0, tuple(tried), found.notes)
+    return report.joined(result)
 
 
 def match_given(
@@ -177,8 +193,6 @@ def _explain(
     others = len(calls) - len(right)
     if others:
         text += f"; {others} more have another number of outputs or belong to other layers"
-    if _probabilities(logits):
-        text += ". The outputs are probabilities: leave the softmax out of the model"
     coarse = next((c.output.dtype for c in right if _coarser(c.output, logits)), None)
     if coarse is not None:
         text += (
@@ -193,10 +207,6 @@ def _explain(
         f"{text}. Pass head='layer name', or head=function, where function(batch) returns "
         "(features, logits)"
     )
-
-
-def _probabilities(logits: Tensor) -> bool:
-    return bool((logits >= 0).all() and ((logits.double().sum(1) - 1).abs() < 1e-3).all())
 
 
 def _coarser(output: Tensor, logits: Tensor) -> bool:

@@ -1,0 +1,57 @@
+"""The numbers that a last softmax or sigmoid was taken of.
+
+Both keep the order of a row, so that these numbers say what the network decides.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SOFTMAX = (torch.softmax, Tensor.softmax, F.softmax)
+SIGMOID = (torch.sigmoid, Tensor.sigmoid, F.sigmoid, torch.special.expit)
+
+
+class Monotone:
+    """The last softmax or sigmoid of a pass that gave one row of numbers per row.
+
+    Attributes
+    ----------
+    name : str
+        ``"softmax"`` or ``"sigmoid"``; empty where there was none.
+    """
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._pair: tuple[Tensor, Tensor] | None = None
+
+    def run(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        """Run ``func``; keep what went in and out if it is one that keeps the order of a row."""
+        x = args[0] if args else kwargs.get("input")
+        kept = func in (*SOFTMAX, *SIGMOID) and isinstance(x, Tensor) and x.ndim in (1, 2)
+        before = x.detach().clone() if kept and isinstance(x, Tensor) else None
+        out = func(*args, **kwargs)
+        if before is not None and (func in SIGMOID or _over_rows(before, args, kwargs)):
+            self.name = "sigmoid" if func in SIGMOID else "softmax"
+            # clones: what is written into the output later is another output
+            self._pair = (before, out.detach().clone())
+        return out
+
+    def before(self, output: Tensor) -> Tensor:
+        """Return what ``output`` of shape (n, C) was made of, or itself if by something else."""
+        if self._pair is None:
+            return output
+        into, out = self._pair
+        same = out.numel() == output.numel() and len(out) == len(output)
+        if same and torch.equal(out.reshape(output.shape), output):
+            return into.reshape(output.shape)
+        return output
+
+
+def _over_rows(x: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+    return x.ndim == 2 and dim in (1, -1, None)
