@@ -16,7 +16,7 @@ from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.head.passes import HeadFunction, check_task, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
-from ncbounds.checkpoints.head.state import state_of
+from ncbounds.checkpoints.head.state import state_of, to_eval
 from ncbounds.checkpoints.head.steadiness import BESIDE, Regrouping, check_same, cut
 from ncbounds.checkpoints.head.trace import Taps
 from ncbounds.errors import HeadNotFound, NoLinearHead
@@ -80,7 +80,10 @@ class Classifier:
             raise HeadNotFound(
                 f"the model has no layer {head!r}; its last layers are {', '.join(names[-6:])}"
             )
-        self.module = module.eval().requires_grad_(False)
+        to_eval(module)
+        for parameter in module.parameters():  # a scripted module cannot do it as a whole
+            parameter.requires_grad_(False)
+        self.module = module
         self.wanted = head
         self.output = None if output is None else str(output)
         self.notes = notes

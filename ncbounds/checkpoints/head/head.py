@@ -205,7 +205,8 @@ def _explain(
         text += f". The logits are the mean of {a} and {b} on different features: no single head"
     return (
         f"{text}. Pass head='layer name', or head=function, where function(batch) returns "
-        "(features, logits)"
+        "(features, logits), if the logits are one linear map of features; in any case "
+        "nb.predict(classifier, loader, role) gives what counting errors takes"
     )
 
 

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SOFTMAX = (torch.softmax, Tensor.softmax, F.softmax)
+LOG_SOFTMAX = (torch.log_softmax, Tensor.log_softmax, F.log_softmax)
 SIGMOID = (torch.sigmoid, Tensor.sigmoid, F.sigmoid, torch.special.expit)
+KEPT = {"softmax": SOFTMAX, "log-softmax": LOG_SOFTMAX, "sigmoid": SIGMOID}
 
 
 class Monotone:
@@ -20,7 +22,7 @@ class Monotone:
     Attributes
     ----------
     name : str
-        ``"softmax"`` or ``"sigmoid"``; empty where there was none.
+        ``"softmax"``, ``"log-softmax"`` or ``"sigmoid"``; empty where there was none.
     """
 
     def __init__(self) -> None:
@@ -32,11 +34,12 @@ class Monotone:
     ) -> Any:
         """Run ``func``; keep what went in and out if it is one that keeps the order of a row."""
         x = args[0] if args else kwargs.get("input")
-        kept = func in (*SOFTMAX, *SIGMOID) and isinstance(x, Tensor) and x.ndim in (1, 2)
+        name = next((name for name, functions in KEPT.items() if func in functions), "")
+        kept = name and isinstance(x, Tensor) and x.ndim in (1, 2)
         before = x.detach().clone() if kept and isinstance(x, Tensor) else None
         out = func(*args, **kwargs)
         if before is not None and (func in SIGMOID or _over_rows(before, args, kwargs)):
-            self.name = "sigmoid" if func in SIGMOID else "softmax"
+            self.name = name
             # clones: what is written into the output later is another output
             self._pair = (before, out.detach().clone())
         return out

@@ -111,7 +111,7 @@ def watched(module: nn.Module, tracer: Tracer) -> Iterator[None]:
     handles = []
     try:
         for name, layer in module.named_modules():
-            if name:
+            if name and not isinstance(layer, torch.jit.ScriptModule):  # which takes no hooks
                 handles.append(layer.register_forward_pre_hook(lambda m, x, name=name: enter(name)))
                 handles.append(layer.register_forward_hook(lambda m, x, y: leave()))
         yield
