@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints, numbers, plain_array
+from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import NoHead
@@ -87,6 +88,8 @@ def evidence_from_predictions(
     RoleError, OverlapError
         If a role is unknown, or one row has two.
     """
+    if classes is not None and not 2 <= classes <= CLASSES:
+        raise InvalidSample(f"classes counts them, from 2 to {CLASSES}; found {classes}")
     kinds = {"predicted": predicted, "logits": logits, "probabilities": probabilities}
     given = {kind: value for kind, value in kinds.items() if value is not None}
     if len(given) != 1:
@@ -176,13 +179,13 @@ def answers_of_outputs(
 
 
 def _largest(s: Numbers, near: Floats | float) -> Ints:
-    finite = np.isfinite(s).all(axis=1)
-    rows, first = np.arange(len(s)), np.where(np.isnan(s), -np.inf, s).argmax(axis=1)
-    top = s[rows, first].astype(np.longdouble)
-    rest = s.astype(np.longdouble)
-    rest[rows, first] = -np.inf
+    wide = s.astype(np.longdouble)  # exact, also for 64-bit whole numbers
+    finite = np.isfinite(wide).all(axis=1)
+    rows, first = np.arange(len(s)), np.where(np.isnan(wide), -np.inf, wide).argmax(axis=1)
+    top = wide[rows, first]
+    wide[rows, first] = -np.inf
     with np.errstate(invalid="ignore", over="ignore"):
-        sure = finite & (top - rest.max(axis=1) > near)
+        sure = finite & (top - wide.max(axis=1) > near)
     return np.where(sure, first, -1).astype(np.int64)
 
 
@@ -227,11 +230,11 @@ def _answered(outputs: Any, kind: str) -> Numbers:
                 f"predicted are class numbers of shape (n,), found {array.shape}; scores for each "
                 "class are logits= or probabilities="
             )
-        finite = array[np.isfinite(array)]
-        if (finite < -1).any() or (finite != np.floor(finite)).any():
+        odd = np.isfinite(array) & ((array != np.floor(array)) | (np.abs(array) >= CLASSES))
+        if odd.any():
             raise InvalidSample(
-                "predicted are class numbers 0, 1, ..., -1 for none, found such as "
-                f"{finite[(finite < -1) | (finite != np.floor(finite))][0]}"
+                f"predicted are class numbers 0, 1, ... below {CLASSES}, -1 for none, found such "
+                f"as {array[odd][0]}"
             )
         return array
     if array.ndim not in (1, 2) or array.shape[-1] < 1:

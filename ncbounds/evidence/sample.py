@@ -160,10 +160,15 @@ class Sample:
             As :meth:`from_arrays` does, and if a prediction is no class number.
         """
         y = plain_array(answers, "predictions")
-        if y.ndim != 1 or y.dtype.kind not in "iub" or (y < -1).any():
+        if y.ndim != 1 or y.dtype.kind not in "iub":
             raise InvalidSample(
                 "predictions are class numbers 0, 1, ... of shape (n,), -1 for none; found "
                 f"{y.dtype} of shape {y.shape}"
+            )
+        if len(y) and (y.min() < -1 or y.max() >= CLASSES):
+            raise InvalidSample(
+                f"predictions are class numbers 0, 1, ... below {CLASSES}, -1 for none; found "
+                f"{y.min() if y.min() < -1 else y.max()}"
             )
         sample = cls.from_arrays(np.empty((len(y), 0)), labels, role=role, **given)
         y = y.astype(np.int64)

@@ -34,14 +34,24 @@ def outputs_alone(output: Output, logits: Tensor, asked: bool) -> tuple[FoundHea
     return found, report
 
 
-def check_one_number(value: Tensor, classes: Callable[[], int | None] | None) -> None:
+def check_two_classes(classes: Callable[[], int | None] | None) -> None:
+    """Raise HeadNotFound if one number per row is to decide between more than two classes."""
+    known = None if classes is None else classes()
+    if known is not None and known > 2:
+        raise HeadNotFound(
+            f"the model returns one number per row, and the data have {known} classes; needed is "
+            "one logit for each"
+        )
+
+
+def check_one_number(value: Tensor) -> None:
     """Refuse one number per row where it is not known what decides.
 
     Raises
     ------
     HeadNotFound
         If all lie between 0 and 1 without a sigmoid that is seen, so that 0 as well as 1/2 could be
-        the threshold; or if the data have more than two classes.
+        the threshold.
     """
     finite = value[torch.isfinite(value)]
     if len(finite) and bool(((finite >= 0) & (finite <= 1)).all()):
@@ -49,12 +59,6 @@ def check_one_number(value: Tensor, classes: Callable[[], int | None] | None) ->
             "the model returns one number per row, all of them between 0 and 1: a probability p "
             "decides at 1/2, a logit z at 0. Say which: return torch.stack([1 - p, p], 1), or "
             "torch.stack([0 * z, z], 1), with p or z of shape (n,)"
-        )
-    known = None if classes is None else classes()
-    if known is not None and known > 2:
-        raise HeadNotFound(
-            f"the model returns one number per row, and the data have {known} classes; needed is "
-            "one logit for each"
         )
 
 

@@ -17,7 +17,7 @@ from ncbounds.checkpoints.head.candidates import (
     layer_name,
     layer_names,
 )
-from ncbounds.checkpoints.head.reading import DIRECT, GIVEN, FoundHead, Reading, ways
+from ncbounds.checkpoints.head.reading import GIVEN, FoundHead, Reading
 from ncbounds.checkpoints.head.tails import Pass, folded
 from ncbounds.checkpoints.head.trace import Affine
 from ncbounds.errors import HeadNotFound, NoLinearHead
@@ -199,10 +199,6 @@ def _explain(
             f". Layers compute in {str(coarse).removeprefix('torch.')} (autocast), and their "
             "outputs are widened: take torch.autocast out of forward"
         )
-    pair = _different_features(right, logits)
-    if pair:
-        a, b = (layer_name(c, names) for c in pair)
-        text += f". The logits are the mean of {a} and {b} on different features: no single head"
     return (
         f"{text}. Pass head='layer name', or head=function, where function(batch) returns "
         "(features, logits), if the logits are one linear map of features; in any case "
@@ -212,14 +208,3 @@ def _explain(
 
 def _coarser(output: Tensor, logits: Tensor) -> bool:
     return unit_roundoff(output.dtype) > unit_roundoff(logits.dtype)
-
-
-def _different_features(calls: list[Affine], logits: Tensor) -> tuple[Affine, Affine] | None:
-    flat = [c for c in calls if DIRECT in ways(c, len(logits))]
-    scale = float(logits.abs().max()) or 1.0
-    for i, a in enumerate(flat):
-        for b in flat[:i]:
-            mean = (a.output.reshape(logits.shape) + b.output.reshape(logits.shape)) / 2
-            if float((mean - logits).abs().max()) <= 1e-3 * scale:
-                return b, a
-    return None

@@ -61,7 +61,7 @@ class Replaced(Tracer):
             return out
         between = (1,) * (out.ndim - 2)
         shape = (*other.shape, *between) if parts[4] == 1 else (len(other), *between, -1)
-        return other.to(out.dtype).reshape(shape).expand_as(out).clone()
+        return other.to(device=out.device, dtype=out.dtype).reshape(shape).expand_as(out).clone()
 
 
 def folded(
@@ -136,13 +136,13 @@ def _tail(
         split = z.split(widths, dim=1)
         return run(Replaced(dict(zip(places, split, strict=True)))).double()
 
-    zero = torch.zeros(n, total, dtype=torch.float64)
+    zero = torch.zeros(n, total, dtype=torch.float64, device=logits.device)
     offset = respond(zero)
     size = max(largest(offset), largest(logits))
     if not _same(offset, offset[:1].expand_as(offset), logits, size):
         return None
     constant = offset[0]
-    noise = torch.randn(n, total, generator=torch.Generator().manual_seed(SEED)).double() * scale
+    noise = torch.randn(n, total, generator=torch.Generator().manual_seed(SEED)).to(zero) * scale
     once, twice = respond(noise) - constant, respond(2 * noise) - constant
     if not _same(2 * once, twice, logits, max(size, largest(twice))):
         return None
@@ -173,7 +173,7 @@ def _head(
 ) -> FoundHead:
     matrix, constant = tail
     weights = [c.weight.detach().double() for c in members]
-    zeros = [torch.zeros(len(w), dtype=torch.float64) for w in weights]
+    zeros = [w.new_zeros(len(w)) for w in weights]
     biases = [
         z if c.bias is None else c.bias.detach().double()
         for z, c in zip(zeros, members, strict=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.read import load_checkpoint
-from ncbounds.errors import CheckpointMismatch, HeadNotFound, MissingExtra, UnknownArchitecture
+from ncbounds.errors import CheckpointMismatch, MissingExtra, UnknownArchitecture
 
 CLASSES = 5
 
