@@ -130,6 +130,11 @@ class MissingExtra(NcboundsError):
     """An optional dependency is needed for this and is not installed."""
 
 
+def first_clause(error: Exception) -> str:
+    """First clause of a message, which says what is wrong and not yet what to do about it."""
+    return re.split(r"[;:.] ", str(error), maxsplit=1)[0]
+
+
 def _one_line(text: str) -> str:
     return printable(re.sub(r"\s*[\r\n]+\s*", " ", text))
 

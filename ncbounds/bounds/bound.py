@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -231,7 +231,7 @@ class Bound:
             if getattr(evidence, part) is None:
                 raise MissingEvidence(f"{self.id} needs {part}; pass Evidence({part}=...)")
         if self.lacks_head(evidence):
-            raise MissingEvidence(f"{self.id} {WITHOUT_HEAD}: {evidence.head.why}")
+            raise MissingEvidence(f"{self.id} {WITHOUT_HEAD}: {evidence.provenance['no_head']}")
         for r in roles:
             if (found := evidence.sample(r)) is not None:
                 if found.n == 0:
@@ -259,7 +259,7 @@ class Bound:
 
         return View(
             sample=sample.divided(power),
-            head=head,
+            head=cast(LinearHead, head),  # a bound that reads more than predictions has one
             fit=None if fit is None else fit.divided(power),
             head_sample=part("head_sample", evidence.head_sample),
             unlabelled=part("unlabelled", evidence.unlabelled),

@@ -16,7 +16,7 @@ from ncbounds.checkpoints.checkpoint import Checkpoint
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.read import load_checkpoint
-from ncbounds.errors import DataError, NcboundsError, printable
+from ncbounds.errors import DataError, NcboundsError, NoLinearHead, first_clause, printable
 from ncbounds.evidence.sample import Sample
 
 ROWS = 16
@@ -105,12 +105,16 @@ def inspect_checkpoint(
     """
     checkpoint = load_checkpoint(path, key=key, weights=weights)
     problem, classifier, inputs, undecided = None, None, "nothing", None
+    alone: tuple[str, ...] = ()
     try:
         classifier = build_classifier(checkpoint, model, args, head=head, output=output)
         inputs, undecided = _verify(classifier, checkpoint, batch)
+    except NoLinearHead as error:
+        says = f"no linear head ({first_clause(error)}): errors are counted among predictions only"
+        alone, problem = (says,), None if head is None else str(error)
     except NcboundsError as error:
         problem = str(error)
-    verified = classifier is not None and problem is None
+    verified = classifier is not None and problem is None and not alone
     linear = classifier.head if classifier is not None and verified else None
     return Inspection(
         path=str(checkpoint.path),
@@ -122,7 +126,7 @@ def inspect_checkpoint(
             for name, t in checkpoint.tensors.items()
         ),
         parameters=sum(t.numel() for t in checkpoint.tensors.values()),
-        notes=checkpoint.notes if classifier is None else classifier.notes,
+        notes=(*(checkpoint.notes if classifier is None else classifier.notes), *alone),
         guess=guess_architecture(checkpoint.tensors),
         model=_model_name(model, checkpoint),
         head=classifier.head_report if classifier is not None and verified else None,

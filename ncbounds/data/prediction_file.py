@@ -128,8 +128,8 @@ def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
     path = Path(path)
     columns = _columns(path)
     taken: dict[str, str] = {}
-    for what, names in NAMES.items():
-        there = [c for c in columns if c.lower() in names]
+    for what, known in NAMES.items():
+        there = [c for c in columns if c.lower() in known]
         if len(there) > 1:
             raise DataError(f"{path}: {few(there)} could all be {what}; keep one of them")
         if there:
@@ -149,7 +149,8 @@ def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
     labels = columns[taken["labels"]]
     outputs, labels, names = _numbered(path, kind, outputs, labels, names)
     kind = "logits" if kind == "classes" else kind
-    parts = {what: columns[taken[what]] for what in ("role", "ids", "groups") if what in taken}
+    beside_them: tuple[str, ...] = ("role", "ids", "groups")
+    parts = {what: columns[taken[what]] for what in beside_them if what in taken}
     beside = "".join(f", {what}: {shown(taken[what])}" for what in parts)
     said_all = f"labels: {shown(taken['labels'])}, {kind}: {said_of}{beside}"
     lengths = {len(labels), len(outputs), *map(len, parts.values())}

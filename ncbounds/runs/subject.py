@@ -1,7 +1,6 @@
 """The one road from an entry to evidence: read, build, extract, declare."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from ncbounds.data.manifest import Entry, Task
 from ncbounds.data.points import Points, entry_points
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
-from ncbounds.errors import NoLinearHead
+from ncbounds.errors import NoLinearHead, first_clause
 from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
@@ -65,7 +64,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     except NoLinearHead as error:
         if entry.head is not None:
             raise
-        classifier, why = classifier.predicting(), clause(error)
+        classifier, why = classifier.predicting(), first_clause(error)
         samples = _extracted(classifier, points, draws, task, store)
         head = NoHead(_width(classifier, task, samples), why)
         samples = {role: answered(classifier, s) for role, s in samples.items()}
@@ -143,11 +142,6 @@ def _width(classifier: "Classifier", task: Task, samples: Mapping[Role, Sample])
     width = next(iter(samples.values())).dim
     check_classes(classifier, width, len(task.classes) or max(s.classes for s in samples.values()))
     return width
-
-
-def clause(error: Exception) -> str:
-    """First clause of a message, which says what is wrong and not yet what to do."""
-    return re.split(r"[;:.] ", str(error), maxsplit=1)[0]
 
 
 def _names(

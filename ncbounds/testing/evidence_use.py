@@ -86,7 +86,7 @@ def _undeclared_leave_value(bound: Bound, evidence: Evidence, role: Role) -> Non
         if name not in declared:
             others[name] = changed(evidence, {name: None})
     if "head" not in declared:
-        other = LinearHead(-evidence.head.weight, evidence.head.bias + 1.0)
+        other = LinearHead(-evidence.linear_head.weight, evidence.linear_head.bias + 1.0)
         others["head"] = changed(evidence, {"head": other})
     assert expected is not None
     for name, other_evidence in others.items():

@@ -1,7 +1,5 @@
 """``ncbounds evaluate-predictions``: columns are found by name, and what is missing is said."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -108,7 +106,7 @@ def write(path, **arrays):
     [
         ({"y": LABELS, "x": LABELS}, (), "a.npz holds y (300,), x (300,); needed is a column"),
         ({"x": LABELS}, (), "holds x (300,); needed is a column 'label'"),
-        ({"y": LABELS, "pred": ANSWERS, "probs": SHARES}, (), "say which the classifier answers by"),
+        ({"y": LABELS, "pred": ANSWERS, "probs": SHARES}, (), "may disagree: say which"),
         ({"y": LABELS, "label": LABELS, "pred": ANSWERS}, (), "could all be labels"),
         ({"y": LABELS, "pred": ANSWERS}, (), "--role holdout for all of them"),
         ({"y": LABELS, "pred": ANSWERS}, ("--role", "holdout=0:400"), "do not fit data of 300"),

@@ -75,7 +75,8 @@ def check_width(found: FoundHead, width: int, classes: int) -> None:
     raise HeadNotFound(
         f"no linear head was found, and the model returns {width} numbers per row where the labels "
         f"name {classes} classes: they may be features. If they are the logits, return them by "
-        "that name: {'logits': z}"
+        "that name: {'logits': z}, or say that there are more classes than the data show "
+        f"(classes={width} of nb.predict)"
     )
 
 

@@ -133,7 +133,7 @@ def _tail(
     scale = 2.0 ** torch.tensor(max(sizes) or 1.0).log2().ceil().item()
 
     def respond(z: Tensor) -> Tensor:
-        split = z.split(widths, dim=1)
+        split = torch.split(z, widths, dim=1)
         return run(Replaced(dict(zip(places, split, strict=True)))).double()
 
     zero = torch.zeros(n, total, dtype=torch.float64, device=logits.device)
@@ -162,6 +162,15 @@ def _same(one: Tensor, other: Tensor, logits: Tensor, size: float) -> bool:
     return largest_change(one.to(logits.dtype), other.to(logits.dtype), size) <= 1.0
 
 
+def _block_diagonal(weights: list[Tensor]) -> Tensor:
+    out = weights[0].new_zeros(sum(len(w) for w in weights), sum(w.shape[1] for w in weights))
+    row = column = 0
+    for w in weights:
+        out[row : row + len(w), column : column + w.shape[1]] = w
+        row, column = row + len(w), column + w.shape[1]
+    return out
+
+
 def _head(
     members: list[Affine],
     places: tuple[int, ...],
@@ -178,7 +187,7 @@ def _head(
         z if c.bias is None else c.bias.detach().double()
         for z, c in zip(zeros, members, strict=True)
     ]
-    weight = torch.cat(weights) if same else torch.block_diag(*weights)
+    weight = torch.cat(weights) if same else _block_diagonal(weights)
     bias = torch.cat(biases)
     unique = list(dict.fromkeys(layer_name(c, names) for c in members))
     sources = tuple(c.weight for c in members)
