@@ -75,7 +75,14 @@ class HeadNotFound(NcboundsError):
 
 
 class NoLinearHead(HeadNotFound):
-    """The network may well classify, but not by one linear head on features of its own."""
+    """The network may well classify, but not by one linear head on features of its own.
+
+    ``why`` says so in one clause.
+    """
+
+    def __init__(self, *args: object, why: str = "no linear head was found") -> None:
+        super().__init__(*args)
+        self.why = why
 
 
 class TapRefused(NcboundsError):
@@ -128,11 +135,6 @@ class NotCovered(NcboundsError):
 
 class MissingExtra(NcboundsError):
     """An optional dependency is needed for this and is not installed."""
-
-
-def first_clause(error: Exception) -> str:
-    """First clause of a message, which says what is wrong and not yet what to do about it."""
-    return re.split(r"[;:.] ", str(error), maxsplit=1)[0]
 
 
 def _one_line(text: str) -> str:

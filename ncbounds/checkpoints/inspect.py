@@ -16,7 +16,7 @@ from ncbounds.checkpoints.checkpoint import Checkpoint
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.read import load_checkpoint
-from ncbounds.errors import DataError, NcboundsError, NoLinearHead, first_clause, printable
+from ncbounds.errors import DataError, NcboundsError, NoLinearHead, printable
 from ncbounds.evidence.sample import Sample
 
 ROWS = 16
@@ -110,7 +110,7 @@ def inspect_checkpoint(
         classifier = build_classifier(checkpoint, model, args, head=head, output=output)
         inputs, undecided = _verify(classifier, checkpoint, batch)
     except NoLinearHead as error:
-        says = f"no linear head ({first_clause(error)}): errors are counted among predictions only"
+        says = f"no linear head ({error.why}): errors are counted among predictions only"
         alone, problem = (says,), None if head is None else str(error)
     except NcboundsError as error:
         problem = str(error)

@@ -77,7 +77,7 @@ def evaluate_predictions(
         from ncbounds.evaluation.evaluate import evaluate
         from ncbounds.evaluation.facts import facts_of
         from ncbounds.evidence.decision import MultiClass
-        from ncbounds.evidence.predictions import evidence_from_predictions
+        from ncbounds.evidence.evidence import Evidence
         from ncbounds.report.report import Report
         from ncbounds.report.write import write_report
 
@@ -89,7 +89,7 @@ def evaluate_predictions(
             "repeats": repeats,
             "ignore_label": ignore_label,
         }
-        evidence = evidence_from_predictions(
+        evidence = Evidence.from_predictions(
             **found.by_role(role, _renamed(roles)),
             threshold=threshold,
             classes=classes,

@@ -12,6 +12,7 @@ from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.copies import COPIED, check_rows, declared_copies, repeated, shared
 from ncbounds.evidence.decision import Decision, MultiClass, answers_of
 from ncbounds.evidence.head import Head, LinearHead, NoHead
+from ncbounds.evidence.predictions import predicted_parts
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 
@@ -111,10 +112,23 @@ class Evidence:
 
     @classmethod
     def from_predictions(cls, **given: Any) -> "Evidence":
-        """Make evidence of predictions and labels alone; see :func:`evidence_from_predictions`."""
-        from ncbounds.evidence.predictions import evidence_from_predictions
+        """Make evidence of what a classifier answered and of labels: counting needs no head.
 
-        return evidence_from_predictions(**given)
+        Parameters
+        ----------
+        **given
+            One of ``predicted`` (n,), ``logits`` and ``probabilities`` (n, C), (n, 1) or (n,);
+            ``labels`` (n,), ``role``, and all that is declared of a sample (``sampling="iid"``,
+            ``ids``, ...): see :func:`ncbounds.evidence.predictions.predicted_parts`. Mappings from
+            role to arrays give several roles.
+
+        Raises
+        ------
+        InvalidSample, RoleError, OverlapError
+            If these do not fit together.
+        """
+        samples, parts = predicted_parts(**given)
+        return cls(**{FIELD[role]: s for role, s in samples.items()}, **parts)
 
     @property
     def linear_head(self) -> LinearHead:

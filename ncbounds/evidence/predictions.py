@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints, numbers, plain_array
 from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.point_hashes import point_hashes
-from ncbounds.evidence.roles import check_role
+from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
 
 #: Why no head is known of a classifier whose predictions were given.
@@ -28,7 +27,7 @@ SLACK = 1e-6
 Numbers = NDArray[Any]
 
 
-def evidence_from_predictions(
+def predicted_parts(
     *,
     predicted: Any = None,
     logits: Any = None,
@@ -45,8 +44,8 @@ def evidence_from_predictions(
     checkpoint: str = "",
     provenance: Mapping[str, Any] | None = None,
     **declared: Any,
-) -> Evidence:
-    """Make evidence of what a classifier answered, and of the labels.
+) -> tuple[dict[Role, Sample], dict[str, Any]]:
+    """Samples by role, and the other arguments of an ``Evidence``, of answers and labels.
 
     Every bound that counts errors works on it; those that need a head or features give a row that
     says so. Rows are counted as they stand, in exact whole numbers.
@@ -100,7 +99,7 @@ def evidence_from_predictions(
     [(kind, value)] = given.items()
     by_role = _by_role(kind, value, role)
     declared |= {"labels": labels, "ids": ids, "input_hashes": input_hashes}
-    samples: dict[str, Sample] = {}
+    samples: dict[Role, Sample] = {}
     widths = set()
     for name, outputs in by_role.items():
         own = {k: found for k, v in declared.items() if (found := _own(v, name)) is not None}
@@ -121,16 +120,13 @@ def evidence_from_predictions(
     if classes is not None and classes < most:
         raise InvalidSample(f"classes={classes}, but a label or prediction is {most - 1}")
     counted = kind == "predicted" and classes is None
-    parts: dict[str, Any] = {FIELD[s.role]: s for s in samples.values()}
-    if decision is not None:
-        parts["decision"] = decision
-    return Evidence(
-        head=NoHead(max(known, classes or 0), why, counted),
-        priors=priors,
-        checkpoint=checkpoint,
-        provenance=dict(provenance or {}),
-        **parts,
-    )
+    parts: dict[str, Any] = {
+        "head": NoHead(max(known, classes or 0), why, counted),
+        "priors": priors,
+        "checkpoint": checkpoint,
+        "provenance": dict(provenance or {}),
+    }
+    return samples, parts if decision is None else {**parts, "decision": decision}
 
 
 def answers_of_outputs(
@@ -189,7 +185,7 @@ def _largest(s: Numbers, near: Floats | float) -> Ints:
     return np.where(sure, first, -1).astype(np.int64)
 
 
-def _by_role(kind: str, value: Any, role: str | None) -> dict[str, Any]:
+def _by_role(kind: str, value: Any, role: str | None) -> dict[Role, Any]:
     if isinstance(value, Mapping):
         if role is not None:
             raise InvalidSample(

@@ -12,7 +12,7 @@ from ncbounds.data.manifest import Entry, Task
 from ncbounds.data.points import Points, entry_points
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
-from ncbounds.errors import NoLinearHead, first_clause
+from ncbounds.errors import NoLinearHead
 from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
@@ -64,7 +64,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     except NoLinearHead as error:
         if entry.head is not None:
             raise
-        classifier, why = classifier.predicting(), first_clause(error)
+        classifier, why = classifier.predicting(), error.why
         samples = _extracted(classifier, points, draws, task, store)
         head = NoHead(_width(classifier, task, samples), why)
         samples = {role: answered(classifier, s) for role, s in samples.items()}

@@ -292,6 +292,7 @@ class Classifier:
             raise NoLinearHead(
                 f"the head {found.name!r} reproduced the first logits, here it is off by "
                 f"{agreed.max_abs_diff:.3g} where {agreed.tolerance:.2g} is allowed; the model is "
-                "not one linear head on its features"
+                "not one linear head on its features",
+                why="a linear head reproduces the logits of some inputs only",
             )
         self._report = self.head_report.joined(agreed)

@@ -99,6 +99,7 @@ class Forward:
         if reading is None:
             raise NoLinearHead(
                 f"the layer {found.name!r} that made the first logits was not used in the same way "
-                "on this batch; the weights of the head must be the same for all inputs"
+                "on this batch; the weights of the head must be the same for all inputs",
+                why="no linear head is used in the same way for all inputs",
             )
         return reading

@@ -96,7 +96,8 @@ def check_free(
             f"the features that {found.name!r} multiplies are others when its weights are: the "
             "head chooses its own feature (the largest of several instances, the surest expert) or "
             "its weights serve twice. Needed is a head on features that do not depend on it: pool "
-            "the features before the head"
+            "the features before the head",
+            why=f"the head {shown(found.name)} chooses its own features",
         )
     for name, tap in first.taps.items():
         if largest_change(tap, got.taps[name], largest(tap)) > 1.0:

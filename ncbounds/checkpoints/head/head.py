@@ -123,7 +123,10 @@ def find_head(
         tried.append(Attempt(found.name, found.how, result.max_abs_diff, result.tolerance))
         if result.holds:
             return found, _reported(found, tried, result)
-    raise NoLinearHead(_explain(right, calls, logits, tried, wanted, names))
+    raise NoLinearHead(
+        _explain(right, calls, logits, tried, wanted, names),
+        why=f"no affine map reproduces the {logits.shape[1]} logits",
+    )
 
 
 def _reported(found: FoundHead, tried: list[Attempt], result: Agreement) -> HeadReport:
