@@ -39,13 +39,13 @@ def check_bound(bound: Bound, *, worlds: Iterable[World] | None = None) -> None:
 
     In this order: the docstring (a statement in the first line, a formula, the words Shapes, Role,
     Assumptions, Source, When vacuous, and numbered citations of known references); the metadata;
-    that exactly the declared parts of the evidence are read, and no features where none are declared
-    (``reads_features=False``); the kind for every flaw that evidence
-    can have; that inputs are left alone, calls repeat and results survive JSON and pickle; declared
-    monotonicity and invariances to 1e-9, scales over 600 orders of magnitude among them; ties and
-    non-finite features as errors; samples of one or two points; and, for what claims a guarantee, a
-    small coverage simulation. Passing it does not prove a theorem: a bound that is a little too
-    small passes.
+    that exactly the declared parts of the evidence are read, and no features where none are
+    declared (``reads_features=False``); the kind for every flaw that evidence can have; that
+    inputs are left alone, calls repeat and results survive JSON and pickle; declared monotonicity
+    and invariances to 1e-9, scales over 600 orders of magnitude among them; ties and non-finite
+    features as errors; samples of one or two points; and, for what claims a guarantee, a small
+    coverage simulation. Passing it does not prove a theorem: a bound that is a little too small
+    passes.
 
     Parameters
     ----------
