@@ -128,7 +128,8 @@ class Evidence:
             If these do not fit together.
         """
         samples, parts = predicted_parts(**given)
-        return cls(**{FIELD[role]: s for role, s in samples.items()}, **parts)
+        by_field: dict[str, Any] = {FIELD[role]: s for role, s in samples.items()}
+        return cls(**by_field, **parts)
 
     @property
     def linear_head(self) -> LinearHead:

@@ -13,7 +13,12 @@ from torch import Tensor
 SOFTMAX = (torch.softmax, Tensor.softmax, F.softmax)
 LOG_SOFTMAX = (torch.log_softmax, Tensor.log_softmax, F.log_softmax)
 SIGMOID = (torch.sigmoid, Tensor.sigmoid, F.sigmoid, torch.special.expit)
-KEPT = {"softmax": SOFTMAX, "log-softmax": LOG_SOFTMAX, "sigmoid": SIGMOID}
+#: What each of them is called.
+KEPT: dict[Any, str] = {
+    **dict.fromkeys(SOFTMAX, "softmax"),
+    **dict.fromkeys(LOG_SOFTMAX, "log-softmax"),
+    **dict.fromkeys(SIGMOID, "sigmoid"),
+}
 
 
 class Monotone:
@@ -33,9 +38,11 @@ class Monotone:
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Any:
         """Run ``func``; keep what went in and out if it is one that keeps the order of a row."""
+        name = KEPT.get(func)
+        if name is None:
+            return func(*args, **kwargs)
         x = args[0] if args else kwargs.get("input")
-        name = next((name for name, functions in KEPT.items() if func in functions), "")
-        kept = name and isinstance(x, Tensor) and x.ndim in (1, 2)
+        kept = isinstance(x, Tensor) and x.ndim in (1, 2)
         before = x.detach().clone() if kept and isinstance(x, Tensor) else None
         out = func(*args, **kwargs)
         if before is not None and (func in SIGMOID or _over_rows(before, args, kwargs)):
@@ -49,10 +56,11 @@ class Monotone:
         if self._pair is None:
             return output
         into, out = self._pair
-        same = out.numel() == output.numel() and len(out) == len(output)
-        if same and torch.equal(out.reshape(output.shape), output):
-            return into.reshape(output.shape)
-        return output
+        if out.numel() != output.numel() or len(out) != len(output) or out.dtype != output.dtype:
+            return output
+        out = out.reshape(output.shape)
+        same = (out == output) | (torch.isnan(out) & torch.isnan(output))
+        return into.reshape(output.shape) if bool(same.all()) else output
 
 
 def _over_rows(x: Tensor, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

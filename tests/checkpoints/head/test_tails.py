@@ -82,6 +82,20 @@ def test_the_folded_head_decides_as_the_network_does(case: str) -> None:
         assert np.array_equal(own.argmax(1), returned.argmax(1))
 
 
+@pytest.mark.parametrize("case", ["softmax", "one probability", "batch norm"])
+def test_a_row_that_is_not_finite_leaves_the_others_alone(case: str) -> None:
+    torch.manual_seed(2)
+    classifier = Classifier(Net(FOLDED[case][0]))
+    classifier.verify(torch.randn(40, 6))
+    x = torch.randn(20, 6)
+    x[3, 2] = float("nan")
+    features, logits = classifier.features_and_logits(x)
+    own = classifier.head.logits(features.numpy())
+    assert torch.isnan(logits[3]).any()
+    others = np.arange(20) != 3
+    assert np.abs(own[others] - logits.numpy()[others]).max() < 2e-5
+
+
 def test_hand_calculation() -> None:
     module = Net(lambda m, x, f: m.one(f) * 2.0 - 3.0)
     module.one.weight.data = torch.arange(10.0)[None]
