@@ -94,7 +94,8 @@ def answered(classifier: "Classifier", sample: Sample) -> Sample:
 
 def _rounding(classifier: "Classifier", logits: Any) -> Floats:
     """Leads that rounding may have made, shape (n,), at the size of the row or of most rows."""
-    sizes = np.nan_to_num(np.abs(logits).max(axis=1), nan=0.0, posinf=0.0).astype(np.float64)
+    largest = np.maximum(logits.max(axis=1), -logits.min(axis=1)).astype(np.float64)
+    sizes = np.where(np.isfinite(largest), largest, 0.0)
     common = float(np.median(sizes)) if len(sizes) else 0.0
     found: Floats = ROUNDOFFS * classifier.roundoff * np.maximum(sizes, common)
     return found
