@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncbounds.arrays import Floats
+from ncbounds.evidence.answers import answers_of_outputs
 from ncbounds.evidence.draw import Draw
-from ncbounds.evidence.predictions import answers_of_outputs
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.extract import extract
 
