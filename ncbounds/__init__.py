@@ -14,6 +14,7 @@ _WHERE = {
     "Draw": "ncbounds.evidence.draw",
     "Evidence": "ncbounds.evidence.evidence",
     "LinearHead": "ncbounds.evidence.head",
+    "NoHead": "ncbounds.evidence.head",
     "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
@@ -23,6 +24,7 @@ _WHERE = {
     "extract": "ncbounds.extraction.extract",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
+    "predict": "ncbounds.extraction.predict",
     "register": "ncbounds.registry",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
@@ -50,9 +52,11 @@ if TYPE_CHECKING:
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence
     from ncbounds.evidence.head import LinearHead as LinearHead
+    from ncbounds.evidence.head import NoHead as NoHead
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.extraction.predict import predict as predict
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report

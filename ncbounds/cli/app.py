@@ -13,6 +13,7 @@ from ncbounds.cli.evaluate import evaluate
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.init import init
 from ncbounds.cli.inspect import inspect
+from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.report import report
 
 EPILOG = (
@@ -52,6 +53,7 @@ def options(
 
 app.command()(evaluate)
 app.command()(init)
+app.command("evaluate-predictions")(evaluate_predictions)
 app.command()(inspect)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)

@@ -21,8 +21,8 @@ def planned_rows(bounds: Iterable[Bound]) -> int:
 def listed(rows: Iterable[Row], bounds: "str | Iterable[str | Bound] | None") -> list[Row]:
     """Rows that a report lists of those that a selection gives.
 
-    Where a bound was asked for, a row says that its code word was not given, and how to make one;
-    in a default report, where nobody asked, there is no such row.
+    Where a bound was asked for, a row says that its code word, or a head, was not given; in a
+    default report, where nobody asked, there is no such row.
     """
     default = bounds is None or bounds == "default"
     return [r for r in rows if not (default and "not given" in r.details)]

@@ -12,6 +12,7 @@ import numpy as np
 from ncbounds.arrays import Ints
 from ncbounds.evidence.copies import TOLERATED, repeated, shared
 from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.roles import APART
 from ncbounds.evidence.sample import Sample
 
@@ -57,6 +58,7 @@ def contradictions(
 def remarks(sample: Sample, evidence: Evidence) -> list[str]:
     """What has to be said about a sample, and lowers nothing."""
     found = _left_out(sample)
+    found += _of_answers(sample, evidence)
     beyond = int((sample.labels >= evidence.head.classes).sum())
     if beyond and (sample.classes_declared or not _beyond(sample, evidence)):
         found.append(
@@ -65,6 +67,29 @@ def remarks(sample: Sample, evidence: Evidence) -> list[str]:
         )
     if sample.role in ("head", "holdout") and evidence.fit is None:
         found.append("overlap with training points is not checked: there is no fit sample")
+    return found
+
+
+def _of_answers(sample: Sample, evidence: Evidence) -> list[str]:
+    """What has to be said where only predictions are known."""
+    if sample.answers is None:
+        return []
+    found = []
+    if none := int((sample.answers < 0).sum()):
+        found.append(
+            f"{none} of {sample.n} {sample.role} rows have no single prediction (a tie within "
+            "rounding, a value that is not finite); they count as errors"
+        )
+    if sample.input_hashes is None:
+        found.append(
+            f"whether {sample.role} points repeat is not checked: predictions hold no points "
+            "(ids= finds rows with two roles, input_hashes= finds copies)"
+        )
+    if isinstance(evidence.head, NoHead) and evidence.head.counted:
+        found.append(
+            f"{evidence.head.classes} classes were counted among labels and predictions; classes=C "
+            "says it where the law has more"
+        )
     return found
 
 

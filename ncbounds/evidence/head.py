@@ -1,4 +1,4 @@
-"""The last affine map of a classifier, in float64."""
+"""The last affine map of a classifier, in float64, or that none is known."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,6 +80,29 @@ class LinearHead:
         f = np.asarray(features, dtype=np.float64)
         out: Floats = f @ self.weight.T + self.bias
         return out
+
+
+@dataclass(frozen=True)
+class NoHead:
+    """In place of a head, where only predictions are known.
+
+    Attributes
+    ----------
+    classes : int
+        Number of classes C that are predicted.
+    why : str
+        Why no head is known, as one clause; what needs a head says so with it.
+    counted : bool
+        Whether C is what was counted among labels and predictions, so that the law may have more.
+    """
+
+    classes: int
+    why: str
+    counted: bool = False
+
+
+#: How a classifier is known: by its last affine map, or by what it predicts alone.
+Head = LinearHead | NoHead
 
 
 def margins(logits: Floats, labels: Ints) -> Floats:

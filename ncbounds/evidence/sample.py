@@ -48,6 +48,9 @@ class Sample:
         Rows that were given and are not part of the sample.
     kept : integer array of shape (n,) or None
         Which of the given rows are part of it; None for all.
+    answers : integer array of shape (n,) or None
+        The classifier's predictions where they are all that is known of it, -1 where there is no
+        single one; ``features`` then has no columns.
     """
 
     features: NDArray[Any]
@@ -60,6 +63,7 @@ class Sample:
     classes_declared: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
+    answers: Ints | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -137,6 +141,39 @@ class Sample:
             kept=kept,
         )
 
+    @classmethod
+    def from_answers(
+        cls, answers: object, labels: object | None = None, *, role: str | Draw, **given: Any
+    ) -> "Sample":
+        """Make a sample of a classifier of which only the predictions are known.
+
+        Parameters
+        ----------
+        answers : array-like of n integers
+            Predicted classes, -1 where there is no single one, which counts as an error.
+        labels, role, **given
+            As in :meth:`from_arrays`.
+
+        Raises
+        ------
+        InvalidSample
+            As :meth:`from_arrays` does, and if a prediction is no class number.
+        """
+        y = plain_array(answers, "predictions")
+        if y.ndim != 1 or y.dtype.kind not in "iub":
+            raise InvalidSample(
+                "predictions are class numbers 0, 1, ... of shape (n,), -1 for none; found "
+                f"{y.dtype} of shape {y.shape}"
+            )
+        if len(y) and (y.min() < -1 or y.max() >= CLASSES):
+            raise InvalidSample(
+                f"predictions are class numbers 0, 1, ... below {CLASSES}, -1 for none; found "
+                f"{y.min() if y.min() < -1 else y.max()}"
+            )
+        sample = cls.from_arrays(np.empty((len(y), 0)), labels, role=role, **given)
+        y = y.astype(np.int64)
+        return replace(sample, answers=y if sample.kept is None else y[sample.kept])
+
     @property
     def role(self) -> Role:
         """What the rows were used for."""
@@ -188,9 +225,12 @@ class Sample:
         return row_norms(self.features)
 
     @cached_property
-    def points(self) -> NDArray[np.uint64]:
-        """64-bit hashes of the feature rows, shape (n,): equal where all float32 roundings are."""
-        return point_hashes(self.features)
+    def points(self) -> NDArray[np.uint64] | None:
+        """64-bit hashes of the feature rows, shape (n,): equal where all float32 roundings are.
+
+        Those of the inputs where only predictions are known, None where not even these were hashed.
+        """
+        return point_hashes(self.features) if self.answers is None else self.input_hashes
 
     @cached_property
     def moments(self) -> "ClassMoments":
@@ -199,14 +239,19 @@ class Sample:
 
         return class_moments(self.features, self.labels, classes=self.classes)
 
+    def check_dim(self, head: LinearHead) -> None:
+        """Raise InvalidSample unless a head takes as many features as the sample has."""
+        if head.dim != self.dim:
+            has = "predictions only" if self.answers is not None else f"{self.dim}"
+            raise InvalidSample(
+                f"the head takes {head.dim} features, the {self.role} sample has {has}"
+            )
+
     def logits(self, head: LinearHead) -> Floats:
         """Float64 logits of ``head``, shape (n, C); computed once per head and kept."""
         kept = self._logits.get(id(head))
         if kept is None or kept[0] is not head:
-            if head.dim != self.dim:
-                raise InvalidSample(
-                    f"the head takes {head.dim} features, the {self.role} sample has {self.dim}"
-                )
+            self.check_dim(head)
             with np.errstate(invalid="ignore", over="ignore"):
                 kept = (head, head.logits(self.features))
             kept[1].setflags(write=False)
@@ -290,6 +335,7 @@ class Sample:
             labels=self.labels[index],
             draw=draw,
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],
+            answers=None if self.answers is None else self.answers[index],
             module_disagreements=None,
         )
 

@@ -29,7 +29,7 @@ def stream(
         found, logits = features_at(classifier, loader, inputs, taps)
         for name, block in found.items():
             keep[name](block)
-        if HEAD in found:
+        if HEAD in found and not classifier.predicts:
             with np.errstate(invalid="ignore", over="ignore"):
                 own = classifier.head.logits(found[HEAD])
             disagreements += count_disagreements(logits, own)

@@ -12,8 +12,8 @@ from ncbounds.results import MARK, BoundResult
 
 
 def notes(report: ReportData) -> list[str]:
-    """Lines on choices among checkpoints and in files, on equal ones, on points that repeat."""
-    lines = (_choice, _series, _weights, _equal, _copies)
+    """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
+    lines = (_choice, _series, _predictions, _weights, _equal, _copies)
     return [line for about in lines for line in about(report)]
 
 
@@ -67,6 +67,23 @@ def _series(report: ReportData) -> list[str]:
         for name, unit in units.items()
     ]
     return [f"Steps: {'; '.join(said)}."] if said else []
+
+
+def _predictions(report: ReportData) -> list[str]:
+    """Checkpoints of which only predictions are known, by the reason."""
+    names: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        if why := r.provenance.get("no_head"):
+            names.setdefault(str(why), {})[r.checkpoint] = None
+    return [
+        f"Rows that count errors only{_of(found)}: the others need a linear head ({why})."
+        for why, found in names.items()
+    ]
+
+
+def _of(names: Iterable[str]) -> str:
+    known = [n for n in names if n]
+    return f" for {', '.join(known)}" if known else ""
 
 
 def _weights(report: ReportData) -> list[str]:

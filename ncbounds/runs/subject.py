@@ -1,7 +1,7 @@
 """The one road from an entry to evidence: read, build, extract, declare."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,12 @@ from ncbounds.data.points import Points, entry_points
 from ncbounds.data.series import progress
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
+from ncbounds.errors import NoLinearHead
 from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import Head, NoHead
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 from ncbounds.network.network import Network
@@ -42,7 +44,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     import torch
 
     from ncbounds.checkpoints.read import load_checkpoint
-    from ncbounds.extraction.extract import extract
+    from ncbounds.extraction.predict import answered
 
     torch.set_num_threads(1)  # cores are shared out over checkpoints
     checkpoint = load_checkpoint(
@@ -55,29 +57,22 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         model, args=dict(entry.args), head=entry.head, output=entry.output
     )
     points = entry_points(entry, task)
-    samples: dict[Role, Sample] = {}
-    network = None
-    for role, drawn in points.items():
-        samples[role] = extract(
-            classifier,
-            drawn.loader,
-            Draw(
-                role,
-                # rows picked by class follow another law than the task's
-                sampling="unknown" if role in entry.classes else task.sampling,
-                selected_among=entry.selected_among.get(role, 1),
-                label_noise=task.label_noise,
-                rows=drawn.rows,
-                groups=drawn.groups,
-                repeats=task.repeats,
-            ),
-            store=store,
-            ignore_label=task.ignore_label,
-        )
-        if role == "fit":
-            network = _network(classifier, drawn.loader, samples[role])
+    draws = {role: _draw(entry, task, role, drawn) for role, drawn in points.items()}
+    why, network = "", None
+    try:
+        samples = _extracted(classifier, points, draws, task, store)
+        if "fit" in samples:
+            network = _network(classifier, points["fit"].loader, samples["fit"])
+        head: Head = classifier.head
+    except NoLinearHead as error:
+        if entry.head is not None:
+            raise
+        classifier, why = classifier.predicting(), error.why
+        samples = _extracted(classifier, points, draws, task, store)
+        head = NoHead(_width(classifier, task, samples), why)
+        samples = {role: answered(classifier, s) for role, s in samples.items()}
     return Evidence(
-        head=classifier.head,
+        head=head,
         fit=samples.get("fit"),
         head_sample=samples.get("head"),
         holdout=samples.get("holdout"),
@@ -87,11 +82,11 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         code_word=code_word_of(
             entry,
             {role: _kept(drawn.images, samples[role]) for role, drawn in points.items()},
-            classifier.head.classes,
+            head.classes,
         ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
-        priors=class_priors(task, classifier.head.classes),
-        decision=MultiClass(_names(task, checkpoint, points.values(), classifier.head.classes)),
+        priors=class_priors(task, head.classes),
+        decision=MultiClass(_names(task, checkpoint, points.values(), head.classes)),
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,
@@ -112,6 +107,45 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "versions": versions(),
         },
     )
+
+
+def _draw(entry: Entry, task: Task, role: Role, drawn: Points) -> Draw:
+    return Draw(
+        role,
+        # rows picked by class follow another law than the task's
+        sampling="unknown" if role in entry.classes else task.sampling,
+        selected_among=entry.selected_among.get(role, 1),
+        label_noise=task.label_noise,
+        rows=drawn.rows,
+        groups=drawn.groups,
+        repeats=task.repeats,
+    )
+
+
+def _extracted(
+    classifier: "Classifier",
+    points: Mapping[Role, Points],
+    draws: Mapping[Role, Draw],
+    task: Task,
+    store: Path | None,
+) -> dict[Role, Sample]:
+    from ncbounds.extraction.extract import extract
+
+    return {
+        role: extract(
+            classifier, drawn.loader, draws[role], store=store, ignore_label=task.ignore_label
+        )
+        for role, drawn in points.items()
+    }
+
+
+def _width(classifier: "Classifier", task: Task, samples: Mapping[Role, Sample]) -> int:
+    """Number of classes that a network predicts, if what it returns are its logits."""
+    from ncbounds.extraction.predict import check_classes
+
+    width = next(iter(samples.values())).dim
+    check_classes(classifier, width, len(task.classes) or max(s.classes for s in samples.values()))
+    return width
 
 
 def _names(

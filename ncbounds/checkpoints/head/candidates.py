@@ -41,7 +41,9 @@ def candidates(
     yield from single
     yield from _averages(calls, logits, names)
     yield from ((f, r) for found, r in single if (f := _with_bias(module, found, r)) is not None)
-    yield from ((replace(f, centred=True, notes=(*f.notes, ROW_CONSTANT)), r) for f, r in single)
+    if logits.shape[1] > 1:  # of one logit per row, the constant would be all
+        for found, reading in single:
+            yield replace(found, centred=True, notes=(*found.notes, ROW_CONSTANT)), reading
     for found, reading in [*single, *_averages(calls, logits, names)]:
         factor = _factor(found, reading)
         if factor is not None:

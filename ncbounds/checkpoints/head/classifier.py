@@ -9,17 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.agreement import unit_roundoff
 from ncbounds.checkpoints.head.examine import Classes, Twin, examine, steady
 from ncbounds.checkpoints.head.fingerprint import code_of, state_hash
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.head.passes import HeadFunction, check_task, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
-from ncbounds.checkpoints.head.state import state_of
+from ncbounds.checkpoints.head.state import state_of, to_eval
 from ncbounds.checkpoints.head.steadiness import BESIDE, Regrouping, check_same, cut
 from ncbounds.checkpoints.head.trace import Taps
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, NoLinearHead
 from ncbounds.evidence.head import LinearHead
+
+#: Of a network without parameters that has not run yet.
+UNKNOWN_ROUNDOFF = 2.0**-24
 
 
 class Classifier:
@@ -76,17 +80,21 @@ class Classifier:
             raise HeadNotFound(
                 f"the model has no layer {head!r}; its last layers are {', '.join(names[-6:])}"
             )
-        self.module = module.eval().requires_grad_(False)
+        to_eval(module)
+        for parameter in module.parameters():  # a scripted module cannot do it as a whole
+            parameter.requires_grad_(False)
+        self.module = module
         self.wanted = head
         self.output = None if output is None else str(output)
         self.notes = notes
         self._state = state_sha256
         self._architecture = dict(architecture or {})
-        self._twin = twin
+        self._twin = self._built_by = twin
         self._forward = Forward(self.module, head)
         self._found: FoundHead | None = None
         self._report: HeadReport | None = None
         self._head: LinearHead | None = None
+        self._precisions: set[torch.dtype] = set()
         self._steady: set[tuple[str, Any]] = set()  # taps whose first rows were run again
         self._regrouping: dict[frozenset[tuple[str, Any]], Regrouping] = defaultdict(Regrouping)
 
@@ -96,8 +104,37 @@ class Classifier:
         return f"Classifier({type(self.module).__name__}, head={head})"
 
     @property
+    def predicts(self) -> bool:
+        """Whether it was made by :meth:`predicting`, so that its features are its logits."""
+        return self._forward.predicting
+
+    @property
+    def found(self) -> FoundHead | None:
+        """How logits, and features, are taken out of a pass; None before the first batch."""
+        return self._found
+
+    def predicting(self) -> "Classifier":
+        """Return the same network without a head, for what it predicts alone.
+
+        Its features are its logits, of which it is checked in the same ways that each row gives its
+        own; no head is looked for.
+        """
+        alone = Classifier(
+            self.module,
+            output=self.output,
+            state_sha256=self._state,
+            architecture=self._architecture,
+            notes=self.notes,
+            twin=self._built_by,
+        )
+        alone._forward.predicting = True
+        return alone
+
+    @property
     def head(self) -> LinearHead:
         """Head of shape (C, d) in float64; known after the first batch."""
+        if self.predicts:
+            raise HeadNotFound("no linear head is known: this classifier gives predictions only")
         if self._head is None:
             raise HeadNotFound("the head is not verified yet; call classifier.verify(batch)")
         return self._head
@@ -110,12 +147,20 @@ class Classifier:
         return self._report
 
     @property
+    def roundoff(self) -> float:
+        """Unit roundoff of the coarsest type among the parameters and the logits so far."""
+        kinds = {p.dtype for p in self.module.parameters() if p.is_floating_point()}
+        return max(map(unit_roundoff, kinds | self._precisions), default=UNKNOWN_ROUNDOFF)
+
+    @property
     def identity(self) -> str:
         """JSON of everything but the inputs that the features depend on."""
         if self._state is None:
             self._state = state_hash(self.module)
         wanted = self.wanted
         described = wanted if isinstance(wanted, str) else "auto" if wanted is None else "function"
+        if self.predicts:
+            described = "predictions"
         parts = {
             "architecture": self._architecture or {"class": type(self.module).__qualname__},
             "code": code_of(self.module, *([wanted] if callable(wanted) else [])),
@@ -226,6 +271,7 @@ class Classifier:
             )
         if self._found is None:  # only now: a network that failed is examined again
             self._found, self._forward.verified = found, state_of(self.module)
+        self._precisions.add(reading.logits.dtype)
         self._steady.update(forward.taps.items())
         return reading
 
@@ -234,6 +280,8 @@ class Classifier:
     ) -> tuple[FoundHead, Reading]:
         found, self._report, first = examine(forward, batch, self.output, classes, self._twin)
         self._twin = None
+        if self.predicts:
+            return found, first
         bias = found.bias.numpy() if found.has_bias else None
         self._head = LinearHead(found.weight.numpy(), bias, has_bias=found.has_bias)
         return found, first
@@ -241,9 +289,10 @@ class Classifier:
     def _agree(self, found: FoundHead, reading: Reading) -> None:
         agreed = found.check(reading)
         if agreed.rows and not agreed.holds:
-            raise HeadNotFound(
+            raise NoLinearHead(
                 f"the head {found.name!r} reproduced the first logits, here it is off by "
                 f"{agreed.max_abs_diff:.3g} where {agreed.tolerance:.2g} is allowed; the model is "
-                "not one linear head on its features"
+                "not one linear head on its features",
+                why="a linear head reproduces the logits of some inputs only",
             )
         self._report = self.head_report.joined(agreed)

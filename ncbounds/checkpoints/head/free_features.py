@@ -16,7 +16,7 @@ from torch import Tensor
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.steadiness import largest, largest_change
 from ncbounds.checkpoints.head.trace import Tracer, affine_parts
-from ncbounds.errors import HeadNotFound, TapRefused, shown
+from ncbounds.errors import NoLinearHead, TapRefused, shown
 
 SEED = 20
 
@@ -80,21 +80,24 @@ def check_free(
 
     Raises
     ------
-    HeadNotFound
+    NoLinearHead
         If the head chooses its own features.
     TapRefused
         If the features of a tap change with it.
     """
+    if not found.sources:
+        return
     tracer = OtherHead(found.sources)
     got = read(replace(found, sources=tracer.others), tracer)
     same = got is not None and got.features.shape == first.features.shape
     size = largest(first.features)
     if got is None or not same or largest_change(first.features, got.features, size) > 1.0:
-        raise HeadNotFound(
+        raise NoLinearHead(
             f"the features that {found.name!r} multiplies are others when its weights are: the "
             "head chooses its own feature (the largest of several instances, the surest expert) or "
             "its weights serve twice. Needed is a head on features that do not depend on it: pool "
-            "the features before the head"
+            "the features before the head",
+            why=f"the head {shown(found.name)} chooses its own features",
         )
     for name, tap in first.taps.items():
         if largest_change(tap, got.taps[name], largest(tap)) > 1.0:

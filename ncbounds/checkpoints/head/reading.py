@@ -10,6 +10,8 @@ from ncbounds.checkpoints.head.agreement import Agreement, agreement
 from ncbounds.checkpoints.head.trace import Affine
 
 DIRECT, POOLED, TOKEN, GIVEN = "direct", "mean over positions", "one position per row", "given"
+ONE_LOGIT = "one logit: class 1 where it is above 0, class 0 below, an error at 0"
+OUTPUTS = "outputs"  # no head: what the network returns stands for features and logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,14 @@ class FoundHead:
         Which of the recognised calls make the logits; several are averaged.
     expected : int
         How many calls are recognised in a pass.
+    joined : bool
+        The features of several calls stand side by side.
+    binary : bool
+        The network returns one logit; the head has two, the first of them 0.
+    named : bool
+        What the network returns is named, or known, to be no features.
+    reach : (Tensor of shape (C, d), Tensor of shape (C,)) or None
+        Sizes of what is added up or subtracted behind the head, for ``|f|`` and by itself.
     output : str
         Name of the logits among what the network returns; empty if it returns one tensor.
     notes : tuple of str
@@ -70,15 +80,24 @@ class FoundHead:
     sources: tuple[Tensor, ...] = ()
     members: tuple[int, ...] = (0,)
     expected: int = 1
+    joined: bool = False
+    binary: bool = False
+    named: bool = False
+    reach: tuple[Tensor, Tensor] | None = None
     output: str = ""
     notes: tuple[str, ...] = field(default=())
 
     def check(self, reading: Reading) -> Agreement:
         """Compare the logits of a batch with ``W f + b``."""
+        if self.how == OUTPUTS:
+            return Agreement(0.0, 0.0, 0.0, len(reading.logits))
         weight, bias, logits = self.weight, self.bias, reading.logits
         spread = None
         if reading.magnitude is not None:
             spread = reading.magnitude.double() @ weight.abs().T
+        if self.reach is not None:
+            size = reading.features if reading.magnitude is None else reading.magnitude
+            spread = size.double().abs() @ self.reach[0].T + self.reach[1]
         if self.centred:
             constant = (logits.double() - (reading.features.double() @ weight.T + bias)).mean(1)
             plain = (logits.double() - constant[:, None]).to(logits.dtype)
@@ -88,16 +107,43 @@ class FoundHead:
 
     def read(self, calls: list[Affine], logits: Tensor) -> Reading | None:
         """Return the features of a pass, or None if its calls are not those that were traced."""
+        if self.how == OUTPUTS:
+            returned = self.two_columns(Reading(logits, logits))
+            return replace(returned, features=returned.logits)
         known = [c for c in calls if any(torch.equal(c.weight, s) for s in self.sources)]
         if len(known) != self.expected:
             return None
         chosen = [known[i] for i in self.members]
         if len(chosen[0].input) != len(logits):
             return None
-        if any(not torch.equal(c.input, chosen[0].input) for c in chosen[1:]):
+        parts = chosen[:1]
+        if self.joined:
+            parts = chosen
+        elif any(not torch.equal(c.input, chosen[0].input) for c in chosen[1:]):
             return None
         possible = ways(chosen[0], len(logits))  # a batch of one-token texts has one position
-        return take(chosen[0], logits, self.how if self.how in possible else possible[0])
+        how = self.how if self.how in possible else possible[0]
+        readings = [r for c in parts if (r := take(c, logits, how)) is not None]
+        if len(readings) < len(parts):
+            return None
+        return self.two_columns(side_by_side(readings))
+
+    def two_columns(self, reading: Reading) -> Reading:
+        """Return a reading with logits 0 and z in place of one logit z."""
+        if not self.binary:
+            return reading
+        z = reading.logits
+        return replace(reading, logits=torch.cat([torch.zeros_like(z), z], 1))
+
+    def of_two_classes(self) -> "FoundHead":
+        """Return the head of one logit as one of two classes, with the logits 0 and z."""
+
+        def two(x: Tensor) -> Tensor:
+            return torch.cat([torch.zeros_like(x), x])
+
+        reach = None if self.reach is None else (two(self.reach[0]), two(self.reach[1]))
+        weight, bias, notes = two(self.weight), two(self.bias), (*self.notes, ONE_LOGIT)
+        return replace(self, weight=weight, bias=bias, reach=reach, binary=True, notes=notes)
 
     def scaled(self, factor: float) -> "FoundHead":
         """Return the head with logits multiplied by ``factor``."""
@@ -105,6 +151,15 @@ class FoundHead:
         return replace(
             self, weight=self.weight * factor, bias=self.bias * factor, notes=(*self.notes, note)
         )
+
+
+def side_by_side(parts: list[Reading]) -> Reading:
+    """Return readings of the same logits as one, with all features in one row."""
+    if len(parts) == 1:
+        return parts[0]
+    sizes = [r.magnitude for r in parts if r.magnitude is not None]
+    together = torch.cat(sizes, 1) if len(sizes) == len(parts) else None
+    return Reading(torch.cat([r.features for r in parts], 1), parts[0].logits, together)
 
 
 def positions(call: Affine) -> tuple[Tensor, Tensor]:

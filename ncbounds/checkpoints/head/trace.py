@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ncbounds.checkpoints.head.monotone import Monotone
 from ncbounds.errors import HeadNotFound, TapRefused, shown
 
 PRODUCTS = (torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
@@ -67,6 +68,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.calls: list[Affine] = []
         self.owners: list[str] = []
+        self.monotone = Monotone()
         self._keep = keep
 
     def __torch_function__(
@@ -82,7 +84,7 @@ class Tracer(TorchFunctionMode):
             raise HeadNotFound(OF_THE_BATCH)
         parts = affine_parts(func, args, kwargs)
         if parts is None or not self._keep(parts[2].shape):
-            return func(*args, **kwargs)
+            return self.monotone.run(func, args, kwargs)
         x, source, weight, bias, channels = parts
         # A clone, because a later in-place operation may overwrite what the head multiplied.
         x = x.detach().clone()
@@ -109,7 +111,7 @@ def watched(module: nn.Module, tracer: Tracer) -> Iterator[None]:
     handles = []
     try:
         for name, layer in module.named_modules():
-            if name:
+            if name and not isinstance(layer, torch.jit.ScriptModule):  # which takes no hooks
                 handles.append(layer.register_forward_pre_hook(lambda m, x, name=name: enter(name)))
                 handles.append(layer.register_forward_hook(lambda m, x, y: leave()))
         yield
