@@ -156,18 +156,24 @@ class Rays:
             long = np.ldexp(np.sqrt(self.squares), self.power) >= SHORTEST
         return found & long & (self.squares >= LEAST_SQUARE)
 
-    def lengths(self, kappa: float) -> Floats:
-        """``||psi||`` of every row, shape (n,)."""
-        out: Floats = np.sqrt(self.squares + kappa * kappa)
+    def lengths(self, kappa: float, index: Ints | None = None) -> Floats:
+        """``||psi||`` of rows ``index``, by default of every row, shape (m,)."""
+        squares = self.squares if index is None else self.squares[index]
+        out: Floats = np.sqrt(squares + kappa * kappa)
         return out
 
     def size(self, kappa: float) -> float:
         """Frobenius norm of V; 0 or not finite for a head that separates nothing."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(np.sum(np.square(self.weight)))
-            if self.constant:
+        total = self._weight_square
+        if self.constant:
+            with np.errstate(over="ignore", invalid="ignore"):
                 total += float(np.sum(np.square(self.bias / kappa)))
         return float(np.sqrt(total))
+
+    @cached_property
+    def _weight_square(self) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.sum(np.square(self.weight)))
 
     def rounding(self, kappa: float) -> float:
         r"""Unit margin that rounding can feign or hide, for any point, known or fresh.
