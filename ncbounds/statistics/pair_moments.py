@@ -153,10 +153,29 @@ def _fourth_order_sums(
     return fourth, cubic, spread, trace
 
 
+#: Share of two squared lengths below which their distance is taken from the difference itself.
+CLOSE = 1e-2
+#: Numbers of differences that are held at a time.
+DIFFERENCES = 2**20
+
+
 def squared_distances(points: Floats) -> Floats:
-    """``||p_j - p_i||^2`` from differences, one row at a time: exact 0 for equal points."""
-    result = np.empty((len(points), len(points)))
-    for i, p in enumerate(points):
-        step = points - p
-        result[i] = np.einsum("ij,ij->i", step, step)
+    """``||p_j - p_i||^2`` to at least eleven digits: exact 0 for equal points.
+
+    One Gram matrix about the mean; pairs that are close for their lengths, where that would lose
+    digits, by their differences. Rows with a nan have nan.
+    """
+    here = ~np.isnan(points).any(axis=1)
+    centre = points[here].mean(axis=0) if here.any() else 0.0
+    x = points - centre
+    x[~here] = np.nan
+    square = np.einsum("ij,ij->i", x, x)
+    size = square[:, None] + square
+    result = size - 2.0 * (x @ x.T)
+    left, right = np.nonzero((result <= CLOSE * size) & np.outer(here, here))
+    step = max(1, DIFFERENCES // max(1, points.shape[1]))
+    for k in range(0, len(left), step):
+        i, j = left[k : k + step], right[k : k + step]
+        difference = points[i] - points[j]
+        result[i, j] = np.einsum("ij,ij->i", difference, difference)
     return result

@@ -116,6 +116,22 @@ def all_finite(rows: Rows) -> bool:
     return all(bool(np.isfinite(rows.block(part)).all()) for part in blocks_of(*rows.shape))
 
 
+def finite_mean(rows: Rows) -> Floats:
+    """Mean of the rows whose numbers are all finite, shape (d,); 0 if there are none, or too large.
+    """
+    total, count = np.zeros(rows.shape[1]), 0
+    buffer = np.empty((min(block_rows(rows.shape[1]), rows.shape[0]), rows.shape[1]))
+    for part in blocks_of(*rows.shape):
+        x = rows.read(part.start, part.stop, buffer)
+        kept = np.isfinite(x).all(axis=1)
+        x = x if kept.all() else x[kept]
+        with np.errstate(over="ignore", invalid="ignore"):
+            total += x.sum(axis=0)
+        count += len(x)
+    mean = total / max(count, 1)
+    return mean if np.isfinite(mean).all() else np.zeros_like(mean)
+
+
 def members_of(labels: Ints, classes: int) -> list[Ints]:
     """Row numbers of each of the classes 0..classes-1, ascending; other labels are left out."""
     order = np.argsort(labels, kind="stable")

@@ -20,6 +20,7 @@ import numpy as np
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
+from ncbounds.evaluation.facts import facts_of
 from ncbounds.evaluation.rows import bound_rows
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
@@ -164,6 +165,7 @@ def main() -> None:
     least = min(measured(lambda: floor(e))[0] for _ in range(2))
     print(f"n = {n}, d = {dim}, C = {classes}: floor {least:.3f} s, goal {goal:g} s a row")
     rows = [row for b in select(given.bounds) for row in timed(b, e, given.stop)]
+    rows.append(("collapse metrics (fit, holdout)", *measured(lambda: facts_of(e)), ""))
     for name, seconds, rise, value in sorted(rows, key=lambda r: -r[1]):
         mark = "OVER" if seconds > goal else ""
         print(f"{name:46} {seconds:8.3f} s {seconds / least:8.2f} x {rise:7.0f} MiB  {value} {mark}")

@@ -117,13 +117,16 @@ def lipschitz(found: Rays, kappa: float, classes: int) -> Floats:
 
 def unit_rays(found: Rays, index: Ints, kappa: float) -> Floats:
     """``psi/||psi||`` of rows ``index``, shape (m, p); rows that are not finite are 0."""
-    x = found.features.take(index) - found.centre
+    x = np.empty((len(index), found.dim))
+    x[:, : len(found.centre)] = found.features.take(index)
+    x[:, : len(found.centre)] -= found.centre
     if found.constant:
-        x = np.column_stack([x, np.full(len(x), kappa)])
+        x[:, -1] = kappa
     lengths = found.lengths(kappa, index)
     bad = ~(np.isfinite(lengths) & (lengths > 0))
     x[bad], lengths[bad] = 0.0, 1.0
-    return np.asarray(x / lengths[:, None])
+    x /= lengths[:, None]
+    return x
 
 
 def margins_on_rays(found: Rays, kappa: float, margins: Floats, members: Ints) -> Floats:
