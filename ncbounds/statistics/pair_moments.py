@@ -8,8 +8,10 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
-from ncbounds.statistics.scatter_products import scatter_products
+from ncbounds.statistics.scatter_products import PROBES, cheapest_route, scatter_products
 from ncbounds.statistics.shifted_sums import class_indicator
+
+PROBED = f"tr Sigma_i Sigma_j of different classes estimated from {PROBES} random directions"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,8 @@ class PairwiseMoments:
         The rival's ``Dh_ij' kap_j`` is minus the transpose.
     centred_by : str
         Fingerprint of the class means that the residuals were taken from.
+    reasons : tuple of str
+        What is estimated about these sums themselves.
     """
 
     count: Ints
@@ -48,6 +52,7 @@ class PairwiseMoments:
     spread: Floats
     skew: Floats
     centred_by: str
+    reasons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -107,7 +112,8 @@ def pairwise_moments(
         )
     n = moments.count.astype(np.float64)
     n1, n2 = np.where(n >= 2, n - 1, np.nan), np.where(n >= 3, n - 2, np.nan)
-    products = scatter_products(rows, y, np.nan_to_num(mean), block=block)
+    route = cheapest_route(*rows.shape, moments.classes, block)
+    products = scatter_products(rows, y, np.nan_to_num(mean), block=block, route=route)
     third = cubic * (n / (n1 * n2))[:, None]
     projected = third @ centred.T
     dist2 = squared_distances(centred)
@@ -124,6 +130,7 @@ def pairwise_moments(
         spread=spread / n1[:, None],
         skew=projected - np.diag(projected)[:, None],
         centred_by=moments.fingerprint,
+        reasons=(PROBED,) if route == "probes" else (),
     )
 
 

@@ -1,5 +1,7 @@
 """Second-pass moments against a slow reference, both routes to the scatter products, misuse."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from ncbounds.statistics.moments import class_moments
 from ncbounds.statistics.pair_moments import pairwise_moments
 from ncbounds.statistics.rows import as_rows
 from ncbounds.statistics.scatter_products import cheapest_route, scatter_products
+from ncbounds.statistics.unbiased import estimate
 
 
 def reference(x, y, classes):
@@ -69,9 +72,33 @@ def test_both_routes_give_the_same_scatter_products(route, block):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def test_probes_keep_the_diagonal_and_average_to_the_products(monkeypatch):
+    x, y = world(3, 60, 7, 4)
+    mean = class_moments(x, y, 4).mean
+    exact = scatter_products(as_rows(x), y, mean, route="rows")
+    found = scatter_products(as_rows(x), y, mean, route="probes", block=2)
+    np.testing.assert_allclose(np.diag(found), np.diag(exact), rtol=1e-12)
+    draws = []
+    for seed in range(100):
+        monkeypatch.setattr(sys.modules[scatter_products.__module__], "SEED", seed)
+        draws.append(scatter_products(as_rows(x), y, mean, route="probes"))
+    error = np.std(draws, axis=0) / np.sqrt(len(draws))
+    off = ~np.eye(4, dtype=bool)
+    assert (np.abs(np.mean(draws, axis=0) - exact)[off] < 4 * error[off]).all()
+    assert (error[off] < 0.05 * exact[off]).all()
+
+
+def test_probes_are_said_in_the_reasons(monkeypatch):
+    x, y = world(4, 60, 7, 4)
+    monkeypatch.setattr(sys.modules[scatter_products.__module__], "EXACT", 0)
+    found = pairwise_moments(x, y, class_moments(x, y, 4))
+    assert "64 random directions" in estimate(found).reasons[0]
+
+
 def test_route_follows_the_cost():
     assert cheapest_route(n=50_000, dim=128, classes=10, block=2048) == "entries"
     assert cheapest_route(n=2_000, dim=2048, classes=500, block=2048) == "rows"
+    assert cheapest_route(n=50_000, dim=2048, classes=1000, block=2048) == "probes"
 
 
 def test_small_and_empty_classes_are_nan_where_moments_do_not_exist():

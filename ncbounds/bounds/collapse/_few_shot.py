@@ -61,7 +61,10 @@ def empirical(moments: PairwiseMoments) -> PairEstimates:
         rival=own.T,
         rival_skew=-moments.skew.T * kap_shrink[None, :],
         usable=moments.count >= 3,
-        reasons=(f"{len(few)} classes have fewer than 3 points",) if len(few) else (),
+        reasons=(
+            *moments.reasons,
+            *((f"{len(few)} classes have fewer than 3 points",) if len(few) else ()),
+        ),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.evidence.head import LinearHead
+from ncbounds.statistics.rows import Rows
 
 #: Part of the mean variance that is added to each class covariance; at least its square.
 RIDGE = 1e-3
@@ -61,18 +62,18 @@ class Reduced:
         return float(np.min(gap / np.where(spread > 0, spread, np.finfo(float).tiny)))
 
 
-def reduce(features: Floats, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
+def reduce(features: Rows, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
     """Class moments in the span of the class means and of the rows of a head.
 
     Parameters
     ----------
-    features : array of shape (n, d), finite
+    features : Rows of shape (n, d), finite
     rows : tuple of C integer arrays
         Row numbers of each class, at least two each.
     weight : array of shape (K, d)
         Rows of the head; ignored where not finite.
     """
-    means = np.stack([features[r].mean(axis=0) for r in rows])
+    means = np.stack([features.take(r).mean(axis=0) for r in rows])
     centre = means.mean(axis=0)
     spans = [_unit(means - centre)]
     if np.isfinite(weight).all():
@@ -80,10 +81,10 @@ def reduce(features: Floats, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
     _, size, directions = np.linalg.svd(np.vstack(spans), full_matrices=False)
     rank = int((size > RANK_TOLERANCE * size[0]).sum())
     basis = directions[: max(1, min(rank, VARIABLES // len(rows)))].T
-    z = (features - centre) @ basis
-    scale = np.sqrt(np.mean(z**2))
-    basis, z = basis / scale, z / scale
-    return Reduced(centre, basis, (means - centre) @ basis, np.stack([_factor(z[r]) for r in rows]))
+    z = [(features.take(r) - centre) @ basis for r in rows]
+    scale = np.sqrt(sum(float(np.vdot(x, x)) for x in z) / sum(x.size for x in z))
+    factors = np.stack([_factor(x / scale) for x in z])
+    return Reduced(centre, basis / scale, (means - centre) @ basis / scale, factors)
 
 
 def minimax(reduced: Reduced, start: tuple[Floats, Floats] | None) -> tuple[Floats, Floats] | None:

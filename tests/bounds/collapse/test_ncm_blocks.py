@@ -58,7 +58,7 @@ def test_without_errors_the_value_is_that_of_no_event_in_b_trials():
 def test_blocks_are_disjoint_and_stay_inside_their_class(monkeypatch):
     seen = []
 
-    def record(f, picked):
+    def record(rows, centre, picked):
         seen.append(picked)
         return np.zeros(picked.shape[1], dtype=int)
 
@@ -80,7 +80,8 @@ def test_block_losses_equal_a_loop_over_blocks(monkeypatch):
     plain = module._wrong
     total = []
 
-    def slow(points, picked):
+    def slow(rows, centre, picked):
+        points = np.asarray(rows.source, dtype=np.float64)
         wrong = np.zeros(picked.shape[1], dtype=int)
         for b in range(picked.shape[1]):
             means = [points[picked[c, b, :-1]].mean(axis=0) for c in range(3)]
@@ -89,7 +90,7 @@ def test_block_losses_equal_a_loop_over_blocks(monkeypatch):
                 distance = [((z - mu) ** 2).sum() for mu in means]
                 wrong[b] += distance[c] >= min(distance[:c] + distance[c + 1 :])
         total.append(wrong)
-        assert np.array_equal(wrong, plain(points, picked))
+        assert np.array_equal(wrong, plain(rows, centre, picked))
         return wrong
 
     monkeypatch.setattr(module, "_wrong", slow)
