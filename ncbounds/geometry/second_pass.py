@@ -1,5 +1,4 @@
-"""The second pass over a sample's features, made once for the measures and the bounds that read it.
-"""
+"""The second pass over a sample's features, made once for all measures and bounds."""
 
 from weakref import WeakKeyDictionary
 

@@ -117,8 +117,7 @@ def all_finite(rows: Rows) -> bool:
 
 
 def finite_mean(rows: Rows) -> Floats:
-    """Mean of the rows whose numbers are all finite, shape (d,); 0 if there are none, or too large.
-    """
+    """Mean of the rows whose numbers are all finite, shape (d,); 0 if there is none."""
     total, count = np.zeros(rows.shape[1]), 0
     buffer = np.empty((min(block_rows(rows.shape[1]), rows.shape[0]), rows.shape[1]))
     for part in blocks_of(*rows.shape):

@@ -128,9 +128,7 @@ def _by_probes(rows: Rows, labels: Ints, mean: Floats, block: int) -> Floats:
     return result
 
 
-def _square_of_scatter(
-    rows: Rows, index: Ints, part: slice, mean: Floats, e: Floats
-) -> float:
+def _square_of_scatter(rows: Rows, index: Ints, part: slice, mean: Floats, e: Floats) -> float:
     """Share of the rows ``part`` in ``tr A^2``, with ``e`` their residuals."""
     if part.stop - part.start == len(index):
         gram = e @ e.T if len(e) < e.shape[1] else e.T @ e

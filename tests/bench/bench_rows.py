@@ -1,6 +1,6 @@
 """CPU seconds and peak memory of every row of ``--bounds all`` on synthetic evidence.
 
-Run as a script; prints a table, slowest rows first, each also as a multiple of a floor that is
+Run as a script; prints a line for each, also as a multiple of a floor that is
 measured in the same run: casting the holdout features to float64 in blocks and taking their Gram
 matrix and logits. Several rows share moments: the first that reads them pays for all of them, so
 the rows are timed in the order of the catalogue, as a run evaluates them, with the measured error
@@ -11,9 +11,10 @@ of each included. What is over a goal is marked, and nothing fails: a busy machi
 """
 
 import argparse
+import contextlib
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -102,27 +103,18 @@ def _resident(field: str) -> float:
 
 
 def _forget_peak() -> None:
-    try:
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
-def timed(b: Bound, e: Evidence, stop: float | None) -> list[tuple[str, float, float, str]]:
+def timed(b: Bound, e: Evidence, stop: float | None) -> Iterator[tuple[str, float, float, str]]:
     """Name, CPU seconds, MiB and value of every row of a bound."""
-    found = []
     for role, params in b.planned(e.without_test()):
-        rows: list[str] = []
-
-        def work(role: str = role, params: dict = dict(params), rows: list[str] = rows) -> None:
-            one = _OneRow(b, role, params)
-            rows.extend(_said(row) for row in bound_rows(one, e, 0.05))
-
-        seconds, rise = measured(work, stop)
+        one, rows = _OneRow(b, role, dict(params)), []
+        seconds, rise = measured(lambda: rows.extend(bound_rows(one, e, 0.05)), stop)  # noqa: B023
         settings = ", ".join(f"{k}={v}" for k, v in params.items())
         name = f"{b.id}({settings}) {role}" if settings else f"{b.id} {role}"
-        found.append((name, seconds, rise, rows[0] if rows else "stopped"))
-    return found
+        yield name, seconds, rise, _said(rows[0]) if rows else "stopped"
 
 
 class _OneRow:
@@ -164,14 +156,17 @@ def main() -> None:
     e = evidence(n, dim, classes)
     least = min(measured(lambda: floor(e))[0] for _ in range(2))
     print(f"n = {n}, d = {dim}, C = {classes}: floor {least:.3f} s, goal {goal:g} s a row")
-    rows = [row for b in select(given.bounds) for row in timed(b, e, given.stop)]
-    rows.append(("collapse metrics (fit, holdout)", *measured(lambda: facts_of(e)), ""))
-    for name, seconds, rise, value in sorted(rows, key=lambda r: -r[1]):
-        mark = "OVER" if seconds > goal else ""
-        print(f"{name:46} {seconds:8.3f} s {seconds / least:8.2f} x {rise:7.0f} MiB  {value} {mark}")
-    total = sum(r[1] for r in rows)
+
+    def show(name: str, seconds: float, rise: float, value: str) -> float:
+        mark, ratio = "OVER" if seconds > goal else "", seconds / least
+        line = f"{name:46} {seconds:8.3f} s {ratio:8.2f} x {rise:7.0f} MiB  {value} {mark}"
+        print(line, flush=True)
+        return seconds
+
+    total = sum(show(*row) for b in select(given.bounds) for row in timed(b, e, given.stop))
+    show("(collapse metrics)", *measured(lambda: facts_of(e), given.stop), "")
     whole = f", goal {ALL_MANY:g} s" if goal == ROW_MANY else ""
-    print(f"{len(rows)} rows {total:.1f} s, {total / least:.1f} x{whole}; {_resident('VmHWM'):.0f} MiB")
+    print(f"all rows {total:.1f} s, {total / least:.1f} x{whole}")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,11 @@ import math
 import numpy as np
 
 from ncbounds.arrays import Floats
-from ncbounds.bounds.homogeneous.rays import Rays, blocks
+from ncbounds.bounds.homogeneous.rays import Rays, squares_about
 from ncbounds.bounds.kept import Kept
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.rows import as_rows, finite_mean
-
 
 _KEPT: Kept[Rays] = Kept()
 
@@ -59,12 +58,13 @@ def centre_note(view: View) -> tuple[str, ...]:
 
 
 def scale_of_fit(fit: Sample, found: Rays) -> float:
-    """Root mean square of ``||f - q||`` over the finite rows of the fit sample; 0 becomes 1."""
-    rows, total, count = as_rows(fit.features), 0.0, 0
-    for index in blocks(*rows.shape):
-        x = rows.take(index) - found.centre
-        squares = np.einsum("ij,ij->i", x, x)
-        squares = squares[np.isfinite(squares)]
-        total, count = total + float(squares.sum()), count + len(squares)
-    scale = math.sqrt(total / count) if count else 0.0
+    """:func:`spread_about` q of the fit sample."""
+    return spread_about(fit, found.centre)
+
+
+def spread_about(sample: Sample, centre: Floats) -> float:
+    """Root mean square of ``||f - centre||`` over the finite rows of a sample; 0 becomes 1."""
+    squares = squares_about(as_rows(sample.features), centre)
+    squares = squares[np.isfinite(squares)]
+    scale = math.sqrt(float(squares.mean())) if len(squares) else 0.0
     return scale if scale > 0 and math.isfinite(scale) else 1.0
