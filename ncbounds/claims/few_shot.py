@@ -26,7 +26,7 @@ FEW_SHOT_DRAWS = 100
 FEW_SHOT_QUERIES = 2000
 
 #: Queries per class and draw where there are many classes.
-FEWEST_QUERIES = 2
+FEWEST_QUERIES = 1
 
 FEW_SHOT_SEED = 20_220_518
 
@@ -127,7 +127,9 @@ def _one_draw(
     drawn = [rng.permutation(m)[: shots + queries] for m in members]
     # a non-finite query is an error; a non-finite shot spoils its class mean, so the whole draw
     with np.errstate(invalid="ignore", over="ignore"):
-        means = np.stack([(rows.take(d[:shots]) - centre).mean(axis=0) for d in drawn])
+        taken = rows.take(np.concatenate([d[:shots] for d in drawn]))
+        taken -= centre
+        means = taken.reshape(len(drawn), shots, -1).mean(axis=1)
         truth = np.repeat(np.arange(len(drawn)), [len(d) - shots for d in drawn])
         asked = np.concatenate([d[shots:] for d in drawn])
         misses = np.zeros(len(drawn))

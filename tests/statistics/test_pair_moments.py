@@ -7,7 +7,7 @@ import pytest
 
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.moments import class_moments
-from ncbounds.statistics.pair_moments import pairwise_moments
+from ncbounds.statistics.pair_moments import pairwise_moments, squared_distances
 from ncbounds.statistics.rows import as_rows
 from ncbounds.statistics.scatter_products import cheapest_route, scatter_products
 from ncbounds.statistics.unbiased import estimate
@@ -129,3 +129,20 @@ def test_features_are_left_alone():
     kept = x.copy()
     pairwise_moments(x, y, class_moments(x, y, 3))
     np.testing.assert_array_equal(x, kept)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_squared_distances_keep_their_digits_for_close_points_among_far_ones(offset):
+    rng = np.random.default_rng(5)
+    points = rng.normal(size=(9, 6)) + offset
+    points[3] = points[2] + 1e-4
+    points[5] = points[4]
+    points[8] = np.nan
+    found = squared_distances(points)
+    with np.errstate(invalid="ignore"):
+        exact = np.square(points[:, None] - points[None]).sum(axis=2)
+    np.testing.assert_allclose(found[:8, :8], exact[:8, :8], rtol=1e-11 if not offset else 1e-8)
+    assert found[2, 3] == pytest.approx(exact[2, 3], rel=1e-12)
+    assert found[4, 5] == found[5, 4] == 0.0
+    assert np.isnan(found[8]).all()
+    assert np.isnan(found[:, 8]).all()

@@ -9,7 +9,7 @@ import pytest
 from finite_laws import draw, evidence, gap_law
 from scipy.stats import binom
 
-from ncbounds.bounds.collapse.ncm_blocks import PARTITIONS, ncm_blocks
+from ncbounds.bounds.collapse.ncm_blocks import PARTITIONS, ncm_blocks, partitions
 from ncbounds.numerics import partition_upper
 from ncbounds.statistics.nearest import not_nearest
 
@@ -106,6 +106,12 @@ def test_slices_of_blocks_change_nothing(monkeypatch):
     whole = ncm_blocks(evidence(f, y), m=1).value
     monkeypatch.setattr(sys.modules[MODULE], "CHUNK", 50)
     assert ncm_blocks(evidence(f, y), m=1).value == whole
+
+
+def test_fewer_partitions_of_large_samples_by_their_size_alone():
+    assert partitions(4000, 128) == PARTITIONS
+    assert 4 < partitions(50_000, 512) < PARTITIONS
+    assert partitions(50_000, 2048) == 4
 
 
 def test_ties_and_points_that_are_not_finite_are_errors():
