@@ -185,4 +185,4 @@ def squared_distances(points: Floats) -> Floats:
         i, j = left[k : k + step], right[k : k + step]
         difference = points[i] - points[j]
         result[i, j] = np.einsum("ij,ij->i", difference, difference)
-    return result
+    return np.asarray(result)

@@ -74,6 +74,7 @@ def _assigned(a: NDArray[np.floating], b: NDArray[np.floating]) -> tuple[Ints, I
 def _widest(points: Floats, mean: Floats) -> Floats:
     """Direction close to that of the largest variance, shape (p,); it turns with the points."""
     centred = points[:SAMPLED] - mean
+    centred /= np.abs(centred).max() or 1.0
     along = np.asarray(centred[np.argmax(np.einsum("ij,ij->i", centred, centred))])
     for _ in range(POWERS):
         if not along.any():
