@@ -1,4 +1,4 @@
-"""The head whose worst class-rival distance is largest, by bisection over second-order cones."""
+"""The head whose worst class-rival distance is largest, by second-order cone programs."""
 
 import warnings
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from ncbounds.statistics.rows import Rows
 RIDGE = 1e-3
 #: Directions are dropped so that weights number at most this; keeps one cone program under 1 s.
 VARIABLES = 300
-#: Cone programs at most, and relative width of the bracket at which the bisection stops.
+#: Cone programs at most, and the relative gain of one at which the iteration stops.
 SOLVES = 14
 WIDTH = 1e-3
 #: Relative size of a singular value that counts as zero.
@@ -90,24 +90,23 @@ def reduce(features: Rows, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
 def minimax(reduced: Reduced, start: tuple[Floats, Floats] | None) -> tuple[Floats, Floats] | None:
     """Weight and bias with (nearly) the largest smallest distance; None if no head separates.
 
-    Bisection on the distance. What a solver calls feasible is believed only as far as the distance
-    of the head that it returned, which also lifts the lower end.
+    Dinkelbach's iteration: the head with the largest slack at the distance reached so far reaches a
+    larger one, unless that is the largest; it converges superlinearly. What a solver returns is
+    believed only as far as the distance of that head.
     """
     solve = _program(reduced)
     best = start if start is not None and reduced.distance(*start) > 0 else solve(0.0)
     if best is None or reduced.distance(*best) <= 0:
         return None
-    low, high = reduced.distance(*best), _ceiling(reduced)
+    low, gain = reduced.distance(*best), np.inf
     for _ in range(SOLVES):
-        if high - low <= WIDTH * low:
+        if gain <= WIDTH:
             break
-        middle = 0.5 * (low + high)
-        found = solve(middle)
+        found = solve(low)
         reached = reduced.distance(*found) if found is not None else -np.inf
-        if reached > low:
+        gain = reached / low - 1.0
+        if gain > 0:
             best, low = found, reached
-        if reached < middle:
-            high = middle
     return best
 
 
@@ -143,17 +142,6 @@ def _program(reduced: Reduced) -> Solve:
         return np.array(weight.value), np.array(bias.value)
 
     return solve
-
-
-def _ceiling(reduced: Reduced) -> float:
-    """No head beats, for any two classes, their distance in the sum of their covariances."""
-    covariance = reduced.factors @ reduced.factors.transpose(0, 2, 1)
-    best = np.inf
-    for c in range(len(reduced.means)):
-        for j in range(c):
-            gap = reduced.means[c] - reduced.means[j]
-            best = min(best, float(gap @ np.linalg.solve(covariance[c] + covariance[j], gap)))
-    return float(np.sqrt(best))
 
 
 def _factor(z: Floats) -> Floats:

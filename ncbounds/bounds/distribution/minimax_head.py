@@ -61,12 +61,9 @@ def minimax_head(view: View, delta: float) -> Outcome:
 
     Notes
     -----
-    For a fixed ratio :math:`\kappa` the constraints are second-order cones in (W, b); the largest
-    feasible ratio is found by bisection, between the ratio of the best head so far and
-    :math:`\min_{c<j} \big((\mu_c - \mu_j)' (\Sigma_c + \Sigma_j)^{-1}
-    (\mu_c - \mu_j)\big)^{1/2}`, which no head exceeds because both constraints of a pair add up.
-    A solver may call a ratio feasible and return a head that does not reach it: every head's
-    ratio is computed anew.
+    For a fixed ratio :math:`\kappa` the slack of the constraints is maximised over second-order
+    cones in (W, b); the head found has a larger ratio, at which it is maximised next (Dinkelbach).
+    A solver may overstate its slack: every head's ratio is computed anew.
     """
     sample = view.sample
     if len(sample.counts) > LARGEST:
