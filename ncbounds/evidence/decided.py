@@ -26,7 +26,7 @@ TINY = 2.0**-1074
 #: Numbers whose common norm is taken at once; in float32 it is off by less than 1 %.
 BLOCK = 2**16
 #: Numbers that are added up again at once.
-AGAIN = 2**20
+AGAIN = 2**18
 
 
 def digits_lost(dim: int) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints, numbers
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics.scaling import divided, exponent
+from ncbounds.statistics.rows import as_rows, block_rows, blocks_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +78,12 @@ class LinearHead:
 
     def logits(self, features: object) -> Floats:
         """Float64 logits of shape (n, C) of ``features`` of shape (n, d)."""
-        f = np.asarray(features, dtype=np.float64)
-        out: Floats = f @ self.weight.T + self.bias
+        rows = as_rows(features)
+        out = np.empty((rows.shape[0], self.classes))
+        buffer = np.empty((min(block_rows(self.dim), rows.shape[0]), rows.shape[1]))
+        for part in blocks_of(*rows.shape):
+            np.matmul(rows.read(part.start, part.stop, buffer), self.weight.T, out=out[part])
+            out[part] += self.bias
         return out
 
 
