@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ncbounds.data.role_names import USUAL
 from ncbounds.errors import ManifestError, NcboundsError, shown, suggest
 from ncbounds.evidence.roles import ROLES
 from ncbounds.procedures.linear import named_procedure
@@ -72,8 +73,9 @@ def by_role(raw: Mapping[str, Any], where: str) -> None:
             if role not in ROLES:
                 raise ManifestError(
                     f"{where} {key}: unknown role {role!r}; {suggest(role, [*ROLES])}"
+                    f"{_mapped(role)}"
                 )
-    for role, rows in raw["roles"].items():
+    for role, rows in raw.get("roles", {}).items():
         typed(rows, str, f"{where} roles.{role}")
     for role, count in raw.get("selected_among", {}).items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
@@ -90,3 +92,9 @@ def by_role(raw: Mapping[str, Any], where: str) -> None:
         typed(kept, list, f"{where} classes.{role}")
         for number in kept:
             typed(number, int, f"{where} classes.{role}")
+
+
+def _mapped(name: str) -> str:
+    """How a name that people use for a part of their data is mapped to a role."""
+    usual = USUAL.get(name.lower())
+    return f'; or, in its task, role_names = {{ {name} = "{usual}" }}' if usual else ""

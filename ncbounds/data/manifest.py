@@ -13,26 +13,32 @@ from ncbounds.arrays import Ints
 from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
-from ncbounds.data.user import UserCode, UserData
-from ncbounds.errors import ManifestError, shown, suggest
+from ncbounds.data.given import UserData
+from ncbounds.data.parts import Folder, is_idx
+from ncbounds.data.role_names import LEFT_OUT, check_role_names
+from ncbounds.data.user import UserCode
+from ncbounds.errors import ManifestError, RoleError, shown, suggest
 from ncbounds.evidence.roles import REPEATS, SAMPLINGS, Repeats, Role, Sampling
 from ncbounds.files import read_bounded
 
 #: Name that stands for the folder where the idx files of Fashion-MNIST are installed.
 FASHION_MNIST = "fashion-mnist"
+#: What stands for all rows of the data.
+ALL_ROWS = "all"
 
 
 @dataclass(frozen=True)
 class Task:
     """Data and its declarations, shared by checkpoints.
 
-    ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
-    these are installed; in memory only, also a person's own :class:`UserData`. ``label_noise`` is
+    ``data`` is an ``.npz``, ``.csv`` or ``.parquet`` file, a folder of idx files, or
+    ``"fashion-mnist"`` for the folder where these are installed; or, as :class:`UserData`, a folder
+    whose parts are the samples; in memory only, also a person's own. ``label_noise`` is
     the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
     the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
     ``classes`` the names of the classes, in the order of their numbers; ``repeats`` says why points
     stand more than once (``"by chance"`` or ``"copies"``), ``ignore_label`` which label marks rows
-    to be left out.
+    to be left out; ``role_names`` maps a person's names for parts of the data to roles.
     """
 
     name: str
@@ -44,6 +50,7 @@ class Task:
     classes: tuple[str, ...] = ()
     repeats: Repeats | None = None
     ignore_label: int | None = None
+    role_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -125,13 +132,15 @@ def load_manifest(path: "str | Path") -> Manifest:
 
 
 def row_ids(text: str, total: int, where: str = "roles") -> Ints:
-    """Row numbers of ranges such as ``"0:4000"`` or ``"0:500,900:1000"``, shape (n,).
+    """Row numbers of ranges such as ``"0:4000"`` or ``"0:500,900:1000"``, or ``"all"``, (n,).
 
     Raises
     ------
     ManifestError
         If a range is malformed, empty or beyond ``total`` rows.
     """
+    if text.strip() == ALL_ROWS:
+        return np.arange(total, dtype=np.int64)
     parts, named = [], 0
     for piece in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,18}):(\d{1,18})\s*", piece, re.ASCII)
@@ -194,13 +203,26 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     typed(raw.get("ignore_label", 0), int, f"{where} ignore_label")
     if raw.get("noise_seed", 0) not in range(1 << 32):
         raise ManifestError(f"{where} noise_seed: 0 to 2^32 - 1, found {shown(raw['noise_seed'])}")
+    typed(raw.get("role_names", {}), dict, f"{where} role_names")
     if "priors" in raw:
         priors(raw["priors"], f"{where} priors")
     classes = class_names(raw.get("classes", []), f"{where} classes")
     data = beside(path, raw["data"], f"{where} data")
     if raw["data"] == FASHION_MNIST and not data.exists():
         data = installed_folder().resolve()
-    return Task(**{**raw, "name": name, "data": data, "classes": classes})
+    try:
+        names = check_role_names(raw.get("role_names", {}))
+    except RoleError as error:
+        raise ManifestError(f"{where} role_names: {error}") from None
+    declared = {**raw, "name": name, "classes": classes, "role_names": names}
+    return Task(**{**declared, "data": data_at(data, names)})
+
+
+def data_at(path: Path, names: Mapping[str, str], transform: str | None = None) -> Path | UserData:
+    """Return the path of data whose rows are named, or a folder whose parts are the samples."""
+    if not path.is_dir() or is_idx(path):
+        return path
+    return UserData(Folder(path, transform), role_names=names)
 
 
 def _keys(table: type[Task] | type[Entry]) -> set[str]:
@@ -210,7 +232,8 @@ def _keys(table: type[Task] | type[Entry]) -> set[str]:
 def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Task]) -> Entry:
     where = f"{path} [checkpoints.{name}]"
     known(raw, _keys(Entry), where)
-    for key in ("file", "task", "roles"):
+    by_part = raw.get("task") in tasks and isinstance(tasks[raw["task"]].data, UserData)
+    for key in ("file", "task", *(() if by_part else ("roles",))):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
     words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head")
@@ -230,7 +253,27 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
+    raw = {**raw, **_renamed(raw, tasks[raw["task"]].role_names, where)}
+    if by_part and raw.get("roles"):
+        raise ManifestError(
+            f"{where} roles: the parts of {tasks[raw['task']].data.name} are the samples; leave "
+            "roles out (role_names of the task maps their names to roles)"
+        )
     by_role(raw, where)
     procedure(raw.get("procedure", {}), where)
     files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
     return Entry(**{**raw, "name": name, **files})
+
+
+def _renamed(raw: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    """What an entry says by a person's names for parts of the data, by role."""
+    found: dict[str, dict[str, Any]] = {}
+    for key in {"roles", "selected_among", "classes"} & {*raw}:
+        found[key] = {}
+        for name, value in raw[key].items():
+            role = names.get(name, name)
+            if role in found[key]:
+                raise ManifestError(f"{where} {key}: {role} is there twice, once as {shown(name)}")
+            if role != LEFT_OUT:
+                found[key][role] = value
+    return found

@@ -48,6 +48,8 @@ class Sample:
         Rows that were given and are not part of the sample.
     kept : integer array of shape (n,) or None
         Which of the given rows are part of it; None for all.
+    other_rows : bool
+        Whether what the sample was read from gives other rows each time; it is one such draw.
     """
 
     features: NDArray[Any]
@@ -60,6 +62,7 @@ class Sample:
     classes_declared: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
+    other_rows: bool = False
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -77,6 +80,7 @@ class Sample:
         classes: int | None = None,
         tap: str | None = None,
         ignore_label: int | None = None,
+        other_rows: bool = False,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -86,7 +90,7 @@ class Sample:
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
         role : str or Draw
-        input_hashes, module_disagreements, classes, tap
+        input_hashes, module_disagreements, classes, tap, other_rows
             See the class.
         ignore_label : int, optional
             Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
@@ -135,6 +139,7 @@ class Sample:
             classes_declared=classes is not None,
             left_out={} if kept is None else {f"labelled {ignore_label}": given - len(kept)},
             kept=kept,
+            other_rows=other_rows,
         )
 
     @property

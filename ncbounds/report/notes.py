@@ -10,7 +10,13 @@ from ncbounds.results import MARK, BoundResult
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on equal ones, on points that repeat."""
-    return [*_choice(report), *_weights(report), *_equal(report), *_copies(report)]
+    return [
+        *_choice(report),
+        *_weights(report),
+        *_equal(report),
+        *_copies(report),
+        *_remarks(report),
+    ]
 
 
 def _choice(report: ReportData) -> list[str]:
@@ -74,6 +80,15 @@ def _copies(report: ReportData) -> list[str]:
     if not most:
         return []
     return [f"Points that stand more than once: {', '.join(_counted(most.items()))}."]
+
+
+def _remarks(report: ReportData) -> list[str]:
+    """What was noticed about checkpoints and their data, each once with those it was noticed of."""
+    found: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        for remark in r.provenance.get("remarks", ()):
+            found.setdefault(str(remark), {})[r.checkpoint] = None
+    return [f"{', '.join(filter(None, names))}: {remark}." for remark, names in found.items()]
 
 
 def _counted(most: Iterable[tuple[str, tuple[int, str]]]) -> list[str]:

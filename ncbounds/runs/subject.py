@@ -1,7 +1,7 @@
 """The one road from an entry to evidence: read, build, extract, declare."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from ncbounds.data.manifest import Entry, Task
 from ncbounds.data.points import Points, entry_points
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
+from ncbounds.errors import few
 from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
@@ -73,6 +74,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         )
         if role == "fit":
             network = _network(classifier, drawn.loader, samples[role])
+    classes, disagree = _names(task, checkpoint, points.values(), classifier.head.classes)
     return Evidence(
         head=classifier.head,
         fit=samples.get("fit"),
@@ -88,7 +90,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, classifier.head.classes),
-        decision=MultiClass(_names(task, checkpoint, points.values(), classifier.head.classes)),
+        decision=MultiClass(classes),
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,
@@ -106,22 +108,52 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "noise_seed": task.noise_seed,
             "roles": dict(entry.roles),
             "versions": versions(),
+            "remarks": [*disagree, *_other_rows(samples)],
         },
     )
 
 
 def _names(
     task: Task, checkpoint: "Loaded", points: Iterable[Points], classes: int
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], list[str]]:
     """Names of the classes: declared, else in the checkpoint, else those that all data sets have.
 
     Data sets that disagree number their classes each in its own way, so that none is believed.
+    Where the checkpoint's names are shown and a data set has others, that is said.
     """
     from ncbounds.checkpoints.class_names import class_names, tidy
 
-    found = task.classes or class_names(checkpoint.hints, classes)
     named = {p.classes for p in points if p.classes}
-    return found if found or len(named) != 1 else tidy(named.pop(), classes)
+    if task.classes:
+        return task.classes, []
+    found = class_names(checkpoint.hints, classes)
+    if not found:
+        return tidy(named.pop(), classes) if len(named) == 1 else (), []
+    others = [names for names in named if tidy(names, classes) != found]
+    return found, [_differ(found, names) for names in others]
+
+
+def _differ(found: tuple[str, ...], others: tuple[str, ...]) -> str:
+    """Say that a checkpoint and a data set name their classes differently."""
+    says = (
+        f"classes are called by the checkpoint's id2label ({few(found)}); the data call them "
+        f"{few(others)}"
+    )
+    if {n.lower() for n in found} == {n.lower() for n in others} and len(found) == len(others):
+        says += ": equal names in another order, so that labels may be numbered differently"
+    return f"{says}. classes = [...] of the task in zoo.toml settles what they are called"
+
+
+def _other_rows(samples: Mapping[Role, Sample]) -> list[str]:
+    """Say which loaders give other rows each time that they are read."""
+    found = [role for role, sample in samples.items() if sample.other_rows]
+    if not found:
+        return []
+    return [
+        f"the loader of {', '.join(found)} gives other rows each time that it is read "
+        "(augmentation or shuffling): rows are about the one draw that the store "
+        "keeps, another one in each run"
+    ]
 
 
 def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
