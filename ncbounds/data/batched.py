@@ -49,7 +49,7 @@ def as_batches(loader: Any, batch_size: int = 256) -> Any:
         return _labels_inside(loader)
     elif hasattr(loader, "shape"):
         return loader, None
-    return _rows(_as_tensors(loader), batch_size) if is_rows(loader) else loader
+    return _rows(loader, batch_size) if is_rows(loader) else loader
 
 
 def is_frame(value: Any) -> bool:
@@ -81,18 +81,6 @@ def is_rows(loader: Any) -> bool:
     return label is not None and np.ndim(label) == 0
 
 
-def _as_tensors(rows: Any) -> Any:
-    """Rows of a Dataset of the library of that name, as tensors and without its texts."""
-    if not hasattr(rows, "with_format") or not hasattr(rows, "features"):
-        return rows
-    kept = [n for n, f in rows.features.items() if getattr(f, "dtype", "") not in TEXTS]
-    return rows.with_format("torch", columns=kept)
-
-
-#: Types of columns that no network reads.
-TEXTS = ("string", "large_string", "binary")
-
-
 def _rows(rows: Any, batch_size: int) -> Any:
     from torch.utils.data import DataLoader
 
@@ -104,13 +92,23 @@ def _collate(rows: list[Any]) -> Any:
     from torch.utils.data import default_collate
 
     try:
-        return default_collate(rows)
+        return default_collate([_as_arrays(row) for row in rows])
     except (TypeError, RuntimeError, KeyError) as error:
         raise DataError(
             f"rows of the data set cannot be stacked ({type(error).__name__}: {error}); let its "
             "transform return tensors of one shape, or pass a "
             "torch.utils.data.DataLoader(dataset, batch_size=256, collate_fn=...)"
         ) from error
+
+
+def _as_arrays(row: Any) -> Any:
+    """Lists of numbers in a row as arrays, without the texts that stand beside a network's input.
+
+    A row of the library ``datasets`` has its columns as lists and texts.
+    """
+    if isinstance(row, Mapping):
+        return {k: _stacked(v) for k, v in row.items() if not isinstance(v, str | bytes)}
+    return tuple(map(_stacked, row)) if isinstance(row, tuple | list) else row
 
 
 def pairs(loader: Iterable[Any]) -> Iterator[tuple[Any, Any]]:

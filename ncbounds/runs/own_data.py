@@ -8,6 +8,7 @@ from typing import Any
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.given import UserData
 from ncbounds.data.manifest import ALL_ROWS, FASHION_MNIST, Task, data_at
+from ncbounds.data.parts import Folder
 from ncbounds.data.role_names import by_role
 from ncbounds.data.tables import TABLES
 from ncbounds.data.user import UserCode, is_code, locate
@@ -50,7 +51,8 @@ def task_of(
         found = UserData(
             found.source, args=dict(args), role_names=role_names, only=_only(rows, found)
         )
-    if transform is not None and (isinstance(found, Path) or isinstance(found.source, UserCode)):
+    parts = isinstance(found, UserData) and isinstance(found.source, Folder)
+    if transform is not None and not parts:
         raise DataError(
             "--transform goes with a folder of images or one that datasets saved; a function or "
             "file gives inputs as the network reads them"
