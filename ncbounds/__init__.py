@@ -21,6 +21,7 @@ _WHERE = {
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
+    "from_sklearn": "ncbounds.procedures.from_sklearn",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
     "register": "ncbounds.registry",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.procedures.from_sklearn import from_sklearn as from_sklearn
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report

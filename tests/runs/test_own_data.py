@@ -192,7 +192,8 @@ def test_files_and_folders_of_them(project, wanted, form):
         half = evaluated(project, alone, roles={"holdout": "0:80", "test": "80:160"})
         assert points(half) == {"holdout": 80}
     (project / "zoo.toml").write_text(
-        '[tasks.t]\ndata = "d"\nsampling = "iid"\nrole_names = { train = "none", val = "holdout" }\n'
+        '[tasks.t]\ndata = "d"\nsampling = "iid"\n'
+        'role_names = { train = "none", val = "holdout" }\n'
         '[checkpoints.m]\nfile = "m.pt"\ntask = "t"\nselected_among = { val = 3 }\n'
     )
     command = ["evaluate", str(project / "zoo.toml"), f"--model={project}/mine/code.py:build"]
