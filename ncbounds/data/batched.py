@@ -47,9 +47,14 @@ def as_batches(loader: Any, batch_size: int = 256) -> Any:
             return loader[0], np.asarray(loader[1])
     elif isinstance(loader, Mapping) or is_frame(loader):
         return _labels_inside(loader)
-    elif hasattr(loader, "shape"):
+    elif is_array(loader):
         return loader, None
     return _rows(loader, batch_size) if is_rows(loader) else loader
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is an array or a tensor."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
 def is_frame(value: Any) -> bool:

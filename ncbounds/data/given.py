@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ncbounds.data.batched import LABELS, is_frame, is_one_sample, is_pair
+from ncbounds.data.batched import LABELS, is_array, is_one_sample, is_pair
 from ncbounds.data.parts import Folder, read_parts
 from ncbounds.data.role_names import by_role
 from ncbounds.data.user import UserCode, user_data
@@ -53,9 +54,9 @@ def read_samples(data: UserData) -> dict[Role, Any]:
     """
     found = _by_role(_found(data), data)
     if isinstance(data.source, Folder):  # only now: parts that are left out are never read
-        found = {role: part() for role, part in found.items()}
+        found = {role: v() if isinstance(v, partial) else v for role, v in found.items()}
     for role, value in found.items():
-        if role != "unlabelled" and hasattr(value, "shape") and not is_frame(value):
+        if role != "unlabelled" and is_array(value):
             raise DataError(
                 f"{data.name}: the {role} sample is one array of shape {tuple(value.shape)}, "
                 "without labels; needed (inputs, labels)"
@@ -70,7 +71,7 @@ def _found(data: UserData) -> Any:
         return user_data(source.spec, data.args)
     if isinstance(source, Folder):
         parts = read_parts(source)
-        return parts.get("", parts)
+        return parts[""]() if "" in parts else parts
     return source(**data.args) if callable(source) else source
 
 

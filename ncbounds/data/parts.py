@@ -18,7 +18,7 @@ SAVED_SPLITS, SAVED = "dataset_dict.json", "state.json"
 #: Arrays of one sample, each in a file of its own.
 INPUTS_FILE, LABELS_FILE = "inputs.npy", "labels.npy"
 
-Parts = dict[str, Callable[[], Any]]
+Parts = dict[str, "partial[Any]"]
 
 
 @dataclass(frozen=True)
