@@ -148,7 +148,7 @@ def evaluate_files(
         model=_model(model),
         args=dict(args or {}),
         roles=rows,
-        selected_among=_candidates(selected_among, names_of),
+        selected_among=chosen_among(selected_among, names_of),
         procedure=dict(procedure or {}),
         code_word=None if code_word is None else Path(code_word).resolve(),
         tried=tried,
@@ -195,7 +195,14 @@ def _model(model: Any) -> Any:
     return UserCode(model)
 
 
-def _candidates(number: "int | Mapping[str, int]", names: Mapping[str, str]) -> dict[Role, int]:
+def chosen_among(number: "int | Mapping[str, int]", names: Mapping[str, str]) -> dict[Role, int]:
+    """Number of candidates by role; a number alone counts where candidates can be compared.
+
+    Raises
+    ------
+    InvalidSample
+        If a number is none.
+    """
     given = number if isinstance(number, Mapping) else dict.fromkeys(CHOSEN_ON, number)
     chosen = by_role(given, names, "selected_among", all_named=False)
     for role, count in chosen.items():
