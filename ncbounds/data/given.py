@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ncbounds.data.batched import LABELS, is_array, is_one_sample, is_pair
-from ncbounds.data.parts import Folder, read_parts
+from ncbounds.data.parts import Folder, is_idx, read_parts
 from ncbounds.data.role_names import by_role
 from ncbounds.data.user import UserCode, user_data
 from ncbounds.errors import DataError
@@ -40,6 +40,13 @@ class UserData:
         if isinstance(self.source, Folder):
             return self.source.path.name
         return getattr(self.source, "__qualname__", type(self.source).__name__)
+
+
+def data_at(path: Path, names: Mapping[str, str], transform: str | None = None) -> Path | UserData:
+    """Return the path of data whose rows are named, or a folder whose parts are the samples."""
+    if not path.is_dir() or is_idx(path):
+        return path
+    return UserData(Folder(path, transform), role_names=names)
 
 
 def read_samples(data: UserData) -> dict[Role, Any]:

@@ -12,10 +12,18 @@ import numpy as np
 from ncbounds.arrays import Ints
 from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
-from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
-from ncbounds.data.given import UserData
-from ncbounds.data.parts import Folder, is_idx
-from ncbounds.data.role_names import LEFT_OUT, check_role_names
+from ncbounds.data.fields import (
+    beside,
+    by_role,
+    class_names,
+    known,
+    priors,
+    procedure,
+    renamed,
+    typed,
+)
+from ncbounds.data.given import UserData, data_at
+from ncbounds.data.role_names import check_role_names
 from ncbounds.data.user import UserCode
 from ncbounds.errors import ManifestError, RoleError, shown, suggest
 from ncbounds.evidence.roles import REPEATS, SAMPLINGS, Repeats, Role, Sampling
@@ -218,13 +226,6 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     return Task(**{**declared, "data": data_at(data, names)})
 
 
-def data_at(path: Path, names: Mapping[str, str], transform: str | None = None) -> Path | UserData:
-    """Return the path of data whose rows are named, or a folder whose parts are the samples."""
-    if not path.is_dir() or is_idx(path):
-        return path
-    return UserData(Folder(path, transform), role_names=names)
-
-
 def _keys(table: type[Task] | type[Entry]) -> set[str]:
     return {f.name for f in fields(table)} - {"name"}
 
@@ -253,7 +254,7 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
-    raw = {**raw, **_renamed(raw, tasks[raw["task"]].role_names, where)}
+    raw = {**raw, **renamed(raw, tasks[raw["task"]].role_names, where)}
     if by_part and raw.get("roles"):
         raise ManifestError(
             f"{where} roles: the parts of {tasks[raw['task']].data.name} are the samples; leave "
@@ -261,19 +262,6 @@ def _entry(name: str, raw: Mapping[str, Any], path: Path, tasks: Mapping[str, Ta
         )
     by_role(raw, where)
     procedure(raw.get("procedure", {}), where)
+    files: dict[str, Path]
     files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
     return Entry(**{**raw, "name": name, **files})
-
-
-def _renamed(raw: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
-    """What an entry says by a person's names for parts of the data, by role."""
-    found: dict[str, dict[str, Any]] = {}
-    for key in {"roles", "selected_among", "classes"} & {*raw}:
-        found[key] = {}
-        for name, value in raw[key].items():
-            role = names.get(name, name)
-            if role in found[key]:
-                raise ManifestError(f"{where} {key}: {role} is there twice, once as {shown(name)}")
-            if role != LEFT_OUT:
-                found[key][role] = value
-    return found

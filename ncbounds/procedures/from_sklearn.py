@@ -17,7 +17,7 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
-from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
@@ -125,10 +125,10 @@ def from_sklearn(
         raise _not_linear(estimator, str(error)) from None
     among = _among(selected_among, opened.candidates)
     samples = {
-        FIELD[role]: Sample.from_arrays(
+        role: Sample.from_arrays(
             features[role],
             None if y is None else _numbered(y, names),
-            role=Draw(
+            role=Draw.of(
                 role,
                 sampling=sampling,
                 selected_among=among.get(role, 1),
@@ -142,8 +142,12 @@ def from_sklearn(
     numbered = names.dtype.kind in "iu" and np.array_equal(names, np.arange(len(names)))
     counted = selected_among is None and opened.candidates > 1
     return Evidence(
-        **samples,
         head=head,
+        fit=samples.get("fit"),
+        head_sample=samples.get("head"),
+        holdout=samples.get("holdout"),
+        unlabelled=samples.get("unlabelled"),
+        test=samples.get("test"),
         priors=priors,
         decision=MultiClass(() if numbered else tuple(map(str, names))),
         checkpoint=checkpoint,

@@ -14,7 +14,7 @@ from ncbounds.data.tables import TABLES, inputs_and_labels, read_table
 from ncbounds.errors import DataError, few
 from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.draw import Draw
-from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_repeats
 from ncbounds.evidence.sample import Sample
@@ -69,18 +69,18 @@ def evidence_of_features(
     names = check_role_names(role_names or {})
     linear, head_name = read_head(head)
     among = chosen_among(selected_among, names)
-    samples = {}
+    samples: dict[Role, Sample] = {}
     for role, (features, labels, groups, rows) in _points(files, roles or {}, names).items():
-        draw = Draw(
+        draw = Draw.of(
             role,
-            sampling=sampling,  # type: ignore[arg-type]
+            sampling=sampling,
             selected_among=among.get(role, 1),
             rows=rows,
             groups=groups,
             repeats=check_repeats(repeats),
         )
         unlabelled = role == "unlabelled"
-        samples[FIELD[role]] = Sample.from_arrays(
+        samples[role] = Sample.from_arrays(
             features,
             None if unlabelled else labels,
             role=draw,
@@ -88,8 +88,12 @@ def evidence_of_features(
         )
     path = Path(head)
     return Evidence(
-        **samples,
         head=linear,
+        fit=samples.get("fit"),
+        head_sample=samples.get("head"),
+        holdout=samples.get("holdout"),
+        unlabelled=samples.get("unlabelled"),
+        test=samples.get("test"),
         priors=priors,
         checkpoint=path.name,
         provenance={

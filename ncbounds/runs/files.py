@@ -203,8 +203,10 @@ def chosen_among(number: "int | Mapping[str, int]", names: Mapping[str, str]) ->
     InvalidSample
         If a number is none.
     """
-    given = number if isinstance(number, Mapping) else dict.fromkeys(CHOSEN_ON, number)
-    chosen = by_role(given, names, "selected_among", all_named=False)
+    alone: dict[str, int] = {} if isinstance(number, Mapping) else dict.fromkeys(CHOSEN_ON, number)
+    chosen = by_role(
+        number if isinstance(number, Mapping) else alone, names, "selected_among", all_named=False
+    )
     for role, count in chosen.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidSample(f"--selected-among {role}: a number from 1 on, found {count!r}")

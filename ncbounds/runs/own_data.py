@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ncbounds.data.fashion_mnist import installed_folder
-from ncbounds.data.given import UserData
-from ncbounds.data.manifest import ALL_ROWS, FASHION_MNIST, Task, data_at
+from ncbounds.data.given import UserData, data_at
+from ncbounds.data.manifest import ALL_ROWS, FASHION_MNIST, Task
 from ncbounds.data.parts import Folder
 from ncbounds.data.role_names import by_role
 from ncbounds.data.tables import TABLES
@@ -64,7 +64,7 @@ def task_of(
         data=found,
         sampling=sampling,
         priors=priors,
-        role_names=role_names,  # type: ignore[arg-type]
+        role_names=role_names,
     )
     return task, rows if isinstance(found, Path) else {}
 

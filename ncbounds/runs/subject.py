@@ -161,7 +161,8 @@ def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
 
     An iterable is read once more, and only where the chain of layers covers the network.
     """
-    from ncbounds.extraction.batches import as_array, batches, is_pair, whole_inputs
+    from ncbounds.data.batched import is_pair
+    from ncbounds.extraction.batches import as_array, batches, whole_inputs
     from ncbounds.network.reading.summarise import summarise
 
     first = loader[0] if is_pair(loader) else next(batches(loader, 1))[0]
