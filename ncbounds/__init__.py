@@ -22,6 +22,7 @@ _WHERE = {
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
+    "from_sklearn": "ncbounds.procedures.from_sklearn",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
     "predict": "ncbounds.extraction.predict",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
     from ncbounds.extraction.predict import predict as predict
+    from ncbounds.procedures.from_sklearn import from_sklearn as from_sklearn
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report

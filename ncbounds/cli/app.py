@@ -10,6 +10,7 @@ from ncbounds.cli.catalogue import explain, list_bounds
 from ncbounds.cli.code_words import compress, verify
 from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
+from ncbounds.cli.features import evaluate_features
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.init import init
 from ncbounds.cli.inspect import inspect
@@ -54,6 +55,7 @@ def options(
 app.command()(evaluate)
 app.command()(init)
 app.command("evaluate-predictions")(evaluate_predictions)
+app.command("evaluate-features")(evaluate_features)
 app.command()(inspect)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)

@@ -54,7 +54,7 @@ def choice(
     return {name: value for name, value in typed.items() if value is not None}
 
 
-def model_arguments(text: str) -> dict[str, Any]:
+def model_arguments(text: str, option: str = "--args") -> dict[str, Any]:
     """Arguments written as JSON, or as ``name=value`` with commas between them."""
     try:
         if text.lstrip()[:1] in ("", "{"):
@@ -66,7 +66,8 @@ def model_arguments(text: str) -> dict[str, Any]:
             raise ValueError
     except ValueError:
         raise NcboundsError(
-            f"--args is width=128,depth=2 or JSON such as '{{\"width\": 128}}', found {text!r}"
+            f"{option} is width=128,depth=2 or JSON such as '{{\"width\": 128}}' (in JSON, and in "
+            f"values, words stand in double quotes), found {text!r}"
         ) from None
     return dict(found)
 
@@ -85,6 +86,25 @@ def by_role(option: str, words: Iterable[str], read: Callable[[str], Any]) -> di
                 f"{option} is ROLE=VALUE, once for each role; found {word!r}"
             ) from None
     return found
+
+
+def role_rows(words: Iterable[str]) -> dict[str, str]:
+    """Read ``--role``: ``ROLE=ROWS``, or a role alone for all rows."""
+    from ncbounds.data.manifest import ALL_ROWS
+
+    return by_role("--role", [w if "=" in w else f"{w}={ALL_ROWS}" for w in words], str)
+
+
+def role_names(text: str) -> dict[str, str]:
+    """Read ``--roles``: which role each part has, ``NAME=ROLE`` with commas between them."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    names = {name.strip(): role.strip() for name, _, role in pairs}
+    if len(names) < len(pairs) or not all(names) or not all(names.values()):
+        raise NcboundsError(
+            f"--roles is NAME=ROLE with commas between them, as in train=fit,val=holdout; found "
+            f"{text!r}"
+        )
+    return names
 
 
 def candidates(words: list[str]) -> Any:

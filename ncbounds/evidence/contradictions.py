@@ -65,6 +65,11 @@ def remarks(sample: Sample, evidence: Evidence) -> list[str]:
             f"{beyond} of {sample.n} {sample.role} labels are of classes that the head does not "
             "know; they count as errors (ignore_label=... leaves a label's rows out)"
         )
+    if sample.other_rows:
+        found.append(
+            f"the {sample.role} loader gives other rows each time that it is read (augmentation or "
+            "shuffling): the row is about the draw that was kept"
+        )
     if sample.role in ("head", "holdout") and evidence.fit is None:
         found.append("overlap with training points is not checked: there is no fit sample")
     return found

@@ -51,6 +51,8 @@ class Sample:
     answers : integer array of shape (n,) or None
         The classifier's predictions where they are all that is known of it, -1 where there is no
         single one; ``features`` then has no columns.
+    other_rows : bool
+        Whether what the sample was read from gives other rows each time; it is one such draw.
     """
 
     features: NDArray[Any]
@@ -64,6 +66,7 @@ class Sample:
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
     answers: Ints | None = None
+    other_rows: bool = False
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -81,6 +84,7 @@ class Sample:
         classes: int | None = None,
         tap: str | None = None,
         ignore_label: int | None = None,
+        other_rows: bool = False,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -90,7 +94,7 @@ class Sample:
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
         role : str or Draw
-        input_hashes, module_disagreements, classes, tap
+        input_hashes, module_disagreements, classes, tap, other_rows
             See the class.
         ignore_label : int, optional
             Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
@@ -139,6 +143,7 @@ class Sample:
             classes_declared=classes is not None,
             left_out={} if kept is None else {f"labelled {ignore_label}": given - len(kept)},
             kept=kept,
+            other_rows=other_rows,
         )
 
     @classmethod

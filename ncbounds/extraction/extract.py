@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError, StoreError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import batches, data_parts, iter_again
+from ncbounds.extraction.batches import (
+    DataDigest,
+    batches,
+    data_parts,
+    gives_other_rows,
+    iter_again,
+)
 from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
 from ncbounds.extraction.stream import features_at, stream, tensors
 from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
@@ -80,8 +86,10 @@ def extract(
     classifier : Classifier
     loader : iterable of (inputs, labels), or a pair of arrays
         Batches of inputs (tensor, array, or mapping by keyword) with integer labels, in a fixed
-        order; or ``(inputs, labels)`` as whole arrays or frames of n rows. Labels None stand for
-        ``role="unlabelled"``.
+        order, or mappings by keyword with ``labels`` inside; or ``(inputs, labels)`` as whole
+        arrays or frames of n rows; or a map-style data set of such rows. Labels None stand for
+        ``role="unlabelled"``. One that gives other rows on a second pass is noticed by its first
+        batch, and said on every row: the sample is the draw that was kept.
     role : str or Draw
         What the rows were used for, or all that is declared about them.
     store : path, optional
@@ -100,7 +108,7 @@ def extract(
         row ranges). A lookup then needs no pass over the data. By default they are hashed; an
         iterable is read once more for that if it can be.
     batch_size : int
-        Rows per forward pass where whole arrays are given.
+        Rows per forward pass where whole arrays or single rows are given.
     ignore_label : int, optional
         Label of rows that are left out of the sample; see :meth:`Sample.from_arrays`.
     **declared
@@ -136,9 +144,10 @@ def extract(
     kept = {} if store is None or data is None else _found(classifier, data, taps, store)
     missing = {name: tap for name, tap in taps.items() if name not in kept}
     if kept and (not missing or iter_again(loader)):
-        _confirm(classifier, loader, {name: taps[name] for name in kept}, kept, batch_size)
+        known = {name: taps[name] for name in kept}
+        _confirm(classifier, loader, known, kept, batch_size, ignore_label)
     if missing:
-        kept |= _run(classifier, loader, missing, store, key_parts, batch_size)
+        kept |= _run(classifier, loader, missing, store, key_parts, batch_size, ignore_label)
     _check_rows(kept)
     samples = {
         name: Sample.from_arrays(
@@ -148,6 +157,7 @@ def extract(
             input_hashes=kept[name].input_hashes,
             module_disagreements=kept[name].meta.get("module_disagreements"),
             tap=None if at is None else name,
+            other_rows=bool(kept[name].meta.get("other_rows")),
             ignore_label=None if draw.role == "unlabelled" else ignore_label,
         )
         for name in taps
@@ -176,25 +186,30 @@ def _run(
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
     batch_size: int,
+    ignore_label: int | None,
 ) -> dict[str, Stored]:
     if store is None:
         blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in taps}
         keep = {name: parts.append for name, parts in blocks.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
-        labels, hashes = np.concatenate(digest.labels), digest.hashes()
+        digest, disagreements = stream(classifier, loader, taps, batch_size, keep, ignore_label)
+        labels, hashes, said = np.concatenate(digest.labels), digest.hashes(), _said(loader, digest)
         return {
-            name: Stored(np.concatenate(parts), labels, hashes, _counted(name, disagreements))
+            name: Stored(
+                np.concatenate(parts), labels, hashes, {**_counted(name, disagreements), **said}
+            )
             for name, parts in blocks.items()
         }
     with ExitStack() as stack:
         writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
         keep = {name: writer.append for name, writer in writers.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        digest, disagreements = stream(classifier, loader, taps, batch_size, keep, ignore_label)
         data = digest.parts() if key_parts is None else dict(key_parts)
+        said = _said(loader, digest)
         for name, writer in writers.items():
             meta = {
                 **_counted(name, disagreements),
                 **_place(taps[name]),
+                **said,
                 "identity": classifier.identity,
                 "data": data,
                 "head": classifier.head_report.name,
@@ -209,19 +224,31 @@ def _counted(name: str, disagreements: int) -> dict[str, Any]:
     return {"module_disagreements": disagreements} if name == HEAD else {}
 
 
+def _said(loader: Any, digest: DataDigest) -> dict[str, Any]:
+    """What is said about data that are another draw each time that they are read."""
+    return {"other_rows": True} if gives_other_rows(loader, digest) else {}
+
+
 def _confirm(
     classifier: "Classifier",
     loader: Any,
     taps: Mapping[str, Pooling],
     kept: Mapping[str, Stored],
     batch_size: int,
+    ignore_label: int | None,
 ) -> None:
-    """Find the head on the first rows, and see that stored features are what the network gives."""
+    """Find the head on the first rows, and see that stored features are what the network gives.
+
+    Of data that are another draw each time, the first rows are no longer those that were stored.
+    """
     from ncbounds.checkpoints.head.trace import first_rows
 
     inputs, _ = next(batches(loader, min(batch_size, CONFIRMED_ROWS)))
-    found, _ = features_at(classifier, loader, first_rows(tensors(inputs), CONFIRMED_ROWS), taps)
+    part = first_rows(tensors(inputs), CONFIRMED_ROWS)
+    found, _ = features_at(classifier, loader, part, taps, ignore_label)
     for name, fresh in found.items():
+        if kept[name].meta.get("other_rows"):
+            continue
         stored = kept[name].features[: len(fresh)]
         scale = float(np.nanmax(np.abs(fresh), initial=0.0))
         if stored.shape != fresh.shape or not np.allclose(

@@ -20,13 +20,14 @@ def stream(
     taps: Mapping[str, Pooling],
     batch_size: int,
     keep: Mapping[str, Callable[[NDArray[Any]], None]],
+    ignore_label: int | None = None,
 ) -> tuple[DataDigest, int]:
     """Run all batches; return hashes with labels, and how often the module's argmax differs."""
     digest = DataDigest()
     disagreements = 0
     for inputs, labels in batches(loader, batch_size):
         digest.add(inputs, labels)
-        found, logits = features_at(classifier, loader, inputs, taps)
+        found, logits = features_at(classifier, loader, inputs, taps, ignore_label)
         for name, block in found.items():
             keep[name](block)
         if HEAD in found and not classifier.predicts:
@@ -39,11 +40,15 @@ def stream(
 
 
 def features_at(
-    classifier: "Classifier", loader: Any, inputs: Any, taps: Mapping[str, Pooling]
+    classifier: "Classifier",
+    loader: Any,
+    inputs: Any,
+    taps: Mapping[str, Pooling],
+    ignore_label: int | None = None,
 ) -> tuple[dict[str, NDArray[Any]], NDArray[Any]]:
     """Return features of a batch at each place, and the logits, from one forward pass."""
     named = {name: tap for name, tap in taps.items() if name != HEAD}
-    reading = classifier.reading(tensors(inputs), lambda: class_count(loader), named)
+    reading = classifier.reading(tensors(inputs), lambda: class_count(loader, ignore_label), named)
     found = {**reading.taps, HEAD: reading.features}
     return {name: _numpy(found[name]) for name in taps}, _numpy(reading.logits)
 

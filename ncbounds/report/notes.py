@@ -13,7 +13,7 @@ from ncbounds.results import MARK, BoundResult
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
-    lines = (_choice, _series, _predictions, _weights, _equal, _copies)
+    lines = (_choice, _series, _predictions, _weights, _equal, _copies, _remarks)
     return [line for about in lines for line in about(report)]
 
 
@@ -118,6 +118,15 @@ def _copies(report: ReportData) -> list[str]:
     if not most:
         return []
     return [f"Points that stand more than once: {', '.join(_counted(most.items()))}."]
+
+
+def _remarks(report: ReportData) -> list[str]:
+    """What was noticed about checkpoints and their data, each once with those it was noticed of."""
+    found: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        for remark in r.provenance.get("remarks", ()):
+            found.setdefault(str(remark), {})[r.checkpoint] = None
+    return [f"{', '.join(filter(None, names))}: {remark}." for remark, names in found.items()]
 
 
 def _counted(most: Iterable[tuple[str, tuple[int, str]]]) -> list[str]:

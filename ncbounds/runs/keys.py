@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ncbounds.bounds.bound import Bound
+from ncbounds.data.given import UserData, keep_samples, read_samples
 from ncbounds.data.manifest import Entry, Task
-from ncbounds.data.user import Located, UserCode, UserData, keep_samples, locate, read_samples
+from ncbounds.data.user import Located, UserCode, locate
 from ncbounds.evaluation.plan import Plan
 from ncbounds.files import file_hash
 from ncbounds.runs.sources import PACKAGE, ROOT, is_library, source_hash

@@ -13,7 +13,7 @@ from ncbounds.data.points import Points, entry_points
 from ncbounds.data.series import progress
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
-from ncbounds.errors import NoLinearHead
+from ncbounds.errors import NoLinearHead, few
 from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
@@ -71,6 +71,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         samples = _extracted(classifier, points, draws, task, store)
         head = NoHead(_width(classifier, task, samples), why)
         samples = {role: answered(classifier, s) for role, s in samples.items()}
+    classes, disagree = _names(task, checkpoint, points.values(), head.classes)
     return Evidence(
         head=head,
         fit=samples.get("fit"),
@@ -86,7 +87,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, head.classes),
-        decision=MultiClass(_names(task, checkpoint, points.values(), head.classes)),
+        decision=MultiClass(classes),
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,
@@ -105,6 +106,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "noise_seed": task.noise_seed,
             "roles": dict(entry.roles),
             "versions": versions(),
+            "remarks": [*disagree, *_other_rows(samples)],
         },
     )
 
@@ -150,16 +152,45 @@ def _width(classifier: "Classifier", task: Task, samples: Mapping[Role, Sample])
 
 def _names(
     task: Task, checkpoint: "Loaded", points: Iterable[Points], classes: int
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], list[str]]:
     """Names of the classes: declared, else in the checkpoint, else those that all data sets have.
 
     Data sets that disagree number their classes each in its own way, so that none is believed.
+    Where the checkpoint's names are shown and a data set has others, that is said.
     """
     from ncbounds.checkpoints.class_names import class_names, tidy
 
-    found = task.classes or class_names(checkpoint.hints, classes)
     named = {p.classes for p in points if p.classes}
-    return found if found or len(named) != 1 else tidy(named.pop(), classes)
+    if task.classes:
+        return task.classes, []
+    found = class_names(checkpoint.hints, classes)
+    if not found:
+        return tidy(named.pop(), classes) if len(named) == 1 else (), []
+    others = [names for names in named if tidy(names, classes) != found]
+    return found, [_differ(found, names) for names in others]
+
+
+def _differ(found: tuple[str, ...], others: tuple[str, ...]) -> str:
+    """Say that a checkpoint and a data set name their classes differently."""
+    says = (
+        f"classes are called by the checkpoint's id2label ({few(found)}); the data call them "
+        f"{few(others)}"
+    )
+    if {n.lower() for n in found} == {n.lower() for n in others} and len(found) == len(others):
+        says += ": equal names in another order, so that labels may be numbered differently"
+    return f"{says}. classes = [...] of the task in zoo.toml settles what they are called"
+
+
+def _other_rows(samples: Mapping[Role, Sample]) -> list[str]:
+    """Say which loaders give other rows each time that they are read."""
+    found = [role for role, sample in samples.items() if sample.other_rows]
+    if not found:
+        return []
+    return [
+        f"the loader of {', '.join(found)} gives other rows each time that it is read "
+        "(augmentation or shuffling): rows are about the one draw that the store "
+        "keeps, another one in each run"
+    ]
 
 
 def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
@@ -167,7 +198,8 @@ def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
 
     An iterable is read once more, and only where the chain of layers covers the network.
     """
-    from ncbounds.extraction.batches import as_array, batches, is_pair, whole_inputs
+    from ncbounds.data.batched import is_pair
+    from ncbounds.extraction.batches import as_array, batches, whole_inputs
     from ncbounds.network.reading.summarise import summarise
 
     first = loader[0] if is_pair(loader) else next(batches(loader, 1))[0]

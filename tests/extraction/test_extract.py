@@ -261,12 +261,43 @@ def test_frames_are_their_numbers() -> None:
     np.testing.assert_array_equal(mixed.labels, y)
 
 
-def test_a_dataset_yields_rows_and_needs_a_loader() -> None:
+def test_a_data_set_of_rows_is_read_in_its_order() -> None:
     x, y = data()
+    wanted = extract(Classifier(Counting()), (x, y), "holdout")
     tensors = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    for rows in (tensors, torch.utils.data.Subset(tensors, range(9))):
-        with pytest.raises(DataError, match=r"yields single rows.*DataLoader\(dataset, batch_size"):
-            extract(Classifier(Counting()), rows, "holdout")
+    for rows in (tensors, [(x[i], int(y[i])) for i in range(70)]):
+        found = extract(Classifier(Counting()), rows, "holdout", batch_size=16)
+        np.testing.assert_array_equal(found.labels, y)
+        np.testing.assert_array_equal(found.input_hashes, wanted.input_hashes)
+        assert not found.other_rows
+    part = extract(Classifier(Counting()), torch.utils.data.Subset(tensors, range(9)), "holdout")
+    np.testing.assert_array_equal(part.features, wanted.features[:9])
+
+
+def test_rows_that_cannot_be_stacked_need_a_loader() -> None:
+    ragged = [(np.ones(k, np.float32), 0) for k in (3, 4)]
+    with pytest.raises(DataError, match=r"cannot be stacked.*DataLoader\(dataset, batch_size=256"):
+        extract(Classifier(Counting()), ragged, "holdout")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_loader_that_gives_other_rows_is_noticed(tmp_path: Path, stored: bool) -> None:
+    x, y = data()
+    rows = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+    loader = torch.utils.data.DataLoader(rows, batch_size=32, shuffle=True)
+    torch.manual_seed(0)
+    store = tmp_path if stored else None
+    assert extract(Classifier(Counting()), loader, "holdout", store).other_rows
+    # a fixed order is no draw, however it came about; what is read once cannot differ
+    fixed = torch.utils.data.DataLoader(rows, batch_size=32)
+    assert not extract(Classifier(Counting()), fixed, "holdout", store).other_rows
+    assert not extract(Classifier(Counting()), iter(loader), "holdout", store).other_rows
+
+    class Relabelled:
+        def __iter__(self) -> Any:
+            yield x, np.random.default_rng().integers(0, 3, 70)
+
+    assert extract(Classifier(Counting()), Relabelled(), "holdout", store).other_rows
 
 
 def test_the_number_of_classes_is_known_where_data_can_be_read_twice() -> None:
@@ -275,3 +306,21 @@ def test_the_number_of_classes_is_known_where_data_can_be_read_twice() -> None:
     assert class_count(loader()) == 3
     assert class_count(iter(loader())) is None
     assert class_count((x, None)) is None
+    assert class_count((x, [0, 4, 1])) == 5
+
+
+def test_a_label_that_is_ignored_is_no_class() -> None:
+    x, y = data()
+    y[::7] = 255
+    assert class_count((x, y)) == 256
+    assert class_count((x, y), ignore_label=255) == 3
+    assert class_count([(x, y)], ignore_label=255) == 3
+    asked = []
+
+    class Told(Classifier):
+        def reading(self, batch: Any, classes: Any = None, taps: Any = None) -> Any:
+            asked.append(classes())
+            return super().reading(batch, classes, taps)
+
+    extract(Told(Counting()), (x, y), "holdout", ignore_label=255)
+    assert asked == [3]

@@ -5,6 +5,7 @@ layer or plain code calls it, with the weight as it is used (after weight norm o
 It needs no hooks that could be left behind, and is off as soon as the forward pass ends.
 """
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -213,10 +214,25 @@ def _convolution(
 
 
 def run(module: nn.Module, batch: Any) -> Any:
-    """Call a network on a batch: a mapping by keyword, a tuple or list by position."""
+    """Call a network on a batch: a mapping by keyword, a tuple or list by position.
+
+    A mapping of one entry that the network has no keyword for is its one input.
+    """
     if isinstance(batch, Mapping):
-        return module(**batch)
+        return module(**batch) if _by_keyword(module, batch) else module(*batch.values())
     return module(*batch) if isinstance(batch, tuple | list) else module(batch)
+
+
+def _by_keyword(module: nn.Module, batch: Mapping[str, Any]) -> bool:
+    if len(batch) != 1:
+        return True
+    try:
+        inspect.signature(module.forward).bind(**batch)
+    except TypeError:
+        return False
+    except ValueError:  # nothing is known about its arguments
+        return True
+    return True
 
 
 def rows_of(batch: Any) -> int:
