@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.errors import DataError, StoreError
+from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import batches, data_parts, iter_again
+from ncbounds.extraction.lookup import (
+    check_rows,
+    disagreements,
+    first_rows_of,
+    look_up,
+    network_keys,
+    place,
+)
 from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
-from ncbounds.extraction.stream import features_at, stream, tensors
+from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
-
-CONFIRMED_ROWS = 32
-CONFIRMED_SHARE = 1e-3  # of the largest feature: rounding differs with the batch size
-CHANGED = (
-    "the data changed under the same key_parts, or the model did: delete the store and run again"
-)
 
 
 @overload
@@ -97,8 +98,9 @@ def extract(
         this order: where a network has another one, name a place that flattens or pools.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
-        row ranges). A lookup then needs no pass over the data. By default they are hashed; an
-        iterable is read once more for that if it can be.
+        row ranges). A lookup then needs no pass over the data. By default they are hashed while
+        they are read; where the store has data that begin in the same way, they are read once more
+        for that, if they can be.
     batch_size : int
         Rows per forward pass where whole arrays are given.
     ignore_label : int, optional
@@ -130,23 +132,25 @@ def extract(
     if at is None and pool != "average":
         raise DataError(f"pool={pool!r} without at=; the head's input is taken as it is")
     taps = declared_taps(classifier.module, HEAD if at is None else at, pool)
-    data = None if key_parts is None else dict(key_parts)
-    if store is not None and data is None and iter_again(loader):
-        data = data_parts(loader, batch_size)
-    kept = {} if store is None or data is None else _found(classifier, data, taps, store)
+    kept: dict[str, Stored] = {}
+    networks: dict[str, str] = {}
+    if store is not None:
+        first, loader = first_rows_of(loader, batch_size)
+        if first is not None:
+            fresh, _ = features_at(classifier, loader, first.inputs, taps)  # finds the head
+            networks = network_keys(classifier, first.inputs, taps)
+            kept = look_up(loader, first, fresh, networks, store, key_parts, batch_size)
     missing = {name: tap for name, tap in taps.items() if name not in kept}
-    if kept and (not missing or iter_again(loader)):
-        _confirm(classifier, loader, {name: taps[name] for name in kept}, kept, batch_size)
     if missing:
-        kept |= _run(classifier, loader, missing, store, key_parts, batch_size)
-    _check_rows(kept)
+        kept |= _run(classifier, loader, missing, networks, store, key_parts, batch_size)
+    check_rows(kept)
     samples = {
         name: Sample.from_arrays(
             kept[name].features,
             _labels(draw, kept[name]),
             role=draw,
             input_hashes=kept[name].input_hashes,
-            module_disagreements=kept[name].meta.get("module_disagreements"),
+            module_disagreements=disagreements(classifier, kept[name]) if name == HEAD else None,
             tap=None if at is None else name,
             ignore_label=None if draw.role == "unlabelled" else ignore_label,
         )
@@ -159,20 +163,11 @@ def _labels(draw: Draw, kept: Stored) -> NDArray[np.int64] | None:
     return None if draw.role == "unlabelled" and (kept.labels < 0).all() else kept.labels
 
 
-def _found(
-    classifier: "Classifier",
-    data: Mapping[str, Any],
-    taps: Mapping[str, Pooling],
-    store: str | os.PathLike[str],
-) -> dict[str, Stored]:
-    found = {name: read_stored(store, _key(classifier, data, tap)) for name, tap in taps.items()}
-    return {name: kept for name, kept in found.items() if kept is not None}
-
-
 def _run(
     classifier: "Classifier",
     loader: Any,
     taps: Mapping[str, Pooling],
+    networks: Mapping[str, str],
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
     batch_size: int,
@@ -180,73 +175,32 @@ def _run(
     if store is None:
         blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in taps}
         keep = {name: parts.append for name, parts in blocks.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        digest, differ = stream(classifier, loader, taps, batch_size, keep)
         labels, hashes = np.concatenate(digest.labels), digest.hashes()
         return {
-            name: Stored(np.concatenate(parts), labels, hashes, _counted(name, disagreements))
+            name: Stored(np.concatenate(parts), labels, hashes, _counted(name, differ))
             for name, parts in blocks.items()
         }
     with ExitStack() as stack:
         writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
         keep = {name: writer.append for name, writer in writers.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        digest, differ = stream(classifier, loader, taps, batch_size, keep)
         data = digest.parts() if key_parts is None else dict(key_parts)
+        key = store_key(data)
         for name, writer in writers.items():
             meta = {
-                **_counted(name, disagreements),
-                **_place(taps[name]),
+                **_counted(name, differ),
+                **place(taps[name]),
                 "identity": classifier.identity,
                 "data": data,
                 "head": classifier.head_report.name,
             }
-            key = _key(classifier, data, taps[name])
-            writer.commit(key, np.concatenate(digest.labels), digest.hashes(), meta)
-    return _found(classifier, data, taps, store)
+            labels = np.concatenate(digest.labels)
+            writer.commit(networks[name], key, labels, digest.hashes(), meta)
+    found = {name: read_stored(store, networks[name], key) for name in taps}
+    return {name: kept for name, kept in found.items() if kept is not None}
 
 
-def _counted(name: str, disagreements: int) -> dict[str, Any]:
+def _counted(name: str, differ: int) -> dict[str, Any]:
     """What is said about the head's own features only."""
-    return {"module_disagreements": disagreements} if name == HEAD else {}
-
-
-def _confirm(
-    classifier: "Classifier",
-    loader: Any,
-    taps: Mapping[str, Pooling],
-    kept: Mapping[str, Stored],
-    batch_size: int,
-) -> None:
-    """Find the head on the first rows, and see that stored features are what the network gives."""
-    from ncbounds.checkpoints.head.trace import first_rows
-
-    inputs, _ = next(batches(loader, min(batch_size, CONFIRMED_ROWS)))
-    found, _ = features_at(classifier, loader, first_rows(tensors(inputs), CONFIRMED_ROWS), taps)
-    for name, fresh in found.items():
-        stored = kept[name].features[: len(fresh)]
-        scale = float(np.nanmax(np.abs(fresh), initial=0.0))
-        if stored.shape != fresh.shape or not np.allclose(
-            stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
-        ):
-            raise StoreError(
-                f"stored features differ from what the network gives for the first rows; {CHANGED}"
-            )
-
-
-def _check_rows(kept: Mapping[str, Stored]) -> None:
-    """See that all places were read on the same points, some of them perhaps at another time."""
-    first, *others = kept.values()
-    for other in others:
-        if not (
-            np.array_equal(first.input_hashes, other.input_hashes)
-            and np.array_equal(first.labels, other.labels)
-        ):
-            raise StoreError(f"two places of the network were read on different points; {CHANGED}")
-
-
-def _key(classifier: "Classifier", data: Mapping[str, Any], tap: Pooling) -> str:
-    return store_key({"classifier": classifier.identity, "data": data, **_place(tap)})
-
-
-def _place(tap: Pooling) -> dict[str, Any]:
-    """Key parts of a place; the head's input has none, since it is a plain extraction."""
-    return {} if tap.name == HEAD else {"tap": tap.name, "pool": tap.pool}
+    return {"module_disagreements": differ} if name == HEAD else {}

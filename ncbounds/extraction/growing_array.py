@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import StoreError
+from ncbounds.extraction.content import ContentHash
 
 
 def sync(stream: BinaryIO) -> None:
@@ -17,12 +18,13 @@ def sync(stream: BinaryIO) -> None:
 
 
 class GrowingArray:
-    """An ``.npy`` file whose number of rows is known only at the end."""
+    """An ``.npy`` file whose number of rows is known only at the end; hashed while it grows."""
 
     def __init__(self, path: Path, first: NDArray[Any]) -> None:
         self._stream = open(path, "wb")  # noqa: SIM115
         self._dtype, self._shape = first.dtype, first.shape[1:]
         self._rows = 0
+        self._content = ContentHash()
         self._write_header()
         self._start = self._stream.tell()
 
@@ -33,17 +35,20 @@ class GrowingArray:
                 f"features changed from {self._shape} of {self._dtype} to {rows.shape[1:]} of "
                 f"{rows.dtype} between two batches"
             )
-        self._stream.write(np.ascontiguousarray(rows).data)
+        block = np.ascontiguousarray(rows)
+        self._stream.write(block.data)
+        self._content.update(block)
         self._rows += len(rows)
 
-    def finish(self) -> None:
-        """Write the number of rows and wait until all is on disk."""
+    def finish(self) -> str:
+        """Write the number of rows, wait until all is on disk, and return the content's hash."""
         self._stream.seek(0)
         self._write_header()
         if self._stream.tell() != self._start:
             raise StoreError("the header of an .npy file changed its length")
         sync(self._stream)
         self.close()
+        return self._content.hexdigest(self._dtype, (self._rows, *self._shape))
 
     def close(self) -> None:
         """Close the file."""
