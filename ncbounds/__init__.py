@@ -21,8 +21,10 @@ _WHERE = {
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
+    "extract_parts": "ncbounds.extraction.parts",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
+    "read_parts": "ncbounds.extraction.parts",
     "register": "ncbounds.registry",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.extraction.parts import extract_parts as extract_parts
+    from ncbounds.extraction.parts import read_parts as read_parts
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report

@@ -52,6 +52,9 @@ class Bound:
     function : callable ``(view, delta, **params) -> Outcome``
     requires, optional : tuple of str
         Parts of the evidence that must be there, and that are used if they are.
+    reads_features : bool
+        Whether it reads more of the classifier than what it predicts; if not, it is as sound
+        where these were rounded.
     variants : tuple of dict
         Parameters of the rows that it gives, one row each.
     also_fit : bool
@@ -86,6 +89,7 @@ class Bound:
     function: Callable[..., Outcome]
     requires: tuple[Part, ...] = ("head",)
     optional: tuple[Part, ...] = ()
+    reads_features: bool = True
     variants: tuple[Mapping[str, Any], ...] = ({},)
     also_fit: bool = True
     assumptions: tuple[str, ...] = ()
@@ -117,6 +121,7 @@ class Bound:
             required=frozenset(self.requires),
             assumptions=self.assumptions,
             unseen=isinstance(self.claim, UnseenClasses),
+            features=self.reads_features,
         )
 
     @cached_property

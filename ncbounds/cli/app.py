@@ -10,6 +10,7 @@ from ncbounds.cli.catalogue import explain, list_bounds
 from ncbounds.cli.code_words import compress, verify
 from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
+from ncbounds.cli.extract import extract
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.inspect import inspect
 from ncbounds.cli.report import report
@@ -51,6 +52,7 @@ def options(
 
 app.command()(evaluate)
 app.command()(inspect)
+app.command()(extract)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
 app.command()(explain)

@@ -48,6 +48,10 @@ class Sample:
         Rows that were given and are not part of the sample.
     kept : integer array of shape (n,) or None
         Which of the given rows are part of it; None for all.
+    rounded : bool
+        Whether features were rounded to float16 to be stored, so that those of the network are
+        within half a unit in the last place of them. A point then counts as right only where this
+        cannot change its prediction.
     """
 
     features: NDArray[Any]
@@ -60,6 +64,7 @@ class Sample:
     classes_declared: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
+    rounded: bool = False
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -77,6 +82,7 @@ class Sample:
         classes: int | None = None,
         tap: str | None = None,
         ignore_label: int | None = None,
+        rounded: bool = False,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -86,7 +92,7 @@ class Sample:
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
         role : str or Draw
-        input_hashes, module_disagreements, classes, tap
+        input_hashes, module_disagreements, classes, tap, rounded
             See the class.
         ignore_label : int, optional
             Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
@@ -112,6 +118,8 @@ class Sample:
             )
         if f.dtype.kind != "f":
             f = f.astype(np.float64)
+        if rounded and f.dtype != np.float16:
+            raise InvalidSample(f"rounded features are float16, found {f.dtype}")
         draw.check_length(given := len(f))
         kept = None
         if ignore_label is not None and labels is not None:
@@ -135,6 +143,7 @@ class Sample:
             classes_declared=classes is not None,
             left_out={} if kept is None else {f"labelled {ignore_label}": given - len(kept)},
             kept=kept,
+            rounded=rounded,
         )
 
     @property
@@ -220,7 +229,14 @@ class Sample:
         :mod:`ncbounds.evidence.decided`.
         """
         logits = self.logits(head.scaled)
-        return strict_margins(head, self.features, self.labels, logits=logits, norms=self._longest)
+        return strict_margins(
+            head,
+            self.features,
+            self.labels,
+            logits=logits,
+            norms=self._longest,
+            rounded=self.rounded,
+        )
 
     def predictions(self, head: LinearHead) -> Ints:
         """Class of the largest logit, shape (n,); it stands where :meth:`decided`."""
@@ -234,7 +250,9 @@ class Sample:
         """
         logits, answers = self.logits(head.scaled), self.predictions(head)
         with np.errstate(invalid="ignore", over="ignore"):
-            return stands(head.scaled, self.features, logits, answers, self._longest)
+            return stands(
+                head.scaled, self.features, logits, answers, self._longest, rounded=self.rounded
+            )
 
     def undecided(self, head: LinearHead) -> int:
         """Number of rows with finite logits that are ties, or would be in some order of sums."""
@@ -258,7 +276,10 @@ class Sample:
         """Return the same sample, with labels counted over at least ``classes`` classes."""
         if classes <= self.classes:
             return self
-        return replace(self, classes=classes)
+        wider = replace(self, classes=classes)
+        if "moments" in self.__dict__:  # known already
+            wider.__dict__["moments"] = self.moments.over(classes)
+        return wider
 
     def without(self, rows: NDArray[np.bool_], why: str) -> "Sample":
         """Return the same draw without some rows (boolean of shape (n,)), which are counted."""

@@ -1,7 +1,7 @@
 """One forward pass from inputs to a sample: features, labels, and what the head said."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, overload
 
@@ -19,6 +19,7 @@ from ncbounds.extraction.lookup import (
     network_keys,
     place,
 )
+from ncbounds.extraction.rounding import checked_dtype, rounded
 from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
 from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
@@ -37,6 +38,7 @@ def extract(
     at: None = None,
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    store_dtype: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample: ...
@@ -53,6 +55,7 @@ def extract(
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    store_dtype: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> dict[str, Sample]: ...
@@ -68,6 +71,7 @@ def extract(
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    store_dtype: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample | dict[str, Sample]:
@@ -103,6 +107,10 @@ def extract(
         for that, if they can be.
     batch_size : int
         Rows per forward pass where whole arrays are given.
+    store_dtype : "float16", optional
+        Round the features that are kept in ``store`` to it: half the disk. Points whose prediction
+        that could change count as errors, and rows that read features are plug-ins; see
+        :attr:`Sample.rounded`.
     ignore_label : int, optional
         Label of rows that are left out of the sample; see :meth:`Sample.from_arrays`.
     **declared
@@ -132,17 +140,19 @@ def extract(
     if at is None and pool != "average":
         raise DataError(f"pool={pool!r} without at=; the head's input is taken as it is")
     taps = declared_taps(classifier.module, HEAD if at is None else at, pool)
+    dtype = None if store is None else checked_dtype(store_dtype)
     kept: dict[str, Stored] = {}
     networks: dict[str, str] = {}
     if store is not None:
         first, loader = first_rows_of(loader, batch_size)
         if first is not None:
             fresh, _ = features_at(classifier, loader, first.inputs, taps)  # finds the head
-            networks = network_keys(classifier, first.inputs, taps)
+            fresh = {name: rounded(block, dtype) for name, block in fresh.items()}
+            networks = network_keys(classifier, first.inputs, taps, dtype)
             kept = look_up(loader, first, fresh, networks, store, key_parts, batch_size)
     missing = {name: tap for name, tap in taps.items() if name not in kept}
     if missing:
-        kept |= _run(classifier, loader, missing, networks, store, key_parts, batch_size)
+        kept |= _run(classifier, loader, missing, networks, store, key_parts, batch_size, dtype)
     check_rows(kept)
     samples = {
         name: Sample.from_arrays(
@@ -153,6 +163,7 @@ def extract(
             module_disagreements=disagreements(classifier, kept[name]) if name == HEAD else None,
             tap=None if at is None else name,
             ignore_label=None if draw.role == "unlabelled" else ignore_label,
+            rounded=dtype is not None,
         )
         for name in taps
     }
@@ -171,6 +182,7 @@ def _run(
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
     batch_size: int,
+    dtype: str | None,
 ) -> dict[str, Stored]:
     if store is None:
         blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in taps}
@@ -183,7 +195,7 @@ def _run(
         }
     with ExitStack() as stack:
         writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
-        keep = {name: writer.append for name, writer in writers.items()}
+        keep = {name: _rounding(writer, dtype) for name, writer in writers.items()}
         digest, differ = stream(classifier, loader, taps, batch_size, keep)
         data = digest.parts() if key_parts is None else dict(key_parts)
         key = store_key(data)
@@ -191,6 +203,7 @@ def _run(
             meta = {
                 **_counted(name, differ),
                 **place(taps[name]),
+                "rounded": dtype,
                 "identity": classifier.identity,
                 "data": data,
                 "head": classifier.head_report.name,
@@ -199,6 +212,10 @@ def _run(
             writer.commit(networks[name], key, labels, digest.hashes(), meta)
     found = {name: read_stored(store, networks[name], key) for name in taps}
     return {name: kept for name, kept in found.items() if kept is not None}
+
+
+def _rounding(writer: StoreWriter, dtype: str | None) -> Callable[[NDArray[Any]], None]:
+    return lambda block: writer.append(rounded(block, dtype))
 
 
 def _counted(name: str, differ: int) -> dict[str, Any]:

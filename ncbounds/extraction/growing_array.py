@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from ncbounds.errors import StoreError
 from ncbounds.extraction.content import ContentHash
 
+#: Bytes of a page of memory that files are laid out for.
+PAGE = 4096
+#: Bytes of a header at least.
+ROOM = 256
+
 
 def sync(stream: BinaryIO) -> None:
     """Wait until what was written has reached the disk."""
@@ -18,13 +23,24 @@ def sync(stream: BinaryIO) -> None:
 
 
 class GrowingArray:
-    """An ``.npy`` file whose number of rows is known only at the end; hashed while it grows."""
+    """An ``.npy`` file whose number of rows is known only at the end; hashed while it grows.
 
-    def __init__(self, path: Path, first: NDArray[Any]) -> None:
+    Parameters
+    ----------
+    path : Path
+    first : array of shape (m, ...)
+        Of the type and width of all rows; it is not written.
+    before : int, optional
+        Rows in the files that this one goes on from. Its numbers then start at the place in a page
+        of memory where theirs end; see :mod:`ncbounds.extraction.joined`.
+    """
+
+    def __init__(self, path: Path, first: NDArray[Any], before: int | None = None) -> None:
         self._stream = open(path, "wb")  # noqa: SIM115
         self._dtype, self._shape = first.dtype, first.shape[1:]
         self._rows = 0
         self._content = ContentHash()
+        self._offset = None if before is None else _offset(before * first[:1].nbytes)
         self._write_header()
         self._start = self._stream.tell()
 
@@ -55,12 +71,21 @@ class GrowingArray:
         self._stream.close()
 
     def _write_header(self) -> None:
-        # NumPy leaves room for the first axis to grow, so that the length never changes.
-        np.lib.format.write_array_header_1_0(
-            self._stream,
-            {
-                "descr": np.lib.format.dtype_to_descr(self._dtype),
-                "fortran_order": False,
-                "shape": (self._rows, *self._shape),
-            },
-        )
+        fields = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *self._shape),
+        }
+        if self._offset is None:
+            # NumPy leaves room for the first axis to grow, so that the length never changes.
+            np.lib.format.write_array_header_1_0(self._stream, fields)
+            return
+        start = np.lib.format.magic(1, 0)
+        length = self._offset - len(start) - 2
+        self._stream.write(start + length.to_bytes(2, "little"))
+        self._stream.write(repr(fields).encode().ljust(length - 1) + b"\n")
+
+
+def _offset(end: int) -> int:
+    """Length of a header behind which numbers stand in a page as byte ``end`` of all rows does."""
+    return ROOM + (end - ROOM) % PAGE

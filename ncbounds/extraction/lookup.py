@@ -95,6 +95,8 @@ def disagreements(classifier: "Classifier", kept: Stored) -> int | None:
     if kept.meta.get("identity", classifier.identity) == classifier.identity:
         count: int | None = kept.meta.get("module_disagreements")
         return count
+    if kept.meta.get("rounded"):
+        return None
     import torch
 
     found, n = 0, len(kept.features)
@@ -142,11 +144,18 @@ def _confirm(stored: NDArray[Any], fresh: NDArray[Any]) -> None:
 
 
 def network_keys(
-    classifier: "Classifier", batch: Any, taps: Mapping[str, Pooling]
+    classifier: "Classifier",
+    batch: Any,
+    taps: Mapping[str, Pooling],
+    dtype: str | None = None,
 ) -> dict[str, str]:
-    """Key of the network up to each place; its head is no part of it."""
+    """Key of the network up to each place, with what its features are rounded to.
+
+    Its head is no part of it.
+    """
     backbone = classifier.backbone(batch)
-    return {name: store_key({"classifier": backbone, **place(tap)}) for name, tap in taps.items()}
+    common = {"classifier": backbone} if dtype is None else {"classifier": backbone, "dtype": dtype}
+    return {name: store_key({**common, **place(tap)}) for name, tap in taps.items()}
 
 
 def place(tap: Pooling) -> dict[str, Any]:

@@ -143,8 +143,7 @@ class StoreWriter:
         self._store = Path(store)
         (self._store / ARRAYS).mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._store)
-        self._folder = self._store / f"{_prefix()}{uuid.uuid4().hex[:8]}"
-        self._folder.mkdir()
+        self._folder = unfinished(self._store)
         self._features: GrowingArray | None = None
 
     def __enter__(self) -> "StoreWriter":
@@ -219,8 +218,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _prefix() -> str:
-    return f".unfinished-{socket.gethostname()}-{os.getpid()}-"
+def unfinished(store: Path) -> Path:
+    """Make a temporary folder of this process."""
+    folder = store / f".unfinished-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    return folder
 
 
 def remove_abandoned(store: Path) -> None:

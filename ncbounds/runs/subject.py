@@ -30,18 +30,17 @@ if TYPE_CHECKING:
 OTHERS = 8
 
 
-def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
-    """Evidence of one checkpoint: one forward pass per role, kept in ``store``.
+def classifier_of(entry: Entry) -> "tuple[Loaded, Classifier]":
+    """Read and build one checkpoint.
 
     Raises
     ------
     NcboundsError
-        If the checkpoint cannot be read or built, its head not be found, or its data not be read.
+        If it cannot be read or built.
     """
     import torch
 
     from ncbounds.checkpoints.read import load_checkpoint
-    from ncbounds.extraction.extract import extract
 
     torch.set_num_threads(1)  # cores are shared out over checkpoints
     checkpoint = load_checkpoint(entry.file, key=entry.key, weights=entry.weights)
@@ -51,6 +50,20 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     classifier = checkpoint.build(
         model, args=dict(entry.args), head=entry.head, output=entry.output
     )
+    return checkpoint, classifier
+
+
+def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
+    """Evidence of one checkpoint: one forward pass per role, kept in ``store``.
+
+    Raises
+    ------
+    NcboundsError
+        If the checkpoint cannot be read or built, its head not be found, or its data not be read.
+    """
+    from ncbounds.extraction.extract import extract
+
+    checkpoint, classifier = classifier_of(entry)
     points = entry_points(entry, task)
     samples: dict[Role, Sample] = {}
     network = None
