@@ -2,7 +2,7 @@
 
 ::
 
-    arrays/HASH.npy       an array; equal arrays are one file
+    arrays/HASH.npy       an array; equal arrays are one file (HASH.packed where that is smaller)
     NETWORK/DATA.json     which arrays a network gives for some data, and what is known about them
 
 An entry is complete or absent: it is written, whole, after its arrays have reached the disk. A
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from ncbounds.errors import StoreError
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
+from ncbounds.extraction.packing import LEAST, MOST, pack, unpack
 from ncbounds.files import read_sealed, write_sealed
 
 STORE_VERSION = 3
@@ -40,7 +41,7 @@ FEATURES, LABELS, HASHES = "features", "labels", "input_hashes"
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What one entry of the store names; the arrays are memory-mapped and read-only.
+    """What one entry of the store names; the arrays are read-only, and memory-mapped if not packed.
 
     Attributes
     ----------
@@ -75,9 +76,9 @@ def store_size(path: str | os.PathLike[str]) -> int:
     return total
 
 
-def array_path(store: str | os.PathLike[str], digest: str) -> Path:
+def array_path(store: str | os.PathLike[str], digest: str, packed: bool = False) -> Path:
     """Where an array of this content stands."""
-    return Path(store) / ARRAYS / f"{digest}.npy"
+    return Path(store) / ARRAYS / f"{digest}.{'packed' if packed else 'npy'}"
 
 
 def entry_path(store: str | os.PathLike[str], network: str, data: str) -> Path:
@@ -111,16 +112,17 @@ def read_entry(store: str | os.PathLike[str], path: Path) -> Stored:
         raise StoreError(_damaged(path, "it is not what was written"))
     found: dict[str, Any] = {}
     for name in (FEATURES, LABELS, HASHES):
-        digest, size = entry["arrays"][name], entry["sizes"][name]
-        file = array_path(store, digest)
+        digest, size, packed = entry["arrays"][name], entry["sizes"][name], name in entry["packed"]
+        file = array_path(store, digest, packed)
         there = file.stat().st_size if file.is_file() else None
-        if there != size:
+        if there != size and not (packed and there):  # another machine may pack more or less
             raise StoreError(_damaged(path, f"its {name} had {size} bytes, found {there}"))
         try:
-            found[name] = np.load(file, mmap_mode="r", allow_pickle=False)
+            found[name] = unpack(file.read_bytes()) if packed else _mapped(file)
         except ValueError as error:
             raise StoreError(_damaged(path, f"its {name}: {error}")) from None
-        if name != FEATURES and content_hash(found[name]) != digest:
+        mapped = name == FEATURES and not packed  # that would be all of it once more
+        if not mapped and content_hash(found[name]) != digest:
             raise StoreError(_damaged(path, f"its {name} are not what was written"))
     if len({len(array) for array in found.values()}) != 1:
         raise StoreError(_damaged(path, "its arrays have different lengths"))
@@ -180,17 +182,33 @@ class StoreWriter:
                 np.save(stream, array)
                 sync(stream)
         path = entry_path(self._store, network, data)
+        packed = self._packed()
         sizes = {name: (self._folder / name).stat().st_size for name in digests}
         with locked(self._store):
             for name, digest in digests.items():
                 # an array of this content that stands there already may have been damaged since
-                os.replace(self._folder / name, array_path(self._store, digest))
+                target = array_path(self._store, digest, name in packed)
+                os.replace(self._folder / name, target)
             sync_folder(self._store / ARRAYS)
             path.parent.mkdir(exist_ok=True)
             if read_sealed(path) is None:
-                write_sealed(path, {**meta, "arrays": digests, "sizes": sizes})
+                write_sealed(path, {**meta, "arrays": digests, "sizes": sizes, "packed": packed})
             sync_folder(path.parent)
         sync_folder(self._store)
+
+    def _packed(self) -> list[str]:
+        """Pack features that are worth it; return the names of what is packed."""
+        file = self._folder / FEATURES
+        if not LEAST <= file.stat().st_size <= MOST:
+            return []
+        packed = pack(_mapped(file))
+        if packed is None:
+            return []
+        with open(self._folder / "packing", "wb") as stream:
+            stream.write(packed)
+            sync(stream)
+        os.replace(self._folder / "packing", file)
+        return [FEATURES]
 
 
 @contextmanager
@@ -203,6 +221,11 @@ def locked(store: Path, alone: bool = False) -> Iterator[bool]:
         except OSError:
             held = False
         yield held
+
+
+def _mapped(file: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def _damaged(path: Path, what: str) -> str:

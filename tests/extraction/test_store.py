@@ -15,6 +15,7 @@ import ncbounds.extraction.store as module
 from ncbounds.errors import StoreError
 from ncbounds.extraction import content
 from ncbounds.extraction.content import ContentHash, content_hash
+from ncbounds.extraction.packing import pack, unpack
 from ncbounds.extraction.store import (
     StoreWriter,
     array_path,
@@ -143,6 +144,49 @@ def test_other_labels_of_the_same_size_are_found(tmp_path: Path, name: str) -> N
         read_stored(tmp_path, "net", "k")
     write(tmp_path, "other")  # which has the same labels: they are written anew
     assert read_stored(tmp_path, "net", "k") is not None
+
+
+def rectified(rows: int = 3_000, dtype: type = np.float32) -> np.ndarray:
+    found = np.random.default_rng(0).standard_normal((rows, 40)).clip(0.0).astype(dtype)
+    found[:9, 0] = (-0.0, np.nan, np.inf, -np.inf, 1e-41, 5.0, -7.0, 1e-30, 3e38)
+    return found
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_packing_loses_nothing(dtype: type) -> None:
+    with np.errstate(over="ignore"):
+        array = rectified(dtype=dtype)
+    packed = pack(array)
+    assert packed is not None
+    assert len(packed) < 0.7 * array.nbytes
+    found = unpack(packed)
+    assert found.dtype == array.dtype
+    assert found.tobytes() == array.tobytes()
+    for damaged in (packed[:-30], packed[: len(packed) // 2], b"{}\n", b"", packed[5:]):
+        with pytest.raises(ValueError):
+            unpack(damaged)
+    assert pack(array[:2]) is None  # few
+    noise = np.random.default_rng(0).integers(0, 256, array.nbytes, dtype=np.uint8)
+    assert pack(noise.view(dtype)) is None
+
+
+def test_rectified_features_are_packed(tmp_path: Path) -> None:
+    features = rectified()
+    n = len(features)
+    with StoreWriter(tmp_path) as writer:
+        writer.append(features)
+        writer.commit("net", "k", np.zeros(n, int), np.arange(n, dtype=np.uint64), {})
+    kept = read_stored(tmp_path, "net", "k")
+    assert kept is not None
+    assert not kept.features.flags.writeable
+    assert kept.features.tobytes() == features.tobytes()
+    (file,) = tmp_path.glob("arrays/*.packed")
+    assert file.stat().st_size < 0.7 * features.nbytes
+    whole = bytearray(file.read_bytes())
+    whole[20_000] ^= 1
+    file.write_bytes(whole)
+    with pytest.raises(StoreError, match="features are not what was written"):
+        read_stored(tmp_path, "net", "k")
 
 
 def test_equal_arrays_are_one_file(tmp_path: Path) -> None:
