@@ -14,6 +14,7 @@ from ncbounds.cli.extract import extract
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.inspect import inspect
 from ncbounds.cli.report import report
+from ncbounds.cli.store import store
 
 EPILOG = (
     "Exit codes: 0 done; 1 nothing could be evaluated; 2 an option or an input is wrong; "
@@ -57,6 +58,7 @@ app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
 app.command()(explain)
 app.command()(report)
+app.command()(store)
 app.command()(compress)
 app.command()(verify)
 

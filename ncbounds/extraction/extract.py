@@ -20,7 +20,7 @@ from ncbounds.extraction.lookup import (
     place,
 )
 from ncbounds.extraction.rounding import checked_dtype, rounded
-from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
+from ncbounds.extraction.store import Stored, StoreWriter, note_use, read_stored, store_key
 from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
 
@@ -39,6 +39,7 @@ def extract(
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
     store_dtype: str | None = None,
+    used_by: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample: ...
@@ -56,6 +57,7 @@ def extract(
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
     store_dtype: str | None = None,
+    used_by: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> dict[str, Sample]: ...
@@ -72,6 +74,7 @@ def extract(
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
     store_dtype: str | None = None,
+    used_by: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample | dict[str, Sample]:
@@ -111,6 +114,8 @@ def extract(
         Round the features that are kept in ``store`` to it: half the disk. Points whose prediction
         that could change count as errors, and rows that read features are plug-ins; see
         :attr:`Sample.rounded`.
+    used_by : str, optional
+        Name of the checkpoint, for who lists or prunes the store.
     ignore_label : int, optional
         Label of rows that are left out of the sample; see :meth:`Sample.from_arrays`.
     **declared
@@ -150,9 +155,15 @@ def extract(
             fresh = {name: rounded(block, dtype) for name, block in fresh.items()}
             networks = network_keys(classifier, first.inputs, taps, dtype)
             kept = look_up(loader, first, fresh, networks, store, key_parts, batch_size)
+    uses: dict[str, dict[str, str]] = {}
+    if store is not None and used_by is not None:
+        uses = {n: {"checkpoint": used_by, "role": draw.role, "tap": n} for n in taps}
+        for name, stored in kept.items():
+            note_use(store, networks[name], stored.meta["key"], uses[name])
     missing = {name: tap for name, tap in taps.items() if name not in kept}
     if missing:
-        kept |= _run(classifier, loader, missing, networks, store, key_parts, batch_size, dtype)
+        keys = (networks, store, key_parts, uses)
+        kept |= _run(classifier, loader, missing, *keys, batch_size, dtype)
     check_rows(kept)
     samples = {
         name: Sample.from_arrays(
@@ -181,6 +192,7 @@ def _run(
     networks: Mapping[str, str],
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
+    uses: Mapping[str, Mapping[str, str]],
     batch_size: int,
     dtype: str | None,
 ) -> dict[str, Stored]:
@@ -204,12 +216,14 @@ def _run(
                 **_counted(name, differ),
                 **place(taps[name]),
                 "rounded": dtype,
+                "key": key,
                 "identity": classifier.identity,
                 "data": data,
                 "head": classifier.head_report.name,
             }
             labels = np.concatenate(digest.labels)
-            writer.commit(networks[name], key, labels, digest.hashes(), meta)
+            use = uses.get(name)
+            writer.commit(networks[name], key, labels, digest.hashes(), meta, use)
     found = {name: read_stored(store, networks[name], key) for name in taps}
     return {name: kept for name, kept in found.items() if kept is not None}
 

@@ -44,6 +44,16 @@ class GrowingArray:
         self._write_header()
         self._start = self._stream.tell()
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of all rows so far."""
+        return (self._rows, *self._shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the numbers."""
+        return self._dtype
+
     def append(self, rows: NDArray[Any]) -> None:
         """Write rows of the same type and width as the first."""
         if rows.dtype != self._dtype or rows.shape[1:] != self._shape:
@@ -64,7 +74,7 @@ class GrowingArray:
             raise StoreError("the header of an .npy file changed its length")
         sync(self._stream)
         self.close()
-        return self._content.hexdigest(self._dtype, (self._rows, *self._shape))
+        return self._content.hexdigest(self._dtype, self.shape)
 
     def close(self) -> None:
         """Close the file."""
@@ -74,7 +84,7 @@ class GrowingArray:
         fields = {
             "descr": np.lib.format.dtype_to_descr(self._dtype),
             "fortran_order": False,
-            "shape": (self._rows, *self._shape),
+            "shape": self.shape,
         }
         if self._offset is None:
             # NumPy leaves room for the first axis to grow, so that the length never changes.

@@ -1,10 +1,9 @@
 """Look in a store for what a network gives, knowing as little of the data as is needed."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import StoreError
 from ncbounds.extraction.batches import DataDigest, batches, data_parts, iter_again
-from ncbounds.extraction.store import Stored, read_entry, read_stored, store_key
+from ncbounds.extraction.store import Stored, read_stored, store_key, stored_of
 from ncbounds.extraction.stream import as_numbers, count_disagreements, tensors
 from ncbounds.extraction.taps import HEAD, Pooling
 
@@ -123,13 +122,8 @@ def _begins(store: str | os.PathLike[str], network: str, first: FirstRows) -> bo
     return any(
         np.array_equal(stored.input_hashes[: len(first.hashes)], first.hashes)
         and np.array_equal(stored.labels[: len(first.labels)], first.labels)
-        for stored in _entries(store, network)
+        for stored in stored_of(store, network)
     )
-
-
-def _entries(store: str | os.PathLike[str], network: str) -> Iterator[Stored]:
-    for path in sorted((Path(store) / network).glob("*.json")):
-        yield read_entry(store, path)
 
 
 def _confirm(stored: NDArray[Any], fresh: NDArray[Any]) -> None:

@@ -4,6 +4,7 @@
 
     arrays/HASH.npy       an array; equal arrays are one file (HASH.packed where that is smaller)
     NETWORK/DATA.json     which arrays a network gives for some data, and what is known about them
+    NETWORK/DATA.used/    by which checkpoint, in which role and at which place it was used
 
 An entry is complete or absent: it is written, whole, after its arrays have reached the disk. A
 process that is killed leaves a temporary folder, which is never read and is removed by the next
@@ -20,7 +21,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from ncbounds.errors import StoreError
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
 from ncbounds.extraction.packing import LEAST, MOST, pack, unpack
-from ncbounds.files import read_sealed, write_sealed
+from ncbounds.files import json_text, read_sealed, write_sealed, write_text
 
 STORE_VERSION = 3
 ARRAYS, LOCK = "arrays", ".lock"
@@ -96,17 +97,25 @@ def read_stored(store: str | os.PathLike[str], network: str, data: str) -> Store
         size, or the labels or the hashes of the inputs are not what was written.
     """
     path = entry_path(store, network, data)
-    return read_entry(store, path) if os.path.lexists(path) else None
+    with locked(Path(store)):
+        return _read(store, path) if os.path.lexists(path) else None
 
 
-def read_entry(store: str | os.PathLike[str], path: Path) -> Stored:
-    """Read what an entry names.
+def stored_of(store: str | os.PathLike[str], network: str) -> Iterator[Stored]:
+    """Everything that is stored of a network.
 
     Raises
     ------
     StoreError
         See :func:`read_stored`.
     """
+    for path in sorted((Path(store) / network).glob("*.json")):
+        found = read_stored(store, network, path.stem)
+        if found is not None:
+            yield found
+
+
+def _read(store: str | os.PathLike[str], path: Path) -> Stored:
     entry = read_sealed(path)
     if entry is None:
         raise StoreError(_damaged(path, "it is not what was written"))
@@ -171,6 +180,7 @@ class StoreWriter:
         labels: NDArray[np.int64],
         hashes: NDArray[np.uint64],
         meta: Mapping[str, Any],
+        use: Mapping[str, str] | None = None,
     ) -> None:
         """Make the entry visible; if another process was faster, keep its entry."""
         if self._features is None:
@@ -183,6 +193,7 @@ class StoreWriter:
                 sync(stream)
         path = entry_path(self._store, network, data)
         packed = self._packed()
+        about = {"shape": self._features.shape, "dtype": self._features.dtype.name}
         sizes = {name: (self._folder / name).stat().st_size for name in digests}
         with locked(self._store):
             for name, digest in digests.items():
@@ -191,8 +202,11 @@ class StoreWriter:
                 os.replace(self._folder / name, target)
             sync_folder(self._store / ARRAYS)
             path.parent.mkdir(exist_ok=True)
+            if use is not None:  # before the entry is seen, so that it is never nobody's
+                note_use(self._store, network, data, use)
             if read_sealed(path) is None:
-                write_sealed(path, {**meta, "arrays": digests, "sizes": sizes, "packed": packed})
+                named = {"arrays": digests, "sizes": sizes, "packed": packed}
+                write_sealed(path, {**meta, **named, **about})
             sync_folder(path.parent)
         sync_folder(self._store)
 
@@ -211,11 +225,22 @@ class StoreWriter:
         return [FEATURES]
 
 
+def note_use(
+    store: str | os.PathLike[str], network: str, data: str, use: Mapping[str, str]
+) -> None:
+    """Say who uses an entry: ``use`` has a ``checkpoint``, a ``role`` and a ``tap``."""
+    text = json_text(use)
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    with locked(Path(store)):
+        write_text(entry_path(store, network, data).with_suffix(".used") / f"{name}.json", text)
+
+
 @contextmanager
 def locked(store: Path, alone: bool = False) -> Iterator[bool]:
     """Hold the store's lock, shared or alone; yields whether the file system has locks."""
-    with open(store / LOCK, "ab") as stream:
+    with ExitStack() as stack:
         try:
+            stream = stack.enter_context(open(store / LOCK, "ab"))
             fcntl.flock(stream, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
             held = True
         except OSError:

@@ -82,6 +82,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
                 repeats=task.repeats,
             ),
             store=store,
+            used_by=entry.name,
             ignore_label=task.ignore_label,
         )
         if role == "fit":
