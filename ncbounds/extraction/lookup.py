@@ -128,7 +128,7 @@ def _begins(store: str | os.PathLike[str], network: str, first: FirstRows) -> bo
 
 def _confirm(stored: NDArray[Any], fresh: NDArray[Any]) -> None:
     """See that stored features of the first rows are what the network gives."""
-    scale = float(np.nanmax(np.abs(fresh), initial=0.0))
+    scale = float(np.abs(fresh[np.isfinite(fresh)]).max(initial=0.0))
     if stored.shape != fresh.shape or not np.allclose(
         stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
     ):

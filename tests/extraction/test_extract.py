@@ -385,3 +385,28 @@ def test_data_are_read_once_unless_the_store_has_what_begins_alike(tmp_path: Pat
     longer = Counted(loader() + loader()[:1])
     assert extract(Classifier(Counting()), longer, "fit", tmp_path).n == 86
     assert longer.read == 1 + 6 + 6
+
+
+def test_float16_takes_half_the_room_and_is_paid_for(tmp_path: Path) -> None:
+    x, _ = data(3_000)
+    x[7] = 1e6  # beyond float16: it counts as an error
+    model = Counting()
+    with torch.no_grad():
+        y = model(torch.from_numpy(x)).argmax(1).numpy()
+    plain = extract(Classifier(model), (x, y), "holdout", tmp_path / "plain")
+    for _ in range(2):
+        classifier = Classifier(model)
+        model.rows = 0
+        half = extract(classifier, (x, y), "holdout", tmp_path / "half", store_dtype="float16")
+    assert model.rows < 3_000
+    assert half.rounded
+    assert not plain.rounded
+    assert half.features.dtype == np.float16
+    head = classifier.head
+    assert (half.margins(head) <= 0)[7]
+    assert (plain.margins(head) > 0).all()
+    assert 1 < int((half.margins(head) <= 0).sum()) < 60
+    both = extract(Classifier(model), (x, y), "holdout", tmp_path / "half")
+    assert not both.rounded
+    with pytest.raises(DataError, match="rounded to float16; found 'float8'"):
+        extract(Classifier(model), (x, y), "holdout", tmp_path / "half", store_dtype="float8")
