@@ -24,7 +24,7 @@ _WHERE = {
     "extract_parts": "ncbounds.extraction.parts",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
-    "read_parts": "ncbounds.extraction.parts",
+    "read_parts": "ncbounds.extraction.part_folder",
     "register": "ncbounds.registry",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.extraction.part_folder import read_parts as read_parts
     from ncbounds.extraction.parts import extract_parts as extract_parts
-    from ncbounds.extraction.parts import read_parts as read_parts
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report

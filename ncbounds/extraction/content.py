@@ -59,7 +59,7 @@ def _digest(chunk: memoryview) -> bytes:
 def _bytes(array: NDArray[Any]) -> memoryview:
     if not array.size:
         return memoryview(b"")
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _named(digest: bytes, dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:

@@ -63,6 +63,6 @@ def unpack(packed: bytes) -> NDArray[Any]:
         bits[here] = values.view(f"u{size}")[:, 0]
     except (KeyError, TypeError, AttributeError, zlib.error) as error:
         raise ValueError(f"they cannot be unpacked: {error}") from None
-    array = bits.view(dtype).reshape(shape)
+    array: NDArray[Any] = bits.view(dtype).reshape(shape)
     array.setflags(write=False)
     return array

@@ -27,7 +27,8 @@ from torch import nn
 import ncbounds as nb
 from ncbounds.bounds.selection import select
 from ncbounds.checkpoints.head.classifier import Classifier
-from ncbounds.extraction.parts import extract_parts, read_moments, read_parts
+from ncbounds.extraction.part_folder import read_moments, read_parts
+from ncbounds.extraction.parts import extract_parts
 
 ROWS, WIDTH, CLASSES, PARTS = 1_280_000, 2048, 1000, 8
 INPUTS = 64

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -21,7 +22,9 @@ from ncbounds.cli.app import app
 from ncbounds.errors import DataError, InvalidSample, StoreError
 from ncbounds.extraction import joined as joining
 from ncbounds.extraction.extract import extract
-from ncbounds.extraction.parts import extract_parts, read_moments, read_parts
+from ncbounds.extraction.part_folder import read_moments, read_parts
+from ncbounds.extraction.parts import extract_parts
+from ncbounds.runs.parts import ranks
 
 N, D, C = 301, 6, 3
 
@@ -164,6 +167,22 @@ def test_a_worker_is_killed_and_the_same_call_goes_on(tmp_path: Path) -> None:
     check(out)
 
 
+@pytest.mark.slow
+def test_a_dask_cluster_of_which_a_worker_is_killed(tmp_path: Path) -> None:
+    """Its scheduler gives the part that was lost to another worker."""
+    distributed = pytest.importorskip("distributed")
+    cloudpickle = pytest.importorskip("cloudpickle")
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find the tests
+    out, job = tmp_path / "parts", partial(dies_once, tmp_path / "marker")
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        extract_parts(job, out, parts=4, executor=client.get_executor())
+    assert (tmp_path / "marker" / "died").exists()
+    check(out)
+
+
 def test_datasets_and_loaders_in_their_own_order(tmp_path: Path) -> None:
     x, y = points()
     rows = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
@@ -237,6 +256,14 @@ def rank(number: int, command: list[str]) -> None:
     app(command)
 
 
+def test_ranks_are_read_as_torchrun_sets_them() -> None:
+    assert ranks({}) == (0, 1)
+    assert ranks({"RANK": "3", "WORLD_SIZE": "8"}) == (3, 8)
+    for wrong in ({"RANK": "8", "WORLD_SIZE": "8"}, {"RANK": "1"}, {"WORLD_SIZE": "two"}):
+        with pytest.raises(DataError, match="needed is 0 <= RANK < WORLD_SIZE"):
+            ranks(wrong)
+
+
 def test_two_ranks_of_which_one_is_killed(tmp_path: Path) -> None:
     """Each makes its share with nothing said between them; one process alone finishes the rest."""
     from ncbounds.checkpoints.architectures.small import MODELS
@@ -252,12 +279,12 @@ def test_two_ranks_of_which_one_is_killed(tmp_path: Path) -> None:
         *("--data", f"{user}:load", "--out", str(out), "--parts", "4"),
     ]
     context = get_context("fork")
-    ranks = [context.Process(target=rank, args=(r, command)) for r in (0, 1)]
-    for process in ranks:
+    both = [context.Process(target=rank, args=(r, command)) for r in (0, 1)]
+    for process in both:
         process.start()
-    for process in ranks:
+    for process in both:
         process.join(100)
-    assert [process.exitcode for process in ranks] == [0, -signal.SIGKILL]
+    assert [process.exitcode for process in both] == [0, -signal.SIGKILL]
     made = sorted(p.name for p in (out / "holdout").glob("part*"))
     assert made == [f"part-0000{k}-of-00004" for k in (0, 1, 2)]
     result = CliRunner().invoke(app, command)
