@@ -22,10 +22,12 @@ _WHERE = {
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
+    "extract_parts": "ncbounds.extraction.parts",
     "from_sklearn": "ncbounds.procedures.from_sklearn",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
     "predict": "ncbounds.extraction.predict",
+    "read_parts": "ncbounds.extraction.part_folder",
     "register": "ncbounds.registry",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.extraction.part_folder import read_parts as read_parts
+    from ncbounds.extraction.parts import extract_parts as extract_parts
     from ncbounds.extraction.predict import predict as predict
     from ncbounds.procedures.from_sklearn import from_sklearn as from_sklearn
     from ncbounds.registry import register as register

@@ -57,7 +57,7 @@ class Bound:
         Parts of the evidence that must be there, and that are used if they are.
     reads_features : bool
         Whether it reads more of the classifier than what it predicts; if not, it also gives a row
-        where no head is known.
+        where no head is known, and is as sound where features were rounded.
     variants : tuple of dict
         Parameters of the rows that it gives, one row each.
     also_fit : bool
@@ -124,6 +124,7 @@ class Bound:
             required=frozenset(self.requires),
             assumptions=self.assumptions,
             unseen=isinstance(self.claim, UnseenClasses),
+            features=self.reads_features,
         )
 
     @cached_property

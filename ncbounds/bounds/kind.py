@@ -54,6 +54,7 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
         *_apart(sample, read[1:], evidence),
         *_fit_apart(needs, sample, evidence),
         *_tried(needs, evidence),
+        *_rounded(needs, evidence),
     ]
     if sample.sampling == "stratified" and delta > EDGE_RULE_DELTA:
         missing.append(f"a stratified sample needs delta <= {EDGE_RULE_DELTA}, found {delta:g}")
@@ -126,6 +127,18 @@ def _tried(needs: Needs, evidence: Evidence) -> list[str]:
     if not both or word is None or word.reason or word.tried is not None:
         return []
     return ["how many decoded networks could be compared on the unlabelled sample is unknown"]
+
+
+def _rounded(needs: Needs, evidence: Evidence) -> list[str]:
+    """Counting pays for what rounding can do; what reads features is about the rounded ones."""
+    if not needs.features:
+        return []
+    return [
+        f"the {role} features were rounded to float16 when they were stored, and so the row is "
+        "about another network; store them as they are"
+        for role, sample in evidence.samples().items()
+        if sample.rounded and role != "test"
+    ]
 
 
 def _hindsight(needs: Needs, evidence: Evidence) -> tuple[str, ...]:

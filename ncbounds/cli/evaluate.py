@@ -282,4 +282,4 @@ def _stored(folder: Path) -> str:
     from ncbounds.extraction.store import store_size
 
     size = store_size(folder / "store") / 2**20
-    return f"features kept in {folder / 'store'}: {size:.0f} MiB (delete it when you are done)"
+    return f"features kept in {folder / 'store'}: {size:.0f} MiB (`ncbounds store` lists them)"

@@ -114,7 +114,13 @@ def about_test(test: Sample, evidence: Evidence) -> list[str]:
 
 
 def _left_out(sample: Sample) -> list[str]:
-    return [f"{k} {sample.role} rows left out: {why}" for why, k in sample.left_out.items()]
+    found = [f"{k} {sample.role} rows left out: {why}" for why, k in sample.left_out.items()]
+    if sample.rounded:
+        found.append(
+            f"{sample.role} features were rounded to float16; points whose prediction that could "
+            "change count as errors"
+        )
+    return found
 
 
 def _copies(sample: Sample, evidence: Evidence, beside: Iterable[Sample]) -> list[str]:

@@ -53,6 +53,10 @@ class Sample:
         single one; ``features`` then has no columns.
     other_rows : bool
         Whether what the sample was read from gives other rows each time; it is one such draw.
+    rounded : bool
+        Whether features were rounded to float16 to be stored, so that those of the network are
+        within half a unit in the last place of them. A point then counts as right only where this
+        cannot change its prediction.
     """
 
     features: NDArray[Any]
@@ -67,6 +71,7 @@ class Sample:
     kept: Ints | None = None
     answers: Ints | None = None
     other_rows: bool = False
+    rounded: bool = False
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -85,6 +90,7 @@ class Sample:
         tap: str | None = None,
         ignore_label: int | None = None,
         other_rows: bool = False,
+        rounded: bool = False,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -94,7 +100,7 @@ class Sample:
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
         role : str or Draw
-        input_hashes, module_disagreements, classes, tap, other_rows
+        input_hashes, module_disagreements, classes, tap, other_rows, rounded
             See the class.
         ignore_label : int, optional
             Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
@@ -120,6 +126,8 @@ class Sample:
             )
         if f.dtype.kind != "f":
             f = f.astype(np.float64)
+        if rounded and f.dtype != np.float16:
+            raise InvalidSample(f"rounded features are float16, found {f.dtype}")
         draw.check_length(given := len(f))
         kept = None
         if ignore_label is not None and labels is not None:
@@ -144,6 +152,7 @@ class Sample:
             left_out={} if kept is None else {f"labelled {ignore_label}": given - len(kept)},
             kept=kept,
             other_rows=other_rows,
+            rounded=rounded,
         )
 
     @classmethod
@@ -270,7 +279,14 @@ class Sample:
         :mod:`ncbounds.evidence.decided`.
         """
         logits = self.logits(head.scaled)
-        return strict_margins(head, self.features, self.labels, logits=logits, norms=self._longest)
+        return strict_margins(
+            head,
+            self.features,
+            self.labels,
+            logits=logits,
+            norms=self._longest,
+            rounded=self.rounded,
+        )
 
     def predictions(self, head: LinearHead) -> Ints:
         """Class of the largest logit, shape (n,); it stands where :meth:`decided`."""
@@ -284,7 +300,9 @@ class Sample:
         """
         logits, answers = self.logits(head.scaled), self.predictions(head)
         with np.errstate(invalid="ignore", over="ignore"):
-            return stands(head.scaled, self.features, logits, answers, self._longest)
+            return stands(
+                head.scaled, self.features, logits, answers, self._longest, rounded=self.rounded
+            )
 
     def undecided(self, head: LinearHead) -> int:
         """Number of rows with finite logits that are ties, or would be in some order of sums."""
@@ -308,7 +326,10 @@ class Sample:
         """Return the same sample, with labels counted over at least ``classes`` classes."""
         if classes <= self.classes:
             return self
-        return replace(self, classes=classes)
+        wider = replace(self, classes=classes)
+        if "moments" in self.__dict__:  # known already
+            wider.__dict__["moments"] = self.moments.over(classes)
+        return wider
 
     def without(self, rows: NDArray[np.bool_], why: str) -> "Sample":
         """Return the same draw without some rows (boolean of shape (n,)), which are counted."""

@@ -50,7 +50,7 @@ def features_at(
     named = {name: tap for name, tap in taps.items() if name != HEAD}
     reading = classifier.reading(tensors(inputs), lambda: class_count(loader, ignore_label), named)
     found = {**reading.taps, HEAD: reading.features}
-    return {name: _numpy(found[name]) for name in taps}, _numpy(reading.logits)
+    return {name: as_numbers(found[name]) for name in taps}, as_numbers(reading.logits)
 
 
 def count_disagreements(module_logits: NDArray[Any], head_logits: NDArray[np.float64]) -> int:
@@ -73,7 +73,8 @@ def tensors(inputs: Any) -> Any:
     return torch.as_tensor(inputs)
 
 
-def _numpy(tensor: Any) -> NDArray[Any]:
+def as_numbers(tensor: Any) -> NDArray[Any]:
+    """Numbers of a tensor as an array, in float32 at least."""
     import torch
 
     wide = tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -33,18 +33,17 @@ if TYPE_CHECKING:
 OTHERS = 8
 
 
-def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
-    """Evidence of one checkpoint: one forward pass per role, kept in ``store``.
+def classifier_of(entry: Entry) -> "tuple[Loaded, Classifier]":
+    """Read and build one checkpoint.
 
     Raises
     ------
     NcboundsError
-        If the checkpoint cannot be read or built, its head not be found, or its data not be read.
+        If it cannot be read or built.
     """
     import torch
 
     from ncbounds.checkpoints.read import load_checkpoint
-    from ncbounds.extraction.predict import answered
 
     torch.set_num_threads(1)  # cores are shared out over checkpoints
     checkpoint = load_checkpoint(
@@ -56,11 +55,25 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
     classifier = checkpoint.build(
         model, args=dict(entry.args), head=entry.head, output=entry.output
     )
+    return checkpoint, classifier
+
+
+def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
+    """Evidence of one checkpoint: one forward pass per role, kept in ``store``.
+
+    Raises
+    ------
+    NcboundsError
+        If the checkpoint cannot be read or built, its head not be found, or its data not be read.
+    """
+    from ncbounds.extraction.predict import answered
+
+    checkpoint, classifier = classifier_of(entry)
     points = entry_points(entry, task)
     draws = {role: _draw(entry, task, role, drawn) for role, drawn in points.items()}
     why, network = "", None
     try:
-        samples = _extracted(classifier, points, draws, task, store)
+        samples = _extracted(classifier, points, draws, entry, task, store)
         if "fit" in samples:
             network = _network(classifier, points["fit"].loader, samples["fit"])
         head: Head = classifier.head
@@ -68,7 +81,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         if entry.head is not None:
             raise
         classifier, why = classifier.predicting(), error.why
-        samples = _extracted(classifier, points, draws, task, store)
+        samples = _extracted(classifier, points, draws, entry, task, store)
         head = NoHead(_width(classifier, task, samples), why)
         samples = {role: answered(classifier, s) for role, s in samples.items()}
     classes, disagree = _names(task, checkpoint, points.values(), head.classes)
@@ -128,6 +141,7 @@ def _extracted(
     classifier: "Classifier",
     points: Mapping[Role, Points],
     draws: Mapping[Role, Draw],
+    entry: Entry,
     task: Task,
     store: Path | None,
 ) -> dict[Role, Sample]:
@@ -135,7 +149,12 @@ def _extracted(
 
     return {
         role: extract(
-            classifier, drawn.loader, draws[role], store=store, ignore_label=task.ignore_label
+            classifier,
+            drawn.loader,
+            draws[role],
+            store=store,
+            used_by=entry.name,
+            ignore_label=task.ignore_label,
         )
         for role, drawn in points.items()
     }

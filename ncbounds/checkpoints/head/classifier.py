@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ncbounds.checkpoints.head.agreement import unit_roundoff
@@ -14,16 +15,19 @@ from ncbounds.checkpoints.head.examine import Classes, Twin, examine, steady
 from ncbounds.checkpoints.head.fingerprint import code_of, state_hash
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.head import HeadReport
+from ncbounds.checkpoints.head.own_tensors import own_tensors
 from ncbounds.checkpoints.head.passes import HeadFunction, check_task, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import state_of, to_eval
 from ncbounds.checkpoints.head.steadiness import BESIDE, Regrouping, check_same, cut
-from ncbounds.checkpoints.head.trace import Taps
+from ncbounds.checkpoints.head.trace import Taps, first_rows
 from ncbounds.errors import HeadNotFound, NoLinearHead
 from ncbounds.evidence.head import LinearHead
 
 #: Of a network without parameters that has not run yet.
 UNKNOWN_ROUNDOFF = 2.0**-24
+#: Rows on which it is seen where the tensors of the head are used.
+USED_ROWS = 2
 
 
 class Classifier:
@@ -92,6 +96,7 @@ class Classifier:
         self._twin = self._built_by = twin
         self._forward = Forward(self.module, head)
         self._found: FoundHead | None = None
+        self._backbone: str | None = None
         self._report: HeadReport | None = None
         self._head: LinearHead | None = None
         self._precisions: set[torch.dtype] = set()
@@ -157,16 +162,67 @@ class Classifier:
         """JSON of everything but the inputs that the features depend on."""
         if self._state is None:
             self._state = state_hash(self.module)
+        return self._identity(self._state)
+
+    def backbone(self, batch: Any) -> str:
+        """JSON of everything but the inputs that the features depend on, without the head.
+
+        Refitted heads of one backbone share it. Where it is not seen on the first rows of
+        ``batch`` that the head is a plain one (:mod:`ncbounds.checkpoints.head.own_tensors`), it
+        is :attr:`identity`.
+
+        Raises
+        ------
+        HeadNotFound
+            If the head is not verified yet.
+        """
+        if self._backbone is None:
+            found, few = self._verified(), first_rows(batch, USED_ROWS)
+            with torch.no_grad():
+                own = own_tensors(
+                    self.module, found, lambda mode: self._forward.returned(few, mode)
+                )
+            if own:
+                state = state_hash(self.module, own)
+                self._backbone = self._identity(state, found.name, found.how)
+            else:
+                self._backbone = self.identity
+        return self._backbone
+
+    def logits_of(self, features: Tensor) -> Tensor:
+        """Logits (n, C) of a plain head, in its own precision, for features (n, d) of its backbone.
+
+        Raises
+        ------
+        HeadNotFound
+            If ``W f + b`` does not reproduce them.
+        """
+        found = self._verified()
+        weight = found.sources[0]
+        bias = found.bias.to(weight) if found.has_bias else None
+        with torch.no_grad():
+            logits = F.linear(features.to(weight), weight, bias)
+            self._agree(found, Reading(features.to(weight), logits))
+        return logits
+
+    def _verified(self) -> FoundHead:
+        if self._found is None:
+            raise HeadNotFound("the head is not verified yet; call classifier.verify(batch)")
+        return self._found
+
+    def _identity(self, state: str, *found: str) -> str:
         wanted = self.wanted
         described = wanted if isinstance(wanted, str) else "auto" if wanted is None else "function"
         if self.predicts:
             described = "predictions"
-        parts = {
+        parts: dict[str, Any] = {
             "architecture": self._architecture or {"class": type(self.module).__qualname__},
             "code": code_of(self.module, *([wanted] if callable(wanted) else [])),
             "head": described,
-            "state": self._state,
+            "state": state,
         }
+        if found:
+            parts["found"] = found
         if self.output is not None:
             parts["output"] = self.output
         return json.dumps(parts, sort_keys=True, default=str)
@@ -199,7 +255,7 @@ class Classifier:
         DataError
             If the module cannot process the batch.
         """
-        self._found = self._forward.verified = None
+        self._found = self._forward.verified = self._backbone = None
         self._steady.clear()
         self.features_and_logits(batch, classes)
         return self.head_report

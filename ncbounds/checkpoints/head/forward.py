@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ncbounds.checkpoints.head.outputs import choose
 from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_of, shapes
@@ -36,8 +37,8 @@ class Forward:
     predicting: bool = False
     taps: Taps = field(default_factory=dict)
 
-    def returned(self, batch: Any, tracer: Tracer) -> Any:
-        """Run one pass under a tracer and return what the network returns.
+    def returned(self, batch: Any, tracer: TorchFunctionMode) -> Any:
+        """Run one pass under a tracer or another mode, and return what the network returns.
 
         Raises
         ------
