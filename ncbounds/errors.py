@@ -74,6 +74,10 @@ class HeadNotFound(NcboundsError):
     """No affine layer reproduces the logits."""
 
 
+class OutOfMemory(NcboundsError):
+    """A batch does not fit on the device."""
+
+
 class TapRefused(NcboundsError):
     """A named place of a network gives no features, or none that are a function of each row."""
 

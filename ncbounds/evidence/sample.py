@@ -48,6 +48,8 @@ class Sample:
         Rows that were given and are not part of the sample.
     kept : integer array of shape (n,) or None
         Which of the given rows are part of it; None for all.
+    precision : str or None
+        In which numbers a network computed the features, such as ``"bf16"``, if it is known.
     """
 
     features: NDArray[Any]
@@ -60,6 +62,7 @@ class Sample:
     classes_declared: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
+    precision: str | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -77,6 +80,7 @@ class Sample:
         classes: int | None = None,
         tap: str | None = None,
         ignore_label: int | None = None,
+        precision: str | None = None,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -86,7 +90,7 @@ class Sample:
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
         role : str or Draw
-        input_hashes, module_disagreements, classes, tap
+        input_hashes, module_disagreements, classes, tap, precision
             See the class.
         ignore_label : int, optional
             Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
@@ -135,6 +139,7 @@ class Sample:
             classes_declared=classes is not None,
             left_out={} if kept is None else {f"labelled {ignore_label}": given - len(kept)},
             kept=kept,
+            precision=precision,
         )
 
     @property

@@ -1,7 +1,7 @@
 """One forward pass from inputs to a sample: features, labels, and what the head said."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, overload
 
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError, StoreError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import batches, data_parts, iter_again
+from ncbounds.extraction.batches import batches, data_parts, first_rows, iter_again
+from ncbounds.extraction.loading import with_workers
+from ncbounds.extraction.pace import Pace
+from ncbounds.extraction.running import check_batch_size
 from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
 from ncbounds.extraction.stream import features_at, stream, tensors
 from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
@@ -35,7 +38,12 @@ def extract(
     *,
     at: None = None,
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample: ...
@@ -51,7 +59,12 @@ def extract(
     at: At,
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> dict[str, Sample]: ...
@@ -66,7 +79,12 @@ def extract(
     at: At | None = None,
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample | dict[str, Sample]:
@@ -99,8 +117,21 @@ def extract(
         What identifies inputs, labels and their order, for data that is known (a file's hash and
         row ranges). A lookup then needs no pass over the data. By default they are hashed; an
         iterable is read once more for that if it can be.
-    batch_size : int
-        Rows per forward pass where whole arrays are given.
+    batch_size : int, "auto" or None
+        Rows of a forward pass at most; ``"auto"`` halves them where the device has no room. None
+        takes batches of loaders as they are, and 256 rows of whole arrays.
+    device : str, optional
+        ``"auto"`` (CUDA where it is available, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``
+        or ``"mps"``; the classifier stays there. By default where it is.
+    precision : {"fp32", "bf16", "fp16"}, optional
+        In which numbers the network runs, by default that of its weights. In another one it is
+        another network, which the certificates are then about: see :meth:`Classifier.to`.
+    workers_per_loader : int, optional
+        Processes that read a ``DataLoader``, by default as many as it says itself.
+    limit : int, optional
+        Read only so many rows, the first ones: a look, every row on which is a plug-in.
+    progress : callable, optional
+        Called with a :class:`~ncbounds.extraction.pace.Pace` after each batch.
     ignore_label : int, optional
         Label of rows that are left out of the sample; see :meth:`Sample.from_arrays`.
     **declared
@@ -125,20 +156,27 @@ def extract(
         If the network has no module of a name.
     StoreError
         If a stored folder was damaged, or holds other data.
+    OutOfMemory
+        If a batch does not fit on the device.
     """
-    draw = Draw.of(role, **declared)
+    check_batch_size(batch_size)
+    draw = Draw.of(role, **declared).first(limit)
     if at is None and pool != "average":
         raise DataError(f"pool={pool!r} without at=; the head's input is taken as it is")
+    classifier.to(device, precision)
     taps = declared_taps(classifier.module, HEAD if at is None else at, pool)
+    loader = with_workers(first_rows(loader, limit), workers_per_loader)
+    if key_parts is not None and limit is not None:
+        key_parts = {**key_parts, "limit": limit}
     data = None if key_parts is None else dict(key_parts)
     if store is not None and data is None and iter_again(loader):
-        data = data_parts(loader, batch_size)
+        data = data_parts(loader)
     kept = {} if store is None or data is None else _found(classifier, data, taps, store)
     missing = {name: tap for name, tap in taps.items() if name not in kept}
     if kept and (not missing or iter_again(loader)):
-        _confirm(classifier, loader, {name: taps[name] for name in kept}, kept, batch_size)
+        _confirm(classifier, loader, {name: taps[name] for name in kept}, kept)
     if missing:
-        kept |= _run(classifier, loader, missing, store, key_parts, batch_size)
+        kept |= _run(classifier, loader, missing, store, key_parts, batch_size, progress)
     _check_rows(kept)
     samples = {
         name: Sample.from_arrays(
@@ -149,6 +187,7 @@ def extract(
             module_disagreements=kept[name].meta.get("module_disagreements"),
             tap=None if at is None else name,
             ignore_label=None if draw.role == "unlabelled" else ignore_label,
+            precision=classifier.precision,
         )
         for name in taps
     }
@@ -175,12 +214,13 @@ def _run(
     taps: Mapping[str, Pooling],
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
-    batch_size: int,
+    batch_size: int | str | None,
+    progress: Callable[[Pace], None] | None,
 ) -> dict[str, Stored]:
     if store is None:
         blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in taps}
         keep = {name: parts.append for name, parts in blocks.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        digest, disagreements = stream(classifier, loader, taps, keep, batch_size, progress)
         labels, hashes = np.concatenate(digest.labels), digest.hashes()
         return {
             name: Stored(np.concatenate(parts), labels, hashes, _counted(name, disagreements))
@@ -189,7 +229,7 @@ def _run(
     with ExitStack() as stack:
         writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
         keep = {name: writer.append for name, writer in writers.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        digest, disagreements = stream(classifier, loader, taps, keep, batch_size, progress)
         data = digest.parts() if key_parts is None else dict(key_parts)
         for name, writer in writers.items():
             meta = {
@@ -214,18 +254,20 @@ def _confirm(
     loader: Any,
     taps: Mapping[str, Pooling],
     kept: Mapping[str, Stored],
-    batch_size: int,
 ) -> None:
     """Find the head on the first rows, and see that stored features are what the network gives."""
-    from ncbounds.checkpoints.head.trace import first_rows
+    from ncbounds.checkpoints.head.arithmetic import rounding_share
+    from ncbounds.checkpoints.head.trace import rows_at
 
-    inputs, _ = next(batches(loader, min(batch_size, CONFIRMED_ROWS)))
-    found, _ = features_at(classifier, loader, first_rows(tensors(inputs), CONFIRMED_ROWS), taps)
+    inputs, _ = next(batches(loader, CONFIRMED_ROWS))
+    few = rows_at(tensors(inputs), slice(CONFIRMED_ROWS))
+    found = features_at(classifier, loader, few, taps)
+    share = max(CONFIRMED_SHARE, rounding_share(classifier.module))
     for name, fresh in found.items():
         stored = kept[name].features[: len(fresh)]
         scale = float(np.nanmax(np.abs(fresh), initial=0.0))
         if stored.shape != fresh.shape or not np.allclose(
-            stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
+            stored, fresh, rtol=0.0, atol=share * scale, equal_nan=True
         ):
             raise StoreError(
                 f"stored features differ from what the network gives for the first rows; {CHANGED}"

@@ -1,7 +1,8 @@
 """A network in eval mode with its verified linear head."""
 
+import copy
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.agreement import Agreement
+from ncbounds.checkpoints.head.arithmetic import PRECISIONS, as_named, device_of, precision_of
+from ncbounds.checkpoints.head.device import Fetch, find_device, is_out_of_memory
 from ncbounds.checkpoints.head.examine import Classes, Twin, examine, steady
 from ncbounds.checkpoints.head.fingerprint import code_of, state_hash
 from ncbounds.checkpoints.head.forward import Forward
@@ -16,9 +20,9 @@ from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.head.passes import HeadFunction, check_task, unwrapped
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import state_of
-from ncbounds.checkpoints.head.steadiness import BESIDE, Regrouping, check_same, cut
-from ncbounds.checkpoints.head.trace import Taps
-from ncbounds.errors import HeadNotFound
+from ncbounds.checkpoints.head.steadiness import BESIDE, SAVED_UP, Regrouping, check_same, cut
+from ncbounds.checkpoints.head.trace import Taps, rows_of
+from ncbounds.errors import DataError, HeadNotFound, OutOfMemory
 from ncbounds.evidence.head import LinearHead
 
 
@@ -26,7 +30,8 @@ class Classifier:
     """An ``nn.Module`` in eval mode, without gradients, plus its verified linear head.
 
     The features are what the head *multiplies*: after pooling, normalisation and dropout, which is
-    off. The head is looked for on the first batch and checked on every batch after it.
+    off. The head is looked for on the first batch and checked on every batch after it, where the
+    network runs and in the precision that it has there (:meth:`to`); TF32 is off meanwhile.
 
     Parameters
     ----------
@@ -88,12 +93,79 @@ class Classifier:
         self._report: HeadReport | None = None
         self._head: LinearHead | None = None
         self._steady: set[tuple[str, Any]] = set()  # taps whose first rows were run again
-        self._regrouping: dict[frozenset[tuple[str, Any]], Regrouping] = defaultdict(Regrouping)
+        self._regrouping: dict[frozenset[tuple[str, Any]], Regrouping] = defaultdict(
+            lambda: Regrouping(SAVED_UP if self.device.type == "cuda" else 1)
+        )
+        self._unsettled: deque[Fetch] = deque()  # comparisons that the device may be busy with
 
     def __repr__(self) -> str:
         """Show the module's class and the head."""
         head = "not verified yet" if self._report is None else self._report.name
         return f"Classifier({type(self.module).__name__}, head={head})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return device_of(self.module)
+
+    @property
+    def precision(self) -> str:
+        """In which numbers it runs: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"fp64"``."""
+        return precision_of(self.module)
+
+    def to(
+        self, device: str | torch.device | None = None, precision: str | None = None
+    ) -> "Classifier":
+        """Run the network elsewhere, or in other numbers, from now on; the head is found anew.
+
+        In another precision it is another network: its weights are rounded, head included, and all
+        that it computes. That one is evaluated then, with its head applied in float64. It is a copy
+        of the module; a device alone is changed as by ``nn.Module.to``, in place.
+
+        Parameters
+        ----------
+        device : str or torch.device, optional
+            ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``, or ``"auto"``: CUDA where it is
+            available, else the CPU. By default where it is.
+        precision : {"fp32", "bf16", "fp16"}, optional
+            By default that of its weights.
+
+        Returns
+        -------
+        Classifier
+            Itself.
+
+        Raises
+        ------
+        DataError
+            If the device is not there, no precision has that name, or ``head`` is a function, which
+            runs a network of its own.
+        """
+        place = self.device if device is None else find_device(device)
+        if precision is not None and precision not in PRECISIONS:
+            raise DataError(f"precision is one of {', '.join(PRECISIONS)}, found {precision!r}")
+        other = precision not in (None, self.precision)
+        if place == self.device and not other:
+            return self
+        if other and callable(self.wanted):
+            raise DataError(
+                f"head= is a function, which runs a network in {self.precision}: for {precision} "
+                "give Classifier a network and a function of it in that precision"
+            )
+        if other and self._state is None:
+            self._state = state_hash(self.module)
+        module = copy.deepcopy(self.module) if other else self.module
+        dtype = None if precision is None else PRECISIONS[precision]
+        self.module = module.to(device=place, dtype=dtype).eval().requires_grad_(False)
+        self._forward = Forward(self.module, self.wanted)
+        self._forget()
+        return self
+
+    def _forget(self) -> None:
+        self._found = self._forward.verified = None
+        self._steady.clear()
+        self._regrouping.clear()
+        self._unsettled.clear()
 
     @property
     def head(self) -> LinearHead:
@@ -105,13 +177,18 @@ class Classifier:
     @property
     def head_report(self) -> HeadReport:
         """What was found and how exactly it reproduces the logits so far."""
+        self.settle()
         if self._report is None:
             raise HeadNotFound("the head is not verified yet; call classifier.verify(batch)")
         return self._report
 
     @property
     def identity(self) -> str:
-        """JSON of everything but the inputs that the features depend on."""
+        """JSON of everything but the inputs that the features depend on.
+
+        The kind of device is part of it: rounding differs there, so that rows near a tie may be
+        decided otherwise, and samples of two kinds of device would be of two classifiers.
+        """
         if self._state is None:
             self._state = state_hash(self.module)
         wanted = self.wanted
@@ -124,6 +201,10 @@ class Classifier:
         }
         if self.output is not None:
             parts["output"] = self.output
+        if self.precision != "fp32":
+            parts["precision"] = self.precision
+        if self.device.type != "cpu":
+            parts["device"] = self.device.type
         return json.dumps(parts, sort_keys=True, default=str)
 
     @property
@@ -154,8 +235,7 @@ class Classifier:
         DataError
             If the module cannot process the batch.
         """
-        self._found = self._forward.verified = None
-        self._steady.clear()
+        self._forget()
         self.features_and_logits(batch, classes)
         return self.head_report
 
@@ -187,7 +267,12 @@ class Classifier:
         return reading.features, reading.logits
 
     def reading(
-        self, batch: Any, classes: Classes | None = None, taps: Taps | None = None
+        self,
+        batch: Any,
+        classes: Classes | None = None,
+        taps: Taps | None = None,
+        *,
+        ahead: bool = False,
     ) -> Reading:
         """Run one pass as :meth:`features_and_logits` does, and read named modules in it.
 
@@ -198,6 +283,9 @@ class Classifier:
         taps : mapping of str to callable, optional
             For names of modules, a function from their output and the batch to what is kept of it,
             of shape (n, d). It is checked as the features are.
+        ahead : bool
+            Let a GPU work on while the host goes on: a head that does not reproduce the logits of
+            this batch is found at one of the next, or by :meth:`settle`.
 
         Raises
         ------
@@ -208,8 +296,56 @@ class Classifier:
             If a module gives no features, or none that are a function of each row alone.
         DataError
             If the module cannot process the batch.
+        OutOfMemory
+            If it does not fit on the device.
         """
-        forward = replace(self._forward, taps=taps or {})
+        try:
+            with as_named():
+                return self._reading(batch, classes, taps or {}, ahead)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        # raised out here: in there the error would hold on to what fills the memory
+        raise OutOfMemory(
+            f"{self.device} has no room for a batch of {rows_of(batch)} rows: take fewer at a "
+            "time, or batch_size='auto' (--batch-size auto), which finds how many fit"
+        )
+
+    @property
+    def lag(self) -> int:
+        """Batches whose results the host may leave waiting: one where a GPU works by itself."""
+        return 1 if self.device.type == "cuda" else 0
+
+    def head_logits(self, features: Tensor) -> Tensor:
+        """Logits of the head in float64, shape (n, C), where the features (n, d) are."""
+        if self._found is None:
+            raise HeadNotFound("the head is not verified yet; call classifier.verify(batch)")
+        logits: Tensor = features.double() @ self._found.weight.T + self._found.bias
+        return logits
+
+    def settle(self, ahead: int = 0) -> None:
+        """See that the head reproduced the logits of all batches but the last ``ahead``.
+
+        Raises
+        ------
+        HeadNotFound
+            If it did not.
+        """
+        while len(self._unsettled) > ahead:
+            agreed = Agreement.of(self._unsettled.popleft().wait())
+            if agreed.rows and not agreed.holds:
+                self._unsettled.clear()
+                assert self._report is not None
+                raise HeadNotFound(
+                    f"the head {self._report.name!r} reproduced the first logits, here it is off "
+                    f"by {agreed.max_abs_diff:.3g} where {agreed.tolerance:.2g} is allowed; the "
+                    "model is not one linear head on its features"
+                )
+            assert self._report is not None
+            self._report = self._report.joined(agreed)
+
+    def _reading(self, batch: Any, classes: Classes | None, taps: Taps, ahead: bool) -> Reading:
+        forward = replace(self._forward, taps=taps)
         with torch.no_grad():
             found, first = self._found, None
             if found is None:
@@ -220,7 +356,8 @@ class Classifier:
             if first is not None:
                 part = cut(reading, slice(len(first.logits)))
                 check_same(first, part, reading, found.how, BESIDE)
-            self._agree(found, reading)
+            self._unsettled.append(Fetch(found.compared(reading)))
+            self.settle(ahead=self.lag if ahead and self._found is not None else 0)
             self._regrouping[frozenset(forward.taps.items())].check(
                 lambda part: forward.features(part, found), batch, reading, found.how
             )
@@ -234,16 +371,6 @@ class Classifier:
     ) -> tuple[FoundHead, Reading]:
         found, self._report, first = examine(forward, batch, self.output, classes, self._twin)
         self._twin = None
-        bias = found.bias.numpy() if found.has_bias else None
-        self._head = LinearHead(found.weight.numpy(), bias, has_bias=found.has_bias)
+        bias = found.bias.cpu().numpy() if found.has_bias else None
+        self._head = LinearHead(found.weight.cpu().numpy(), bias, has_bias=found.has_bias)
         return found, first
-
-    def _agree(self, found: FoundHead, reading: Reading) -> None:
-        agreed = found.check(reading)
-        if agreed.rows and not agreed.holds:
-            raise HeadNotFound(
-                f"the head {found.name!r} reproduced the first logits, here it is off by "
-                f"{agreed.max_abs_diff:.3g} where {agreed.tolerance:.2g} is allowed; the model is "
-                "not one linear head on its features"
-            )
-        self._report = self.head_report.joined(agreed)

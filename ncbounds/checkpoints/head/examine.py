@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.arithmetic import device_of, dtype_of
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.free_features import check_free
 from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
@@ -67,9 +68,10 @@ def examine(
         with the head.
     """
     small = first_rows(batch, TRACED_ROWS)
-    before = draws()
+    device = device_of(forward.module)
+    before = draws(device)
     found, report, logits = _search(forward, small, output, classes)
-    first = steady(forward, batch, found, logits, drawn=draws() != before)
+    first = steady(forward, batch, found, logits, drawn=draws(device) != before)
     if twin is not None:
         few = first_rows(batch, REPEATED_ROWS)
         _check_twin(forward.module, unwrapped(twin()), few, found, first.logits[:REPEATED_ROWS])
@@ -124,6 +126,7 @@ def _check_twin(
     module: nn.Module, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
 ) -> None:
     with evaluating(other, None):
+        other.to(device_of(module), dtype_of(module))
         returned = run(other, in_precision_of(other, batch))
     output = choose(returned, rows_of(batch), found.output or None)[0]
     check_twin(module, logits, output.value)

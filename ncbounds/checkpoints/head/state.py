@@ -118,11 +118,16 @@ def check_twin(module: nn.Module, first: Tensor, second: Tensor) -> None:
     )
 
 
-def draws() -> tuple[Any, ...]:
-    """Return what changes whenever a random number is drawn from one of the shared generators."""
+def draws(device: torch.device) -> tuple[Any, ...]:
+    """Return what changes whenever a random number is drawn from one of the shared generators.
+
+    Those of torch on the CPU and on ``device``, of NumPy and of Python.
+    """
+    there = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.empty(0)
     shared = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     return (
         torch.get_rng_state().numpy().tobytes(),
+        there.numpy().tobytes(),
         (shared["pos"], shared["key"].tobytes()),
         random.getstate(),
     )
