@@ -9,10 +9,15 @@ import typer
 from ncbounds.cli.arguments import (
     Arguments,
     Averaged,
+    BatchSize,
+    Device,
     Head,
     Key,
+    Limit,
+    LoaderWorkers,
     Out,
     Output,
+    Precision,
     Repeats,
     Spec,
     best_among,
@@ -22,6 +27,7 @@ from ncbounds.cli.arguments import (
     chosen_of,
     class_priors,
     model_arguments,
+    running,
 )
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report
@@ -98,6 +104,11 @@ def evaluate(
         int | None, typer.Option(help="processes (default: one per core; 0: none)")
     ] = None,
     fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
+    device: Device = "auto",
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    workers_per_loader: LoaderWorkers = None,
+    limit: Limit = None,
 ) -> None:
     """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
     from ncbounds.report.write import write_report
@@ -112,6 +123,9 @@ def evaluate(
             "workers": workers,
             "fresh": fresh,
         }
+        how = running(device, precision, batch_size, workers_per_loader, limit)
+        common |= vars(how)
+        echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         typed = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
         declared = dict(zip(DECLARATIONS, typed, strict=True))
         picked = choice(key, ema, head, output)

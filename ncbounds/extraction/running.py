@@ -119,3 +119,7 @@ def _described(device: str) -> str:
     from ncbounds.checkpoints.head.device import describe, find_device
 
     return describe(find_device(device))
+
+
+#: On CUDA where it is available, whole samples, in the precision of the weights.
+USUAL = Running()

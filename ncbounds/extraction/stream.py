@@ -44,7 +44,7 @@ def stream(
     size = _Size(batch_size)
     waiting: deque[_Found] = deque()
     disagreements: Tensor | int = 0
-    for batch in _ready(loader, digest, size, classifier.device.type == "cuda"):
+    for batch in _ready(loader, digest, size, ahead=classifier.lag > 0):
         for reading in _readings(classifier, loader, batch, taps, size):
             waiting.append(_Found(reading, taps))
             if HEAD in taps:
@@ -86,12 +86,15 @@ class _Size:
 
 def _ready(loader: Any, digest: DataDigest, size: _Size, ahead: bool) -> Iterator[Any]:
     """Yield batches of tensors that were hashed; for a GPU page-locked, and some of them ahead."""
+    import torch
+
+    locked = ahead and torch.cuda.is_available()
 
     def hashed() -> Iterator[Any]:
         for inputs, labels in batches(loader, size.slice):
             digest.add(inputs, labels)
             found = tensors(inputs)
-            yield _each(found, lambda t: t.pin_memory() if t.is_cpu else t) if ahead else found
+            yield _each(found, lambda t: t.pin_memory() if t.is_cpu else t) if locked else found
 
     return read_ahead(hashed()) if ahead else hashed()
 

@@ -2,9 +2,10 @@
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, as_completed
 from contextlib import contextmanager
+from functools import partial
 
 from ncbounds.data.manifest import Entry, Task
 from ncbounds.errors import NcboundsError
@@ -14,7 +15,7 @@ from ncbounds.files import write_sealed, write_text
 from ncbounds.report import Failure
 from ncbounds.runs.folder import pending_bounds, stored_facts
 from ncbounds.runs.keys import facts_key, row_key
-from ncbounds.runs.workers import Died, over_workers
+from ncbounds.runs.workers import Died, over_workers, say, saying_to
 
 #: Where the traceback of a failure that is no error of ours is kept, in the checkpoint's folder.
 TRACEBACK = "traceback.txt"
@@ -32,7 +33,8 @@ def evaluate_entry(
         from ncbounds.evaluation.facts import facts_of
         from ncbounds.runs.subject import evidence_of
 
-        evidence = evidence_of(entry, task, store=plan.out / "store")
+        store = plan.out / "store"
+        evidence = evidence_of(entry, task, store, plan.running, say=say)
         for b in pending:
             rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
             write_sealed(folder / f"{b.id}.json", {"key": row_key(plan, b, key), "rows": rows})
@@ -67,18 +69,27 @@ def run_entries(
     executor: Executor | None,
     workers: int | None,
     fresh: bool,
+    heard: Callable[[Entry, str], None] = lambda entry, text: None,
 ) -> Iterator[tuple[Entry, Failure | None]]:
-    """Yield each entry with its failure, or None, as it is done."""
+    """Yield each entry with its failure, or None, as it is done.
+
+    What an evaluation says on its way is passed to ``heard``, unless it runs in an executor.
+    """
     count = min(len(todo), (os.cpu_count() or 1) if workers is None else workers)
     if executor is None and count < 1:
         if todo:
             with _threads_given_back():
                 for entry, task in todo:
-                    yield entry, evaluate_entry(plan, entry, task, keys[entry.name], fresh)
+                    with saying_to(partial(heard, entry)):
+                        found = evaluate_entry(plan, entry, task, keys[entry.name], fresh)
+                    yield entry, found
         return
     jobs = [(plan, entry, task, keys[entry.name], fresh) for entry, task in todo]
     if executor is None:
-        for number, found in over_workers(evaluate_entry, jobs, count):
+        told = over_workers(
+            evaluate_entry, jobs, count, lambda number, text: heard(jobs[number][1], text)
+        )
+        for number, found in told:
             entry = jobs[number][1]
             yield entry, Failure(entry.name, found.reason) if isinstance(found, Died) else found
         return

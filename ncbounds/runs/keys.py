@@ -13,6 +13,7 @@ from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import Entry, Task
 from ncbounds.data.user import Located, UserCode, UserData, keep_samples, locate, read_samples
 from ncbounds.evaluation.plan import Plan
+from ncbounds.extraction.running import USUAL, Running
 from ncbounds.files import file_hash
 from ncbounds.runs.sources import PACKAGE, ROOT, is_library, source_hash
 
@@ -26,8 +27,10 @@ MEASURED = (ROWS, f"{PACKAGE}.claims")
 PUBLIC = tuple(f"{PACKAGE}.{name}" for name in ("bounds", "geometry", "numerics"))
 
 
-def with_key(task: Task) -> Task:
+def with_key(task: Task, limit: int | None = None) -> Task:
     """Read a task's own data once, if it has such, and return it with the hash of all samples.
+
+    With ``limit`` only the first rows of each sample are read.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def with_key(task: Task) -> Task:
     if not isinstance(task.data, UserData):
         return task
     from ncbounds.data.points import own_points
-    from ncbounds.extraction.batches import as_array, data_parts
+    from ncbounds.extraction.batches import as_array, data_parts, first_rows
 
     samples = read_samples(task.data)
     parts = {}
@@ -45,13 +48,13 @@ def with_key(task: Task) -> Task:
         points = own_points(value)
         groups = None if points.groups is None else as_array(points.groups).tolist()
         names = [points.classes] if points.classes else []
-        parts[role] = [data_parts(points.loader), groups, *names]
+        parts[role] = [data_parts(first_rows(points.loader, limit)), groups, *names]
     key = hashlib.sha256(_json(parts).encode()).hexdigest()
     keep_samples(key, samples)
     return replace(task, data=replace(task.data, key=key))
 
 
-def entry_key(entry: Entry, task: Task) -> str:
+def entry_key(entry: Entry, task: Task, running: Running = USUAL) -> str:
     """Hash of all that the evidence of a checkpoint depends on."""
     own = isinstance(task.data, UserData)
     hidden = {"file": "", "code_word": "", "group": {}, "model": ""}
@@ -63,6 +66,7 @@ def entry_key(entry: Entry, task: Task) -> str:
         "entry": _json({**vars(entry), **hidden}),
         "task": _json({**vars(task), "data": task.data.name if own else ""}),
         "code": _code(EVIDENCE),
+        "running": running.key,
     }
     return hashlib.sha256(_json(parts).encode()).hexdigest()[:32]
 

@@ -52,9 +52,11 @@ def candidates(
 
 def affine_head(name: str, how: str, maps: list[tuple[Tensor, Tensor | None]]) -> FoundHead:
     """Return the mean of affine maps, in float64, as a candidate."""
-    weight = torch.stack([w.detach().double() for w, _ in maps]).mean(0)
+    weight = torch.stack([comparable(w.detach()).double() for w, _ in maps]).mean(0)
     zero = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
-    bias = torch.stack([zero if b is None else b.detach().double() for _, b in maps]).mean(0)
+    bias = torch.stack(
+        [zero if b is None else comparable(b.detach()).double() for _, b in maps]
+    ).mean(0)
     return FoundHead(name, how, weight, bias, any(b is not None for _, b in maps))
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ncbounds.checkpoints.head.agreement import Agreement
 from ncbounds.checkpoints.head.arithmetic import PRECISIONS, as_named, device_of, precision_of
-from ncbounds.checkpoints.head.device import Fetch, find_device, is_out_of_memory
+from ncbounds.checkpoints.head.device import find_device, is_out_of_memory
 from ncbounds.checkpoints.head.examine import Classes, Twin, examine, steady
 from ncbounds.checkpoints.head.fingerprint import code_of, state_hash
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.head import HeadReport
 from ncbounds.checkpoints.head.passes import HeadFunction, check_task, unwrapped
+from ncbounds.checkpoints.head.proof import Proof
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import state_of
 from ncbounds.checkpoints.head.steadiness import BESIDE, SAVED_UP, Regrouping, check_same, cut
@@ -90,17 +90,16 @@ class Classifier:
         self._twin = twin
         self._forward = Forward(self.module, head)
         self._found: FoundHead | None = None
-        self._report: HeadReport | None = None
+        self._proof: Proof | None = None
         self._head: LinearHead | None = None
         self._steady: set[tuple[str, Any]] = set()  # taps whose first rows were run again
         self._regrouping: dict[frozenset[tuple[str, Any]], Regrouping] = defaultdict(
             lambda: Regrouping(SAVED_UP if self.device.type == "cuda" else 1)
         )
-        self._unsettled: deque[Fetch] = deque()  # comparisons that the device may be busy with
 
     def __repr__(self) -> str:
         """Show the module's class and the head."""
-        head = "not verified yet" if self._report is None else self._report.name
+        head = "not verified yet" if self._proof is None else self._proof.report.name
         return f"Classifier({type(self.module).__name__}, head={head})"
 
     @property
@@ -165,7 +164,6 @@ class Classifier:
         self._found = self._forward.verified = None
         self._steady.clear()
         self._regrouping.clear()
-        self._unsettled.clear()
 
     @property
     def head(self) -> LinearHead:
@@ -177,10 +175,9 @@ class Classifier:
     @property
     def head_report(self) -> HeadReport:
         """What was found and how exactly it reproduces the logits so far."""
-        self.settle()
-        if self._report is None:
+        if self._proof is None:
             raise HeadNotFound("the head is not verified yet; call classifier.verify(batch)")
-        return self._report
+        return self._proof.settle()
 
     @property
     def identity(self) -> str:
@@ -323,26 +320,16 @@ class Classifier:
         logits: Tensor = features.double() @ self._found.weight.T + self._found.bias
         return logits
 
-    def settle(self, ahead: int = 0) -> None:
-        """See that the head reproduced the logits of all batches but the last ``ahead``.
+    def settle(self) -> None:
+        """Wait for what was read ahead.
 
         Raises
         ------
         HeadNotFound
-            If it did not.
+            If the head does not reproduce the logits of all batches.
         """
-        while len(self._unsettled) > ahead:
-            agreed = Agreement.of(self._unsettled.popleft().wait())
-            if agreed.rows and not agreed.holds:
-                self._unsettled.clear()
-                assert self._report is not None
-                raise HeadNotFound(
-                    f"the head {self._report.name!r} reproduced the first logits, here it is off "
-                    f"by {agreed.max_abs_diff:.3g} where {agreed.tolerance:.2g} is allowed; the "
-                    "model is not one linear head on its features"
-                )
-            assert self._report is not None
-            self._report = self._report.joined(agreed)
+        if self._proof is not None:
+            self._proof.settle()
 
     def _reading(self, batch: Any, classes: Classes | None, taps: Taps, ahead: bool) -> Reading:
         forward = replace(self._forward, taps=taps)
@@ -356,8 +343,9 @@ class Classifier:
             if first is not None:
                 part = cut(reading, slice(len(first.logits)))
                 check_same(first, part, reading, found.how, BESIDE)
-            self._unsettled.append(Fetch(found.compared(reading)))
-            self.settle(ahead=self.lag if ahead and self._found is not None else 0)
+            assert self._proof is not None
+            self._proof.add(found.compared(reading))
+            self._proof.settle(ahead=self.lag if ahead and self._found is not None else 0)
             self._regrouping[frozenset(forward.taps.items())].check(
                 lambda part: forward.features(part, found), batch, reading, found.how
             )
@@ -369,8 +357,8 @@ class Classifier:
     def _examined(
         self, forward: Forward, batch: Any, classes: Classes | None
     ) -> tuple[FoundHead, Reading]:
-        found, self._report, first = examine(forward, batch, self.output, classes, self._twin)
-        self._twin = None
+        found, report, first = examine(forward, batch, self.output, classes, self._twin)
+        self._twin, self._proof = None, Proof(report)
         bias = found.bias.cpu().numpy() if found.has_bias else None
         self._head = LinearHead(found.weight.cpu().numpy(), bias, has_bias=found.has_bias)
         return found, first
