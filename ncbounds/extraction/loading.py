@@ -63,7 +63,7 @@ def read_ahead(batches: Iterator[Any]) -> Iterator[Any]:
         else:
             put((_END, None))
 
-    thread = threading.Thread(target=read, daemon=True)
+    thread = threading.Thread(target=read, daemon=True, name="ncbounds (read)")
     thread.start()
     try:
         while True:

@@ -10,6 +10,7 @@ wanted on a GPU. Runs alternate, the best of each is compared.
 import sys
 import tempfile
 import time
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from ncbounds.extraction.extract import extract
 
 BATCH = 256
 #: Rows of a measurement, by device and side of the images.
-ROWS = {("cuda", 28): 49_152, ("cuda", 64): 16_384, ("cpu", 28): 256, ("cpu", 64): 64}
+ROWS = {("cuda", 28): 49_152, ("cuda", 64): 16_384, ("cpu", 28): 128, ("cpu", 64): 32}
 
 
 class Block(nn.Module):
@@ -51,9 +52,7 @@ class ResNet18(nn.Module):
         sizes.append(8 * width)
         self.stem = nn.Conv2d(channels, width, 3, 1, 1, bias=False)
         self.norm = nn.BatchNorm2d(width)
-        self.blocks = nn.Sequential(
-            *(Block(a, b, 2 if b > a else 1) for a, b in zip(sizes, sizes[1:], strict=False))
-        )
+        self.blocks = nn.Sequential(*(Block(a, b, 2 if b > a else 1) for a, b in pairwise(sizes)))
         self.fc = nn.Linear(8 * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
