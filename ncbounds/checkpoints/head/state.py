@@ -45,7 +45,8 @@ def evaluating(module: nn.Module, verified: State | None) -> Iterator[None]:
     HeadNotFound
         If a stored tensor was changed since then or by this pass, or a layer left eval mode.
     """
-    module.eval()
+    if any(m.training for m in module.modules()):
+        module.eval()
     before = state_of(module)
     if verified is not None and before != verified:
         changed = [a[0] for a, b in zip(before, verified, strict=False) if a != b]
