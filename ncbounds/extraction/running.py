@@ -118,7 +118,10 @@ def _described(device: str) -> str:
         return device
     from ncbounds.checkpoints.head.device import describe, find_device
 
-    return describe(find_device(device))
+    try:
+        return describe(find_device(device))
+    except DataError:  # where the rows are made there may be one
+        return device
 
 
 #: On CUDA where it is available, whole samples, in the precision of the weights.

@@ -1,8 +1,10 @@
 """In which numbers a network computes: their names, and settings that keep them what they are."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -29,8 +31,7 @@ def dtype_of(module: nn.Module) -> torch.dtype | None:
 
 def device_of(module: nn.Module) -> torch.device:
     """Return where the first parameter or buffer is; the CPU if there is none."""
-    first = next(module.parameters(), None)
-    first = next(module.buffers(), None) if first is None else first
+    first = next(chain(module.parameters(), module.buffers()), None)
     return torch.device("cpu") if first is None else first.device
 
 
@@ -46,7 +47,7 @@ def rounding_share(module: nn.Module) -> float:
     Each operation rounds by u, and the layers behind it may make that larger, or smaller; passes of
     other batch sizes, which sum in other orders, were never seen to differ by as much as sqrt(u).
     """
-    return float(torch.finfo(dtype_of(module) or torch.float32).eps) ** 0.5
+    return math.sqrt(torch.finfo(dtype_of(module) or torch.float32).eps)
 
 
 def comparable(tensor: Tensor) -> Tensor:
@@ -82,7 +83,9 @@ def as_named() -> Iterator[None]:
 
 def _settings() -> list[Setting]:
     """Settings of this version of torch, with the values that they take here."""
-    matmul, cudnn, mkldnn = torch.backends.cuda.matmul, torch.backends.cudnn, torch.backends.mkldnn
+    matmul: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
     sums = ("fp16_reduced_precision_reduction", "bf16_reduced_precision_reduction")
     names = [f"allow_{name}" for name in (*sums, "fp16_accumulation")]
     found = [_setting(matmul, name, False) for name in names if hasattr(matmul, name)]

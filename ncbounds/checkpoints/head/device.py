@@ -48,7 +48,7 @@ def find_device(name: str | torch.device) -> torch.device:
         raise DataError(
             f"torch {torch.__version__} finds no MPS device here; use device='cpu' (--device cpu)"
         )
-    if device.type == "cuda" and device.index is None:
+    if str(device) == "cuda":
         device = torch.device("cuda", torch.cuda.current_device())
     return device
 
@@ -84,7 +84,7 @@ class Fetch:
             return
         self._host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         self._host.copy_(tensor, non_blocking=True)
-        self._event = torch.cuda.Event()
+        self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         self._event.record(torch.cuda.current_stream(tensor.device))
 
     def wait(self) -> Tensor:

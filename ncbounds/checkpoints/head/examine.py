@@ -125,8 +125,8 @@ def steady(
 def _check_twin(
     module: nn.Module, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
 ) -> None:
+    other.to(device=device_of(module), dtype=dtype_of(module))
     with evaluating(other, None):
-        other.to(device_of(module), dtype_of(module))
         returned = run(other, in_precision_of(other, batch))
     output = choose(returned, rows_of(batch), found.output or None)[0]
     check_twin(module, logits, output.value)
