@@ -85,6 +85,10 @@ class NoLinearHead(HeadNotFound):
         self.why = why
 
 
+class OutOfMemory(NcboundsError):
+    """A batch does not fit on the device."""
+
+
 class TapRefused(NcboundsError):
     """A named place of a network gives no features, or none that are a function of each row."""
 

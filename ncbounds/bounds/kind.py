@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ncbounds.bounds.needs import Needs
-from ncbounds.evidence.contradictions import contradictions, remarks
+from ncbounds.evidence.contradictions import contradictions, only_first, remarks
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
@@ -37,16 +37,18 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     evidence that speaks against itself (:mod:`ncbounds.evidence.contradictions`). A row through a
     code word whose version was developed on these images is conditional at best.
     """
+    looked = tuple(only_first(sample))
     if needs.kind == "measure":
-        return Verdict("measure", (), delta)
+        return Verdict("measure", looked, delta)
     on_fit = ("the features were fitted on this sample",) if sample.role == "fit" else ()
     if needs.kind == "plug-in":
-        return Verdict("plug-in", (*needs.assumptions, *on_fit), delta)
+        return Verdict("plug-in", (*looked, *needs.assumptions, *on_fit), delta)
     read = [sample]
     pool = evidence.unlabelled
     if "unlabelled" in needs.parts and pool is not None:
         read.append(pool)
     missing = [
+        *(reason for s in read for reason in only_first(s)),
         *_role(needs, sample),
         *(reason for s in read for reason in _draw(s, evidence)),
         *contradictions(sample, evidence, unseen=needs.unseen),

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from ncbounds.extraction.running import Running
 
 Out = Annotated[Path | None, typer.Option(help="run folder (default: the user cache folder)")]
 Spec = Annotated[
@@ -38,6 +41,44 @@ Parts = Annotated[
     list[Path] | None,
     typer.Option("--part", help="another file of the network: its head, or an adapter's base"),
 ]
+
+
+#: How networks are run.
+Device = Annotated[
+    str, typer.Option(help="auto (cuda where it is available, else cpu), cpu, cuda, cuda:1 or mps")
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="fp32, bf16, fp16 (default: of the weights; another evaluates another network)"
+    ),
+]
+BatchSize = Annotated[
+    str | None,
+    typer.Option(help="rows of a forward pass at most, or auto: halved where memory runs out"),
+]
+LoaderWorkers = Annotated[
+    int | None, typer.Option(help="processes that read a DataLoader (default: as it says)")
+]
+Limit = Annotated[
+    int | None, typer.Option(help="only the first rows of each role: a look, all rows plug-ins")
+]
+
+
+def running(
+    device: str,
+    precision: str | None,
+    batch_size: str | None,
+    workers_per_loader: int | None,
+    limit: int | None,
+) -> "Running":
+    """How networks are run, as it was typed, with a device in place of ``auto``."""
+    from ncbounds.extraction.running import Running
+
+    rows: int | str | None = batch_size
+    if batch_size is not None and batch_size.isdecimal():
+        rows = int(batch_size)
+    return Running(device, precision, rows, workers_per_loader, limit).resolved()
 
 
 def choice(

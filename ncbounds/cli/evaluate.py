@@ -11,11 +11,16 @@ import typer
 from ncbounds.cli.arguments import (
     Arguments,
     Averaged,
+    BatchSize,
+    Device,
     Head,
     Key,
+    Limit,
+    LoaderWorkers,
     Out,
     Output,
     Parts,
+    Precision,
     Repeats,
     Spec,
     best_among,
@@ -26,6 +31,7 @@ from ncbounds.cli.arguments import (
     model_arguments,
     role_names,
     role_rows,
+    running,
 )
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report
@@ -125,6 +131,11 @@ def evaluate(
         str, typer.Option(help="where to run: processes, threads, loky, dask://HOST:PORT")
     ] = "processes",
     fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
+    device: Device = "auto",
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    workers_per_loader: LoaderWorkers = None,
+    limit: Limit = None,
 ) -> None:
     """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
     from ncbounds.report.write import write_report
@@ -137,6 +148,8 @@ def evaluate(
             *(sampling, selected_among, best_of, repeats, ignore_label, priors, name),
         )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
+        how = running(device, precision, batch_size, workers_per_loader, limit)
+        echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         with progress_bar() as progress:
             typed = Typed(
                 paths=paths,
@@ -155,6 +168,7 @@ def evaluate(
                     "executor": engine,
                     "fresh": fresh,
                     "progress": progress,
+                    **vars(how),
                 },
                 out=folder,
             )

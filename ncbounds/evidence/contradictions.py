@@ -18,6 +18,8 @@ from ncbounds.evidence.sample import Sample
 
 #: Probability, over all classes of a sample, below which class frequencies are no such draw.
 IMPOSSIBLE = 1e-9
+#: Precisions in which a network is another one than in float32, rather than the same but rounding.
+HALF = ("bf16", "fp16")
 #: Labels that usually mean "do not count".
 IGNORED = (254, 255, 65535)
 
@@ -57,8 +59,7 @@ def contradictions(
 
 def remarks(sample: Sample, evidence: Evidence) -> list[str]:
     """What has to be said about a sample, and lowers nothing."""
-    found = _left_out(sample)
-    found += _of_answers(sample, evidence)
+    found = [*_left_out(sample), *_of_answers(sample, evidence), *computed_in(sample)]
     beyond = int((sample.labels >= evidence.head.classes).sum())
     if beyond and (sample.classes_declared or not _beyond(sample, evidence)):
         found.append(
@@ -100,7 +101,7 @@ def _of_answers(sample: Sample, evidence: Evidence) -> list[str]:
 
 def about_test(test: Sample, evidence: Evidence) -> list[str]:
     """What has to be said about an error that is measured on ``test``."""
-    found = [*_copies(test, evidence, ()), *_left_out(test)]
+    found = [*_copies(test, evidence, ()), *_left_out(test), *only_first(test)]
     if not test.classes_declared:
         found += _beyond(test, evidence)
     among = test.selected_among
@@ -111,6 +112,23 @@ def about_test(test: Sample, evidence: Evidence) -> list[str]:
             "too small on average"
         )
     return found
+
+
+def only_first(sample: Sample) -> list[str]:
+    """Rows that are the first of a file rather than a draw."""
+    if sample.draw.limit is None:
+        return []
+    return [f"only the first {sample.draw.limit:,} rows of {sample.role} were read (limit)"]
+
+
+def computed_in(sample: Sample) -> list[str]:
+    """Which network the features are of, where that is not the one that was trained."""
+    if sample.precision not in HALF:
+        return []
+    return [
+        f"{sample.role} features were computed in {sample.precision}: the row is about the network "
+        "as it runs in that precision, its head applied in float64"
+    ]
 
 
 def _left_out(sample: Sample) -> list[str]:

@@ -57,6 +57,8 @@ class Sample:
         Whether features were rounded to float16 to be stored, so that those of the network are
         within half a unit in the last place of them. A point then counts as right only where this
         cannot change its prediction.
+    precision : str or None
+        In which numbers a network computed the features, such as ``"bf16"``, if it is known.
     """
 
     features: NDArray[Any]
@@ -72,6 +74,7 @@ class Sample:
     answers: Ints | None = None
     other_rows: bool = False
     rounded: bool = False
+    precision: str | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -91,6 +94,7 @@ class Sample:
         ignore_label: int | None = None,
         other_rows: bool = False,
         rounded: bool = False,
+        precision: str | None = None,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -100,7 +104,7 @@ class Sample:
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
         role : str or Draw
-        input_hashes, module_disagreements, classes, tap, other_rows, rounded
+        input_hashes, module_disagreements, classes, tap, other_rows, rounded, precision
             See the class.
         ignore_label : int, optional
             Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
@@ -153,6 +157,7 @@ class Sample:
             kept=kept,
             other_rows=other_rows,
             rounded=rounded,
+            precision=precision,
         )
 
     @classmethod

@@ -15,8 +15,28 @@ from ncbounds.errors import DataError
 DIGEST_BYTES = 16
 
 
+@dataclass(frozen=True)
+class FirstRows:
+    """Only the first rows of an iterable of batches; the last batch is cut."""
+
+    loader: Any
+    limit: int
+
+
+def first_rows(loader: Any, limit: int | None) -> Any:
+    """Return data of the first rows only: a pair of whole arrays stays one."""
+    if limit is None:
+        return loader
+    if not is_pair(loader):
+        return FirstRows(loader, limit)
+    inputs, labels = (_unframed(part) for part in loader)
+    return _part(inputs, slice(limit)), None if labels is None else labels[:limit]
+
+
 def iter_again(loader: Any) -> bool:
     """Whether the data can be read more than once: arrays and loaders can, generators cannot."""
+    if isinstance(loader, FirstRows):
+        return iter_again(loader.loader)
     return is_pair(loader) or not isinstance(loader, Iterator)
 
 
@@ -30,6 +50,9 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int6
     DataError
         If a batch is no pair, or its lengths differ.
     """
+    if isinstance(loader, FirstRows):
+        yield from _cut(batches(loader.loader, batch_size), loader.limit)
+        return
     given = as_batches(loader, batch_size)
     for inputs, labels in _slices(given, batch_size) if is_pair(given) else pairs(given):
         n = _length(inputs)
@@ -40,6 +63,17 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int6
             yield inputs, y
 
 
+def _cut(
+    source: Iterator[tuple[Any, NDArray[np.int64]]], left: int
+) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+    for inputs, labels in source:
+        cut = len(labels) > left
+        yield (_part(inputs, slice(left)), labels[:left]) if cut else (inputs, labels)
+        left -= len(labels)
+        if left <= 0:
+            return
+
+
 def class_count(loader: Any, ignore_label: int | None = None) -> int | None:
     """Return the number of classes of the data; None where only one pass over it is possible.
 
@@ -48,7 +82,7 @@ def class_count(loader: Any, ignore_label: int | None = None) -> int | None:
     """
     if not iter_again(loader):
         return None
-    given = as_batches(loader)
+    given: Any = loader if isinstance(loader, FirstRows) else as_batches(loader)
     if is_pair(given):
         parts = [] if given[1] is None else [_labels(given[1])]
     else:
@@ -81,10 +115,15 @@ def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
         raise DataError(f"{n} rows of inputs need {n} labels, found {len(labels)}")
     for start in range(0, n, size):
         part = slice(start, start + size)
-        chosen = (
-            {k: v[part] for k, v in inputs.items()} if isinstance(inputs, Mapping) else inputs[part]
-        )
-        yield chosen, None if labels is None else labels[part]
+        yield _part(inputs, part), None if labels is None else labels[part]
+
+
+def _part(inputs: Any, rows: slice) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: value[rows] for name, value in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return type(inputs)(value[rows] for value in inputs)
+    return inputs[rows]
 
 
 def _unframed(part: Any) -> Any:
@@ -182,6 +221,19 @@ def _labels(labels: Any) -> NDArray[np.int64]:
             "convert class numbers with labels.long() or labels.astype('int64')"
         )
     return y.astype(np.int64)
+
+
+def row_count(loader: Any) -> int | None:
+    """Return the number of rows, where the data say so without being read."""
+    if isinstance(loader, FirstRows):
+        inside = row_count(loader.loader)
+        return None if inside is None else min(inside, loader.limit)
+    if is_pair(loader):
+        return _length(loader[0])
+    try:
+        return None if getattr(loader, "drop_last", False) else len(loader.dataset)
+    except (AttributeError, TypeError):
+        return None
 
 
 def _length(inputs: Any) -> int:

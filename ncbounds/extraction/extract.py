@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import DataDigest, gives_other_rows
+from ncbounds.extraction.batches import DataDigest, first_rows, gives_other_rows
+from ncbounds.extraction.loading import with_workers
 from ncbounds.extraction.lookup import (
+    beginning_of,
     check_rows,
     disagreements,
-    first_rows_of,
     look_up,
     network_keys,
     place,
 )
+from ncbounds.extraction.pace import Pace
 from ncbounds.extraction.rounding import checked_dtype, rounded
+from ncbounds.extraction.running import check_batch_size
 from ncbounds.extraction.store import Stored, StoreWriter, note_use, read_stored, store_key
 from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
@@ -38,7 +41,12 @@ def extract(
     *,
     at: None = None,
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
     store_dtype: str | None = None,
     used_by: str | None = None,
     ignore_label: int | None = None,
@@ -56,7 +64,12 @@ def extract(
     at: At,
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
     store_dtype: str | None = None,
     used_by: str | None = None,
     ignore_label: int | None = None,
@@ -73,7 +86,12 @@ def extract(
     at: At | None = None,
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
     store_dtype: str | None = None,
     used_by: str | None = None,
     ignore_label: int | None = None,
@@ -111,8 +129,21 @@ def extract(
         row ranges). A lookup then needs no pass over the data. By default they are hashed while
         they are read; where the store has data that begin in the same way, they are read once more
         for that, if they can be.
-    batch_size : int
-        Rows per forward pass where whole arrays or single rows are given.
+    batch_size : int, "auto" or None
+        Rows of a forward pass at most; ``"auto"`` halves them where the device has no room. None
+        takes batches of loaders as they are, and 256 rows of whole arrays.
+    device : str, optional
+        ``"auto"`` (CUDA where it is available, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``
+        or ``"mps"``; the classifier stays there. By default where it is.
+    precision : {"fp32", "bf16", "fp16"}, optional
+        In which numbers the network runs, by default that of its weights. In another one it is
+        another network, which the certificates are then about: see :meth:`Classifier.to`.
+    workers_per_loader : int, optional
+        Processes that read a ``DataLoader``, by default as many as it says itself.
+    limit : int, optional
+        Read only so many rows, the first ones: a look, every row on which is a plug-in.
+    progress : callable, optional
+        Called with a :class:`~ncbounds.extraction.pace.Pace` after each batch.
     store_dtype : "float16", optional
         Round the features that are kept in ``store`` to it: half the disk. Points whose prediction
         that could change count as errors, and rows that read features are plug-ins; see
@@ -143,21 +174,28 @@ def extract(
         If the network has no module of a name.
     StoreError
         If a stored folder was damaged, or holds other data.
+    OutOfMemory
+        If a batch does not fit on the device.
     """
-    draw = Draw.of(role, **declared)
+    check_batch_size(batch_size)
+    draw = Draw.of(role, **declared).first(limit)
     if at is None and pool != "average":
         raise DataError(f"pool={pool!r} without at=; the head's input is taken as it is")
+    classifier.to(device, precision)
     taps = declared_taps(classifier.module, HEAD if at is None else at, pool)
+    loader = with_workers(first_rows(loader, limit), workers_per_loader)
+    if key_parts is not None and limit is not None:
+        key_parts = {**key_parts, "limit": limit}
     dtype = None if store is None else checked_dtype(store_dtype)
     kept: dict[str, Stored] = {}
     networks: dict[str, str] = {}
     if store is not None:
-        first, loader = first_rows_of(loader, batch_size)
+        first, loader = beginning_of(loader, batch_size)
         if first is not None:
-            fresh, _ = features_at(classifier, loader, first.inputs, taps, ignore_label)
+            fresh = features_at(classifier, loader, first.inputs, taps, ignore_label)
             fresh = {name: rounded(block, dtype) for name, block in fresh.items()}
             networks = network_keys(classifier, first.inputs, taps, dtype)
-            kept = look_up(loader, first, fresh, networks, store, key_parts, batch_size)
+            kept = look_up(classifier, loader, first, fresh, networks, store, key_parts)
     uses: dict[str, dict[str, str]] = {}
     if store is not None and used_by is not None:
         uses = {n: {"checkpoint": used_by, "role": draw.role, "tap": n} for n in taps}
@@ -166,7 +204,7 @@ def extract(
     missing = {name: tap for name, tap in taps.items() if name not in kept}
     if missing:
         keys = (networks, store, key_parts, uses)
-        kept |= _run(classifier, loader, missing, *keys, batch_size, dtype, ignore_label)
+        kept |= _run(classifier, loader, missing, *keys, dtype, ignore_label, batch_size, progress)
     check_rows(kept)
     samples = {
         name: Sample.from_arrays(
@@ -179,6 +217,7 @@ def extract(
             other_rows=bool(kept[name].meta.get("other_rows")),
             ignore_label=None if draw.role == "unlabelled" else ignore_label,
             rounded=dtype is not None,
+            precision=classifier.precision,
         )
         for name in taps
     }
@@ -197,14 +236,15 @@ def _run(
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
     uses: Mapping[str, Mapping[str, str]],
-    batch_size: int,
     dtype: str | None,
     ignore_label: int | None,
+    batch_size: int | str | None,
+    progress: Callable[[Pace], None] | None,
 ) -> dict[str, Stored]:
     if store is None:
         blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in taps}
         keep = {name: parts.append for name, parts in blocks.items()}
-        digest, differ = stream(classifier, loader, taps, batch_size, keep, ignore_label)
+        digest, differ = stream(classifier, loader, taps, keep, batch_size, progress, ignore_label)
         labels, hashes, said = np.concatenate(digest.labels), digest.hashes(), _said(loader, digest)
         return {
             name: Stored(np.concatenate(parts), labels, hashes, {**_counted(name, differ), **said})
@@ -213,7 +253,7 @@ def _run(
     with ExitStack() as stack:
         writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
         keep = {name: _rounding(writer, dtype) for name, writer in writers.items()}
-        digest, differ = stream(classifier, loader, taps, batch_size, keep, ignore_label)
+        digest, differ = stream(classifier, loader, taps, keep, batch_size, progress, ignore_label)
         data = digest.parts() if key_parts is None else dict(key_parts)
         key, said = store_key(data), _said(loader, digest)
         for name, writer in writers.items():

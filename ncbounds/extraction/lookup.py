@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import StoreError
 from ncbounds.extraction.batches import DataDigest, batches, data_parts, iter_again
+from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.store import Stored, read_stored, store_key, stored_of
-from ncbounds.extraction.stream import as_numbers, count_disagreements, tensors
+from ncbounds.extraction.stream import count_disagreements, tensors
 from ncbounds.extraction.taps import HEAD, Pooling
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ CHANGED = (
 
 
 @dataclass(frozen=True, eq=False)
-class FirstRows:
-    """The first rows of some data.
+class Beginning:
+    """The first rows of some data, read before the others.
 
     ``inputs`` in the form in which a network takes them, with ``labels`` and ``hashes``, (k,) each.
     """
@@ -38,30 +39,31 @@ class FirstRows:
     hashes: NDArray[np.uint64]
 
 
-def first_rows_of(loader: Any, batch_size: int) -> tuple[FirstRows | None, Any]:
+def beginning_of(loader: Any, batch_size: int | str | None) -> tuple[Beginning | None, Any]:
     """Read the first rows; return them, None if there are none, and what to read all rows from."""
     from ncbounds.checkpoints.head.trace import first_rows
 
     again = iter_again(loader)
-    source = batches(loader, min(batch_size, CONFIRMED_ROWS) if again else batch_size)
+    size = batch_size if isinstance(batch_size, int) else BATCH_ROWS
+    source = batches(loader, min(size, CONFIRMED_ROWS) if again else size)
     batch = next(source, None)
     if batch is None:
         return None, loader
     small = first_rows(tensors(batch[0]), CONFIRMED_ROWS)
     digest = DataDigest()
     digest.add(small, batch[1][:CONFIRMED_ROWS])
-    found = FirstRows(small, digest.labels[0], digest.hashes())
+    found = Beginning(small, digest.labels[0], digest.hashes())
     return found, loader if again else chain([batch], source)
 
 
 def look_up(
+    classifier: "Classifier",
     loader: Any,
-    first: FirstRows,
+    first: Beginning,
     fresh: Mapping[str, NDArray[Any]],
     networks: Mapping[str, str],
     store: str | os.PathLike[str],
     key_parts: Mapping[str, Any] | None,
-    batch_size: int,
 ) -> dict[str, Stored]:
     """Return what the store has of each place; ``fresh`` are features of the first rows there.
 
@@ -73,18 +75,21 @@ def look_up(
     StoreError
         If what is stored is damaged, or is not what the network gives for the first rows.
     """
+    from ncbounds.checkpoints.head.arithmetic import rounding_share
+
     if key_parts is None:
         begun = any(_begins(store, network, first) for network in networks.values())
         if not begun or not iter_again(loader):
             return {}
-        key_parts = data_parts(loader, batch_size)
+        key_parts = data_parts(loader)
     data = store_key(key_parts)
     found = {name: read_stored(store, network, data) for name, network in networks.items()}
     kept = {name: stored for name, stored in found.items() if stored is not None}
+    share = max(CONFIRMED_SHARE, rounding_share(classifier.module))
     for name, stored in kept.items():
         if stored.meta.get("other_rows"):  # the first rows are those of another draw
             continue
-        _confirm(stored.features[: len(fresh[name])], fresh[name])
+        _confirm(stored.features[: len(fresh[name])], fresh[name], share)
     return kept
 
 
@@ -102,10 +107,10 @@ def disagreements(classifier: "Classifier", kept: Stored) -> int | None:
 
     found, n = 0, len(kept.features)
     for start in range(0, n, HEAD_ROWS):
-        block = np.array(kept.features[start : start + HEAD_ROWS])
-        logits = as_numbers(classifier.logits_of(torch.from_numpy(block)))
-        with np.errstate(invalid="ignore", over="ignore"):
-            found += count_disagreements(logits, classifier.head.logits(block))
+        block = torch.from_numpy(np.array(kept.features[start : start + HEAD_ROWS]))
+        block = block.to(classifier.device)
+        logits = classifier.logits_of(block)
+        found += int(count_disagreements(logits, classifier.head_logits(block)))
     return found
 
 
@@ -120,7 +125,7 @@ def check_rows(kept: Mapping[str, Stored]) -> None:
             raise StoreError(f"two places of the network were read on different points; {CHANGED}")
 
 
-def _begins(store: str | os.PathLike[str], network: str, first: FirstRows) -> bool:
+def _begins(store: str | os.PathLike[str], network: str, first: Beginning) -> bool:
     return any(
         np.array_equal(stored.input_hashes[: len(first.hashes)], first.hashes)
         and np.array_equal(stored.labels[: len(first.labels)], first.labels)
@@ -128,11 +133,11 @@ def _begins(store: str | os.PathLike[str], network: str, first: FirstRows) -> bo
     )
 
 
-def _confirm(stored: NDArray[Any], fresh: NDArray[Any]) -> None:
+def _confirm(stored: NDArray[Any], fresh: NDArray[Any], share: float) -> None:
     """See that stored features of the first rows are what the network gives."""
     scale = float(np.abs(fresh[np.isfinite(fresh)]).max(initial=0.0))
     if stored.shape != fresh.shape or not np.allclose(
-        stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
+        stored, fresh, rtol=0.0, atol=share * scale, equal_nan=True
     ):
         raise StoreError(
             f"stored features differ from what the network gives for the first rows; {CHANGED}"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ncbounds.errors import DataError, InvalidSample, StoreError
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
-from ncbounds.extraction.lookup import first_rows_of, network_keys
+from ncbounds.extraction.lookup import beginning_of, network_keys
 from ncbounds.extraction.part_folder import (
     FEATURES,
     HASHES,
@@ -135,7 +135,7 @@ def _make(
     if n < parts:
         raise DataError(f"{n} rows make at most {n} parts, found {parts}")
     rows = rows_between(data, start, stop, batch_size)
-    first, rows = first_rows_of(rows, batch_size)
+    first, rows = beginning_of(rows, batch_size)
     if first is None:
         raise DataError(f"rows {start} to {stop} could not be read")
     taps = declared_taps(classifier.module, HEAD, "average")
@@ -187,7 +187,7 @@ def _write(
         grown[0].append(block)
 
     try:
-        digest, differ = stream(classifier, rows, taps, batch_size, {HEAD: keep})
+        digest, differ = stream(classifier, rows, taps, {HEAD: keep}, batch_size)
         digests = {FEATURES: grown[0].finish()}
     finally:
         for file in grown:

@@ -55,6 +55,11 @@ def evaluate_files(
     workers: int | None = None,
     fresh: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    batch_size: "int | str | None" = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
 ) -> Report:
     """Evaluate checkpoint files on data of one's own; finished work is kept and found again.
 
@@ -115,6 +120,8 @@ def evaluate_files(
         See :func:`ncbounds.sweep`. Functions and modules that are passed as objects stay in this
         process, where checkpoints are evaluated one after the other; what is named as
         ``"FILE.py:FUNCTION"`` can go to other processes.
+    device, precision, batch_size, workers_per_loader, limit
+        How networks are run; see :func:`ncbounds.sweep`.
 
     Returns
     -------
@@ -183,6 +190,11 @@ def evaluate_files(
         workers=0 if stays else workers,
         fresh=fresh,
         progress=progress,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        workers_per_loader=workers_per_loader,
+        limit=limit,
     )
 
 

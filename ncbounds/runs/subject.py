@@ -1,7 +1,9 @@
 """The one road from an entry to evidence: read, build, extract, declare."""
 
+import copy
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,9 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import Head, NoHead
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
+from ncbounds.extraction.batches import first_rows
+from ncbounds.extraction.pace import Pace
+from ncbounds.extraction.running import USUAL, Running
 from ncbounds.network.network import Network
 from ncbounds.procedures.linear import named_procedure
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.loaded import Loaded
 
 
+#: Seconds between two messages of an extraction.
+SAID_EVERY = 0.5
 #: Groups of weights passed over that a row names.
 OTHERS = 8
 
@@ -58,22 +65,41 @@ def classifier_of(entry: Entry) -> "tuple[Loaded, Classifier]":
     return checkpoint, classifier
 
 
-def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence:
+def evidence_of(
+    entry: Entry,
+    task: Task,
+    store: Path | None = None,
+    running: Running = USUAL,
+    say: Callable[[str], None] | None = None,
+) -> Evidence:
     """Evidence of one checkpoint: one forward pass per role, kept in ``store``.
+
+    Parameters
+    ----------
+    entry : Entry
+    task : Task
+    store : path, optional
+    running : Running
+    say : callable, optional
+        Told now and then how far an extraction is.
 
     Raises
     ------
     NcboundsError
         If the checkpoint cannot be read or built, its head not be found, or its data not be read.
     """
+    from ncbounds.checkpoints.head.device import describe
     from ncbounds.extraction.predict import answered
 
     checkpoint, classifier = classifier_of(entry)
-    points = entry_points(entry, task)
+    classifier.to(running.device, running.precision)
+    points = {
+        role: _first(drawn, running.limit) for role, drawn in entry_points(entry, task).items()
+    }
     draws = {role: _draw(entry, task, role, drawn) for role, drawn in points.items()}
     why, network = "", None
     try:
-        samples = _extracted(classifier, points, draws, entry, task, store)
+        samples = _extracted(classifier, points, draws, entry, task, store, running, say)
         if "fit" in samples:
             network = _network(classifier, points["fit"].loader, samples["fit"])
         head: Head = classifier.head
@@ -81,7 +107,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         if entry.head is not None:
             raise
         classifier, why = classifier.predicting(), error.why
-        samples = _extracted(classifier, points, draws, entry, task, store)
+        samples = _extracted(classifier, points, draws, entry, task, store, running, say)
         head = NoHead(_width(classifier, task, samples), why)
         samples = {role: answered(classifier, s) for role, s in samples.items()}
     classes, disagree = _names(task, checkpoint, points.values(), head.classes)
@@ -113,6 +139,8 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
             "weights_passed_over": list(checkpoint.others[:OTHERS]),
             "head": classifier.head_report.name,
             "head_max_abs_diff": classifier.head_report.max_abs_diff,
+            "device": describe(classifier.device),
+            "precision": classifier.precision,
             "task": task.name,
             "data": task.data.name,
             "label_noise": task.label_noise,
@@ -144,6 +172,8 @@ def _extracted(
     entry: Entry,
     task: Task,
     store: Path | None,
+    running: Running,
+    say: Callable[[str], None] | None,
 ) -> dict[Role, Sample]:
     from ncbounds.extraction.extract import extract
 
@@ -154,6 +184,10 @@ def _extracted(
             draws[role],
             store=store,
             used_by=entry.name,
+            batch_size=running.batch_size,
+            workers_per_loader=running.workers_per_loader,
+            limit=running.limit,
+            progress=None if say is None else _now_and_then(say, role),
             ignore_label=task.ignore_label,
         )
         for role, drawn in points.items()
@@ -167,6 +201,31 @@ def _width(classifier: "Classifier", task: Task, samples: Mapping[Role, Sample])
     width = next(iter(samples.values())).dim
     check_classes(classifier, width, len(task.classes) or max(s.classes for s in samples.values()))
     return width
+
+
+def _first(points: Points, limit: int | None) -> Points:
+    """Only the first points, with all that belongs to them."""
+    if limit is None:
+        return points
+    cut = {
+        name: part[:limit]
+        for name in ("rows", "groups", "images")
+        if (part := getattr(points, name)) is not None
+    }
+    return points._replace(loader=first_rows(points.loader, limit), **cut)
+
+
+def _now_and_then(say: Callable[[str], None], role: Role) -> Callable[[Pace], None]:
+    """Pass on how far a role is, twice a second at most."""
+    said = -inf
+
+    def tell(pace: Pace) -> None:
+        nonlocal said
+        if pace.seconds - said >= SAID_EVERY:
+            said = pace.seconds
+            say(f"{role} {pace}")
+
+    return tell
 
 
 def _names(
@@ -221,12 +280,15 @@ def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
     from ncbounds.extraction.batches import as_array, batches, whole_inputs
     from ncbounds.network.reading.summarise import summarise
 
+    module = classifier.module
+    if classifier.device.type != "cpu":
+        module = copy.deepcopy(module).cpu()
     first = loader[0] if is_pair(loader) else next(batches(loader, 1))[0]
     if not hasattr(first, "shape"):
         return Network(layers=(), reason="inputs by keyword or position are no single real vectors")
     if is_pair(loader):
-        return summarise(classifier.module, classifier.head, _kept(as_array(first), sample))
-    found = summarise(classifier.module, classifier.head, as_array(first))
+        return summarise(module, classifier.head, _kept(as_array(first), sample))
+    found = summarise(module, classifier.head, as_array(first))
     if not found.layers:
         return found
     inputs, hashes = (_kept(part, sample) for part in whole_inputs(loader))
@@ -236,7 +298,7 @@ def _network(classifier: "Classifier", loader: Any, sample: Sample) -> Network:
             "the training inputs as they are, without augmentation and with shuffle=False"
         )
         return Network(layers=(), reason=reason)
-    return summarise(classifier.module, classifier.head, inputs)
+    return summarise(module, classifier.head, inputs)
 
 
 def _kept(rows: Any, sample: Sample) -> Any:

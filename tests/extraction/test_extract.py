@@ -163,7 +163,7 @@ def test_values_that_are_not_finite_are_kept(tmp_path: Path) -> None:
 def test_disagreements_by_hand() -> None:
     module = np.array([[1.0, 2.0], [2.0, 1.0], [np.nan, 1.0], [np.nan, 1.0], [1.0, np.nan]])
     head = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, np.nan], [1.0, 0.0], [np.nan, 1.0]])
-    assert count_disagreements(module, head) == 2
+    assert count_disagreements(torch.from_numpy(module), torch.from_numpy(head)) == 2
 
 
 def test_disagreements_are_counted(tmp_path: Path) -> None:

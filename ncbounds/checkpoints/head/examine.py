@@ -13,6 +13,7 @@ from ncbounds.checkpoints.head.alone import (
     check_two_classes,
     outputs_alone,
 )
+from ncbounds.checkpoints.head.arithmetic import device_of, dtype_of
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.free_features import check_free
 from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
@@ -74,9 +75,10 @@ def examine(
         with the head.
     """
     small = first_rows(batch, TRACED_ROWS)
-    before = draws()
+    device = device_of(forward.module)
+    before = draws(device)
     found, report, logits = _search(forward, small, output, classes)
-    first = steady(forward, batch, found, logits, drawn=draws() != before)
+    first = steady(forward, batch, found, logits, drawn=draws(device) != before)
     if twin is not None:
         few = first_rows(batch, REPEATED_ROWS)
         _check_twin(forward, unwrapped(twin()), few, found, first.logits[:REPEATED_ROWS])
@@ -130,6 +132,7 @@ def steady(
 def _check_twin(
     forward: Forward, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
 ) -> None:
+    other.to(device=device_of(forward.module), dtype=dtype_of(forward.module))
     again = Forward(other).logits(batch, found.output, Tracer(lambda shape: False))
     check_twin(forward.module, logits, found.two_columns(Reading(again, again)).logits)
 

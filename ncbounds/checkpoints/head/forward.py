@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ncbounds.checkpoints.head.device import is_out_of_memory
 from ncbounds.checkpoints.head.outputs import choose
 from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_of, shapes
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
@@ -55,6 +56,8 @@ class Forward:
             except NcboundsError:
                 raise
             except Exception as error:  # it is the user's code, and asserts what it likes
+                if is_out_of_memory(error):
+                    raise
                 raise DataError(
                     f"the model cannot process a batch of {shapes(batch)}: "
                     f"{str(error) or type(error).__name__}"

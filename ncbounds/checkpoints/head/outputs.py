@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ncbounds.checkpoints.head.arithmetic import comparable
 from ncbounds.errors import HeadNotFound, suggest
 
 #: Names under which networks return logits, the surest first.
@@ -108,6 +109,7 @@ def per_row(returned: Any, rows: int) -> list[Output]:
     for name, value in leaves(returned):
         if not value.is_floating_point() or value.ndim == 0 or len(value) != rows:
             continue
+        value = comparable(value)
         if value.ndim == 1:  # a squeezed logit
             found.append(Output(name, value[:, None]))
         elif value.ndim == 2 or (value.ndim == 4 and value.shape[2:] == (1, 1)):

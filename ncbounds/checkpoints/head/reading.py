@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from ncbounds.checkpoints.head.agreement import Agreement, agreement
+from ncbounds.checkpoints.head.agreement import Agreement, compared
 from ncbounds.checkpoints.head.trace import Affine
 
 DIRECT, POOLED, TOKEN, GIVEN = "direct", "mean over positions", "one position per row", "given"
@@ -26,6 +26,8 @@ class Reading:
         As the network returned them.
     magnitude : Tensor of shape (n, d) or None
         Mean absolute value of what was averaged into the features.
+    made_in : dtype or None
+        Of the product, where the logits were widened after it.
     taps : mapping of str to Tensor of shape (n, d)
         What was kept of the outputs of named modules.
     """
@@ -33,6 +35,7 @@ class Reading:
     features: Tensor
     logits: Tensor
     magnitude: Tensor | None = None
+    made_in: torch.dtype | None = None
     taps: Mapping[str, Tensor] = field(default_factory=dict)
 
 
@@ -89,8 +92,13 @@ class FoundHead:
 
     def check(self, reading: Reading) -> Agreement:
         """Compare the logits of a batch with ``W f + b``."""
-        if self.how == OUTPUTS:
-            return Agreement(0.0, 0.0, 0.0, len(reading.logits))
+        return Agreement.of(self.compared(reading))
+
+    def compared(self, reading: Reading) -> Tensor:
+        """Return what :meth:`check` says as numbers that are still on the device."""
+        if self.how == OUTPUTS:  # nothing to compare: rows, of which none is off
+            rows = float(len(reading.logits))
+            return torch.tensor([0.0, 0.0, 0.0, rows], dtype=torch.float64)
         weight, bias, logits = self.weight, self.bias, reading.logits
         spread = None
         if reading.magnitude is not None:
@@ -101,16 +109,17 @@ class FoundHead:
         if self.centred:
             constant = (logits.double() - (reading.features.double() @ weight.T + bias)).mean(1)
             plain = (logits.double() - constant[:, None]).to(logits.dtype)
-            size = constant.abs()[:, None].expand(logits.shape) + plain.abs()
-            return agreement(plain, reading.features, weight, bias, spread=size)
-        return agreement(logits, reading.features, weight, bias, spread=spread)
+            logits, spread = plain, constant.abs()[:, None].expand(logits.shape) + plain.abs()
+        return compared(
+            logits, reading.features, weight, bias, spread=spread, made_in=reading.made_in
+        )
 
     def read(self, calls: list[Affine], logits: Tensor) -> Reading | None:
         """Return the features of a pass, or None if its calls are not those that were traced."""
         if self.how == OUTPUTS:
             returned = self.two_columns(Reading(logits, logits))
             return replace(returned, features=returned.logits)
-        known = [c for c in calls if any(torch.equal(c.weight, s) for s in self.sources)]
+        known = [c for c in calls if any(same_weights(c.weight, s) for s in self.sources)]
         if len(known) != self.expected:
             return None
         chosen = [known[i] for i in self.members]
@@ -183,12 +192,30 @@ def take(call: Affine, logits: Tensor, how: str) -> Reading | None:
         return None
     inputs, outputs = positions(call)
     if how == DIRECT:
-        return Reading(inputs[:, 0], logits)
+        return Reading(inputs[:, 0], logits, made_in=_made_in(call))
     if how == POOLED:
-        return Reading(inputs.mean(1), logits, inputs.abs().mean(1))
+        return Reading(inputs.mean(1), logits, inputs.abs().mean(1), _made_in(call))
     # By value, never by place: padding may stand on either side.
     distance = (outputs.double() - logits.double()[:, None]).abs().amax(2)
-    return Reading(inputs[torch.arange(len(inputs)), distance.argmin(1)], logits)
+    rows = torch.arange(len(inputs), device=inputs.device)
+    return Reading(inputs[rows, distance.argmin(1)], logits, made_in=_made_in(call))
+
+
+def _made_in(call: Affine) -> torch.dtype | None:
+    """Type of a product, if its factors have it too: autocast rounds what it was given."""
+    dtype = call.output.dtype
+    return dtype if call.input.dtype == call.weight.dtype == dtype else None
+
+
+def same_weights(a: Tensor, b: Tensor) -> bool:
+    """Whether two weights are equal; of one and the same it is known without reading them."""
+    one = (a.data_ptr(), a.shape, a.stride(), a.dtype) == (
+        b.data_ptr(),
+        b.shape,
+        b.stride(),
+        b.dtype,
+    )
+    return (one and a.device == b.device) or (a.shape == b.shape and torch.equal(a, b))
 
 
 def ambiguous_rows(call: Affine, logits: Tensor) -> int:
@@ -196,6 +223,7 @@ def ambiguous_rows(call: Affine, logits: Tensor) -> int:
     inputs, outputs = positions(call)
     distance = (outputs.double() - logits.double()[:, None]).abs().amax(2)
     best = distance.amin(1, keepdim=True)
-    chosen = inputs[torch.arange(len(inputs)), distance.argmin(1)][:, None]
+    rows = torch.arange(len(inputs), device=inputs.device)
+    chosen = inputs[rows, distance.argmin(1)][:, None]
     differs = (inputs != chosen).any(2)
     return int(((distance == best) & differs).any(1).sum())

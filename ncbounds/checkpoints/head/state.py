@@ -54,7 +54,7 @@ def evaluating(module: nn.Module, verified: State | None) -> Iterator[None]:
     HeadNotFound
         If a stored tensor was changed since then or by this pass, or a layer left eval mode.
     """
-    modes = to_eval(module)
+    modes = not any(m.training for m in module.modules()) or to_eval(module)
     before = state_of(module)
     if verified is not None and before != verified:
         changed = [a[0] for a, b in zip(before, verified, strict=False) if a != b]
@@ -127,11 +127,16 @@ def check_twin(module: nn.Module, first: Tensor, second: Tensor) -> None:
     )
 
 
-def draws() -> tuple[Any, ...]:
-    """Return what changes whenever a random number is drawn from one of the shared generators."""
+def draws(device: torch.device) -> tuple[Any, ...]:
+    """Return what changes whenever a random number is drawn from one of the shared generators.
+
+    Those of torch on the CPU and on ``device``, of NumPy and of Python.
+    """
+    there = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.empty(0)
     shared = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     return (
         torch.get_rng_state().numpy().tobytes(),
+        there.numpy().tobytes(),
         (shared["pos"], shared["key"].tobytes()),
         random.getstate(),
     )

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ncbounds.checkpoints.head.arithmetic import comparable
 from ncbounds.checkpoints.head.monotone import Monotone
 from ncbounds.errors import HeadNotFound, TapRefused, shown
 
@@ -88,10 +89,11 @@ class Tracer(TorchFunctionMode):
             return self.monotone.run(func, args, kwargs)
         x, source, weight, bias, channels = parts
         # A clone, because a later in-place operation may overwrite what the head multiplied.
-        x = x.detach().clone()
+        x = comparable(x.detach().clone())
         output = func(*args, **kwargs)
-        kept = output.detach().clone()
+        kept = comparable(output.detach().clone())
         owners = tuple(self.owners)
+        weight, bias = comparable(weight), None if bias is None else comparable(bias)
         self.calls.append(Affine(x, kept, weight, bias, channels, source, owners))
         return output
 
@@ -147,7 +149,7 @@ def tapped(module: nn.Module, taps: Taps, batch: Any) -> Iterator[dict[str, Tens
                 f"the module {shown(name)!r} runs more than once in a forward pass, so that its "
                 "output is not one thing; name the block around it"
             )
-        found[name] = taps[name](output, batch)
+        found[name] = comparable(taps[name](output, batch))
 
     layers = dict(module.named_modules(remove_duplicate=False))
     handles = [
