@@ -65,12 +65,18 @@ Limit = Annotated[
 ]
 
 
+Store = Annotated[
+    str | None, typer.Option(help="float16: half the disk, and its rounding is paid for")
+]
+
+
 def running(
     device: str,
     precision: str | None,
     batch_size: str | None,
     workers_per_loader: int | None,
     limit: int | None,
+    store: str | None,
 ) -> "Running":
     """How networks are run, as it was typed, with a device in place of ``auto``."""
     from ncbounds.extraction.running import Running
@@ -78,7 +84,7 @@ def running(
     rows: int | str | None = batch_size
     if batch_size is not None and batch_size.isdecimal():
         rows = int(batch_size)
-    return Running(device, precision, rows, workers_per_loader, limit).resolved()
+    return Running(device, precision, rows, workers_per_loader, limit, store).resolved()
 
 
 def choice(

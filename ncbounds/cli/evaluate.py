@@ -23,6 +23,7 @@ from ncbounds.cli.arguments import (
     Precision,
     Repeats,
     Spec,
+    Store,
     best_among,
     candidates,
     choice,
@@ -136,6 +137,7 @@ def evaluate(
     batch_size: BatchSize = None,
     workers_per_loader: LoaderWorkers = None,
     limit: Limit = None,
+    store: Store = None,
 ) -> None:
     """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
     from ncbounds.report.write import write_report
@@ -148,7 +150,7 @@ def evaluate(
             *(sampling, selected_among, best_of, repeats, ignore_label, priors, name),
         )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
-        how = running(device, precision, batch_size, workers_per_loader, limit)
+        how = running(device, precision, batch_size, workers_per_loader, limit, store)
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         with progress_bar() as progress:
             typed = Typed(

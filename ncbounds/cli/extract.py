@@ -12,6 +12,7 @@ from ncbounds.cli.arguments import (
     Key,
     Output,
     Spec,
+    Store,
     choice,
     model_arguments,
     role_names,
@@ -50,9 +51,7 @@ def extract(
     parts: Annotated[
         int | None, typer.Option(help="ranges of rows (default: one per process)")
     ] = None,
-    store: Annotated[
-        str | None, typer.Option(help="float16: half the disk, and its rounding is paid for")
-    ] = None,
+    store: Store = None,
     batch_size: Annotated[int, typer.Option(help="rows of a forward pass")] = 256,
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes it")] = None,
     model: Spec = None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ncbounds.errors import DataError
+from ncbounds.extraction.rounding import checked_dtype
 
 #: Rows of a forward pass where nothing else is said and data are whole arrays.
 BATCH_ROWS = 256
@@ -32,6 +33,8 @@ class Running:
         Processes that read a ``DataLoader``; None leaves it as it is.
     limit : int or None
         Only the first rows of each sample: a look, whose rows are plug-ins.
+    store_dtype : "float16" or None
+        What features are rounded to where they are kept; see :attr:`Sample.rounded`.
 
     Raises
     ------
@@ -44,6 +47,7 @@ class Running:
     batch_size: int | str | None = None
     workers_per_loader: int | None = None
     limit: int | None = None
+    store_dtype: str | None = None
 
     def __post_init__(self) -> None:
         kind, colon, index = self.device.partition(":")
@@ -56,6 +60,7 @@ class Running:
         check_batch_size(self.batch_size)
         _check_count("workers_per_loader", self.workers_per_loader, 0)
         check_limit(self.limit)
+        checked_dtype(self.store_dtype)
 
     def resolved(self) -> "Running":
         """Return the same with a device in place of ``"auto"``."""
@@ -68,6 +73,7 @@ class Running:
         """What a row depends on of all this; empty for weights as they are, on a CPU, whole."""
         kind = self.device.partition(":")[0]
         parts = {"device": kind if kind != "cpu" else None, "precision": self.precision}
+        parts["store"] = self.store_dtype
         parts["limit"] = None if self.limit is None else str(self.limit)
         return " ".join(f"{name}={value}" for name, value in parts.items() if value is not None)
 

@@ -60,6 +60,7 @@ def evaluate_files(
     batch_size: "int | str | None" = None,
     workers_per_loader: int | None = None,
     limit: int | None = None,
+    store_dtype: str | None = None,
 ) -> Report:
     """Evaluate checkpoint files on data of one's own; finished work is kept and found again.
 
@@ -120,7 +121,7 @@ def evaluate_files(
         See :func:`ncbounds.sweep`. Functions and modules that are passed as objects stay in this
         process, where checkpoints are evaluated one after the other; what is named as
         ``"FILE.py:FUNCTION"`` can go to other processes.
-    device, precision, batch_size, workers_per_loader, limit
+    device, precision, batch_size, workers_per_loader, limit, store_dtype
         How networks are run; see :func:`ncbounds.sweep`.
 
     Returns
@@ -195,6 +196,7 @@ def evaluate_files(
         batch_size=batch_size,
         workers_per_loader=workers_per_loader,
         limit=limit,
+        store_dtype=store_dtype,
     )
 
 

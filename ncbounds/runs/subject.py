@@ -187,6 +187,7 @@ def _extracted(
             batch_size=running.batch_size,
             workers_per_loader=running.workers_per_loader,
             limit=running.limit,
+            store_dtype=running.store_dtype if store is not None else None,
             progress=None if say is None else _now_and_then(say, role),
             ignore_label=task.ignore_label,
         )

@@ -47,6 +47,7 @@ def sweep(
     batch_size: int | str | None = None,
     workers_per_loader: int | None = None,
     limit: int | None = None,
+    store_dtype: str | None = None,
 ) -> Report:
     """Evaluate every checkpoint of a manifest; finished work is found in ``out`` and kept.
 
@@ -89,6 +90,9 @@ def sweep(
         Processes that read a ``DataLoader``.
     limit : int, optional
         Only the first so many rows of each role: a look, whose rows are all plug-ins.
+    store_dtype : "float16", optional
+        Round the features that are kept: half the disk. Points whose prediction that could change
+        count as errors, and rows that read features are plug-ins.
 
     Returns
     -------
@@ -101,13 +105,14 @@ def sweep(
         If the manifest cannot be read, lacks a name of ``only``, or names code that nobody else
         has named.
     DataError
-        If device, precision, batch_size, workers_per_loader or limit is none.
+        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     if isinstance(executor, str):
         check_engine(executor, workers)
     book = with_code(book, model=model, trust=trust)
-    running = Running(device, precision, batch_size, workers_per_loader, limit).resolved()
+    how = (device, precision, batch_size, workers_per_loader, limit, store_dtype)
+    running = Running(*how).resolved()
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
     plan = replace(plan, running=running)
     entries = _chosen(book, only)

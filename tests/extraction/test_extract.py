@@ -324,9 +324,9 @@ def test_a_label_that_is_ignored_is_no_class() -> None:
     asked = []
 
     class Told(Classifier):
-        def reading(self, batch: Any, classes: Any = None, taps: Any = None) -> Any:
+        def reading(self, batch: Any, classes: Any = None, taps: Any = None, **how: Any) -> Any:
             asked.append(classes())
-            return super().reading(batch, classes, taps)
+            return super().reading(batch, classes, taps, **how)
 
     extract(Told(Counting()), (x, y), "holdout", ignore_label=255)
     assert asked == [3]
@@ -424,16 +424,16 @@ def test_data_are_read_once_unless_the_store_has_what_begins_alike(tmp_path: Pat
 
     source = Counted(loader())
     extract(Classifier(Counting()), source, "fit", tmp_path)
-    assert source.read == 1 + 5  # the first batch, and all of them
+    assert source.read == 1 + 5 + 1  # the first batch, all of them, and whether it is the same
     source.read = 0
     extract(Classifier(Counting()), source, "fit", tmp_path)
     assert source.read == 1 + 5  # for their hash, which finds them
     other = Counted(loader()[::-1])
     extract(Classifier(Counting()), other, "fit", tmp_path)
-    assert other.read == 1 + 5
+    assert other.read == 1 + 5 + 1
     longer = Counted(loader() + loader()[:1])
     assert extract(Classifier(Counting()), longer, "fit", tmp_path).n == 86
-    assert longer.read == 1 + 6 + 6
+    assert longer.read == 1 + 6 + 6 + 1
 
 
 def test_float16_takes_half_the_room_and_is_paid_for(tmp_path: Path) -> None:

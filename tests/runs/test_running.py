@@ -61,6 +61,10 @@ def test_rows_of_another_precision_or_of_first_rows_are_other_rows(own):
     looked = run(own, limit=50, batch_size="auto", workers_per_loader=0).rows[0]
     assert (looked.kind, looked.n) == ("plug-in", 50)
     assert any("only the first 50 rows" in reason for reason in looked.reasons)
+    half = run(own, store_dtype="float16").rows[0]
+    assert (half.kind, half.n) == ("certificate", 200)
+    assert half.value >= plain.value
+    assert any("rounded to float16" in reason for reason in half.reasons)
     again = run(own).rows[0]
     assert (again.kind, again.n, again.value) == ("certificate", 200, plain.value)
 
