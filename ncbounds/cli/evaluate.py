@@ -151,7 +151,6 @@ def evaluate(
         )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
-        echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         with progress_bar() as progress:
             typed = Typed(
                 paths=paths,
@@ -175,6 +174,7 @@ def evaluate(
                 out=folder,
             )
             report = _zoo(typed) if data is None or _described(typed) else _files(typed)
+        echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
         show_report(report)

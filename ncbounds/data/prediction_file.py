@@ -171,7 +171,9 @@ def _columns(path: Path) -> dict[str, Array]:
         raise DataError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
     import pandas as pd
 
-    more = {"sep": "\t"} if suffix == ".tsv" else {}
+    # numbers as they were written, to the last bit: a tie is an error
+    more = {} if suffix == ".parquet" else {"float_precision": "round_trip"}
+    more |= {"sep": "\t"} if suffix == ".tsv" else {}
     try:
         frame = getattr(pd, TABLES[suffix])(path, **more)
     except ImportError as error:

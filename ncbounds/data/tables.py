@@ -87,7 +87,7 @@ def _frame(path: Path) -> Any:
     import pandas as pd
 
     if path.suffix == ".csv":
-        return pd.read_csv(path)
+        return pd.read_csv(path, float_precision="round_trip")
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     raise DataError(f"{path}: arrays are read from {', '.join(TABLES)}")

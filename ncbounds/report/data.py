@@ -19,7 +19,8 @@ class Failure:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able fields, without those that say nothing."""
-        return {k: v for k, v in vars(self).items() if v != "" and v == v}
+        said = {k: v for k, v in vars(self).items() if v != "" and v == v}
+        return {"checkpoint": self.checkpoint, "reason": self.reason, **said}
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,7 +119,7 @@ def test_several_models_are_trusted_together_and_one_alone_where_it_is_named(pro
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("roles = {holdout = '0:1'}", "returns each role by itself"),
+        ("roles = {holdout = '0:1'}", "gives each role by itself"),
         ("[tasks.u]\ndata = 'data.py:load'\nlabel_noise = 0.1", "labels are those that"),
     ],
 )

@@ -6,6 +6,7 @@ other ways and is refused.
 """
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,12 +35,13 @@ def is_adapter(folder: Path) -> bool:
     CheckpointMismatch
         If the weights of one are named without their folder, in which its scale stands.
     """
-    if folder.name in WEIGHTS and (folder.parent / CONFIG).is_file():
+    if folder.name in WEIGHTS and os.path.isfile(folder.parent / CONFIG):
         raise CheckpointMismatch(
             f"{folder} is a part of an adapter, whose {CONFIG} is needed too: name its folder, "
             f"{folder.parent}"
         )
-    return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in WEIGHTS)
+    # os.path says no where pathlib raises: for a name that no file can have
+    return os.path.isfile(folder / CONFIG) and any(os.path.isfile(folder / n) for n in WEIGHTS)
 
 
 def merged(
