@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 #: Options that say what a zoo.toml says itself, as they are typed.
 DECLARATIONS = (
     *("--role", "--sampling", "--selected-among", "--best-of"),
-    *("--repeats", "--ignore-label", "--priors", "--name"),
+    *("--repeats", "--ignore-label", "--priors", "--loss", "--name"),
 )
 
 
@@ -94,6 +94,13 @@ def evaluate(
     priors: Annotated[
         str | None, typer.Option(help="with --data: balanced, or class probabilities 0.5,0.3,0.2")
     ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="with --data: what the networks were trained with: cross-entropy (assumed), "
+            "label-smoothing:0.1, mse, binary"
+        ),
+    ] = None,
     name: Annotated[
         list[str] | None,
         typer.Option(help="with --data: name of a checkpoint, once for each (default: its path)"),
@@ -115,7 +122,10 @@ def evaluate(
 
     with user_errors():
         folder = out or default_folder(paths[0])
-        stated = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
+        stated = (
+            *(role, sampling, selected_among, best_of, repeats, ignore_label),
+            *(priors, loss, name),
+        )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
         with progress_bar() as progress:
             typed = Typed(
@@ -246,6 +256,7 @@ def _files(typed: Typed) -> "Report":
         repeats=given.get("--repeats"),
         ignore_label=given.get("--ignore-label"),
         priors=given.get("--priors"),
+        loss=given.get("--loss"),
         names=given.get("--name"),
         **typed.changes,
         out=typed.out,

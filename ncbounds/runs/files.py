@@ -12,6 +12,7 @@ from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.manifest import FASHION_MNIST, Entry, Manifest, Task
 from ncbounds.data.user import UserCode, UserData, is_code, locate
 from ncbounds.errors import DataError, InvalidSample
+from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.roles import SAMPLINGS, Role, check_repeats, check_role
 from ncbounds.report import Report
 from ncbounds.runs.folder import default_folder
@@ -37,6 +38,7 @@ def evaluate_files(
     ignore_label: int | None = None,
     priors: Any = None,
     procedure: Mapping[str, Any] | None = None,
+    loss: str | None = None,
     code_word: "str | Path | None" = None,
     tried: int | None = None,
     key: str | None = None,
@@ -87,7 +89,7 @@ def evaluate_files(
         Label of rows that are left out, such as 255.
     priors : "balanced" or list of float, optional
         The law's class probabilities.
-    procedure, code_word, tried, key, weights, head, output, parts
+    procedure, loss, code_word, tried, key, weights, head, output, parts
         As in a manifest.
     names : sequence of str, optional
         Names of the checkpoints, in order, in place of their paths.
@@ -109,7 +111,11 @@ def evaluate_files(
         If a path does not exist, or options do not fit the data.
     InvalidSample
         If delta, sampling or a number of candidates is none.
+    UnknownName, InvalidArgument
+        If there is no such loss.
     """
+    if loss is not None:
+        declared_loss(loss)
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
     files = find_checkpoints(typed)
     task = replace(
@@ -126,6 +132,7 @@ def evaluate_files(
         roles={check_role(role): rows for role, rows in (roles or {}).items()},
         selected_among=_candidates(selected_among),
         procedure=dict(procedure or {}),
+        loss=loss,
         code_word=None if code_word is None else Path(code_word).resolve(),
         tried=tried,
         key=key,

@@ -91,6 +91,7 @@ def evidence_of(entry: Entry, task: Task, store: Path | None = None) -> Evidence
         ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, classifier.head.classes),
+        loss=entry.loss,
         decision=MultiClass(_names(task, checkpoint, points.values(), classifier.head.classes)),
         checkpoint=entry.name,
         provenance={
