@@ -73,9 +73,10 @@ class Entry:
     ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
     head was fitted, with settings fixed before the head sample, e.g.
     ``{name = "ridge", penalty = 0.01}``. ``loss`` is what the network was trained with, e.g.
-    ``"label-smoothing:0.1"`` (see :class:`~ncbounds.Evidence`). ``code_word`` is a file in which few bytes describe a
-    network like this one, ``tried`` the number of such networks that could have been compared on
-    the unlabelled rows, a list complete before these were read (None: unknown).
+    ``"label-smoothing:0.1"`` (see :class:`~ncbounds.Evidence`). ``code_word`` is a file in which
+    few bytes describe a network like this one, ``tried`` the number of such networks that could
+    have been compared on the unlabelled rows, a list complete before these were read (None:
+    unknown).
     Where the file leaves a choice, ``key`` says where its weights stand, ``weights`` whether the
     averaged (``"ema"``) or the ``"raw"`` ones are meant, ``head`` names the layer and ``output``
     the name or index of the logits. ``parts`` are other files of the same network: of its head, or

@@ -29,9 +29,11 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
         {\|\tilde W\|_F \|\tilde H\|_F} ,
 
     the minimum over all heads and all features, one per point and of any width, and L the
-    network's own mean loss on the sample. It is 1 exactly if the network is optimal at its norms:
-    collapsed onto the arrangement that is best for these class counts. The value is the lower end
-    of a bracket; the upper end, and what the rest went to, stand in the reasons and in ``details``:
+    network's own mean loss on the sample. No head and features whose norms multiply to less than
+    :math:`\eta` times those of this network reach its loss. It is 1 exactly if the network is
+    optimal at its norms: collapsed onto the arrangement that is best for these class counts. The
+    value is the lower end of a bracket; the upper end, and what the rest went to, stand in the
+    reasons and in ``details``:
 
     .. math::
         \eta \ge \frac{g - L}{\sigma \|\tilde W\|_F \|\tilde H\|_F}
@@ -57,7 +59,7 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
     norm from Li, Zhu and Tang 2017 [2]_ , sets of labels from Li et al. 2024 [3]_ . The bracket and
     its factors are proved in :func:`ncbounds.geometry.collapse_efficiency`.
 
-    When vacuous: it is a measure; 0 if a bias alone reaches the loss, and undefined for one class,
+    When vacuous: it is a measure; 0 if the loss needs no features, and undefined for one class,
     norms of zero, logits that are not finite, or a loss at its infimum. With many classes the
     solver stops at its time limit, and the bracket is as wide as it is then; it is valid all the
     same. With fewer than C - 1 features it may be out of reach of 1.

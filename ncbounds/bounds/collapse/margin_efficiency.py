@@ -24,7 +24,8 @@ def margin_efficiency(view: View, delta: float, percent: int) -> Outcome:
 
     .. math::
         \frac{\kappa \min_i m_i}{\|P_C W\|_F \|\tilde H\|_F} \le 1 , \qquad
-        \kappa = \big\| (I - \pi 1')\, D^{1/2} \big\|_* , \qquad m_i = s_{y_i} - \max_{j \ne y_i} s_j ,
+        m_i = s_{y_i} - \max_{j \ne y_i} s_j , \qquad
+        \kappa = \big\| (I - \pi 1')\, D^{1/2} \big\|_* ,
 
     with :math:`D = \operatorname{diag}(n_c)`, :math:`\pi = n_c/n`, head rows centred, and features
     centred by their mean; without a bias :math:`\pi` is 1/C and features are as they are. It is 1

@@ -1,4 +1,4 @@
-"""Efficiencies as rows: by hand, at the declared loss, at optima, and what they say of themselves."""
+"""Efficiencies as rows: by hand, at the declared loss, at optima, and what they say."""
 
 import numpy as np
 import pytest
