@@ -158,7 +158,8 @@ def collapse_efficiency(
     means = moments.mean - centre
     between = float(counts @ np.einsum("ij,ij->i", means, means))
     norm = float(np.sqrt(float(moments.trace.sum()) + between))
-    head_norm = float(np.linalg.norm(weight))
+    with np.errstate(over="ignore"):  # told below
+        head_norm = float(np.linalg.norm(weight))
     budget = head_norm * norm
     small = task.restricted()
     mean_loss, response = loss_and_response(sample, head, groups, small)
