@@ -365,6 +365,34 @@ _SHIPPED = (
         "NeurIPS 2022. arXiv:2211.13609",
         2022,
     ),
+    Reference(
+        "zhu2021",
+        "Z. Zhu, T. Ding, J. Zhou, X. Li, C. You, J. Sulam and Q. Qu",
+        "A geometric analysis of neural collapse with unconstrained features",
+        "NeurIPS 2021. arXiv:2105.02375",
+        2021,
+    ),
+    Reference(
+        "li2017",
+        "Q. Li, Z. Zhu and G. Tang",
+        "Geometry of factored nuclear norm regularization",
+        "arXiv:1704.01265, 2017",
+        2017,
+    ),
+    Reference(
+        "li2024",
+        "P. Li, X. Li, Y. Wang and Q. Qu",
+        "Neural collapse in multi-label learning with pick-all-label loss",
+        "ICML 2024. arXiv:2310.15903",
+        2024,
+    ),
+    Reference(
+        "thrampoulidis2022",
+        "C. Thrampoulidis, G. R. Kini, V. Vakilian and T. Behnia",
+        "Imbalance trouble: revisiting neural-collapse geometry",
+        "NeurIPS 2022. arXiv:2208.05512",
+        2022,
+    ),
 )
 
 #: The bibliography; ``ncbounds.register(Reference(...))`` adds to it.

@@ -268,6 +268,7 @@ class Bound:
             network=evidence.network if "network" in seen else None,
             code_word=evidence.code_word if "code_word" in seen else None,
             priors=evidence.class_priors() if "priors" in seen else None,
+            loss=evidence.loss,
             stratified=sample.sampling == "stratified",
             decision=evidence.decision,
             claim=self.claim,

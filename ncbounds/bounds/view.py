@@ -25,6 +25,8 @@ class View:
     fit, head_sample, unlabelled : Sample or None
     procedure, network, code_word : object or None
     priors : array of shape (C,) or None
+    loss : str or None
+        What the network was trained with, if it was declared.
     stratified : bool
         Whether class counts were fixed by design; then the pooled error is the one weighted by the
         sample's own class frequencies.
@@ -43,6 +45,7 @@ class View:
     network: Any
     code_word: Any
     priors: Floats | None
+    loss: str | None
     stratified: bool
     decision: Decision
     claim: Claim

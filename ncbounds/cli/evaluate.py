@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 DECLARATIONS = (
     *("--data-args", "--transform", "--role", "--roles"),
     *("--sampling", "--selected-among", "--best-of"),
-    *("--repeats", "--ignore-label", "--priors", "--name"),
+    *("--repeats", "--ignore-label", "--priors", "--loss", "--name"),
 )
 
 
@@ -118,6 +118,13 @@ def evaluate(
     priors: Annotated[
         str | None, typer.Option(help="with --data: balanced, or class probabilities 0.5,0.3,0.2")
     ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help="with --data: what the networks were trained with: cross-entropy (assumed), "
+            "label-smoothing:0.1, mse, binary"
+        ),
+    ] = None,
     name: Annotated[
         list[str] | None,
         typer.Option(help="with --data: name of a checkpoint, once for each (default: its path)"),
@@ -147,7 +154,7 @@ def evaluate(
         folder = out or default_folder(paths[0])
         stated = (
             *(data_args, transform, role, roles),
-            *(sampling, selected_among, best_of, repeats, ignore_label, priors, name),
+            *(sampling, selected_among, best_of, repeats, ignore_label, priors, loss, name),
         )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
@@ -287,6 +294,7 @@ def _files(typed: Typed) -> "Report":
         repeats=given.get("--repeats"),
         ignore_label=given.get("--ignore-label"),
         priors=given.get("--priors"),
+        loss=given.get("--loss"),
         names=given.get("--name"),
         **typed.changes,
         out=typed.out,

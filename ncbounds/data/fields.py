@@ -6,6 +6,7 @@ from typing import Any
 
 from ncbounds.data.role_names import LEFT_OUT, USUAL
 from ncbounds.errors import ManifestError, NcboundsError, shown, suggest
+from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.roles import ROLES
 from ncbounds.procedures.linear import named_procedure
 
@@ -64,6 +65,14 @@ def procedure(settings: Mapping[str, Any], where: str) -> None:
             named_procedure(settings)
         except NcboundsError as error:
             raise ManifestError(f"{where} procedure: {error}") from None
+
+
+def loss(name: str, where: str) -> None:
+    """Raise ManifestError unless this names what a network can be trained with."""
+    try:
+        declared_loss(name)
+    except NcboundsError as error:
+        raise ManifestError(f"{where}: {error}") from None
 
 
 def by_role(raw: Mapping[str, Any], where: str) -> None:

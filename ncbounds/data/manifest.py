@@ -19,6 +19,7 @@ from ncbounds.data.fields import (
     by_role,
     class_names,
     known,
+    loss,
     priors,
     procedure,
     renamed,
@@ -78,9 +79,11 @@ class Entry:
     ``selected_among`` maps a role to the number of candidates compared on it (1 if absent);
     ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
     head was fitted, with settings fixed before the head sample, e.g.
-    ``{name = "ridge", penalty = 0.01}``. ``code_word`` is a file in which few bytes describe a
-    network like this one, ``tried`` the number of such networks that could have been compared on
-    the unlabelled rows, a list complete before these were read (None: unknown).
+    ``{name = "ridge", penalty = 0.01}``. ``loss`` is what the network was trained with, e.g.
+    ``"label-smoothing:0.1"`` (see :class:`~ncbounds.Evidence`). ``code_word`` is a file in which
+    few bytes describe a network like this one, ``tried`` the number of such networks that could
+    have been compared on the unlabelled rows, a list complete before these were read (None:
+    unknown).
     Where the file leaves a choice, ``key`` says where its weights stand, ``weights`` whether the
     averaged (``"ema"``) or the ``"raw"`` ones are meant, ``head`` names the layer and ``output``
     the name or index of the logits. ``parts`` are other files of the same network: of its head, or
@@ -99,6 +102,7 @@ class Entry:
     selected_among: Mapping[Role, int] = field(default_factory=dict)
     procedure: Mapping[str, Any] = field(default_factory=dict)
     classes: Mapping[Role, list[int]] = field(default_factory=dict)
+    loss: str | None = None
     code_word: Path | None = None
     tried: int | None = None
     key: str | None = None
@@ -299,7 +303,10 @@ def _entry(
     for key in ("file", "task"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
-    words = ("file", "task", "model", "protocol", "code_word", "key", "weights", "head", "series")
+    words = (
+        *("file", "task", "model", "protocol", "loss", "code_word"),
+        *("key", "weights", "head", "series"),
+    )
     kinds: dict[str, type | tuple[type, ...]]
     kinds = {**dict.fromkeys(words, str), "tried": int, "output": (str, int), "step": (int, float)}
     for key, kind in kinds.items():
@@ -329,6 +336,8 @@ def _entry(
         )
     by_role(raw, where)
     procedure(raw.get("procedure", {}), where)
+    if "loss" in raw:
+        loss(raw["loss"], f"{where} loss")
     files: dict[str, Path]
     files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
     typed(raw.get("parts", []), list, f"{where} parts")

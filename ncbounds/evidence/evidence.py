@@ -12,6 +12,7 @@ from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.copies import COPIED, check_rows, declared_copies, repeated, shared
 from ncbounds.evidence.decision import Decision, MultiClass, answers_of
 from ncbounds.evidence.head import Head, LinearHead, NoHead
+from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.predictions import predicted_parts
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
@@ -45,6 +46,9 @@ class Evidence:
         Class probabilities of the law, if known; used where a sample was drawn class by class.
     procedure : object, optional
         A fitting procedure ``(features, labels, classes) -> LinearHead``, fixed before the data.
+    loss : str, optional
+        What the network was trained with: ``"cross-entropy"``, ``"label-smoothing:0.1"``,
+        ``"pick-all-label"``, ``"binary"`` or ``"mse"``. Measures of how far training went read it.
     decision : Decision
         What an error is, and what the classes are called; ``MultiClass(names)`` names them.
     checkpoint : str
@@ -60,6 +64,8 @@ class Evidence:
         If one source row has two roles.
     InvalidSample
         If dimensions, or the number of class names, do not fit.
+    UnknownName, InvalidArgument
+        If there is no such loss.
     """
 
     head: Head
@@ -72,12 +78,15 @@ class Evidence:
     code_word: Compressed | None = None
     priors: Any = None
     procedure: Any = None
+    loss: str | None = None
     decision: Decision = field(default_factory=MultiClass)
     checkpoint: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.decision.check(self.head.classes)
+        if self.loss is not None:
+            declared_loss(self.loss)  # raises where it is none
         for role, name in FIELD.items():
             sample = getattr(self, name)
             if sample is None:

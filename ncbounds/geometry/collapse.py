@@ -1,17 +1,23 @@
 """All collapse metrics of one sample, as a small frame."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ncbounds.arrays import Floats
+from ncbounds.errors import InvalidSample, RoleError
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.loss import ASSUMED, declared_loss
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.alignment import nc2, nc3, nc4
+from ncbounds.geometry.efficiency import SECONDS, Efficiency, collapse_efficiency
+from ncbounds.geometry.margin_efficiency import QUANTILE, MarginEfficiency, margin_efficiency
 from ncbounds.geometry.measured import Metric
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
 from ncbounds.geometry.second_pass import second_pass
+from ncbounds.geometry.seli import FrameDistance, frame_distances
 from ncbounds.geometry.variability import nc1, vci
 from ncbounds.statistics.crossfit import crossfit
 
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("metric", "variant", "value", "normalisation", "reasons")
 SPLIT_SEED = 0
+_GRAMS = "||G/||G||_F - R/||R||_F||_F of Gram matrices, rows of W and means centred"
 _DIRECTIONAL = "u_ij'Sigma_i u_ij/d_ij^2"
 
 
@@ -39,6 +46,8 @@ def collapse(
     *,
     means: Floats | None = None,
     corrections: bool = True,
+    loss: str | None = None,
+    seconds: float = SECONDS,
 ) -> "pd.DataFrame":
     """Neural-collapse metrics of ``sample`` and ``head``.
 
@@ -47,13 +56,20 @@ def collapse(
     sample : Sample
         Of any role; the metrics describe this sample and guarantee nothing.
     head : LinearHead, optional
-        Without one, NC2 of the head, NC3 and NC4 are left out.
+        Without one, NC2 of the head, NC3, NC4, the efficiencies and the distances to ideal
+        arrangements are left out.
     means : array of shape (C, d), optional
         Class means of the training sample, by which NC4 is defined: pass
         ``fit_sample.moments.mean``. Without them NC4 takes the means of ``sample`` and says so.
     corrections : bool
         Also the bias-corrected and the cross-fitted CDNVs, which read the features again. The
         halves of the cross-fit are a fixed split (seed 0).
+    loss : str, optional
+        What the network was trained with; see :func:`collapse_efficiency`. By default the
+        cross-entropy.
+    seconds : float
+        Time for the solver of the efficiency. Its bracket, "at least" and "at most", is valid
+        whenever it stops.
 
     Returns
     -------
@@ -66,6 +82,7 @@ def collapse(
     rows = [
         *_means_rows(sample),
         *(() if head is None else _head_rows(sample, head, means)),
+        *(() if head is None else _best_rows(sample, head, loss, seconds)),
         *_pair_rows(sample, corrections),
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -113,6 +130,36 @@ def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterat
         found = Metric(found.value, (*found.reasons, why))
     whose = "of this sample" if own else "as given"
     yield _row("NC4", "plug-in", found, f"share where head and nearest mean differ, means {whose}")
+
+
+def _best_rows(sample: Sample, head: LinearHead, loss: str | None, seconds: float) -> Iterator[Row]:
+    """What is measured against the best that the norms allow."""
+    chosen = declared_loss(loss or ASSUMED)
+    nan = float("nan")
+    distances: tuple[FrameDistance, ...] = ()
+    try:
+        found = collapse_efficiency(
+            sample, head, chosen.name, smoothing=chosen.smoothing, seconds=seconds
+        )
+        margin = margin_efficiency(sample, head)
+        distances = frame_distances(sample, head, found)
+    except (RoleError, InvalidSample) as error:  # a test sample, labels without an output
+        found = Efficiency(nan, nan, nan, nan, nan, nan, nan, (str(error),))
+        margin = MarginEfficiency(nan, nan, nan, nan, (str(error),))
+    for name in ("within", "alignment", "outputs"):
+        part = Metric(getattr(found, name), found.reasons)
+        yield _row(f"collapse efficiency ({name})", "plug-in", part, "factor of the lower end")
+    share = f"norms that the {chosen} needs, over ||W||_F ||H||_F"
+    for end, value in (("at least", found.lower), ("at most", found.upper)):
+        yield _row("collapse efficiency", end, Metric(value, found.reasons), share)
+    share = "kappa times the margin, over ||W||_F ||H||_F"
+    low = f"{QUANTILE:.0%} quantile"
+    for which, value in (("minimum", margin.minimum), (low, margin.quantile)):
+        yield _row("margin efficiency", which, Metric(value, margin.reasons), share)
+    for distance in distances:
+        row = partial(_row, variant=distance.reference, normalisation=_GRAMS)
+        yield row("distance from (head)", found=distance.head)
+        yield row("distance from (means)", found=distance.means)
 
 
 def _pair_rows(sample: Sample, corrections: bool) -> Iterator[Row]:

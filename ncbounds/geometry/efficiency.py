@@ -7,13 +7,9 @@ import numpy as np
 from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.loss import ASSUMED, declared_loss
 from ncbounds.evidence.sample import Sample
-from ncbounds.geometry.efficiency_groups import (
-    grouped,
-    label_sets,
-    loss_and_response,
-    loss_function,
-)
+from ncbounds.geometry.efficiency_groups import LOSSES, grouped, label_sets, loss_and_response
 from ncbounds.geometry.free_features import ROUNDING, Task
 from ncbounds.geometry.labelled import centred_rows, labelled
 from ncbounds.geometry.least_budget import least_budget
@@ -63,7 +59,7 @@ class Efficiency:
 def collapse_efficiency(
     sample: Sample,
     head: LinearHead,
-    loss: str = "cross-entropy",
+    loss: str = ASSUMED,
     *,
     smoothing: float = 0.0,
     targets: object | None = None,
@@ -83,11 +79,11 @@ def collapse_efficiency(
         n labelled points with features of shape (n, d); of any role but test, and meant for fit.
     head : LinearHead
         Weight (C, d). Its ``has_bias`` declares whether the bias is free (and not penalised).
-    loss : {"cross-entropy", "pick-all-label", "binary", "mse"}
-        ``lse(s) - q's``; ``|set| lse(s)`` less the logits of the set; logistic losses summed over
-        the outputs; ``||s - q||^2/2``.
+    loss : {"cross-entropy", "label-smoothing:0.1", "pick-all-label", "binary", "mse"}
+        ``lse(s) - q's``, with label smoothing of the share behind the colon; ``|set| lse(s)`` less
+        the logits of the set; logistic losses summed over the outputs; ``||s - q||^2/2``.
     smoothing : float in [0, 1)
-        Label smoothing r of the cross-entropy: ``q = (1 - r) e_y + r/C``.
+        Label smoothing r of the cross-entropy, ``q = (1 - r) e_y + r/C``, if ``loss`` names none.
     targets : array-like of shape (n, C), optional
         0 and 1: the set of labels of each point, for "pick-all-label" and "binary". By default the
         set is the one label of the sample.
@@ -146,15 +142,15 @@ def collapse_efficiency(
     its bracket and its factors: proved above.
     """
     labelled(sample, head)
-    if not 0 <= smoothing < 1 or (smoothing and loss != "cross-entropy"):
+    name, share = declared_loss(loss)
+    if not 0 <= smoothing < 1 or (smoothing and (share or name != "cross-entropy")):
         raise InvalidArgument(
             f"smoothing is {smoothing!r} with loss={loss!r}; needed: a number in [0, 1), and 0 "
             "unless loss='cross-entropy'"
         )
     seconds = not_negative("seconds", seconds)
-    groups = grouped(
-        sample, head, loss_function(loss), label_sets(sample, head, loss, targets), smoothing
-    )
+    sets = label_sets(sample, head, name, targets)
+    groups = grouped(sample, head, LOSSES[name], sets, smoothing or share)
     task, moments = groups.task, groups.moments
     weight = centred_rows(head.weight) if task.loss.shifts else head.weight
     counts = moments.count.astype(np.float64)
@@ -162,7 +158,8 @@ def collapse_efficiency(
     means = moments.mean - centre
     between = float(counts @ np.einsum("ij,ij->i", means, means))
     norm = float(np.sqrt(float(moments.trace.sum()) + between))
-    head_norm = float(np.linalg.norm(weight))
+    with np.errstate(over="ignore"):  # told below
+        head_norm = float(np.linalg.norm(weight))
     budget = head_norm * norm
     small = task.restricted()
     mean_loss, response = loss_and_response(sample, head, groups, small)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
-from ncbounds.errors import InvalidSample, UnknownName, suggest
+from ncbounds.errors import InvalidSample
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.fenchel import BINARY, SOFTMAX, SQUARED, Fenchel
@@ -13,7 +13,7 @@ from ncbounds.geometry.free_features import Task
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.moments import class_moments
 
-#: Losses by their public names.
+#: Losses by the names under which they are declared.
 LOSSES: dict[str, Fenchel] = {
     "cross-entropy": SOFTMAX,
     "pick-all-label": SOFTMAX,
@@ -31,13 +31,6 @@ class Groups(NamedTuple):
     task: Task
     group: Ints
     moments: ClassMoments
-
-
-def loss_function(loss: str) -> Fenchel:
-    """Loss of a public name."""
-    if loss not in LOSSES:
-        raise UnknownName(f"no loss {loss!r}: {suggest(loss, list(LOSSES))}")
-    return LOSSES[loss]
 
 
 def label_sets(

@@ -16,6 +16,8 @@ CLOSE = 1.001
 #: Scales of the best logits so far at which further responses are tried first.
 SCALES = (0.5, 0.7, 0.85, 1.15, 1.4, 2.0)
 _ROUNDS = 30
+#: Steps of the first descent; each next one takes as many more.
+_STEPS = 15
 _BIAS_STEPS = 8
 _FARTHEST = 1e6
 
@@ -69,6 +71,8 @@ def least_budget(
     start = ((task.target >= peak) & (peak > 0)).astype(np.float64)  # equal margins
     own, offset = task.offset(logits), task.offset(start)
     for point, still in ((logits, own), (start, offset), (start, 0 * offset)):
+        if time.monotonic() > end and np.isfinite(best.upper):
+            break
         reached = _reach(task, point - still, still, loss)
         if reached is not None:
             best = _with_point(task, best, reached, loss, budget)
@@ -155,7 +159,7 @@ def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) ->
     for k in range(_ROUNDS):
         if best.upper <= CLOSE * best.lower or time.monotonic() > end:
             break
-        v, w, offset = minimise(task, at, v, w, offset, end, 40 * (k + 1))
+        v, w, offset = minimise(task, at, v, w, offset, end, _STEPS * (k + 1))
         logits = _settled(task, factored_logits(task, at, v, w, offset))
         offset = task.offset(logits)
         excess = max(task.value(logits) - floor, TINY)

@@ -113,7 +113,8 @@ def margin_efficiency(sample: Sample, head: LinearHead) -> MarginEfficiency:
     here = moments.present
     means = moments.mean[here] - (moments.centre(weighted=True) if head.has_bias else 0.0)
     square = moments.trace.sum() + moments.count[here] @ np.einsum("ij,ij->i", means, means)
-    budget = float(np.linalg.norm(centred_rows(head.weight)) * np.sqrt(square))
+    with np.errstate(over="ignore"):  # told below
+        budget = float(np.linalg.norm(centred_rows(head.weight)) * np.sqrt(square))
     kappa = margin_scale(counts, bias=head.has_bias)
     found = margins(sample.logits(head), sample.labels)
     why = _undefined(len(here), budget, found)

@@ -10,6 +10,7 @@ from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import ALL_ROWS, Entry, Manifest
 from ncbounds.data.role_names import by_role, check_role_names
 from ncbounds.errors import DataError, InvalidSample
+from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.roles import Role, check_repeats
 from ncbounds.report import Report
 from ncbounds.runs.folder import default_folder
@@ -39,6 +40,7 @@ def evaluate_files(
     ignore_label: int | None = None,
     priors: Any = None,
     procedure: Mapping[str, Any] | None = None,
+    loss: str | None = None,
     code_word: "str | Path | None" = None,
     tried: int | None = None,
     key: str | None = None,
@@ -111,7 +113,7 @@ def evaluate_files(
         Label of rows that are left out, such as 255.
     priors : "balanced" or list of float, optional
         The law's class probabilities.
-    procedure, code_word, tried, key, weights, head, output, parts
+    procedure, loss, code_word, tried, key, weights, head, output, parts
         As in a manifest.
     names : sequence of str, optional
         Names of the checkpoints, in order, in place of their paths.
@@ -135,7 +137,11 @@ def evaluate_files(
         If a path does not exist, or options do not fit the data.
     InvalidSample
         If delta, sampling or a number of candidates is none.
+    UnknownName, InvalidArgument
+        If there is no such loss.
     """
+    if loss is not None:
+        declared_loss(loss)
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
     files = find_checkpoints(typed)
     names_of = check_role_names(role_names or {})
@@ -162,6 +168,7 @@ def evaluate_files(
         roles=rows,
         selected_among=chosen_among(selected_among, names_of),
         procedure=dict(procedure or {}),
+        loss=loss,
         code_word=None if code_word is None else Path(code_word).resolve(),
         tried=tried,
         key=key,

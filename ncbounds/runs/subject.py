@@ -126,6 +126,7 @@ def evidence_of(
         ),
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, head.classes),
+        loss=entry.loss,
         decision=MultiClass(classes),
         checkpoint=entry.name,
         provenance={

@@ -8,7 +8,15 @@ import pytest
 
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
-from ncbounds.geometry import cdnv, collapse, nc1, simplex_etf
+from ncbounds.geometry import (
+    cdnv,
+    collapse,
+    collapse_efficiency,
+    frame_distances,
+    margin_efficiency,
+    nc1,
+    simplex_etf,
+)
 
 
 def make(role="fit", classes=4, seed=0, n=200):
@@ -33,6 +41,14 @@ def test_every_metric_has_its_rows():
             assert variants.pop(f"NC2 {part} ({what})") == plain
     for name in ("CDNV half-symmetric", "CDNV ordered", "CDNV unhalved", "directional CDNV"):
         assert variants.pop(name) == {"plug-in", "bias-corrected", "cross-fitted"}
+    for part in ("within", "alignment", "outputs"):
+        assert variants.pop(f"collapse efficiency ({part})") == plain
+    assert variants.pop("collapse efficiency") == {"at least", "at most"}
+    assert variants.pop("margin efficiency") == {"minimum", "5% quantile"}
+    for what in ("head", "means"):
+        assert variants.pop(f"distance from ({what})") == {
+            *("simplex", "seli", "seli with free bias", "optimum at own loss"),
+        }
     assert variants == {}
     assert np.isfinite(frame.value).all()
     assert (frame.reasons == "").all()
@@ -54,6 +70,29 @@ def test_values_are_those_of_the_functions():
     assert unhalved == pytest.approx(2 * half)
 
 
+def test_efficiencies_are_those_of_the_functions_at_the_declared_loss():
+    sample = make()
+    for loss, smoothing in ((None, 0.0), ("label_smoothing:0.2", 0.2)):
+        frame = collapse(sample, HEAD, loss=loss).set_index(["metric", "variant"]).value
+        found = collapse_efficiency(sample, HEAD, smoothing=smoothing)
+        assert frame["collapse efficiency", "at least"] == found.lower
+        assert frame["collapse efficiency", "at most"] == found.upper
+        assert frame["collapse efficiency (within)", "plug-in"] == found.within
+        assert frame["margin efficiency", "minimum"] == margin_efficiency(sample, HEAD).minimum
+        last = frame_distances(sample, HEAD, found)[-1]
+        assert frame["distance from (means)", last.reference] == last.means.value
+
+
+def test_where_there_is_no_efficiency_the_rows_say_why():
+    for sample, why in ((make(role="test"), "test sample"), (make(), "a label is 3")):
+        head = HEAD if sample.role == "test" else LinearHead(HEAD.weight[:3])
+        frame = collapse(sample, head, means=make().moments.mean)
+        rows = frame[frame.metric.str.contains("efficiency")]
+        assert rows.value.isna().all()
+        assert rows.reasons.str.contains(why).all()
+        assert np.isfinite(frame[frame.metric == "NC1"].value).all()
+
+
 def test_nc4_says_whose_means_it_used():
     fit, test = make(), make(role="test", seed=1)
 
@@ -71,7 +110,7 @@ def test_nc4_says_whose_means_it_used():
 
 def test_without_head_and_corrections():
     frame = collapse(make(), corrections=False)
-    assert not frame.metric.str.contains("head|NC3|NC4").any()
+    assert not frame.metric.str.contains("head|NC3|NC4|efficiency|distance").any()
     assert set(frame.variant) == {"plug-in"}
 
 
@@ -90,7 +129,8 @@ def test_two_classes_and_more_classes_than_dimensions():
         x = 5 * rng.standard_normal((classes, d))[y] + rng.standard_normal((len(y), d))
         head = LinearHead(rng.standard_normal((classes, d)))
         frame = collapse(Sample.from_arrays(x, y, role="holdout"), head)
-        assert np.isfinite(frame.value).all()
+        factor = frame.metric.str.contains(r"efficiency \(")  # nan where the efficiency is 0
+        assert np.isfinite(frame.value[~factor]).all()
 
 
 def test_geometry_does_not_import_torch():

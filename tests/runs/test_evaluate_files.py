@@ -340,6 +340,30 @@ def test_options_of_the_command_line_that_declare_them(own):
         assert CliRunner().invoke(app, [*command, *wrong]).exit_code == 2
 
 
+def test_the_declared_loss_reaches_rows_and_facts(own):
+    from typer.testing import CliRunner
+
+    from ncbounds.cli.app import app
+
+    bounds = "collapse_efficiency,margin_efficiency"
+    for loss, shown in (("mse", "mse"), (None, "cross-entropy")):
+        found = run(own, paths=["a/best.pt"], bounds=bounds, loss=loss)
+        assert [r.bound for r in found] == ["collapse_efficiency", *["margin_efficiency"] * 2]
+        assert found.rows[0].details["loss"] == shown
+        assert found.rows[0].role == "fit"
+        said = [r["normalisation"] for r in found.facts["best.pt"]["collapse"]["fit"]]
+        assert any(f"the {shown} needs" in text for text in said)
+    command = ["evaluate", str(own / "a"), f"--model={own}/user.py:build", f"--out={own}/cli"]
+    command += [f"--data={own}/user.py:data", f"--bounds={bounds}", "--workers=0"]
+    result = CliRunner().invoke(app, [*command, "--loss=label_smoothing:0.1"])
+    assert result.exit_code == 0, result.output
+    row = nb.load_report(own / "cli").rows[0]
+    assert row.details["loss"] == "cross-entropy with label smoothing 0.1"
+    result = CliRunner().invoke(app, [*command, "--loss=msee"])
+    assert result.exit_code == 2
+    assert "did you mean 'mse'" in " ".join(result.output.split())
+
+
 def test_equal_weights_under_two_names_and_a_choice_are_said_under_the_table(own):
     import shutil
 

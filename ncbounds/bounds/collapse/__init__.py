@@ -2,7 +2,9 @@
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.collapse.anchored_head import anchored_head
+from ncbounds.bounds.collapse.collapse_efficiency import collapse_efficiency
 from ncbounds.bounds.collapse.collapsed_head import collapsed_head
+from ncbounds.bounds.collapse.margin_efficiency import margin_efficiency
 from ncbounds.bounds.collapse.ncm_blocks import ncm_blocks
 from ncbounds.bounds.collapse.ncm_few_shot import ncm_few_shot
 from ncbounds.bounds.collapse.ncm_few_shot_gaussian import ncm_few_shot_gaussian
@@ -23,4 +25,6 @@ BOUNDS: tuple[Bound, ...] = (
     unseen_classes,
     anchored_head,
     unlabelled_head,
+    collapse_efficiency,
+    margin_efficiency,
 )
