@@ -263,7 +263,7 @@ def saw_one_sided(rng: Rng) -> None:
     with mp.workdps(500):
         m = mp.mpf(n)
         count = mp.floor(m * (m - 1) / (m - 1 + m * mp.mpf(t) ** 2))
-        between(nm.saw_one_sided(n, t), (1 + count) / (m + 1), 1e-7 if count > 10**6 else 1.0)
+        between(nm.saw_one_sided(n, t), (1 + count) / (m + 1), 1e-6 if count > 10**6 else 1.0)
 
 
 def catoni(rng: Rng) -> None:
