@@ -21,6 +21,7 @@ _WHERE = {
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
+    "layers": "ncbounds.evaluation.layers",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
     "register": "ncbounds.registry",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
     from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence

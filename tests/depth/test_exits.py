@@ -143,8 +143,8 @@ def test_worse_probes_a_smaller_eps_and_delta_never_give_an_earlier_exit(pairs, 
 
 def test_a_probe_is_better_only_where_the_rows_say_so():
     """The sign test of 0 against 12 has 2^-12, of 3 against 9 it has .073."""
-    found = better_than_network([0, 3, 5], [12, 9, 5], 200, 0.05, family=6)
-    assert found.tolist() == [True, False, False]
+    found = better_than_network([0, 3, 5, 9], [12, 9, 5, 3], 200, 0.05, family=6)
+    assert found.tolist() == [True, False, False, False]
 
 
 def test_discordant_rows_are_counted():
