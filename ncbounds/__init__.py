@@ -14,6 +14,7 @@ _WHERE = {
     "Draw": "ncbounds.evidence.draw",
     "Evidence": "ncbounds.evidence.evidence",
     "LinearHead": "ncbounds.evidence.head",
+    "NoHead": "ncbounds.evidence.head",
     "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
@@ -22,8 +23,12 @@ _WHERE = {
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
     "layers": "ncbounds.evaluation.layers",
+    "extract_parts": "ncbounds.extraction.parts",
+    "from_sklearn": "ncbounds.procedures.from_sklearn",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
+    "predict": "ncbounds.extraction.predict",
+    "read_parts": "ncbounds.extraction.part_folder",
     "register": "ncbounds.registry",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
@@ -52,9 +57,14 @@ if TYPE_CHECKING:
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence
     from ncbounds.evidence.head import LinearHead as LinearHead
+    from ncbounds.evidence.head import NoHead as NoHead
     from ncbounds.evidence.sample import Sample as Sample
     from ncbounds.evidence.split import split as split
     from ncbounds.extraction.extract import extract as extract
+    from ncbounds.extraction.part_folder import read_parts as read_parts
+    from ncbounds.extraction.parts import extract_parts as extract_parts
+    from ncbounds.extraction.predict import predict as predict
+    from ncbounds.procedures.from_sklearn import from_sklearn as from_sklearn
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report

@@ -74,6 +74,21 @@ class HeadNotFound(NcboundsError):
     """No affine layer reproduces the logits."""
 
 
+class NoLinearHead(HeadNotFound):
+    """The network may well classify, but not by one linear head on features of its own.
+
+    ``why`` says so in one clause.
+    """
+
+    def __init__(self, *args: object, why: str = "no linear head was found") -> None:
+        super().__init__(*args)
+        self.why = why
+
+
+class OutOfMemory(NcboundsError):
+    """A batch does not fit on the device."""
+
+
 class TapRefused(NcboundsError):
     """A named place of a network gives no features, or none that are a function of each row."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,11 +26,14 @@ from ncbounds.claims.unmeasured import UnseenClasses
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence.contradictions import copies_found
 from ncbounds.evidence.evidence import FIELD, Evidence
-from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.head import LinearHead, NoHead
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics.scaling import divided
 from ncbounds.results import BoundResult, Kind, MeasureResult, Target
+
+#: What a bound needs where there is a row of it without a value.
+WITHOUT_HEAD = "needs a linear head and its features, and only predictions are known"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,9 @@ class Bound:
     function : callable ``(view, delta, **params) -> Outcome``
     requires, optional : tuple of str
         Parts of the evidence that must be there, and that are used if they are.
+    reads_features : bool
+        Whether it reads more of the classifier than what it predicts; if not, it also gives a row
+        where no head is known, and is as sound where features were rounded.
     variants : tuple of dict
         Parameters of the rows that it gives, one row each.
     also_fit : bool
@@ -86,6 +92,7 @@ class Bound:
     function: Callable[..., Outcome]
     requires: tuple[Part, ...] = ("head",)
     optional: tuple[Part, ...] = ()
+    reads_features: bool = True
     variants: tuple[Mapping[str, Any], ...] = ({},)
     also_fit: bool = True
     assumptions: tuple[str, ...] = ()
@@ -117,6 +124,7 @@ class Bound:
             required=frozenset(self.requires),
             assumptions=self.assumptions,
             unseen=isinstance(self.claim, UnseenClasses),
+            features=self.reads_features,
         )
 
     @cached_property
@@ -134,10 +142,16 @@ class Bound:
         """Rows that it gives on ``evidence``: pairs of role and parameters."""
         if any(getattr(evidence, part) is None for part in self.requires):
             return []
+        if self.lacks_head(evidence):
+            return []
         roles = [r for r in SOURCES[self.role] if evidence.sample(r) is not None][:1]
         if self.also_fit and self.role != "fit" and evidence.fit is not None:
             roles.append("fit")
         return [(role, params) for role in roles for params in self.variants]
+
+    def lacks_head(self, evidence: Evidence) -> bool:
+        """Whether it reads features, and predictions are all that is known of the classifier."""
+        return self.reads_features and isinstance(evidence.head, NoHead)
 
     def __call__(
         self, evidence: Evidence, delta: float = 0.05, *, role: Role | None = None, **params: Any
@@ -217,6 +231,8 @@ class Bound:
         for part in self.requires:
             if getattr(evidence, part) is None:
                 raise MissingEvidence(f"{self.id} needs {part}; pass Evidence({part}=...)")
+        if self.lacks_head(evidence):
+            raise MissingEvidence(f"{self.id} {WITHOUT_HEAD}: {evidence.provenance['no_head']}")
         for r in roles:
             if (found := evidence.sample(r)) is not None:
                 if found.n == 0:
@@ -233,10 +249,10 @@ class Bound:
         head = evidence.head
         # what the row does not depend on may not leave the range of float64 when it is squared
         power = sample.power if "feature scale" in self.invariant_to else 0
-        if power and head is not None:
+        if power and isinstance(head, LinearHead):
             weight = divided(head.weight, -power)
             head = LinearHead(weight, head.bias, has_bias=head.has_bias)
-        if head is not None and "head scale" in self.invariant_to:
+        if isinstance(head, LinearHead) and "head scale" in self.invariant_to:
             head = head.scaled
 
         def part(name: str, given: Sample | None) -> Sample | None:
@@ -244,7 +260,7 @@ class Bound:
 
         return View(
             sample=sample.divided(power),
-            head=head,
+            head=cast(LinearHead, head),  # a bound that reads more than predictions has one
             fit=None if fit is None else fit.divided(power),
             head_sample=part("head_sample", evidence.head_sample),
             unlabelled=part("unlabelled", evidence.unlabelled),

@@ -20,6 +20,8 @@ def as_text(b: Bound) -> str:
     needs = (", ".join(b.requires) or "its sample only") + (
         f" (uses if present: {', '.join(b.optional)})" if b.optional else ""
     )
+    if not b.reads_features:
+        needs += "; predictions are enough"
     facts = [
         ("family", b.family),
         ("at best", f"{MARK[b.kind]} {b.kind}"),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ncbounds.bounds.needs import Needs
-from ncbounds.evidence.contradictions import contradictions, remarks
+from ncbounds.evidence.contradictions import contradictions, only_first, remarks
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
@@ -37,16 +37,18 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     evidence that speaks against itself (:mod:`ncbounds.evidence.contradictions`). A row through a
     code word whose version was developed on these images is conditional at best.
     """
+    looked = tuple(only_first(sample))
     if needs.kind == "measure":
-        return Verdict("measure", (), delta)
+        return Verdict("measure", looked, delta)
     on_fit = ("the features were fitted on this sample",) if sample.role == "fit" else ()
     if needs.kind == "plug-in":
-        return Verdict("plug-in", (*needs.assumptions, *on_fit), delta)
+        return Verdict("plug-in", (*looked, *needs.assumptions, *on_fit), delta)
     read = [sample]
     pool = evidence.unlabelled
     if "unlabelled" in needs.parts and pool is not None:
         read.append(pool)
     missing = [
+        *(reason for s in read for reason in only_first(s)),
         *_role(needs, sample),
         *(reason for s in read for reason in _draw(s, evidence)),
         *contradictions(sample, evidence, unseen=needs.unseen),
@@ -54,6 +56,7 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
         *_apart(sample, read[1:], evidence),
         *_fit_apart(needs, sample, evidence),
         *_tried(needs, evidence),
+        *_rounded(needs, evidence),
     ]
     if sample.sampling == "stratified" and delta > EDGE_RULE_DELTA:
         missing.append(f"a stratified sample needs delta <= {EDGE_RULE_DELTA}, found {delta:g}")
@@ -126,6 +129,18 @@ def _tried(needs: Needs, evidence: Evidence) -> list[str]:
     if not both or word is None or word.reason or word.tried is not None:
         return []
     return ["how many decoded networks could be compared on the unlabelled sample is unknown"]
+
+
+def _rounded(needs: Needs, evidence: Evidence) -> list[str]:
+    """Counting pays for what rounding can do; what reads features is about the rounded ones."""
+    if not needs.features:
+        return []
+    return [
+        f"the {role} features were rounded to float16 when they were stored, and so the row is "
+        "about another network; store them as they are"
+        for role, sample in evidence.samples().items()
+        if sample.rounded and role != "test"
+    ]
 
 
 def _hindsight(needs: Needs, evidence: Evidence) -> tuple[str, ...]:

@@ -41,6 +41,8 @@ class Needs:
         Shown as reasons on every row that is not a certificate.
     unseen : bool
         Whether it is about classes that the head does not know.
+    features : bool
+        Whether it reads more of the classifier than what it predicts.
     """
 
     kind: Kind
@@ -49,3 +51,4 @@ class Needs:
     required: frozenset[Part] = frozenset()
     assumptions: tuple[str, ...] = ()
     unseen: bool = False
+    features: bool = True

@@ -20,7 +20,8 @@ class View:
     ----------
     sample : Sample
         The sample that the row's probability is over.
-    head : LinearHead
+    head : LinearHead or NoHead
+        The latter for bounds only that say ``reads_features=False``.
     fit, head_sample, unlabelled : Sample or None
     procedure, network, code_word : object or None
     priors : array of shape (C,) or None

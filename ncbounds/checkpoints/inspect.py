@@ -15,7 +15,7 @@ from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.inspection import Inspection, sides
 from ncbounds.checkpoints.read import load_checkpoint
 from ncbounds.checkpoints.trial_inputs import trial_inputs
-from ncbounds.errors import HeadNotFound, MissingExtra, NcboundsError
+from ncbounds.errors import HeadNotFound, MissingExtra, NcboundsError, NoLinearHead
 from ncbounds.evidence.sample import Sample
 
 SAFE = "read without running code from the file"
@@ -67,15 +67,19 @@ def inspect_checkpoint(
     checkpoint = load_checkpoint(path, key=key, weights=weights, parts=parts)
     classifier, inputs, undecided = None, "nothing", None
     unverified, problem = None, None
+    alone: tuple[str, ...] = ()
     try:
         check_finite(widened(checkpoint.tensors), checkpoint.path)
         classifier = _built(checkpoint, model, args, head, output)
         inputs, undecided = _verify(classifier, checkpoint, batch, input_shape)
+    except NoLinearHead as error:
+        says = f"no linear head ({error.why}): errors are counted among predictions only"
+        alone, problem = (says,), None if head is None else str(error)
     except _OnlyGuessed as error:
         unverified = str(error)
     except NcboundsError as error:
         problem = str(error)
-    verified = classifier is not None and unverified is None and problem is None
+    verified = classifier is not None and unverified is None and problem is None and not alone
     linear = classifier.head if classifier is not None and verified else None
     return Inspection(
         path=str(checkpoint.path),
@@ -87,7 +91,7 @@ def inspect_checkpoint(
             for name, t in checkpoint.tensors.items()
         ),
         parameters=sum(t.numel() for t in checkpoint.tensors.values()),
-        notes=checkpoint.notes if classifier is None else classifier.notes,
+        notes=(*(checkpoint.notes if classifier is None else classifier.notes), *alone),
         guess=guess_architecture(checkpoint.tensors),
         model=_model_name(model, checkpoint),
         head=classifier.head_report if classifier is not None and verified else None,

@@ -5,6 +5,7 @@ from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.claims.claim import KnownErrors, Truth
@@ -17,11 +18,15 @@ from ncbounds.numerics import kl_interval
 from ncbounds.numerics.scaling import divided
 from ncbounds.results import Measured, Target
 from ncbounds.statistics.nearest import strictly_nearer
+from ncbounds.statistics.rows import Rows, as_rows, blocks_of, finite_mean, members_of
 
 #: Draws, queries per draw (over all classes) and seed of the measured few-shot error.
 FEW_SHOT_DRAWS = 100
 
 FEW_SHOT_QUERIES = 2000
+
+#: Queries per class and draw where there are many classes.
+FEWEST_QUERIES = 1
 
 FEW_SHOT_SEED = 20_220_518
 
@@ -100,38 +105,46 @@ def _few_shot_draws(test: Sample, shots: int) -> Floats:
     """Per-class errors of each draw, shape (draws, classes); computed once per sample and kept."""
     kept = _DRAWS.setdefault(test, {})
     if shots not in kept:
-        f = np.asarray(divided(test.features, test.power), dtype=np.float64)
-        finite = np.isfinite(f).all(axis=1)
-        f = f - f[finite].mean(axis=0) if finite.any() else f
-        members = [np.flatnonzero(test.labels == c) for c in range(test.classes)]
-        queries = max(FEW_SHOT_QUERIES // test.classes, 20)
+        rows = as_rows(divided(test.features, test.power))
+        centre = finite_mean(rows)
+        members = members_of(test.labels, test.classes)
+        queries = max(FEW_SHOT_QUERIES // test.classes, FEWEST_QUERIES)
         rng = np.random.default_rng(FEW_SHOT_SEED)
         kept[shots] = np.stack(
-            [_one_draw(f, members, shots, queries, rng) for _ in range(FEW_SHOT_DRAWS)]
+            [_one_draw(rows, centre, members, shots, queries, rng) for _ in range(FEW_SHOT_DRAWS)]
         )
     return kept[shots]
 
 
 def _one_draw(
-    f: Floats, members: list[Ints], shots: int, queries: int, rng: np.random.Generator
+    rows: Rows,
+    centre: Floats,
+    members: list[Ints],
+    shots: int,
+    queries: int,
+    rng: np.random.Generator,
 ) -> Floats:
     drawn = [rng.permutation(m)[: shots + queries] for m in members]
     # a non-finite query is an error; a non-finite shot spoils its class mean, so the whole draw
     with np.errstate(invalid="ignore", over="ignore"):
-        return _class_errors(f, drawn, shots)
+        taken = rows.take(np.concatenate([d[:shots] for d in drawn]))
+        taken -= centre
+        means = taken.reshape(len(drawn), shots, -1).mean(axis=1)
+        truth = np.repeat(np.arange(len(drawn)), [len(d) - shots for d in drawn])
+        asked = np.concatenate([d[shots:] for d in drawn])
+        misses = np.zeros(len(drawn))
+        for part in blocks_of(len(asked), max(means.shape)):
+            x = rows.take(asked[part]) - centre
+            wrong = ~_strictly_nearest(x, means, truth[part])
+            misses += np.bincount(truth[part], weights=wrong, minlength=len(drawn))
+    return np.asarray(misses / np.maximum(np.bincount(truth, minlength=len(drawn)), 1))
 
 
-def _class_errors(f: Floats, drawn: list[Ints], shots: int) -> Floats:
-    means = np.stack([f[d[:shots]].mean(axis=0) for d in drawn])
-    asked = f[np.concatenate([d[shots:] for d in drawn])]
-    truth = np.repeat(np.arange(len(drawn)), [len(d) - shots for d in drawn])
+def _strictly_nearest(x: Floats, means: Floats, truth: Ints) -> NDArray[np.bool_]:
+    """Whether each of ``x`` (q, d) is strictly nearest to its own row of ``means`` (C, d)."""
     # ||f - mean||^2 up to the point's own norm, which all classes share
-    distance = np.einsum("ij,ij->i", means, means) - 2.0 * (asked @ means.T)
+    distance = np.einsum("ij,ij->i", means, means) - 2.0 * (x @ means.T)
     rows = np.arange(len(truth))
     own = distance[rows, truth]
     distance[rows, truth] = np.inf
-    wrong = ~strictly_nearer(own, distance.min(axis=1), np.einsum("ij,ij->i", asked, asked))
-    counts = np.bincount(truth, minlength=len(drawn))
-    misses = np.bincount(truth, weights=wrong, minlength=len(drawn))
-    shares: Floats = misses / np.maximum(counts, 1)
-    return shares
+    return strictly_nearer(own, distance.min(axis=1), np.einsum("ij,ij->i", x, x))

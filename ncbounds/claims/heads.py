@@ -7,7 +7,7 @@ from ncbounds.arrays import Floats
 from ncbounds.claims.claim import KnownErrors, Truth
 from ncbounds.claims.counted import counted_error
 from ncbounds.evidence.evidence import Evidence
-from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.head import Head, LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.results import Measured, Target
 
@@ -20,9 +20,9 @@ class Saved:
     qualifier: ClassVar[str] = ""
     complete: ClassVar[bool] = True
 
-    def classifier(self, evidence: Evidence) -> LinearHead:
-        """Return the head of the evidence."""
-        return evidence.head
+    def classifier(self, evidence: Evidence) -> LinearHead | None:
+        """Return the head of the evidence; None where only its predictions are known."""
+        return evidence.head if isinstance(evidence.head, LinearHead) else None
 
     def measured(
         self, test: Sample, evidence: Evidence, weights: Floats | None = None
@@ -34,7 +34,8 @@ class Saved:
         self, world: KnownErrors, evidence: Evidence, weights: Floats | None = None
     ) -> Truth | None:
         """Return the head's error in the world."""
-        return world.error(evidence.head, weights)
+        head = self.classifier(evidence)
+        return None if head is None else world.error(head, weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,5 @@ class OtherHead:
         return None if self.head is None else world.error(self.head, weights)
 
 
-def _counted(
-    head: LinearHead, test: Sample, evidence: Evidence, weights: Floats | None
-) -> Measured:
+def _counted(head: Head, test: Sample, evidence: Evidence, weights: Floats | None) -> Measured:
     return counted_error(test, evidence.decision.wrong(test, head), weights)

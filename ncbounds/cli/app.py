@@ -10,10 +10,14 @@ from ncbounds.cli.catalogue import explain, list_bounds
 from ncbounds.cli.code_words import compress, verify
 from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
+from ncbounds.cli.extract import extract
+from ncbounds.cli.features import evaluate_features
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.init import init
 from ncbounds.cli.inspect import inspect
+from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.report import report
+from ncbounds.cli.store import store
 
 EPILOG = (
     "Exit codes: 0 done; 1 nothing could be evaluated; 2 an option or an input is wrong; "
@@ -52,11 +56,15 @@ def options(
 
 app.command()(evaluate)
 app.command()(init)
+app.command("evaluate-predictions")(evaluate_predictions)
+app.command("evaluate-features")(evaluate_features)
 app.command()(inspect)
+app.command()(extract)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
 app.command()(explain)
 app.command()(report)
+app.command()(store)
 app.command()(compress)
 app.command()(verify)
 

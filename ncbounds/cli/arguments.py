@@ -3,11 +3,14 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from ncbounds.extraction.running import Running
 
 Out = Annotated[Path | None, typer.Option(help="run folder (default: the user cache folder)")]
 Spec = Annotated[
@@ -40,6 +43,50 @@ Parts = Annotated[
 ]
 
 
+#: How networks are run.
+Device = Annotated[
+    str, typer.Option(help="auto (cuda where it is available, else cpu), cpu, cuda, cuda:1 or mps")
+]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="fp32, bf16, fp16 (default: of the weights; another evaluates another network)"
+    ),
+]
+BatchSize = Annotated[
+    str | None,
+    typer.Option(help="rows of a forward pass at most, or auto: halved where memory runs out"),
+]
+LoaderWorkers = Annotated[
+    int | None, typer.Option(help="processes that read a DataLoader (default: as it says)")
+]
+Limit = Annotated[
+    int | None, typer.Option(help="only the first rows of each role: a look, all rows plug-ins")
+]
+
+
+Store = Annotated[
+    str | None, typer.Option(help="float16: half the disk, and its rounding is paid for")
+]
+
+
+def running(
+    device: str,
+    precision: str | None,
+    batch_size: str | None,
+    workers_per_loader: int | None,
+    limit: int | None,
+    store: str | None,
+) -> "Running":
+    """How networks are run, as it was typed, with a device in place of ``auto``."""
+    from ncbounds.extraction.running import Running
+
+    rows: int | str | None = batch_size
+    if batch_size is not None and batch_size.isdecimal():
+        rows = int(batch_size)
+    return Running(device, precision, rows, workers_per_loader, limit, store).resolved()
+
+
 def choice(
     key: str | None,
     ema: bool | None,
@@ -54,7 +101,7 @@ def choice(
     return {name: value for name, value in typed.items() if value is not None}
 
 
-def model_arguments(text: str) -> dict[str, Any]:
+def model_arguments(text: str, option: str = "--args") -> dict[str, Any]:
     """Arguments written as JSON, or as ``name=value`` with commas between them."""
     try:
         if text.lstrip()[:1] in ("", "{"):
@@ -66,7 +113,8 @@ def model_arguments(text: str) -> dict[str, Any]:
             raise ValueError
     except ValueError:
         raise NcboundsError(
-            f"--args is width=128,depth=2 or JSON such as '{{\"width\": 128}}', found {text!r}"
+            f"{option} is width=128,depth=2 or JSON such as '{{\"width\": 128}}' (in JSON, and in "
+            f"values, words stand in double quotes), found {text!r}"
         ) from None
     return dict(found)
 
@@ -85,6 +133,25 @@ def by_role(option: str, words: Iterable[str], read: Callable[[str], Any]) -> di
                 f"{option} is ROLE=VALUE, once for each role; found {word!r}"
             ) from None
     return found
+
+
+def role_rows(words: Iterable[str]) -> dict[str, str]:
+    """Read ``--role``: ``ROLE=ROWS``, or a role alone for all rows."""
+    from ncbounds.data.manifest import ALL_ROWS
+
+    return by_role("--role", [w if "=" in w else f"{w}={ALL_ROWS}" for w in words], str)
+
+
+def role_names(text: str) -> dict[str, str]:
+    """Read ``--roles``: which role each part has, ``NAME=ROLE`` with commas between them."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    names = {name.strip(): role.strip() for name, _, role in pairs}
+    if len(names) < len(pairs) or not all(names) or not all(names.values()):
+        raise NcboundsError(
+            f"--roles is NAME=ROLE with commas between them, as in train=fit,val=holdout; found "
+            f"{text!r}"
+        )
+    return names
 
 
 def candidates(words: list[str]) -> Any:

@@ -11,20 +11,28 @@ import typer
 from ncbounds.cli.arguments import (
     Arguments,
     Averaged,
+    BatchSize,
+    Device,
     Head,
     Key,
+    Limit,
+    LoaderWorkers,
     Out,
     Output,
     Parts,
+    Precision,
     Repeats,
     Spec,
+    Store,
     best_among,
-    by_role,
     candidates,
     choice,
     chosen_of,
     class_priors,
     model_arguments,
+    role_names,
+    role_rows,
+    running,
 )
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report
@@ -35,7 +43,8 @@ if TYPE_CHECKING:
 
 #: Options that say what a zoo.toml says itself, as they are typed.
 DECLARATIONS = (
-    *("--role", "--sampling", "--selected-among", "--best-of"),
+    *("--data-args", "--transform", "--role", "--roles"),
+    *("--sampling", "--selected-among", "--best-of"),
     *("--repeats", "--ignore-label", "--priors", "--name"),
 )
 
@@ -62,13 +71,28 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            help="FILE.py:FUNCTION that returns {role: (inputs, labels)}, or an npz file with "
-            "--role; for checkpoints that no zoo.toml describes"
+            help="FILE.py:FUNCTION that returns {role: (inputs, labels)} or loaders; a file of "
+            "arrays (npz, csv, parquet) with --role; a folder whose parts are such files, images "
+            "by class, or datasets; for checkpoints that no zoo.toml describes"
         ),
+    ] = None,
+    data_args: Annotated[
+        str, typer.Option(help="of the data function: root=data,size=32 or JSON")
+    ] = "",
+    transform: Annotated[
+        str | None,
+        typer.Option(help="with a folder of images: FILE.py:FUNCTION from a PIL image to a tensor"),
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option(help="with an npz file: rows of a role, such as holdout=0:4000; repeatable"),
+        typer.Option(
+            help="rows of a role, such as holdout=0:4000, in a file; a role alone: what data that "
+            "are one sample were used for; repeatable"
+        ),
+    ] = None,
+    roles: Annotated[
+        str | None,
+        typer.Option(help="roles of parts that have other names: train=fit,val=holdout"),
     ] = None,
     sampling: Annotated[
         str | None, typer.Option(help="with --data: iid, stratified or unknown (default)")
@@ -108,6 +132,12 @@ def evaluate(
         str, typer.Option(help="where to run: processes, threads, loky, dask://HOST:PORT")
     ] = "processes",
     fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
+    device: Device = "auto",
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    workers_per_loader: LoaderWorkers = None,
+    limit: Limit = None,
+    store: Store = None,
 ) -> None:
     """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
     from ncbounds.report.write import write_report
@@ -115,8 +145,13 @@ def evaluate(
 
     with user_errors():
         folder = out or default_folder(paths[0])
-        stated = (role, sampling, selected_among, best_of, repeats, ignore_label, priors, name)
+        stated = (
+            *(data_args, transform, role, roles),
+            *(sampling, selected_among, best_of, repeats, ignore_label, priors, name),
+        )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
+        how = running(device, precision, batch_size, workers_per_loader, limit, store)
+        echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         with progress_bar() as progress:
             typed = Typed(
                 paths=paths,
@@ -125,7 +160,7 @@ def evaluate(
                 args=model_arguments(args),
                 data=data,
                 trust=trust,
-                declared={o: v for o, v in declared.items() if v not in (None, [])},
+                declared={o: v for o, v in declared.items() if v not in (None, [], "")},
                 changes=choice(key, ema, head, output, part),
                 run={
                     "bounds": bounds,
@@ -135,6 +170,7 @@ def evaluate(
                     "executor": engine,
                     "fresh": fresh,
                     "progress": progress,
+                    **vars(how),
                 },
                 out=folder,
             )
@@ -229,7 +265,9 @@ def _files(typed: Typed) -> "Report":
     if typed.trust:
         raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
     readers: dict[str, Callable[[Any], Any]] = {
-        "--role": lambda words: by_role("--role", words, str),
+        "--data-args": lambda text: model_arguments(text, "--data-args"),
+        "--role": role_rows,
+        "--roles": role_names,
         "--selected-among": candidates,
         "--best-of": chosen_of,
         "--priors": class_priors,
@@ -240,7 +278,10 @@ def _files(typed: Typed) -> "Report":
         data=typed.data,
         model=typed.model,
         args=typed.args,
+        data_args=given.get("--data-args"),
+        transform=given.get("--transform"),
         roles=given.get("--role"),
+        role_names=given.get("--roles"),
         sampling=given.get("--sampling", "unknown"),
         selected_among=best_among(given.get("--selected-among", 1), given.get("--best-of", 1)),
         repeats=given.get("--repeats"),
@@ -257,4 +298,4 @@ def _stored(folder: Path) -> str:
     from ncbounds.extraction.store import store_size
 
     size = store_size(folder / "store") / 2**20
-    return f"features kept in {folder / 'store'}: {size:.0f} MiB (delete it when you are done)"
+    return f"features kept in {folder / 'store'}: {size:.0f} MiB (`ncbounds store` lists them)"

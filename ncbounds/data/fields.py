@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ncbounds.data.role_names import LEFT_OUT, USUAL
 from ncbounds.errors import ManifestError, NcboundsError, shown, suggest
 from ncbounds.evidence.roles import ROLES
 from ncbounds.procedures.linear import named_procedure
@@ -72,6 +73,7 @@ def by_role(raw: Mapping[str, Any], where: str) -> None:
             if role not in ROLES:
                 raise ManifestError(
                     f"{where} {key}: unknown role {role!r}; {suggest(role, [*ROLES])}"
+                    f"{_mapped(role)}"
                 )
     for role, rows in raw.get("roles", {}).items():
         typed(rows, str, f"{where} roles.{role}")
@@ -90,3 +92,23 @@ def by_role(raw: Mapping[str, Any], where: str) -> None:
         typed(kept, list, f"{where} classes.{role}")
         for number in kept:
             typed(number, int, f"{where} classes.{role}")
+
+
+def _mapped(name: str) -> str:
+    """How a name that people use for a part of their data is mapped to a role."""
+    usual = USUAL.get(name.lower())
+    return f'; or, in its task, role_names = {{ {name} = "{usual}" }}' if usual else ""
+
+
+def renamed(raw: Mapping[str, Any], names: Mapping[str, str], where: str) -> dict[str, Any]:
+    """What an entry says by a person's names for parts of the data, by role."""
+    found: dict[str, dict[str, Any]] = {}
+    for key in {"roles", "selected_among", "classes"} & {*raw}:
+        found[key] = {}
+        for name, value in raw[key].items():
+            role = names.get(name, name)
+            if role in found[key]:
+                raise ManifestError(f"{where} {key}: {role} is there twice, once as {shown(name)}")
+            if role != LEFT_OUT:
+                found[key][role] = value
+    return found

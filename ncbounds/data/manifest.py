@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from glob import iglob
 from itertools import islice
 from pathlib import Path, PurePath
@@ -14,10 +14,21 @@ import numpy as np
 from ncbounds.arrays import Ints
 from ncbounds.budgets import MANIFEST_BYTES
 from ncbounds.data.fashion_mnist import installed_folder
-from ncbounds.data.fields import beside, by_role, class_names, known, priors, procedure, typed
+from ncbounds.data.fields import (
+    beside,
+    by_role,
+    class_names,
+    known,
+    priors,
+    procedure,
+    renamed,
+    typed,
+)
+from ncbounds.data.given import UserData, data_at
+from ncbounds.data.role_names import check_role_names
 from ncbounds.data.series import in_order
-from ncbounds.data.user import NamedCode, UserCode, UserData, is_code, named_by
-from ncbounds.errors import ManifestError, shown, suggest
+from ncbounds.data.user import NamedCode, UserCode, is_code, named_by
+from ncbounds.errors import ManifestError, RoleError, shown, suggest
 from ncbounds.evidence.roles import REPEATS, SAMPLINGS, Repeats, Role, Sampling
 from ncbounds.files import read_bounded
 
@@ -25,20 +36,23 @@ from ncbounds.files import read_bounded
 FASHION_MNIST = "fashion-mnist"
 #: Files of one series; more are a mistake in its pattern.
 LONGEST_SERIES = 10_000
+#: What stands for all rows of the data.
+ALL_ROWS = "all"
 
 
 @dataclass(frozen=True)
 class Task:
     """Data and its declarations, shared by checkpoints.
 
-    ``data`` is an ``.npz`` file, a folder of idx files, or ``"fashion-mnist"`` for the folder where
-    these are installed, or ``FILE.py:FUNCTION``, which no file makes run: see
-    :func:`ncbounds.runs.trust.with_code`. In memory also other :class:`UserData`. ``label_noise``
-    is the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
+    ``data`` is an ``.npz``, ``.csv`` or ``.parquet`` file, a folder of idx files, or
+    ``"fashion-mnist"`` for the folder where these are installed; or, as :class:`UserData`, a folder
+    whose parts are the samples, ``FILE.py:FUNCTION``, which no file makes run (see
+    :func:`ncbounds.runs.trust.with_code`), or in memory only, a person's own. ``label_noise`` is
+    the probability with which a label is redrawn uniformly, with seed ``noise_seed``; ``priors``
     the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
     ``classes`` the names of the classes, in the order of their numbers; ``repeats`` says why points
     stand more than once (``"by chance"`` or ``"copies"``), ``ignore_label`` which label marks rows
-    to be left out.
+    to be left out; ``role_names`` maps a person's names for parts of the data to roles.
     """
 
     name: str
@@ -50,6 +64,7 @@ class Task:
     classes: tuple[str, ...] = ()
     repeats: Repeats | None = None
     ignore_label: int | None = None
+    role_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,13 +160,15 @@ def load_manifest(path: "str | Path") -> Manifest:
 
 
 def row_ids(text: str, total: int, where: str = "roles") -> Ints:
-    """Row numbers of ranges such as ``"0:4000"`` or ``"0:500,900:1000"``, shape (n,).
+    """Row numbers of ranges such as ``"0:4000"`` or ``"0:500,900:1000"``, or ``"all"``, (n,).
 
     Raises
     ------
     ManifestError
         If a range is malformed, empty or beyond ``total`` rows.
     """
+    if text.strip() == ALL_ROWS:
+        return np.arange(total, dtype=np.int64)
     parts, named = [], 0
     for piece in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,18}):(\d{1,18})\s*", piece, re.ASCII)
@@ -217,6 +234,7 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     typed(raw.get("ignore_label", 0), int, f"{where} ignore_label")
     if raw.get("noise_seed", 0) not in range(1 << 32):
         raise ManifestError(f"{where} noise_seed: 0 to 2^32 - 1, found {shown(raw['noise_seed'])}")
+    typed(raw.get("role_names", {}), dict, f"{where} role_names")
     if "priors" in raw:
         priors(raw["priors"], f"{where} priors")
     classes = class_names(raw.get("classes", []), f"{where} classes")
@@ -228,7 +246,14 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         data = UserData(named_by(path, raw["data"]))
     elif raw["data"] == FASHION_MNIST and not file.exists():
         data = installed_folder().resolve()
-    return Task(**{**raw, "name": name, "data": data, "classes": classes})
+    try:
+        names = check_role_names(raw.get("role_names", {}))
+    except RoleError as error:
+        raise ManifestError(f"{where} role_names: {error}") from None
+    declared = {**raw, "name": name, "classes": classes, "role_names": names}
+    if isinstance(data, UserData):
+        return Task(**{**declared, "data": replace(data, role_names=names)})
+    return Task(**{**declared, "data": data_at(data, names)})
 
 
 def _keys(table: type[Task] | type[Entry]) -> set[str]:
@@ -270,6 +295,7 @@ def _entry(
 ) -> Entry:
     where = where or f"{path} [checkpoints.{name}]"
     known(raw, _keys(Entry), where)
+    by_part = raw.get("task") in tasks and isinstance(tasks[raw["task"]].data, UserData)
     for key in ("file", "task"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
@@ -290,19 +316,20 @@ def _entry(
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
-    own = isinstance(tasks[raw["task"]].data, UserData)
-    if own and ("roles" in raw or "classes" in raw):
+    raw = {**raw, **renamed(raw, tasks[raw["task"]].role_names, where)}
+    if by_part and ("roles" in raw or "classes" in raw):
         raise ManifestError(
-            f"{where}: roles and classes pick rows of a file; the function that its task names "
-            "returns each role by itself"
+            f"{where}: roles and classes pick rows of a file, and {tasks[raw['task']].data.name} "
+            "gives each role by itself; leave them out (role_names of the task maps names to roles)"
         )
-    if not own and "roles" not in raw:
+    if not by_part and "roles" not in raw:
         raise ManifestError(
             f"{where}: roles is missing; which rows of its data were used for what, for example "
             "roles = {fit = '0:4000', holdout = '4000:8000'}"
         )
     by_role(raw, where)
     procedure(raw.get("procedure", {}), where)
+    files: dict[str, Path]
     files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
     typed(raw.get("parts", []), list, f"{where} parts")
     for part in raw.get("parts", []):

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Ints
+from ncbounds.data.batched import LABELS
+from ncbounds.data.given import UserData, user_samples
 from ncbounds.data.manifest import Entry, Task, entry_rows
 from ncbounds.data.task import task_arrays
-from ncbounds.data.user import UserData, user_samples
 from ncbounds.evidence.roles import Role
 
 #: How many data sets may stand around one another where the names of classes are looked for.
@@ -75,6 +76,9 @@ def _class_names(loader: Any) -> tuple[str, ...]:
         return ()
     numbers = getattr(dataset, "class_to_idx", None)
     names = getattr(dataset, "classes", None)
+    features = getattr(dataset, "features", None)  # of the library datasets
+    if isinstance(features, Mapping):
+        names = next((getattr(features[n], "names", None) for n in LABELS if n in features), None)
     if isinstance(numbers, Mapping):
         if set(numbers.values()) != set(range(len(numbers))):
             return ()

@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Ints
+from ncbounds.data.batched import LABELS
 from ncbounds.data.fashion_mnist import fashion_mnist, install_hint
+from ncbounds.data.given import UserData
 from ncbounds.data.images import as_images, standardise
 from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
 from ncbounds.data.noise import noisy_labels
 from ncbounds.data.npz import load_npz
-from ncbounds.data.user import UserData, is_code, user_data
+from ncbounds.data.tables import named, read_table
+from ncbounds.data.user import is_code, user_data
 from ncbounds.errors import DataError
 from ncbounds.evidence.roles import check_role
 
@@ -38,8 +41,9 @@ def task_arrays(task: Task) -> Arrays:
     """Inputs and noisy labels of a task, kept for the next checkpoint on the same data.
 
     An ``.npz`` file holds ``labels`` and either ``images`` (uint8, standardised by fixed
-    constants) or ``inputs`` (taken as they are), and optionally ``groups``; a folder holds the four
-    idx files of Fashion-MNIST, which are pooled and permuted.
+    constants) or ``inputs`` (taken as they are), and optionally ``groups``; a ``.csv`` or
+    ``.parquet`` file a column of labels and inputs in all others; a folder holds the four idx files
+    of Fashion-MNIST, which are pooled and permuted.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def _read(
     if path.is_dir():
         pool, labels = fashion_mnist(path)[:2]
         return standardise(pool), labels.astype(np.int64), None, pool
-    arrays = load_npz(path, ("labels",))
+    arrays = load_npz(path, ("labels",)) if path.suffix == ".npz" else _table(path)
     if "images" not in arrays and "inputs" not in arrays:
         raise DataError(f"{path} holds {sorted(arrays)}, needed 'images' or 'inputs' and 'labels'")
     raw = None if "inputs" in arrays else arrays["images"]
@@ -80,6 +84,11 @@ def _read(
     if inputs.ndim == 0 or len(inputs) != len(labels):
         raise DataError(f"{path}: inputs of shape {inputs.shape} and {len(labels)} labels")
     return inputs, labels.astype(np.int64), arrays.get("groups"), images
+
+
+def _table(path: Path) -> dict[str, NDArray[Any]]:
+    arrays = read_table(path)
+    return {**arrays, "labels": named(arrays, LABELS, "labels", path)}
 
 
 def class_priors(task: Task, classes: int) -> Any:

@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from ncbounds.errors import DataError, suggest
-from ncbounds.evidence.roles import Role, check_role
 
 NEEDED = "FILE.py:FUNCTION or package.module:FUNCTION, for example data.py:load"
 
@@ -45,26 +44,6 @@ def named_by(manifest: Path, spec: str) -> NamedCode:
     if not place.endswith(".py") and not path.is_file():
         return NamedCode(spec, spec)
     return NamedCode(spec, f"{path.resolve()}:{name}")
-
-
-@dataclass(frozen=True, eq=False)
-class UserData:
-    """Samples by role that a person's function returns, or that were passed in Python.
-
-    ``source`` is the name of a function, a function, or what it returns; ``key`` a hash of all
-    samples, known when they have been read once.
-    """
-
-    source: "UserCode | NamedCode | Callable[[], Any] | Mapping[str, Any]"
-    key: str = ""
-
-    @property
-    def name(self) -> str:
-        """What provenance calls it."""
-        if isinstance(self.source, UserCode | NamedCode):
-            file, _, function = self.source.spec.rpartition(":")
-            return f"{Path(file).name}:{function}"
-        return getattr(self.source, "__qualname__", type(self.source).__name__)
 
 
 class Located(NamedTuple):
@@ -108,7 +87,25 @@ def locate(spec: str) -> Located:
 
 
 def user_function(spec: str) -> Callable[..., Any]:
-    """Import the function that a person has named; the file's code is run.
+    """Import the function, class or other callable that a person has named.
+
+    Raises
+    ------
+    DataError
+        As :func:`user_object`, and if it cannot be called.
+    """
+    found = user_object(spec)
+    if not callable(found):
+        place, _, name = spec.rpartition(":")
+        raise DataError(
+            f"{place} has no function {name!r}, which is of type {type(found).__name__}; needed a "
+            "function, a class or another callable"
+        )
+    return found  # type: ignore[no-any-return]
+
+
+def user_object(spec: str) -> Any:
+    """Import what a person has named; the file's code is run.
 
     Its folder (of a package: the folder above) is put on ``sys.path``, as for a script, so that it
     can import its neighbours.
@@ -116,7 +113,7 @@ def user_function(spec: str) -> Callable[..., Any]:
     Raises
     ------
     DataError
-        If the file, or a callable of that name in it, does not exist, or if importing fails.
+        If the file, or that name in it, does not exist, or if importing fails.
     """
     found = locate(spec)
     if str(found.root) not in sys.path:
@@ -126,14 +123,13 @@ def user_function(spec: str) -> Callable[..., Any]:
     except (Exception, SystemExit) as error:
         what = found.path or found.module
         raise DataError(f"importing {what} raised {type(error).__name__}: {error}") from error
-    function = getattr(module, found.name, None)
-    if not callable(function):
+    if not hasattr(module, found.name):
         public = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
         raise DataError(
             f"{found.path or found.module} has no function {found.name!r}; "
             f"{suggest(found.name, public)}"
         )
-    return function  # type: ignore[no-any-return]
+    return getattr(module, found.name)
 
 
 def _imported(found: Located) -> ModuleType:
@@ -161,52 +157,7 @@ def _imported(found: Located) -> ModuleType:
     return module
 
 
-def user_data(spec: str) -> Any:
-    """Call the function that a person has named without arguments; return what it returns."""
-    return user_function(spec)()
-
-
-def read_samples(data: UserData) -> dict[Role, Any]:
-    """Read a person's samples by role: loaders, or pairs of arrays, or ``(x, labels, groups)``.
-
-    Raises
-    ------
-    DataError
-        If it is not a dict, or is empty.
-    RoleError
-        If a key is no role.
-    """
-    source = data.source
-    if isinstance(source, NamedCode):
-        raise DataError(f"{source.spec} is named by a manifest only; pass --trust (trust=True)")
-    if isinstance(source, UserCode):
-        source = user_function(source.spec)
-    found = source() if callable(source) else source
-    if not isinstance(found, Mapping) or not found:
-        what = "an empty dict" if isinstance(found, Mapping) else type(found).__name__
-        raise DataError(
-            f"{data.name} returned {what}; needed a dict such as "
-            "{'holdout': (inputs, labels), 'test': loader}"
-        )
-    # what can be read only once is kept, since every checkpoint reads it
-    return {
-        check_role(role): list(value) if hasattr(value, "__next__") else value
-        for role, value in found.items()
-    }
-
-
-#: The samples read last, by their key: one process reads them once, not once a checkpoint.
-_kept: dict[str, dict[Role, Any]] = {}
-
-
-def keep_samples(key: str, samples: dict[Role, Any]) -> None:
-    """Keep samples for the checkpoints to come, in place of those kept before."""
-    _kept.clear()
-    _kept[key] = samples
-
-
-def user_samples(data: UserData) -> dict[Role, Any]:
-    """Samples by role, read once per process; see :func:`read_samples`."""
-    if data.key not in _kept:
-        keep_samples(data.key, read_samples(data))
-    return _kept[data.key]
+def user_data(spec: str, args: Mapping[str, Any] | None = None) -> Any:
+    """Return what a person has named; a function or class is called, with ``args`` if any."""
+    found = user_object(spec)
+    return found(**(args or {})) if callable(found) else found

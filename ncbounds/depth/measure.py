@@ -37,6 +37,7 @@ def measure_place(
 
 
 def geometry_of(moments: ClassMoments) -> Geometry:
+    """Collapse of one place on one sample."""
     if not moments.n:
         return Geometry(*4 * (float("nan"),), ("no row with finite features",))
     between = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import Entry
 from ncbounds.errors import InvalidSample
+from ncbounds.extraction.running import USUAL, Running
 from ncbounds.results import Row
 
 
@@ -21,8 +22,8 @@ def planned_rows(bounds: Iterable[Bound]) -> int:
 def listed(rows: Iterable[Row], bounds: "str | Iterable[str | Bound] | None") -> list[Row]:
     """Rows that a report lists of those that a selection gives.
 
-    Where a bound was asked for, a row says that its code word was not given, and how to make one;
-    in a default report, where nobody asked, there is no such row.
+    Where a bound was asked for, a row says that its code word, or a head, was not given; in a
+    default report, where nobody asked, there is no such row.
     """
     default = bounds is None or bounds == "default"
     return [r for r in rows if not (default and "not given" in r.details)]
@@ -39,7 +40,7 @@ class Plan:
     """What a run computes; stored as ``run.json``.
 
     ``asked`` is the selection that ``bounds`` came from, ``identity`` a hash of all checkpoints
-    and of what is computed of them.
+    and of what is computed of them, ``running`` how networks are run.
     ``planned`` is the number of rows that spend delta: checkpoints of the manifest times selected
     bounds that can be certificates or conditional, failed ones included. It is fixed before
     anything runs, so that resuming or merging does not change a row's delta.
@@ -52,6 +53,7 @@ class Plan:
     planned: int
     asked: "str | tuple[str | Bound, ...] | None" = None
     identity: str = ""
+    running: Running = USUAL
 
     @property
     def each(self) -> float:

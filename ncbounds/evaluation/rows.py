@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.bound import WITHOUT_HEAD, Bound
+from ncbounds.bounds.needs import SOURCES
 from ncbounds.claims.claim import measured_error
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.numerics import mean_binomial_upper
@@ -19,12 +20,13 @@ def bound_rows(b: Bound, evidence: Evidence, delta: float) -> list[Row]:
     cannot take the others with it.
     """
     hidden = evidence.without_test()
-    rows = []
+    rows = _without_head(b, hidden)
     for role, params in b.planned(hidden):
         try:
             row = b(hidden, delta, role=role, **params)
         except Exception as error:  # one bound must not take the others with it
-            rows.append(_undefined(b, evidence, role, dict(params), delta, error))
+            reason = f"not computed: {type(error).__name__}: {error}"
+            rows.append(_undefined(b, evidence, role, dict(params), delta, reason))
             continue
         rows.append(_beside_oracle(replace(row, test=_measure(evidence, row))))
     return rows
@@ -44,6 +46,16 @@ def _beside_oracle(row: Row) -> Row:
     return replace(row, details={**row.details, "oracle": oracle})
 
 
+def _without_head(b: Bound, evidence: Evidence) -> list[Row]:
+    """One row without a value where a head is missing; a default report leaves it out."""
+    roles = [r for r in SOURCES[b.role] if evidence.sample(r) is not None]
+    if not roles or not b.lacks_head(evidence):
+        return []
+    reason = f"{WITHOUT_HEAD}: {evidence.provenance['no_head']}"
+    params, details = dict(b.variants[0]), {"not given": "head"}
+    return [_undefined(b, evidence, roles[0], params, np.nan, reason, details=details)]
+
+
 def _measure(evidence: Evidence, row: Row) -> Measured | None:
     if isinstance(row, MeasureResult):
         return None
@@ -53,7 +65,13 @@ def _measure(evidence: Evidence, row: Row) -> Measured | None:
 
 
 def _undefined(
-    b: Bound, evidence: Evidence, role: str, params: dict[str, Any], delta: float, error: Exception
+    b: Bound,
+    evidence: Evidence,
+    role: str,
+    params: dict[str, Any],
+    delta: float,
+    reason: str,
+    **more: Any,
 ) -> Row:
     sample = evidence.sample(role)  # type: ignore[arg-type]
     common: dict[str, Any] = {
@@ -66,9 +84,10 @@ def _undefined(
         "n": 0,
         "delta": delta if b.spends_delta else np.nan,
         "params": params,
-        "reasons": (f"not computed: {type(error).__name__}: {error}",),
+        "reasons": (reason,),
         "checkpoint": evidence.checkpoint,
         "provenance": evidence.provenance,
+        **more,
     }
     if b.kind == "measure":
         return MeasureResult(kind="measure", measure=np.nan, **common)

@@ -12,11 +12,14 @@ import numpy as np
 from ncbounds.arrays import Ints
 from ncbounds.evidence.copies import TOLERATED, repeated, shared
 from ncbounds.evidence.evidence import Evidence
+from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.roles import APART
 from ncbounds.evidence.sample import Sample
 
 #: Probability, over all classes of a sample, below which class frequencies are no such draw.
 IMPOSSIBLE = 1e-9
+#: Precisions in which a network is another one than in float32, rather than the same but rounding.
+HALF = ("bf16", "fp16")
 #: Labels that usually mean "do not count".
 IGNORED = (254, 255, 65535)
 
@@ -56,21 +59,49 @@ def contradictions(
 
 def remarks(sample: Sample, evidence: Evidence) -> list[str]:
     """What has to be said about a sample, and lowers nothing."""
-    found = _left_out(sample)
+    found = [*_left_out(sample), *_of_answers(sample, evidence), *computed_in(sample)]
     beyond = int((sample.labels >= evidence.head.classes).sum())
     if beyond and (sample.classes_declared or not _beyond(sample, evidence)):
         found.append(
             f"{beyond} of {sample.n} {sample.role} labels are of classes that the head does not "
             "know; they count as errors (ignore_label=... leaves a label's rows out)"
         )
+    if sample.other_rows:
+        found.append(
+            f"the {sample.role} loader gives other rows each time that it is read (augmentation or "
+            "shuffling): the row is about the draw that was kept"
+        )
     if sample.role in ("head", "holdout") and evidence.fit is None:
         found.append("overlap with training points is not checked: there is no fit sample")
     return found
 
 
+def _of_answers(sample: Sample, evidence: Evidence) -> list[str]:
+    """What has to be said where only predictions are known."""
+    if sample.answers is None:
+        return []
+    found = []
+    if none := int((sample.answers < 0).sum()):
+        found.append(
+            f"{none} of {sample.n} {sample.role} rows have no single prediction (a tie within "
+            "rounding, a value that is not finite); they count as errors"
+        )
+    if sample.input_hashes is None:
+        found.append(
+            f"whether {sample.role} points repeat is not checked: predictions hold no points "
+            "(ids= finds rows with two roles, input_hashes= finds copies)"
+        )
+    if isinstance(evidence.head, NoHead) and evidence.head.counted:
+        found.append(
+            f"{evidence.head.classes} classes were counted among labels and predictions; classes=C "
+            "says it where the law has more"
+        )
+    return found
+
+
 def about_test(test: Sample, evidence: Evidence) -> list[str]:
     """What has to be said about an error that is measured on ``test``."""
-    found = [*_copies(test, evidence, ()), *_left_out(test)]
+    found = [*_copies(test, evidence, ()), *_left_out(test), *only_first(test)]
     if not test.classes_declared:
         found += _beyond(test, evidence)
     among = test.selected_among
@@ -83,8 +114,31 @@ def about_test(test: Sample, evidence: Evidence) -> list[str]:
     return found
 
 
+def only_first(sample: Sample) -> list[str]:
+    """Rows that are the first of a file rather than a draw."""
+    if sample.draw.limit is None:
+        return []
+    return [f"only the first {sample.draw.limit:,} rows of {sample.role} were read (limit)"]
+
+
+def computed_in(sample: Sample) -> list[str]:
+    """Which network the features are of, where that is not the one that was trained."""
+    if sample.precision not in HALF:
+        return []
+    return [
+        f"{sample.role} features were computed in {sample.precision}: the row is about the network "
+        "as it runs in that precision, its head applied in float64"
+    ]
+
+
 def _left_out(sample: Sample) -> list[str]:
-    return [f"{k} {sample.role} rows left out: {why}" for why, k in sample.left_out.items()]
+    found = [f"{k} {sample.role} rows left out: {why}" for why, k in sample.left_out.items()]
+    if sample.rounded:
+        found.append(
+            f"{sample.role} features were rounded to float16; points whose prediction that could "
+            "change count as errors"
+        )
+    return found
 
 
 def _copies(sample: Sample, evidence: Evidence, beside: Iterable[Sample]) -> list[str]:

@@ -74,7 +74,9 @@ def shared(one: Sample, other: Sample) -> Shared:
     """Compare two samples; computed once for each pair and kept."""
     kept = _shared.setdefault(one, WeakKeyDictionary())
     if other not in kept:
-        rows = np.isin(one.points, other.points)
+        rows = np.zeros(one.n, dtype=np.bool_)
+        if one.points is not None and other.points is not None:
+            rows |= np.isin(one.points, other.points)
         if one.input_hashes is not None and other.input_hashes is not None:
             rows |= np.isin(one.input_hashes, other.input_hashes)
         chance = not rows.any() or (_explained(one, other) and _explained(other, one))
@@ -86,6 +88,8 @@ def _explained(one: Sample, other: Sample) -> bool:
     """Whether points that stand once in ``one`` and also in ``other`` are as few as chance has."""
     from scipy.stats import binom
 
+    if one.points is None or other.points is None:
+        return False
     points, counts = np.unique(one.points, return_counts=True)
     alone = int(np.isin(points[counts == 1], other.points).sum())
     several = int((counts > 1).sum())

@@ -12,6 +12,15 @@ every other logit k by more than e_j + e_k**; else it counts as a tie, hence as 
 error that is counted, measured and bounded is at least that of each way to add up the sums, and a
 point is judged the same in every batch: what the logits at hand leave open is added up again, in an
 order that depends on d alone. A head beyond 2^400 or below 2^-400 is first divided by a power of 2.
+
+Of features that were **rounded to float16** the network's own, g, are known up to half a unit in
+the last place, :math:`|g_i - f_i| \le r_i`. A point is then predicted as j only if logit j exceeds
+every other logit k by more than
+
+.. math::
+    |w_j - w_k|' r + 4 (e_j + e_k) ,
+
+with e of :math:`|f| + r`: once for the logits of f, once for those of g, twice for this rule.
 """
 
 import numpy as np
@@ -23,10 +32,12 @@ from ncbounds.numerics.scaling import row_norms
 
 U = 2.0**-53
 TINY = 2.0**-1074
+#: What rounding to float16 changes at most: a share of a number, or so much below its range.
+HALF, SUBNORMAL = 2.0**-11, 2.0**-25
 #: Numbers whose common norm is taken at once; in float32 it is off by less than 1 %.
 BLOCK = 2**16
 #: Numbers that are added up again at once.
-AGAIN = 2**20
+AGAIN = 2**18
 
 
 def digits_lost(dim: int) -> float:
@@ -56,6 +67,8 @@ def stands(
     logits: Floats,
     answers: Ints,
     norms: Floats | None = None,
+    *,
+    rounded: bool = False,
 ) -> NDArray[np.bool_]:
     """Whether the head predicts ``answers`` whatever the order of its sums, shape (n,).
 
@@ -69,8 +82,10 @@ def stands(
     answers : integer array of shape (n,)
     norms : array of shape (n,), optional
         :func:`longest` of the features.
+    rounded : bool
+        Whether the features were rounded to float16.
     """
-    return _beyond(head, features, logits, answers, margins(logits, answers), norms)
+    return _beyond(head, features, logits, answers, margins(logits, answers), norms, rounded)
 
 
 def strict_margins(
@@ -80,6 +95,7 @@ def strict_margins(
     *,
     logits: Floats | None = None,
     norms: Floats | None = None,
+    rounded: bool = False,
 ) -> Floats:
     """Margins of ``head``, shape (n,): positive only where the label is predicted for sure.
 
@@ -96,12 +112,14 @@ def strict_margins(
         Of ``head.scaled``, summed in any order.
     norms : array of shape (n,), optional
         :func:`longest` of the features.
+    rounded : bool
+        Whether the features were rounded to float16.
     """
     scaled = head.scaled
     with np.errstate(invalid="ignore", over="ignore"):
         s = scaled.logits(features) if logits is None else logits
         found = margins(s, labels)
-        sure = _beyond(scaled, features, s, labels, found, norms)
+        sure = _beyond(scaled, features, s, labels, found, norms, rounded)
         out = np.where(~sure & (found > 0), 0.0, found)
         if head.power:
             # a positive margin stays positive where its multiple is below all floats
@@ -117,11 +135,14 @@ def _beyond(
     answers: Ints,
     lead: Floats,
     norms: Floats | None,
+    rounded: bool,
 ) -> NDArray[np.bool_]:
     """Whether leads of ``answers`` exceed what rounding can do to them; cheapest test first."""
     lengths = longest(features) if norms is None else norms
     steepest, highest = float(row_norms(head.weight).max()), float(np.abs(head.bias).max())
     most = digits_lost(head.dim) * (steepest * lengths + highest) + (head.dim + 1) * TINY
+    if rounded:
+        most += steepest * (HALF * lengths + np.sqrt(head.dim) * SUBNORMAL)
     # twice e for two logits: once for the lead itself, once for the rule
     sure: NDArray[np.bool_] = lead > 4.0 * most
     left = np.flatnonzero(~sure & (lead > 0))
@@ -129,8 +150,29 @@ def _beyond(
     for i in range(0, len(left), step):
         rows = left[i : i + step]
         f = np.asarray(features[rows], dtype=np.float64)
-        sure[rows] = _one_by_one(head, f, logits[rows], answers[rows])
+        if rounded:
+            sure[rows] = _beyond_halves(head, f, features[rows], logits[rows], answers[rows])
+        else:
+            sure[rows] = _one_by_one(head, f, logits[rows], answers[rows])
     return sure
+
+
+def _beyond_halves(
+    head: LinearHead, f: Floats, stored: NDArray[np.floating], logits: Floats, answers: Ints
+) -> NDArray[np.bool_]:
+    """The rule for rows ``f`` that are ``stored`` in float16, shape (m,)."""
+    rows = np.arange(len(f))
+    off = np.abs(np.spacing(stored)).astype(np.float64) / 2
+    e = digits_lost(head.dim) * ((np.abs(f) + off) @ np.abs(head.weight).T + np.abs(head.bias))
+    e += (head.dim + 1) * TINY
+    lead = logits[rows, answers][:, None] - logits
+    needed = 4.0 * (e[rows, answers][:, None] + e)
+    for k in range(head.classes):
+        needed[:, k] += np.einsum("ij,ij->i", np.abs(head.weight[answers] - head.weight[k]), off)
+    sure = lead > needed
+    sure[rows, answers] = True
+    found: NDArray[np.bool_] = sure.all(axis=1)
+    return found
 
 
 def _one_by_one(head: LinearHead, f: Floats, logits: Floats, answers: Ints) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.head import LinearHead, margins
+from ncbounds.evidence.head import Head, NoHead, margins
 from ncbounds.evidence.sample import Sample
 
 Bools = NDArray[np.bool_]
@@ -27,10 +27,10 @@ class Decision(Protocol):
     def check(self, classes: int) -> None:
         """Raise InvalidSample if this is no decision between so many classes."""
 
-    def predicted(self, sample: Sample, head: LinearHead) -> Ints:
+    def predicted(self, sample: Sample, head: Head) -> Ints:
         """Predictions of a head, shape (n,); -1 where there is no single one."""
 
-    def wrong(self, sample: Sample, head: LinearHead) -> Bools:
+    def wrong(self, sample: Sample, head: Head) -> Bools:
         """Error indicators of a head on a labelled sample, shape (n,)."""
 
     def wrong_logits(self, logits: Floats, labels: Ints) -> Bools:
@@ -67,12 +67,16 @@ class MultiClass:
                 "the task in zoo.toml), or none"
             )
 
-    def predicted(self, sample: Sample, head: LinearHead) -> Ints:
+    def predicted(self, sample: Sample, head: Head) -> Ints:
         """Class with the largest logit; -1 for a tie of the largest or a non-finite logit."""
+        if isinstance(head, NoHead):
+            return answers_of(sample)
         return np.where(sample.decided(head), sample.predictions(head), -1)
 
-    def wrong(self, sample: Sample, head: LinearHead) -> Bools:
+    def wrong(self, sample: Sample, head: Head) -> Bools:
         """Points whose margin is not positive: ties, non-finite logits and unknown labels too."""
+        if isinstance(head, NoHead):
+            return self.missed(answers_of(sample), sample.labels)
         found: Bools = ~(sample.margins(head) > 0)
         return found
 
@@ -85,3 +89,19 @@ class MultiClass:
         """Points whose label is not the prediction, and those without one."""
         found: Bools = (predicted != labels) | (predicted < 0)
         return found
+
+
+def answers_of(sample: Sample) -> Ints:
+    """Predictions that came with a sample, shape (n,); -1 where there is no single one.
+
+    Raises
+    ------
+    InvalidSample
+        If it came with features instead.
+    """
+    if sample.answers is None:
+        raise InvalidSample(
+            f"no head is known, so the {sample.role} sample needs predictions: "
+            "Sample.from_answers(...), or Evidence.from_predictions(...)"
+        )
+    return sample.answers

@@ -54,6 +54,8 @@ class Draw:
         Why points stand more than once. ``"by chance"``: the law has atoms, and every row counts.
         ``"copies"``: rows were copied, and an :class:`~ncbounds.Evidence` counts each point once,
         in the first role that has it. Undeclared, a share above 1 % makes a plug-in.
+    limit : int or None
+        Only the first so many rows were asked for, in the order of the data, which may be sorted.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class Draw:
     rows: Ints | None = None
     groups: Ints | None = None
     repeats: Repeats | None = None
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         check_role(self.role)
@@ -134,6 +137,19 @@ class Draw:
             rows=None if self.rows is None else self.rows[index],
             groups=None if self.groups is None else self.groups[index],
         )
+
+    def first(self, limit: int | None) -> "Draw":
+        """Draw of which only the first rows are looked at; None leaves it as it is."""
+        if limit is None:
+            return self
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise InvalidSample(f"limit is a number of rows from 1 on, found {limit!r}")
+        cut = {
+            name: ids[:limit]
+            for name in ("rows", "groups")
+            if (ids := getattr(self, name)) is not None
+        }
+        return replace(self, limit=limit, **cut)
 
     def check_part(self, role: str | None) -> None:
         """Raise RoleError if ``role`` is one that part of these rows may not have."""

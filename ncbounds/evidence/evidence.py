@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from ncbounds.arrays import Floats
-from ncbounds.errors import InvalidSample, RoleError
+from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.copies import COPIED, check_rows, declared_copies, repeated, shared
-from ncbounds.evidence.decision import Decision, MultiClass
-from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.decision import Decision, MultiClass, answers_of
+from ncbounds.evidence.head import Head, LinearHead, NoHead
+from ncbounds.evidence.predictions import predicted_parts
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 
@@ -31,7 +32,8 @@ class Evidence:
 
     Parameters
     ----------
-    head : LinearHead
+    head : LinearHead or NoHead
+        ``NoHead`` where predictions are all that is known: see :meth:`from_predictions`.
     fit, head_sample, holdout, unlabelled, test : Sample, optional
         Each of the role of its name (``head_sample``: role ``"head"``).
     network : object, optional
@@ -60,7 +62,7 @@ class Evidence:
         If dimensions, or the number of class names, do not fit.
     """
 
-    head: LinearHead
+    head: Head
     fit: Sample | None = None
     head_sample: Sample | None = None
     holdout: Sample | None = None
@@ -85,11 +87,13 @@ class Evidence:
                     f"{name}= takes a sample of role {role!r}, found {sample.role!r}; "
                     "a role is declared once, where the sample is made"
                 )
-            if sample.dim != self.head.dim:
-                raise InvalidSample(
-                    f"the head takes {self.head.dim} features, the {role} sample has {sample.dim}"
-                )
+            if isinstance(self.head, LinearHead):
+                sample.check_dim(self.head)
+            else:
+                answers_of(sample)
             object.__setattr__(self, name, sample.with_classes(self.head.classes))
+        if isinstance(self.head, NoHead):
+            object.__setattr__(self, "provenance", {**self.provenance, "no_head": self.head.why})
         check_rows(self.samples())
         self.class_priors()  # raises where they are none
         self._count_copies_once()
@@ -105,6 +109,40 @@ class Evidence:
                 object.__setattr__(self, "code_word", self.code_word.take(role, index))
             if role == "fit" and self.network is not None:
                 object.__setattr__(self, "network", self.network.take(index))
+
+    @classmethod
+    def from_predictions(cls, **given: Any) -> "Evidence":
+        """Make evidence of what a classifier answered and of labels: counting needs no head.
+
+        Parameters
+        ----------
+        **given
+            One of ``predicted`` (n,), ``logits`` and ``probabilities`` (n, C), (n, 1) or (n,);
+            ``labels`` (n,), ``role``, and all that is declared of a sample (``sampling="iid"``,
+            ``ids``, ...): see :func:`ncbounds.evidence.predictions.predicted_parts`. Mappings from
+            role to arrays give several roles.
+
+        Raises
+        ------
+        InvalidSample, RoleError, OverlapError
+            If these do not fit together.
+        """
+        samples, parts = predicted_parts(**given)
+        by_field: dict[str, Any] = {FIELD[role]: s for role, s in samples.items()}
+        return cls(**by_field, **parts)
+
+    @property
+    def linear_head(self) -> LinearHead:
+        """The head.
+
+        Raises
+        ------
+        MissingEvidence
+            If none is known.
+        """
+        if isinstance(self.head, NoHead):
+            raise MissingEvidence(f"no head is known: {self.head.why}")
+        return self.head
 
     def sample(self, role: Role) -> Sample | None:
         """Return the sample of ``role``, or None."""

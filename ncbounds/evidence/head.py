@@ -1,4 +1,4 @@
-"""The last affine map of a classifier, in float64."""
+"""The last affine map of a classifier, in float64, or that none is known."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +8,7 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints, numbers
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics.scaling import divided, exponent
+from ncbounds.statistics.rows import as_rows, block_rows, blocks_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +78,36 @@ class LinearHead:
 
     def logits(self, features: object) -> Floats:
         """Float64 logits of shape (n, C) of ``features`` of shape (n, d)."""
-        f = np.asarray(features, dtype=np.float64)
-        out: Floats = f @ self.weight.T + self.bias
+        rows = as_rows(features)
+        out = np.empty((rows.shape[0], self.classes))
+        buffer = np.empty((min(block_rows(self.dim), rows.shape[0]), rows.shape[1]))
+        for part in blocks_of(*rows.shape):
+            np.matmul(rows.read(part.start, part.stop, buffer), self.weight.T, out=out[part])
+            out[part] += self.bias
         return out
+
+
+@dataclass(frozen=True)
+class NoHead:
+    """In place of a head, where only predictions are known.
+
+    Attributes
+    ----------
+    classes : int
+        Number of classes C that are predicted.
+    why : str
+        Why no head is known, as one clause; what needs a head says so with it.
+    counted : bool
+        Whether C is what was counted among labels and predictions, so that the law may have more.
+    """
+
+    classes: int
+    why: str
+    counted: bool = False
+
+
+#: How a classifier is known: by its last affine map, or by what it predicts alone.
+Head = LinearHead | NoHead
 
 
 def margins(logits: Floats, labels: Ints) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Numbers that are hashed at once.
-BLOCK = 2**20
+BLOCK = 2**17
 #: Bits of a float64 that float32 has no place for.
 DROPPED = np.uint64(29)
 

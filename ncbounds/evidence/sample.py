@@ -48,6 +48,17 @@ class Sample:
         Rows that were given and are not part of the sample.
     kept : integer array of shape (n,) or None
         Which of the given rows are part of it; None for all.
+    answers : integer array of shape (n,) or None
+        The classifier's predictions where they are all that is known of it, -1 where there is no
+        single one; ``features`` then has no columns.
+    other_rows : bool
+        Whether what the sample was read from gives other rows each time; it is one such draw.
+    rounded : bool
+        Whether features were rounded to float16 to be stored, so that those of the network are
+        within half a unit in the last place of them. A point then counts as right only where this
+        cannot change its prediction.
+    precision : str or None
+        In which numbers a network computed the features, such as ``"bf16"``, if it is known.
     """
 
     features: NDArray[Any]
@@ -60,6 +71,10 @@ class Sample:
     classes_declared: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
+    answers: Ints | None = None
+    other_rows: bool = False
+    rounded: bool = False
+    precision: str | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
     _logits: dict[int, tuple[LinearHead, Floats]] = field(
         default_factory=dict, repr=False, init=False
@@ -77,6 +92,9 @@ class Sample:
         classes: int | None = None,
         tap: str | None = None,
         ignore_label: int | None = None,
+        other_rows: bool = False,
+        rounded: bool = False,
+        precision: str | None = None,
         **declared: Any,
     ) -> "Sample":
         """Make a sample from arrays of any framework.
@@ -86,7 +104,7 @@ class Sample:
         features : array-like of shape (n, d)
         labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
         role : str or Draw
-        input_hashes, module_disagreements, classes, tap
+        input_hashes, module_disagreements, classes, tap, other_rows, rounded, precision
             See the class.
         ignore_label : int, optional
             Label of rows that are left out, such as 255 or -100 for "do not count"; the rows'
@@ -112,6 +130,8 @@ class Sample:
             )
         if f.dtype.kind != "f":
             f = f.astype(np.float64)
+        if rounded and f.dtype != np.float16:
+            raise InvalidSample(f"rounded features are float16, found {f.dtype}")
         draw.check_length(given := len(f))
         kept = None
         if ignore_label is not None and labels is not None:
@@ -135,7 +155,43 @@ class Sample:
             classes_declared=classes is not None,
             left_out={} if kept is None else {f"labelled {ignore_label}": given - len(kept)},
             kept=kept,
+            other_rows=other_rows,
+            rounded=rounded,
+            precision=precision,
         )
+
+    @classmethod
+    def from_answers(
+        cls, answers: object, labels: object | None = None, *, role: str | Draw, **given: Any
+    ) -> "Sample":
+        """Make a sample of a classifier of which only the predictions are known.
+
+        Parameters
+        ----------
+        answers : array-like of n integers
+            Predicted classes, -1 where there is no single one, which counts as an error.
+        labels, role, **given
+            As in :meth:`from_arrays`.
+
+        Raises
+        ------
+        InvalidSample
+            As :meth:`from_arrays` does, and if a prediction is no class number.
+        """
+        y = plain_array(answers, "predictions")
+        if y.ndim != 1 or y.dtype.kind not in "iub":
+            raise InvalidSample(
+                "predictions are class numbers 0, 1, ... of shape (n,), -1 for none; found "
+                f"{y.dtype} of shape {y.shape}"
+            )
+        if len(y) and (y.min() < -1 or y.max() >= CLASSES):
+            raise InvalidSample(
+                f"predictions are class numbers 0, 1, ... below {CLASSES}, -1 for none; found "
+                f"{y.min() if y.min() < -1 else y.max()}"
+            )
+        sample = cls.from_arrays(np.empty((len(y), 0)), labels, role=role, **given)
+        y = y.astype(np.int64)
+        return replace(sample, answers=y if sample.kept is None else y[sample.kept])
 
     @property
     def role(self) -> Role:
@@ -188,9 +244,12 @@ class Sample:
         return row_norms(self.features)
 
     @cached_property
-    def points(self) -> NDArray[np.uint64]:
-        """64-bit hashes of the feature rows, shape (n,): equal where all float32 roundings are."""
-        return point_hashes(self.features)
+    def points(self) -> NDArray[np.uint64] | None:
+        """64-bit hashes of the feature rows, shape (n,): equal where all float32 roundings are.
+
+        Those of the inputs where only predictions are known, None where not even these were hashed.
+        """
+        return point_hashes(self.features) if self.answers is None else self.input_hashes
 
     @cached_property
     def moments(self) -> "ClassMoments":
@@ -199,14 +258,19 @@ class Sample:
 
         return class_moments(self.features, self.labels, classes=self.classes)
 
+    def check_dim(self, head: LinearHead) -> None:
+        """Raise InvalidSample unless a head takes as many features as the sample has."""
+        if head.dim != self.dim:
+            has = "predictions only" if self.answers is not None else f"{self.dim}"
+            raise InvalidSample(
+                f"the head takes {head.dim} features, the {self.role} sample has {has}"
+            )
+
     def logits(self, head: LinearHead) -> Floats:
         """Float64 logits of ``head``, shape (n, C); computed once per head and kept."""
         kept = self._logits.get(id(head))
         if kept is None or kept[0] is not head:
-            if head.dim != self.dim:
-                raise InvalidSample(
-                    f"the head takes {head.dim} features, the {self.role} sample has {self.dim}"
-                )
+            self.check_dim(head)
             with np.errstate(invalid="ignore", over="ignore"):
                 kept = (head, head.logits(self.features))
             kept[1].setflags(write=False)
@@ -220,7 +284,14 @@ class Sample:
         :mod:`ncbounds.evidence.decided`.
         """
         logits = self.logits(head.scaled)
-        return strict_margins(head, self.features, self.labels, logits=logits, norms=self._longest)
+        return strict_margins(
+            head,
+            self.features,
+            self.labels,
+            logits=logits,
+            norms=self._longest,
+            rounded=self.rounded,
+        )
 
     def predictions(self, head: LinearHead) -> Ints:
         """Class of the largest logit, shape (n,); it stands where :meth:`decided`."""
@@ -234,7 +305,9 @@ class Sample:
         """
         logits, answers = self.logits(head.scaled), self.predictions(head)
         with np.errstate(invalid="ignore", over="ignore"):
-            return stands(head.scaled, self.features, logits, answers, self._longest)
+            return stands(
+                head.scaled, self.features, logits, answers, self._longest, rounded=self.rounded
+            )
 
     def undecided(self, head: LinearHead) -> int:
         """Number of rows with finite logits that are ties, or would be in some order of sums."""
@@ -258,7 +331,10 @@ class Sample:
         """Return the same sample, with labels counted over at least ``classes`` classes."""
         if classes <= self.classes:
             return self
-        return replace(self, classes=classes)
+        wider = replace(self, classes=classes)
+        if "moments" in self.__dict__:  # known already
+            wider.__dict__["moments"] = self.moments.over(classes)
+        return wider
 
     def without(self, rows: NDArray[np.bool_], why: str) -> "Sample":
         """Return the same draw without some rows (boolean of shape (n,)), which are counted."""
@@ -290,6 +366,7 @@ class Sample:
             labels=self.labels[index],
             draw=draw,
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],
+            answers=None if self.answers is None else self.answers[index],
             module_disagreements=None,
         )
 

@@ -1,44 +1,60 @@
 """Batches of inputs with labels, and hashes of their rows."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.data.batched import as_batches, is_pair, pairs
 from ncbounds.errors import DataError
 
 DIGEST_BYTES = 16
 
 
+@dataclass(frozen=True)
+class FirstRows:
+    """Only the first rows of an iterable of batches; the last batch is cut."""
+
+    loader: Any
+    limit: int
+
+
+def first_rows(loader: Any, limit: int | None) -> Any:
+    """Return data of the first rows only: a pair of whole arrays stays one."""
+    if limit is None:
+        return loader
+    if not is_pair(loader):
+        return FirstRows(loader, limit)
+    inputs, labels = (_unframed(part) for part in loader)
+    return _part(inputs, slice(limit)), None if labels is None else labels[:limit]
+
+
 def iter_again(loader: Any) -> bool:
     """Whether the data can be read more than once: arrays and loaders can, generators cannot."""
+    if isinstance(loader, FirstRows):
+        return iter_again(loader.loader)
     return is_pair(loader) or not isinstance(loader, Iterator)
-
-
-def is_pair(loader: Any) -> bool:
-    """Whether the data is a pair of whole arrays rather than an iterable of batches."""
-    return (
-        isinstance(loader, tuple | list)
-        and len(loader) == 2
-        and (hasattr(loader[0], "shape") or isinstance(loader[0], Mapping))
-        and (loader[1] is None or hasattr(loader[1], "shape"))
-    )
 
 
 def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int64]]]:
     """Yield (inputs, labels) batches with inputs as given and labels as int64.
 
+    Whatever :func:`ncbounds.data.batched.as_batches` reads is read.
+
     Raises
     ------
     DataError
-        If a batch is no pair, its lengths differ, or single rows are given in place of batches.
+        If a batch is no pair, or its lengths differ.
     """
-    _check_single_rows(loader)
-    for batch in _slices(loader, batch_size) if is_pair(loader) else _pairs(loader):
-        inputs, labels = batch
+    if isinstance(loader, FirstRows):
+        yield from _cut(batches(loader.loader, batch_size), loader.limit)
+        return
+    given = as_batches(loader, batch_size)
+    for inputs, labels in _slices(given, batch_size) if is_pair(given) else pairs(given):
         n = _length(inputs)
         y = np.full(n, -1, dtype=np.int64) if labels is None else _labels(labels)
         if y.shape != (n,):
@@ -47,37 +63,47 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int6
             yield inputs, y
 
 
-def class_count(loader: Any) -> int | None:
+def _cut(
+    source: Iterator[tuple[Any, NDArray[np.int64]]], left: int
+) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+    for inputs, labels in source:
+        cut = len(labels) > left
+        yield (_part(inputs, slice(left)), labels[:left]) if cut else (inputs, labels)
+        left -= len(labels)
+        if left <= 0:
+            return
+
+
+def class_count(loader: Any, ignore_label: int | None = None) -> int | None:
     """Return the number of classes of the data; None where only one pass over it is possible.
 
-    Labels are 0, 1, ..., so that it is the largest plus 1. Loaders are read through.
+    Labels are 0, 1, ..., so that it is the largest plus 1; ``ignore_label`` is the label of no
+    class. Loaders are read through.
     """
     if not iter_again(loader):
         return None
-    parts = [loader[1]] if is_pair(loader) else [labels for _, labels in batches(loader, 1)]
-    largest = max((int(_labels(y).max()) for y in parts if y is not None and len(y)), default=-1)
+    given: Any = loader if isinstance(loader, FirstRows) else as_batches(loader)
+    if is_pair(given):
+        parts = [] if given[1] is None else [_labels(given[1])]
+    else:
+        parts = [labels for _, labels in batches(given, 256)]
+    kept = [y if ignore_label is None else y[y != ignore_label] for y in parts]
+    largest = max((int(y.max(initial=-1)) for y in kept), default=-1)
     return largest + 1 if largest >= 0 else None
 
 
-def _check_single_rows(loader: Any) -> None:
-    """A map-style Dataset yields single rows, which look like batches of one feature each."""
-    from torch.utils.data import Dataset, IterableDataset
+def gives_other_rows(loader: Any, digest: "DataDigest") -> bool:
+    """Whether a second pass begins otherwise than the one that ``digest`` has seen.
 
-    if isinstance(loader, Dataset) and not isinstance(loader, IterableDataset):
-        raise DataError(
-            f"{type(loader).__name__} is a Dataset, which yields single rows; needed are batches: "
-            "torch.utils.data.DataLoader(dataset, batch_size=256)"
-        )
-
-
-def _pairs(loader: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    for batch in loader:
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise DataError(
-                f"the loader yields {type(batch).__name__}; needed are (inputs, labels) pairs, "
-                "with inputs a tensor or a mapping by keyword"
-            )
-        yield batch[0], batch[1]
+    Only the first batch is read once more; whole arrays, and what can be read only once, are not.
+    """
+    if is_pair(loader) or not iter_again(loader) or not digest.rows:
+        return False
+    again = DataDigest()
+    for inputs, labels in islice(batches(loader, len(digest.labels[0])), 1):
+        again.add(inputs, labels)
+    same = again.rows == digest.rows[:1]
+    return not (same and np.array_equal(again.labels[0], digest.labels[0]))
 
 
 def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
@@ -89,10 +115,15 @@ def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
         raise DataError(f"{n} rows of inputs need {n} labels, found {len(labels)}")
     for start in range(0, n, size):
         part = slice(start, start + size)
-        chosen = (
-            {k: v[part] for k, v in inputs.items()} if isinstance(inputs, Mapping) else inputs[part]
-        )
-        yield chosen, None if labels is None else labels[part]
+        yield _part(inputs, part), None if labels is None else labels[part]
+
+
+def _part(inputs: Any, rows: slice) -> Any:
+    if isinstance(inputs, Mapping):
+        return {name: value[rows] for name, value in inputs.items()}
+    if isinstance(inputs, tuple | list):
+        return type(inputs)(value[rows] for value in inputs)
+    return inputs[rows]
 
 
 def _unframed(part: Any) -> Any:
@@ -190,6 +221,19 @@ def _labels(labels: Any) -> NDArray[np.int64]:
             "convert class numbers with labels.long() or labels.astype('int64')"
         )
     return y.astype(np.int64)
+
+
+def row_count(loader: Any) -> int | None:
+    """Return the number of rows, where the data say so without being read."""
+    if isinstance(loader, FirstRows):
+        inside = row_count(loader.loader)
+        return None if inside is None else min(inside, loader.limit)
+    if is_pair(loader):
+        return _length(loader[0])
+    try:
+        return None if getattr(loader, "drop_last", False) else len(loader.dataset)
+    except (AttributeError, TypeError):
+        return None
 
 
 def _length(inputs: Any) -> int:

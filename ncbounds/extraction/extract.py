@@ -1,29 +1,35 @@
 """One forward pass from inputs to a sample: features, labels, and what the head said."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.errors import DataError, StoreError
+from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import batches, data_parts, iter_again
-from ncbounds.extraction.store import Stored, StoreWriter, read_stored, store_key
-from ncbounds.extraction.stream import features_at, stream, tensors
+from ncbounds.extraction.batches import DataDigest, first_rows, gives_other_rows
+from ncbounds.extraction.loading import with_workers
+from ncbounds.extraction.lookup import (
+    beginning_of,
+    check_rows,
+    disagreements,
+    look_up,
+    network_keys,
+    place,
+)
+from ncbounds.extraction.pace import Pace
+from ncbounds.extraction.rounding import checked_dtype, rounded
+from ncbounds.extraction.running import check_batch_size
+from ncbounds.extraction.store import Stored, StoreWriter, note_use, read_stored, store_key
+from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
-
-CONFIRMED_ROWS = 32
-CONFIRMED_SHARE = 1e-3  # of the largest feature: rounding differs with the batch size
-CHANGED = (
-    "the data changed under the same key_parts, or the model did: delete the store and run again"
-)
 
 
 @overload
@@ -35,7 +41,14 @@ def extract(
     *,
     at: None = None,
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
+    store_dtype: str | None = None,
+    used_by: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample: ...
@@ -51,7 +64,14 @@ def extract(
     at: At,
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
+    store_dtype: str | None = None,
+    used_by: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> dict[str, Sample]: ...
@@ -66,7 +86,14 @@ def extract(
     at: At | None = None,
     pool: Pool = "average",
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    progress: Callable[[Pace], None] | None = None,
+    store_dtype: str | None = None,
+    used_by: str | None = None,
     ignore_label: int | None = None,
     **declared: Any,
 ) -> Sample | dict[str, Sample]:
@@ -80,8 +107,10 @@ def extract(
     classifier : Classifier
     loader : iterable of (inputs, labels), or a pair of arrays
         Batches of inputs (tensor, array, or mapping by keyword) with integer labels, in a fixed
-        order; or ``(inputs, labels)`` as whole arrays or frames of n rows. Labels None stand for
-        ``role="unlabelled"``.
+        order, or mappings by keyword with ``labels`` inside; or ``(inputs, labels)`` as whole
+        arrays or frames of n rows; or a map-style data set of such rows. Labels None stand for
+        ``role="unlabelled"``. One that gives other rows on a second pass is noticed by its first
+        batch, and said on every row: the sample is the draw that was kept.
     role : str or Draw
         What the rows were used for, or all that is declared about them.
     store : path, optional
@@ -97,10 +126,30 @@ def extract(
         this order: where a network has another one, name a place that flattens or pools.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
-        row ranges). A lookup then needs no pass over the data. By default they are hashed; an
-        iterable is read once more for that if it can be.
-    batch_size : int
-        Rows per forward pass where whole arrays are given.
+        row ranges). A lookup then needs no pass over the data. By default they are hashed while
+        they are read; where the store has data that begin in the same way, they are read once more
+        for that, if they can be.
+    batch_size : int, "auto" or None
+        Rows of a forward pass at most; ``"auto"`` halves them where the device has no room. None
+        takes batches of loaders as they are, and 256 rows of whole arrays.
+    device : str, optional
+        ``"auto"`` (CUDA where it is available, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``
+        or ``"mps"``; the classifier stays there. By default where it is.
+    precision : {"fp32", "bf16", "fp16"}, optional
+        In which numbers the network runs, by default that of its weights. In another one it is
+        another network, which the certificates are then about: see :meth:`Classifier.to`.
+    workers_per_loader : int, optional
+        Processes that read a ``DataLoader``, by default as many as it says itself.
+    limit : int, optional
+        Read only so many rows, the first ones: a look, every row on which is a plug-in.
+    progress : callable, optional
+        Called with a :class:`~ncbounds.extraction.pace.Pace` after each batch.
+    store_dtype : "float16", optional
+        Round the features that are kept in ``store`` to it: half the disk. Points whose prediction
+        that could change count as errors, and rows that read features are plug-ins; see
+        :attr:`Sample.rounded`.
+    used_by : str, optional
+        Name of the checkpoint, for who lists or prunes the store.
     ignore_label : int, optional
         Label of rows that are left out of the sample; see :meth:`Sample.from_arrays`.
     **declared
@@ -125,30 +174,50 @@ def extract(
         If the network has no module of a name.
     StoreError
         If a stored folder was damaged, or holds other data.
+    OutOfMemory
+        If a batch does not fit on the device.
     """
-    draw = Draw.of(role, **declared)
+    check_batch_size(batch_size)
+    draw = Draw.of(role, **declared).first(limit)
     if at is None and pool != "average":
         raise DataError(f"pool={pool!r} without at=; the head's input is taken as it is")
+    classifier.to(device, precision)
     taps = declared_taps(classifier.module, HEAD if at is None else at, pool)
-    data = None if key_parts is None else dict(key_parts)
-    if store is not None and data is None and iter_again(loader):
-        data = data_parts(loader, batch_size)
-    kept = {} if store is None or data is None else _found(classifier, data, taps, store)
+    loader = with_workers(first_rows(loader, limit), workers_per_loader)
+    if key_parts is not None and limit is not None:
+        key_parts = {**key_parts, "limit": limit}
+    dtype = None if store is None else checked_dtype(store_dtype)
+    kept: dict[str, Stored] = {}
+    networks: dict[str, str] = {}
+    if store is not None:
+        first, loader = beginning_of(loader, batch_size)
+        if first is not None:
+            fresh = features_at(classifier, loader, first.inputs, taps, ignore_label)
+            fresh = {name: rounded(block, dtype) for name, block in fresh.items()}
+            networks = network_keys(classifier, first.inputs, taps, dtype)
+            kept = look_up(classifier, loader, first, fresh, networks, store, key_parts)
+    uses: dict[str, dict[str, str]] = {}
+    if store is not None and used_by is not None:
+        uses = {n: {"checkpoint": used_by, "role": draw.role, "tap": n} for n in taps}
+        for name, stored in kept.items():
+            note_use(store, networks[name], stored.meta["key"], uses[name])
     missing = {name: tap for name, tap in taps.items() if name not in kept}
-    if kept and (not missing or iter_again(loader)):
-        _confirm(classifier, loader, {name: taps[name] for name in kept}, kept, batch_size)
     if missing:
-        kept |= _run(classifier, loader, missing, store, key_parts, batch_size)
-    _check_rows(kept)
+        keys = (networks, store, key_parts, uses)
+        kept |= _run(classifier, loader, missing, *keys, dtype, ignore_label, batch_size, progress)
+    check_rows(kept)
     samples = {
         name: Sample.from_arrays(
             kept[name].features,
             _labels(draw, kept[name]),
             role=draw,
             input_hashes=kept[name].input_hashes,
-            module_disagreements=kept[name].meta.get("module_disagreements"),
+            module_disagreements=disagreements(classifier, kept[name]) if name == HEAD else None,
             tap=None if at is None else name,
+            other_rows=bool(kept[name].meta.get("other_rows")),
             ignore_label=None if draw.role == "unlabelled" else ignore_label,
+            rounded=dtype is not None,
+            precision=classifier.precision,
         )
         for name in taps
     }
@@ -159,94 +228,61 @@ def _labels(draw: Draw, kept: Stored) -> NDArray[np.int64] | None:
     return None if draw.role == "unlabelled" and (kept.labels < 0).all() else kept.labels
 
 
-def _found(
-    classifier: "Classifier",
-    data: Mapping[str, Any],
-    taps: Mapping[str, Pooling],
-    store: str | os.PathLike[str],
-) -> dict[str, Stored]:
-    found = {name: read_stored(store, _key(classifier, data, tap)) for name, tap in taps.items()}
-    return {name: kept for name, kept in found.items() if kept is not None}
-
-
 def _run(
     classifier: "Classifier",
     loader: Any,
     taps: Mapping[str, Pooling],
+    networks: Mapping[str, str],
     store: str | os.PathLike[str] | None,
     key_parts: Mapping[str, Any] | None,
-    batch_size: int,
+    uses: Mapping[str, Mapping[str, str]],
+    dtype: str | None,
+    ignore_label: int | None,
+    batch_size: int | str | None,
+    progress: Callable[[Pace], None] | None,
 ) -> dict[str, Stored]:
     if store is None:
         blocks: dict[str, list[NDArray[Any]]] = {name: [] for name in taps}
         keep = {name: parts.append for name, parts in blocks.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
-        labels, hashes = np.concatenate(digest.labels), digest.hashes()
+        digest, differ = stream(classifier, loader, taps, keep, batch_size, progress, ignore_label)
+        labels, hashes, said = np.concatenate(digest.labels), digest.hashes(), _said(loader, digest)
         return {
-            name: Stored(np.concatenate(parts), labels, hashes, _counted(name, disagreements))
+            name: Stored(np.concatenate(parts), labels, hashes, {**_counted(name, differ), **said})
             for name, parts in blocks.items()
         }
     with ExitStack() as stack:
         writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
-        keep = {name: writer.append for name, writer in writers.items()}
-        digest, disagreements = stream(classifier, loader, taps, batch_size, keep)
+        keep = {name: _rounding(writer, dtype) for name, writer in writers.items()}
+        digest, differ = stream(classifier, loader, taps, keep, batch_size, progress, ignore_label)
         data = digest.parts() if key_parts is None else dict(key_parts)
+        key, said = store_key(data), _said(loader, digest)
         for name, writer in writers.items():
             meta = {
-                **_counted(name, disagreements),
-                **_place(taps[name]),
+                **_counted(name, differ),
+                **place(taps[name]),
+                **said,
+                "rounded": dtype,
+                "key": key,
                 "identity": classifier.identity,
                 "data": data,
                 "head": classifier.head_report.name,
             }
-            key = _key(classifier, data, taps[name])
-            writer.commit(key, np.concatenate(digest.labels), digest.hashes(), meta)
-    return _found(classifier, data, taps, store)
+            labels = np.concatenate(digest.labels)
+            use = uses.get(name)
+            writer.commit(networks[name], key, labels, digest.hashes(), meta, use)
+    found = {name: read_stored(store, networks[name], key) for name in taps}
+    return {name: kept for name, kept in found.items() if kept is not None}
 
 
-def _counted(name: str, disagreements: int) -> dict[str, Any]:
+def _rounding(writer: StoreWriter, dtype: str | None) -> Callable[[NDArray[Any]], None]:
+    return lambda block: writer.append(rounded(block, dtype))
+
+
+def _counted(name: str, differ: int) -> dict[str, Any]:
     """What is said about the head's own features only."""
-    return {"module_disagreements": disagreements} if name == HEAD else {}
+    return {"module_disagreements": differ} if name == HEAD else {}
 
 
-def _confirm(
-    classifier: "Classifier",
-    loader: Any,
-    taps: Mapping[str, Pooling],
-    kept: Mapping[str, Stored],
-    batch_size: int,
-) -> None:
-    """Find the head on the first rows, and see that stored features are what the network gives."""
-    from ncbounds.checkpoints.head.trace import first_rows
-
-    inputs, _ = next(batches(loader, min(batch_size, CONFIRMED_ROWS)))
-    found, _ = features_at(classifier, loader, first_rows(tensors(inputs), CONFIRMED_ROWS), taps)
-    for name, fresh in found.items():
-        stored = kept[name].features[: len(fresh)]
-        scale = float(np.nanmax(np.abs(fresh), initial=0.0))
-        if stored.shape != fresh.shape or not np.allclose(
-            stored, fresh, rtol=0.0, atol=CONFIRMED_SHARE * scale, equal_nan=True
-        ):
-            raise StoreError(
-                f"stored features differ from what the network gives for the first rows; {CHANGED}"
-            )
-
-
-def _check_rows(kept: Mapping[str, Stored]) -> None:
-    """See that all places were read on the same points, some of them perhaps at another time."""
-    first, *others = kept.values()
-    for other in others:
-        if not (
-            np.array_equal(first.input_hashes, other.input_hashes)
-            and np.array_equal(first.labels, other.labels)
-        ):
-            raise StoreError(f"two places of the network were read on different points; {CHANGED}")
-
-
-def _key(classifier: "Classifier", data: Mapping[str, Any], tap: Pooling) -> str:
-    return store_key({"classifier": classifier.identity, "data": data, **_place(tap)})
-
-
-def _place(tap: Pooling) -> dict[str, Any]:
-    """Key parts of a place; the head's input has none, since it is a plain extraction."""
-    return {} if tap.name == HEAD else {"tap": tap.name, "pool": tap.pool}
+def _said(loader: Any, digest: DataDigest) -> dict[str, Any]:
+    """What is said about data that are another draw each time that they are read."""
+    return {"other_rows": True} if gives_other_rows(loader, digest) else {}

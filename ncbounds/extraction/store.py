@@ -1,17 +1,27 @@
-"""Features on disk: one folder per key, complete or absent.
+"""Features on disk: arrays under the hash of their content, and entries that name them.
 
-A folder is written under a temporary name and renamed when everything in it, and last of all
-``meta.json``, has reached the disk. A process that is killed leaves a temporary folder, which is
-never read and is removed by the next writer on the same machine.
+::
+
+    arrays/HASH.npy       an array; equal arrays are one file (HASH.packed where that is smaller)
+    NETWORK/DATA.json     which arrays a network gives for some data, and what is known about them
+    NETWORK/DATA.used/    by which checkpoint, in which role and at which place it was used
+
+An entry is complete or absent: it is written, whole, after its arrays have reached the disk. A
+process that is killed leaves a temporary folder, which is never read and is removed by the next
+writer on the same machine, or arrays that no entry names, which ``ncbounds store --prune`` removes.
+Writers hold a shared lock on ``.lock`` from looking for an array to naming it, who prunes holds it
+alone.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +30,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import StoreError
+from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
-from ncbounds.files import file_hash, read_sealed, write_sealed
+from ncbounds.extraction.packing import LEAST, MOST, pack, unpack
+from ncbounds.files import json_text, read_sealed, write_sealed, write_text
 
-STORE_VERSION = 2
-FEATURES, LABELS, HASHES, META = "features.npy", "labels.npy", "input_hash.npy", "meta.json"
+STORE_VERSION = 3
+ARRAYS, LOCK = "arrays", ".lock"
+FEATURES, LABELS, HASHES = "features", "labels", "input_hashes"
 
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What one folder of the store holds; the arrays are memory-mapped and read-only.
+    """What one entry of the store names; the arrays are read-only, and memory-mapped if not packed.
 
     Attributes
     ----------
@@ -46,7 +59,7 @@ class Stored:
 
 
 def store_key(parts: Mapping[str, Any]) -> str:
-    """Return the sha256 of everything that the features depend on, with the store's version."""
+    """Return the sha256 of everything in ``parts``, with the store's version."""
     content = {"version": STORE_VERSION, **parts}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -64,44 +77,72 @@ def store_size(path: str | os.PathLike[str]) -> int:
     return total
 
 
-def read_stored(store: str | os.PathLike[str], key: str) -> Stored | None:
-    """Return what is stored under a key, or None.
+def array_path(store: str | os.PathLike[str], digest: str, packed: bool = False) -> Path:
+    """Where an array of this content stands."""
+    return Path(store) / ARRAYS / f"{digest}.{'packed' if packed else 'npy'}"
+
+
+def entry_path(store: str | os.PathLike[str], network: str, data: str) -> Path:
+    """Where it stands what a network gives for some data."""
+    return Path(store) / network / f"{data}.json"
+
+
+def read_stored(store: str | os.PathLike[str], network: str, data: str) -> Stored | None:
+    """Return what is stored of a network on some data, or None.
 
     Raises
     ------
     StoreError
-        If the folder is complete by its own account, but a file is missing or has another size, or
-        the labels, the hashes of the inputs or ``meta.json`` are not what was written.
+        If an entry is there, but it is not what was written, or an array is missing or has another
+        size, or the labels or the hashes of the inputs are not what was written.
     """
-    folder = Path(store) / key
-    if not os.path.lexists(folder / META):
-        return None
-    meta = read_sealed(folder / META)
-    if meta is None:
-        raise StoreError(_damaged(folder, f"{META} is not what was written"))
-    sizes, digests = meta["sizes"], meta["digests"]
+    path = entry_path(store, network, data)
+    with locked(Path(store)):
+        return _read(store, path) if os.path.lexists(path) else None
+
+
+def stored_of(store: str | os.PathLike[str], network: str) -> Iterator[Stored]:
+    """Everything that is stored of a network.
+
+    Raises
+    ------
+    StoreError
+        See :func:`read_stored`.
+    """
+    for path in sorted((Path(store) / network).glob("*.json")):
+        found = read_stored(store, network, path.stem)
+        if found is not None:
+            yield found
+
+
+def _read(store: str | os.PathLike[str], path: Path) -> Stored:
+    entry = read_sealed(path)
+    if entry is None:
+        raise StoreError(_damaged(path, "it is not what was written"))
+    found: dict[str, Any] = {}
     for name in (FEATURES, LABELS, HASHES):
-        file = folder / name
-        found = file.stat().st_size if file.is_file() else None
-        if found != sizes.get(name):
-            raise StoreError(_damaged(folder, f"{name}: {sizes.get(name)} bytes, found {found}"))
-    for name, digest in digests.items():
-        if file_hash(folder / name) != digest:
-            raise StoreError(_damaged(folder, f"{name} is not what was written"))
-    try:
-        features, labels, hashes = (_open(folder / n) for n in (FEATURES, LABELS, HASHES))
-    except ValueError as error:
-        raise StoreError(_damaged(folder, str(error))) from None
-    if not len(features) == len(labels) == len(hashes):
-        raise StoreError(_damaged(folder, "arrays of different lengths"))
-    return Stored(features, labels, hashes, meta)
+        digest, size, packed = entry["arrays"][name], entry["sizes"][name], name in entry["packed"]
+        file = array_path(store, digest, packed)
+        there = file.stat().st_size if file.is_file() else None
+        if there != size and not (packed and there):  # another machine may pack more or less
+            raise StoreError(_damaged(path, f"its {name} had {size} bytes, found {there}"))
+        try:
+            found[name] = unpack(file.read_bytes()) if packed else _mapped(file)
+        except ValueError as error:
+            raise StoreError(_damaged(path, f"its {name}: {error}")) from None
+        mapped = name == FEATURES and not packed  # that would be all of it once more
+        if not mapped and content_hash(found[name]) != digest:
+            raise StoreError(_damaged(path, f"its {name} are not what was written"))
+    if len({len(array) for array in found.values()}) != 1:
+        raise StoreError(_damaged(path, "its arrays have different lengths"))
+    return Stored(**found, meta=entry)
 
 
 class StoreWriter:
-    """Writes one folder of the store, batch by batch; use it as a context manager.
+    """Writes one entry of the store and its arrays, batch by batch; use it as a context manager.
 
-    Nothing is visible under the key before :meth:`commit`; leaving the context without it removes
-    what was written.
+    Nothing is visible before :meth:`commit`; leaving the context without it removes what was
+    written.
 
     Parameters
     ----------
@@ -111,10 +152,9 @@ class StoreWriter:
 
     def __init__(self, store: str | os.PathLike[str]) -> None:
         self._store = Path(store)
-        self._store.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(self._store)
-        self._folder = self._store / f"{_prefix()}{uuid.uuid4().hex[:8]}"
-        self._folder.mkdir()
+        (self._store / ARRAYS).mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self._store)
+        self._folder = unfinished(self._store)
         self._features: GrowingArray | None = None
 
     def __enter__(self) -> "StoreWriter":
@@ -135,45 +175,90 @@ class StoreWriter:
 
     def commit(
         self,
-        key: str,
+        network: str,
+        data: str,
         labels: NDArray[np.int64],
         hashes: NDArray[np.uint64],
         meta: Mapping[str, Any],
+        use: Mapping[str, str] | None = None,
     ) -> None:
-        """Make the folder visible under ``key``; if another process was faster, keep its folder."""
+        """Make the entry visible; if another process was faster, keep its entry."""
         if self._features is None:
             raise StoreError("no rows were extracted, so there is nothing to store")
-        self._features.finish()
+        digests = {FEATURES: self._features.finish()}
         for name, array in ((LABELS, labels), (HASHES, hashes)):
+            digests[name] = content_hash(array)
             with open(self._folder / name, "wb") as stream:
                 np.save(stream, array)
                 sync(stream)
-        names = (FEATURES, LABELS, HASHES)
-        sizes = {name: (self._folder / name).stat().st_size for name in names}
-        digests = {name: file_hash(self._folder / name) for name in (LABELS, HASHES)}
-        write_sealed(self._folder / META, {**meta, "sizes": sizes, "digests": digests})
-        _sync_folder(self._folder)
-        target = self._store / key
-        if target.is_dir() and not (target / META).is_file():
-            shutil.rmtree(target, ignore_errors=True)
+        path = entry_path(self._store, network, data)
+        packed = self._packed()
+        about = {"shape": self._features.shape, "dtype": self._features.dtype.name}
+        sizes = {name: (self._folder / name).stat().st_size for name in digests}
+        with locked(self._store):
+            for name, digest in digests.items():
+                # an array of this content that stands there already may have been damaged since
+                target = array_path(self._store, digest, name in packed)
+                os.replace(self._folder / name, target)
+            sync_folder(self._store / ARRAYS)
+            path.parent.mkdir(exist_ok=True)
+            if use is not None:  # before the entry is seen, so that it is never nobody's
+                note_use(self._store, network, data, use)
+            if read_sealed(path) is None:
+                named = {"arrays": digests, "sizes": sizes, "packed": packed}
+                write_sealed(path, {**meta, **named, **about})
+            sync_folder(path.parent)
+        sync_folder(self._store)
+
+    def _packed(self) -> list[str]:
+        """Pack features that are worth it; return the names of what is packed."""
+        file = self._folder / FEATURES
+        if not LEAST <= file.stat().st_size <= MOST:
+            return []
+        packed = pack(_mapped(file))
+        if packed is None:
+            return []
+        with open(self._folder / "packing", "wb") as stream:
+            stream.write(packed)
+            sync(stream)
+        os.replace(self._folder / "packing", file)
+        return [FEATURES]
+
+
+def note_use(
+    store: str | os.PathLike[str], network: str, data: str, use: Mapping[str, str]
+) -> None:
+    """Say who uses an entry: ``use`` has a ``checkpoint``, a ``role`` and a ``tap``."""
+    text = json_text(use)
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    with locked(Path(store)):
+        write_text(entry_path(store, network, data).with_suffix(".used") / f"{name}.json", text)
+
+
+@contextmanager
+def locked(store: Path, alone: bool = False) -> Iterator[bool]:
+    """Hold the store's lock, shared or alone; yields whether the file system has locks."""
+    with ExitStack() as stack:
         try:
-            os.replace(self._folder, target)
+            stream = stack.enter_context(open(store / LOCK, "ab"))
+            fcntl.flock(stream, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            held = True
         except OSError:
-            if not (target / META).is_file():
-                raise
-        _sync_folder(self._store)
+            held = False
+        yield held
 
 
-def _open(path: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+def _mapped(file: Path) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     return array
 
 
-def _damaged(folder: Path, what: str) -> str:
-    return f"the store folder {folder} is damaged: {what}; delete it and run again"
+def _damaged(path: Path, what: str) -> str:
+    return f"the store entry {path} is damaged: {what}; delete it and run again"
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder have reached the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -181,11 +266,14 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _prefix() -> str:
-    return f".unfinished-{socket.gethostname()}-{os.getpid()}-"
+def unfinished(store: Path) -> Path:
+    """Make a temporary folder of this process."""
+    folder = store / f".unfinished-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    return folder
 
 
-def _remove_abandoned(store: Path) -> None:
+def remove_abandoned(store: Path) -> None:
     """Remove temporary folders of processes on this machine that no longer run."""
     start = f".unfinished-{socket.gethostname()}-"
     for folder in store.glob(f"{start}*"):

@@ -102,7 +102,7 @@ class Pooling:
                 f"returns {tuple(x.shape)} where the attention mask is {tuple(mask.shape)}: which "
                 "positions are padding is not known"
             )
-        real = (mask != 0)[..., None]
+        real = (mask != 0)[..., None].to(x.device)
         wide = torch.promote_types(x.dtype, torch.float32)  # a sum in half precision overflows
         total = torch.where(real, x, 0).sum(1, dtype=wide)
         mean: Tensor = (total / real.sum(1).clamp_min(1)).to(x.dtype)

@@ -82,7 +82,9 @@ def nc3(moments: ClassMoments, head: LinearHead, *, weighted: bool = False) -> M
     return Metric(float(np.square(w / norms[0] - m / norms[1]).sum()), reasons)
 
 
-def nc4(features: object, head: LinearHead, means: Floats) -> Metric:
+def nc4(
+    features: object, head: LinearHead, means: Floats, *, logits: Floats | None = None
+) -> Metric:
     """Share of points where the head and the nearest class mean decide differently.
 
     Parameters
@@ -93,6 +95,8 @@ def nc4(features: object, head: LinearHead, means: Floats) -> Metric:
     means : array of shape (C, d)
         Class means of the *training* sample, as in the definition; rows with nan (empty classes)
         are no candidates.
+    logits : array of shape (n, C), optional
+        Of ``head`` on these features, if they are known.
 
     Returns
     -------
@@ -117,10 +121,11 @@ def nc4(features: object, head: LinearHead, means: Floats) -> Metric:
     for i in range(0, n, size):
         f = rows.read(i, i + size, buffer)
         with np.errstate(invalid="ignore", over="ignore"):
-            logits = f @ head.weight.T + head.bias
-            nearest = candidates[np.argmax((f - centre) @ offsets.T - half_norms, axis=1)]
-        bad = ~np.isfinite(logits).all(axis=1)
-        different += int((bad | (np.argmax(logits, axis=1) != nearest)).sum())
+            s = f @ head.weight.T + head.bias if logits is None else logits[i : i + size]
+            f -= centre
+            nearest = candidates[np.argmax(f @ offsets.T - half_norms, axis=1)]
+        bad = ~np.isfinite(s).all(axis=1)
+        different += int((bad | (np.argmax(s, axis=1) != nearest)).sum())
     return Metric(different / n, reasons)
 
 

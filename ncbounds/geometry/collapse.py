@@ -11,9 +11,9 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.alignment import nc2, nc3, nc4
 from ncbounds.geometry.measured import Metric
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
+from ncbounds.geometry.second_pass import second_pass
 from ncbounds.geometry.variability import nc1, vci
 from ncbounds.statistics.crossfit import crossfit
-from ncbounds.statistics.pair_moments import pairwise_moments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,8 @@ def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterat
         "||W/||W||_F - M/||M||_F||_F^2, W as stored, M centred",
     )
     own = means is None
-    found = nc4(sample.features, head, sample.moments.mean if means is None else means)
+    means = sample.moments.mean if means is None else means
+    found = nc4(sample.features, head, means, logits=sample.logits(head))
     if own and sample.role != "fit":
         why = f"class means of this {sample.role} sample, not of the training sample"
         found = Metric(found.value, (*found.reasons, why))
@@ -116,7 +117,7 @@ def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterat
 
 def _pair_rows(sample: Sample, corrections: bool) -> Iterator[Row]:
     moments = sample.moments
-    pairwise = pairwise_moments(sample.features, sample.labels, moments)
+    pairwise = second_pass(sample)
     halves = (
         crossfit(sample.features, sample.labels, sample.classes, seed=SPLIT_SEED)
         if corrections

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 ORDINARY = 400
 #: Squares below this may have lost digits to underflow.
 SAFE_SQUARE = 2.0**-960
+#: Numbers that are cast at a time.
+AT_ONCE = 2**18
 
 
 def exponent(x: NDArray[Any]) -> int:
@@ -46,7 +48,14 @@ def row_norms(x: NDArray[Any]) -> NDArray[np.float64]:
 
     Infinite where the norm itself overflows; not finite where an entry is not.
     """
-    rows = np.asarray(x, dtype=np.float64)
+    out = np.empty(len(x))
+    step = max(1, AT_ONCE // max(1, x.shape[1]))
+    for k in range(0, len(x), step):
+        out[k : k + step] = _row_norms(np.asarray(x[k : k + step], dtype=np.float64))
+    return out
+
+
+def _row_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         out: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
         odd = np.flatnonzero(~(np.isfinite(out) & (out >= np.sqrt(SAFE_SQUARE))))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample, ManifestError, UnknownName, suggest
 from ncbounds.evidence.head import LinearHead
+from ncbounds.statistics.rows import as_rows, finite_rows
 
 #: Default L2 penalty of :func:`ridge` and :func:`logistic`, on scaled features.
 PENALTY = 0.1
@@ -63,8 +64,9 @@ def ncm(features: NDArray[Any], labels: Ints, classes: int) -> LinearHead:
     InvalidSample
         If there is no row with finite features.
     """
-    f, y, present = checked(features, labels, classes)
-    means = np.stack([f[y == c].mean(axis=0) for c in present])
+    rows, (index, y) = as_rows(features), _fitted_on(features, labels, classes)
+    present = np.unique(y)
+    means = np.stack([rows.take(index[y == c]).mean(axis=0) for c in present])
     return ncm_of_means(means, present, classes)
 
 
@@ -173,16 +175,20 @@ def never_predicted(weight: Floats, bias: Floats, present: Ints, classes: int) -
 
 def checked(features: NDArray[Any], labels: Ints, classes: int) -> tuple[Floats, Ints, Ints]:
     """Rows with finite features and a label below ``classes``; also the classes that have one."""
-    f = np.asarray(features, dtype=np.float64)
+    index, y = _fitted_on(features, labels, classes)
+    return as_rows(features).take(index), y, np.unique(y)
+
+
+def _fitted_on(features: NDArray[Any], labels: Ints, classes: int) -> tuple[Ints, Ints]:
+    """Numbers of the rows with finite features and a label below ``classes``, and their labels."""
     y = np.asarray(labels)
-    keep = np.isfinite(f).all(axis=1) & (y >= 0) & (y < classes)
+    keep = finite_rows(as_rows(features)) & (y >= 0) & (y < classes)
     if not keep.any():
         raise InvalidSample(
-            f"a head cannot be fitted: none of {len(f)} rows has finite features and a label "
+            f"a head cannot be fitted: none of {len(y)} rows has finite features and a label "
             f"below {classes}; pass more rows"
         )
-    f, y = f[keep], y[keep].astype(np.int64)
-    return f, y, np.unique(y)
+    return np.flatnonzero(keep), y[keep].astype(np.int64)
 
 
 def _scaled(f: Floats) -> tuple[Floats, Floats, float]:

@@ -132,20 +132,31 @@ def head_of(fitted: Any, features: NDArray[Any], classes: int) -> LinearHead:
     f = np.asarray(features, dtype=np.float64)
     f = f[np.isfinite(f).all(axis=1)]
     labels = np.asarray(fitted.classes_).astype(np.int64)
-    weight, bias = _affine(fitted, f)
-    if len(labels) == 2 and len(weight) == 1:
-        weight, bias = np.vstack([-weight, weight]) / 2.0, np.concatenate([-bias, bias]) / 2.0
-    if len(weight) != len(labels):
-        raise InvalidSample(
-            f"{name} has {len(weight)} linear functions for {len(labels)} classes; needed one per "
-            "class, as in LogisticRegression, RidgeClassifier or LinearSVC"
-        )
+    weight, bias = per_class(*affine(fitted, f), len(labels), name)
     head = never_predicted(weight, bias, labels, max(classes, int(labels.max()) + 1))
-    _check_same(head, fitted, f)
+    check_same(head, fitted.predict(f), f, name)
     return head
 
 
-def _affine(fitted: Any, f: Floats) -> tuple[Floats, Floats]:
+def per_class(weight: Floats, bias: Floats, classes: int, name: str) -> tuple[Floats, Floats]:
+    """One row for each class, of which the largest logit decides; two classes may have one row.
+
+    Raises
+    ------
+    InvalidSample
+        If there are other numbers of rows.
+    """
+    if classes == 2 and len(weight) == 1:
+        return np.vstack([-weight, weight]) / 2.0, np.concatenate([-bias, bias]) / 2.0
+    if len(weight) != classes:
+        raise InvalidSample(
+            f"{name} has {len(weight)} linear functions for {classes} classes; needed one per "
+            "class, as in LogisticRegression, RidgeClassifier or LinearSVC"
+        )
+    return weight, bias
+
+
+def affine(fitted: Any, f: Floats) -> tuple[Floats, Floats]:
     """Weight (k, d) and bias (k,) of the decision function."""
     if hasattr(fitted, "coef_") and hasattr(fitted, "intercept_"):
         weight = np.atleast_2d(np.asarray(fitted.coef_, dtype=np.float64))
@@ -166,14 +177,15 @@ def _affine(fitted: Any, f: Floats) -> tuple[Floats, Floats]:
     return weight, values[0] - weight @ origin
 
 
-def _check_same(head: LinearHead, fitted: Any, f: Floats) -> None:
+def check_same(head: LinearHead, predicted: Any, f: Floats, name: str) -> None:
+    """Raise InvalidSample if a head does not predict what a classifier does, near ties aside."""
     logits = head.logits(f)
     top = np.partition(logits, -2, axis=1)[:, -2:]
     clear = top[:, 1] - top[:, 0] > TIE * np.abs(logits).max(axis=1)
-    other = clear & (np.argmax(logits, axis=1) != np.asarray(fitted.predict(f)))
+    other = clear & (np.argmax(logits, axis=1) != np.asarray(predicted))
     if other.any():
         raise InvalidSample(
-            f"{type(fitted).__name__} predicts otherwise than the head of its coefficients on "
+            f"{name} predicts otherwise than the head of its coefficients on "
             f"{int(other.sum())} of {len(f)} points; needed a linear decision function with one "
             "row per class, as in LogisticRegression, RidgeClassifier or LinearSVC"
         )

@@ -12,8 +12,8 @@ from ncbounds.results import MARK, BoundResult
 
 
 def notes(report: ReportData) -> list[str]:
-    """Lines on choices among checkpoints and in files, on equal ones, on points that repeat."""
-    lines = (_choice, _series, _weights, _equal, _copies)
+    """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
+    lines = (_choice, _series, _predictions, _weights, _equal, _copies, _remarks)
     return [line for about in lines for line in about(report)]
 
 
@@ -69,6 +69,23 @@ def _series(report: ReportData) -> list[str]:
     return [f"Steps: {'; '.join(said)}."] if said else []
 
 
+def _predictions(report: ReportData) -> list[str]:
+    """Checkpoints of which only predictions are known, by the reason."""
+    names: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        if why := r.provenance.get("no_head"):
+            names.setdefault(str(why), {})[r.checkpoint] = None
+    return [
+        f"Rows that count errors only{_of(found)}: the others need a linear head ({why})."
+        for why, found in names.items()
+    ]
+
+
+def _of(names: Iterable[str]) -> str:
+    known = [n for n in names if n]
+    return f" for {', '.join(known)}" if known else ""
+
+
 def _weights(report: ReportData) -> list[str]:
     """Which weights were taken of files that hold several groups of them."""
     found = {}
@@ -101,6 +118,15 @@ def _copies(report: ReportData) -> list[str]:
     if not most:
         return []
     return [f"Points that stand more than once: {', '.join(_counted(most.items()))}."]
+
+
+def _remarks(report: ReportData) -> list[str]:
+    """What was noticed about checkpoints and their data, each once with those it was noticed of."""
+    found: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        for remark in r.provenance.get("remarks", ()):
+            found.setdefault(str(remark), {})[r.checkpoint] = None
+    return [f"{', '.join(filter(None, names))}: {remark}." for remark, names in found.items()]
 
 
 def _counted(most: Iterable[tuple[str, tuple[int, str]]]) -> list[str]:

@@ -2,9 +2,10 @@
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ncbounds.data.manifest import Entry, Task
@@ -16,7 +17,7 @@ from ncbounds.report import Failure
 from ncbounds.runs.executors import PROCESSES, over_engine, over_executor
 from ncbounds.runs.folder import pending_bounds, stored_facts
 from ncbounds.runs.keys import Keys
-from ncbounds.runs.workers import Died, over_workers
+from ncbounds.runs.workers import Died, over_workers, say, saying_to
 
 #: Where the traceback of a failure that is no error of ours is kept, in the checkpoint's folder.
 TRACEBACK = "traceback.txt"
@@ -34,7 +35,8 @@ def evaluate_entry(
         from ncbounds.evaluation.facts import facts_of
         from ncbounds.runs.subject import evidence_of
 
-        evidence = evidence_of(entry, task, store=plan.out / "store")
+        store = plan.out / "store"
+        evidence = evidence_of(entry, task, store, plan.running, say=say)
         for b in pending:
             rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
             write_sealed(folder / f"{b.id}.json", {"key": keys.rows[b.id], "rows": rows})
@@ -90,8 +92,12 @@ def run_entries(
     executor: Executor | str | None,
     workers: int | None,
     fresh: bool,
+    heard: Callable[[Entry, str], None] = lambda entry, text: None,
 ) -> Iterator[tuple[Entry, Failure | None]]:
-    """Yield each entry with its failure, or None, as it is done."""
+    """Yield each entry with its failure, or None, as it is done.
+
+    What an evaluation says on its way is passed to ``heard``, unless it runs in an executor.
+    """
     count = min(len(todo), (os.cpu_count() or 1) if workers is None else workers)
     local = executor is None or executor == PROCESSES
     if not todo:
@@ -99,11 +105,15 @@ def run_entries(
     if local and count < 1:
         with _threads_given_back():
             for entry, task in todo:
-                yield entry, evaluate_entry(plan, entry, task, keys[entry.name], fresh)
+                with saying_to(partial(heard, entry)):
+                    found = evaluate_entry(plan, entry, task, keys[entry.name], fresh)
+                yield entry, found
         return
     jobs = [(plan, entry, task, keys[entry.name], fresh) for entry, task in todo]
     if local:
-        done = over_workers(evaluate_entry, jobs, count)
+        done = over_workers(
+            evaluate_entry, jobs, count, lambda number, text: heard(jobs[number][1], text)
+        )
     elif isinstance(executor, str):
         done = over_engine(evaluate_elsewhere, jobs, executor, count)
     else:

@@ -12,7 +12,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from ncbounds.errors import NcboundsError
 from ncbounds.runs.workers import Died, one_thread_each
@@ -133,7 +133,9 @@ def _dask(name: str) -> Iterator[Executor]:
             f'{name} needs the package distributed: pip install "ncbounds[dask]"'
         ) from None
     try:
-        client = Client(f"tcp://{address}", timeout=PATIENCE, set_as_default=False)
+        client: Any = cast("Any", Client)(
+            f"tcp://{address}", timeout=PATIENCE, set_as_default=False
+        )
     except (OSError, TimeoutError, ValueError) as error:
         raise NcboundsError(
             f"no Dask scheduler answers at {address} ({error}); needed: the address that "

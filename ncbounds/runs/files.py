@@ -1,6 +1,5 @@
 """Checkpoint files, a model and data: a manifest in memory, which goes the road of every other."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -8,13 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ncbounds.bounds.bound import Bound
-from ncbounds.data.fashion_mnist import installed_folder
-from ncbounds.data.manifest import FASHION_MNIST, Entry, Manifest, Task
-from ncbounds.data.user import UserCode, UserData, is_code, locate
+from ncbounds.data.manifest import ALL_ROWS, Entry, Manifest
+from ncbounds.data.role_names import by_role, check_role_names
 from ncbounds.errors import DataError, InvalidSample
-from ncbounds.evidence.roles import SAMPLINGS, Role, check_repeats, check_role
+from ncbounds.evidence.roles import Role, check_repeats
 from ncbounds.report import Report
 from ncbounds.runs.folder import default_folder
+from ncbounds.runs.own_data import task_of
 from ncbounds.runs.paths import find_checkpoints
 from ncbounds.runs.series import found_series
 from ncbounds.runs.sweep import sweep
@@ -30,7 +29,10 @@ def evaluate_files(
     data: Any,
     model: Any = None,
     args: Mapping[str, Any] | None = None,
-    roles: Mapping[str, str] | None = None,
+    roles: "str | Mapping[str, str] | None" = None,
+    role_names: Mapping[str, str] | None = None,
+    data_args: Mapping[str, Any] | None = None,
+    transform: str | None = None,
     sampling: str = "unknown",
     selected_among: "int | Mapping[str, int]" = 1,
     repeats: str | None = None,
@@ -53,6 +55,12 @@ def evaluate_files(
     workers: int | None = None,
     fresh: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    batch_size: "int | str | None" = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    store_dtype: str | None = None,
 ) -> Report:
     """Evaluate checkpoint files on data of one's own; finished work is kept and found again.
 
@@ -64,17 +72,33 @@ def evaluate_files(
         was given, or from the one that all have in common. Files that look like one run
         (``epoch-2.pt``, ``epoch-10.pt``, ``checkpoint-500/``) are a series: rows name it and the
         step, and stand in the order of steps.
-    data : str, path, mapping or callable
-        ``"FILE.py:FUNCTION"`` (or ``"package.module:FUNCTION"``) that returns a dict from role to
-        ``(inputs, labels)``, ``(inputs, labels, groups)`` or a loader of such pairs; in Python also
-        the function or the dict itself. It is called once per process. Or an ``.npz`` file or
-        folder of idx files as in a manifest, with ``roles``.
+    data : str, path, mapping, callable or one sample
+        ``"FILE.py:FUNCTION"`` (or ``"package.module:FUNCTION"``) that is, or returns, a dict from
+        role to a sample; in Python also the function or the dict itself. It is called once per
+        process. A sample is a pair ``(inputs, labels)`` or triple ``(inputs, labels, groups)`` of
+        arrays, tensors or frames; a frame or mapping with ``labels`` inside; a map-style data set;
+        a ``DataLoader`` or other iterable of batches, which are pairs or mappings with ``labels``
+        inside, whose other entries are the network's keyword inputs. Data that are one sample
+        need ``roles``. Or a path: a file of arrays (``.npz``, ``.csv``, ``.parquet``) or a folder
+        of idx files as in a manifest, with ``roles``; or a folder whose parts are the samples: such
+        files, ``PART/inputs.npy`` with ``PART/labels.npy``, images ``PART/CLASS/*.png`` with
+        ``transform``, or what ``datasets`` saved to disk.
     model : str, callable or nn.Module, optional
         See :meth:`Checkpoint.build`, or ``"FILE.py:FUNCTION"``.
     args : mapping, optional
         Keyword arguments for the model.
-    roles : mapping from role to rows, optional
-        Of an ``.npz`` file, for example ``{"holdout": "0:4000", "test": "4000:8000"}``.
+    roles : str, or mapping from role to rows, optional
+        Of a file, for example ``{"holdout": "0:4000", "test": "4000:8000"}``; a role alone takes
+        all rows, or says what data that are one sample were used for.
+    role_names : mapping from name to role, optional
+        Where parts of the data have other names: ``{"train": "fit", "val": "holdout"}``;
+        ``"none"`` leaves a part out.
+    data_args : mapping, optional
+        Keyword arguments of the data function.
+    transform : str, optional
+        ``"FILE.py:FUNCTION"``: from a PIL image to a tensor, for folders of images; from a row to a
+        row, for what ``datasets`` saved. A function without parameters, or a class, is called for
+        it first.
     sampling : {"unknown", "iid", "stratified"}
         How the points were drawn; no row is a certificate if that is unknown.
     selected_among : int, or mapping from role to int
@@ -97,6 +121,8 @@ def evaluate_files(
         See :func:`ncbounds.sweep`. Functions and modules that are passed as objects stay in this
         process, where checkpoints are evaluated one after the other; what is named as
         ``"FILE.py:FUNCTION"`` can go to other processes.
+    device, precision, batch_size, workers_per_loader, limit, store_dtype
+        How networks are run; see :func:`ncbounds.sweep`.
 
     Returns
     -------
@@ -112,8 +138,18 @@ def evaluate_files(
     """
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
     files = find_checkpoints(typed)
+    names_of = check_role_names(role_names or {})
+    task, rows = task_of(
+        data,
+        {roles: ALL_ROWS} if isinstance(roles, str) else dict(roles or {}),
+        names_of,
+        args=data_args or {},
+        transform=transform,
+        sampling=sampling,
+        priors=priors,
+    )
     task = replace(
-        _task(data, roles, sampling, priors),
+        task,
         repeats=check_repeats(repeats),
         ignore_label=ignore_label,
     )
@@ -123,8 +159,8 @@ def evaluate_files(
         task=task.name,
         model=user_code(model),
         args=dict(args or {}),
-        roles={check_role(role): rows for role, rows in (roles or {}).items()},
-        selected_among=_candidates(selected_among),
+        roles=rows,
+        selected_among=chosen_among(selected_among, names_of),
         procedure=dict(procedure or {}),
         code_word=None if code_word is None else Path(code_word).resolve(),
         tried=tried,
@@ -155,6 +191,12 @@ def evaluate_files(
         workers=0 if stays else workers,
         fresh=fresh,
         progress=progress,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        workers_per_loader=workers_per_loader,
+        limit=limit,
+        store_dtype=store_dtype,
     )
 
 
@@ -164,46 +206,22 @@ def changed(book: Manifest, **fields: Any) -> Manifest:
     return replace(book, checkpoints=entries)
 
 
-def _task(data: Any, roles: Mapping[str, str] | None, sampling: str, priors: Any) -> Task:
-    if sampling not in SAMPLINGS:
-        raise InvalidSample(f"--sampling is one of {', '.join(SAMPLINGS)}, found {sampling!r}")
-    declared: dict[str, Any] = {"name": "data", "sampling": sampling, "priors": priors}
-    path = Path(data).expanduser() if isinstance(data, str | Path) else None
-    if path is not None and (os.path.exists(path) or not (path.suffix == ".py" or is_code(data))):
-        if data == FASHION_MNIST and not path.exists():
-            path = installed_folder()
-        if path.suffix == ".py":
-            locate(str(data))  # says that the function is missing
-        if not path.exists():
-            raise DataError(f"no data at {path}; needed a file, a folder or FILE.py:FUNCTION")
-        if not roles:
-            raise DataError(
-                f"{path} needs the rows of each role: --role holdout=0:4000 --role test=4000:8000 "
-                "(in Python roles={'holdout': '0:4000', ...})"
-            )
-        return Task(data=path.resolve(), **declared)
-    if roles:
-        raise DataError(
-            "--role gives rows of an .npz file or a folder of images; a function returns each role "
-            "by itself"
-        )
-    if isinstance(data, str | Path):
-        locate(str(data))
-        return Task(data=UserData(UserCode(str(data))), **declared)
-    if not callable(data) and not isinstance(data, Mapping):
-        raise DataError(
-            f"data is 'FILE.py:FUNCTION', an .npz file, a function or a dict such as "
-            f"{{'holdout': (inputs, labels)}}; found {type(data).__name__}"
-        )
-    return Task(data=UserData(data), **declared)
+def chosen_among(number: "int | Mapping[str, int]", names: Mapping[str, str]) -> dict[Role, int]:
+    """Number of candidates by role; a number alone counts where candidates can be compared.
 
-
-def _candidates(number: "int | Mapping[str, int]") -> dict[Role, int]:
-    chosen = number if isinstance(number, Mapping) else dict.fromkeys(CHOSEN_ON, number)
+    Raises
+    ------
+    InvalidSample
+        If a number is none.
+    """
+    alone: dict[str, int] = {} if isinstance(number, Mapping) else dict.fromkeys(CHOSEN_ON, number)
+    chosen = by_role(
+        number if isinstance(number, Mapping) else alone, names, "selected_among", all_named=False
+    )
     for role, count in chosen.items():
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidSample(f"--selected-among {role}: a number from 1 on, found {count!r}")
-    return {check_role(role): count for role, count in chosen.items()}
+    return chosen
 
 
 def _named(files: Mapping[str, Path], names: Sequence[str] | None) -> dict[str, Path]:

@@ -109,6 +109,7 @@ def description(plan: Plan, manifest: Manifest) -> dict[str, Any]:
         "manifest_sha256": None if manifest.path is None else file_hash(manifest.path),
         "bounds": [b.id for b in plan.bounds],
         "delta": plan.delta,
+        "running": vars(plan.running),
         "simultaneous": plan.simultaneous,
         "planned_rows": plan.planned,
         "delta_each": plan.each,

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ncbounds.bounds.bound import Bound
+from ncbounds.data.given import UserData, keep_samples, read_samples
 from ncbounds.data.manifest import Entry, Task
-from ncbounds.data.user import Located, UserCode, UserData, keep_samples, locate, read_samples
+from ncbounds.data.user import Located, UserCode, locate
 from ncbounds.evaluation.plan import Plan
+from ncbounds.extraction.running import USUAL, Running
 from ncbounds.files import file_hash
 from ncbounds.runs.sources import PACKAGE, ROOT, is_library, source_hash
 
@@ -27,8 +29,10 @@ MEASURED = (ROWS, f"{PACKAGE}.claims")
 PUBLIC = tuple(f"{PACKAGE}.{name}" for name in ("bounds", "geometry", "numerics"))
 
 
-def with_key(task: Task) -> Task:
+def with_key(task: Task, limit: int | None = None) -> Task:
     """Read a task's own data once, if it has such, and return it with the hash of all samples.
+
+    With ``limit`` only the first rows of each sample are read.
 
     Raises
     ------
@@ -38,7 +42,7 @@ def with_key(task: Task) -> Task:
     if not isinstance(task.data, UserData):
         return task
     from ncbounds.data.points import own_points
-    from ncbounds.extraction.batches import as_array, data_parts
+    from ncbounds.extraction.batches import as_array, data_parts, first_rows
 
     samples = read_samples(task.data)
     parts = {}
@@ -46,13 +50,13 @@ def with_key(task: Task) -> Task:
         points = own_points(value)
         groups = None if points.groups is None else as_array(points.groups).tolist()
         names = [points.classes] if points.classes else []
-        parts[role] = [data_parts(points.loader), groups, *names]
+        parts[role] = [data_parts(first_rows(points.loader, limit)), groups, *names]
     key = hashlib.sha256(_json(parts).encode()).hexdigest()
     keep_samples(key, samples)
     return replace(task, data=replace(task.data, key=key))
 
 
-def entry_key(entry: Entry, task: Task) -> str:
+def entry_key(entry: Entry, task: Task, running: Running = USUAL) -> str:
     """Hash of all that the evidence of a checkpoint depends on."""
     own = isinstance(task.data, UserData)
     # what a checkpoint is called beside others, and where it stands, changes no row
@@ -67,6 +71,7 @@ def entry_key(entry: Entry, task: Task) -> str:
         "entry": _json({**vars(entry), **hidden}),
         "task": _json({**vars(task), "data": task.data.name if own else ""}),
         "code": _code(EVIDENCE),
+        "running": running.key,
     }
     return hashlib.sha256(_json(parts).encode()).hexdigest()[:32]
 
@@ -85,7 +90,7 @@ class Keys:
 
 def checkpoint_keys(plan: Plan, entry: Entry, task: Task) -> Keys:
     """Keys of what a plan stores of one checkpoint."""
-    key = entry_key(entry, task)
+    key = entry_key(entry, task, plan.running)
     return Keys(key, {b.id: row_key(plan, b, key) for b in plan.bounds}, facts_key(key))
 
 

@@ -8,6 +8,7 @@ where it stopped, and nothing stale is taken for current.
 import hashlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ncbounds.data.fashion_mnist import install_hint
 from ncbounds.data.manifest import Entry, Manifest, Task, load_manifest
 from ncbounds.errors import ManifestError, NcboundsError, suggest
 from ncbounds.evaluation.plan import Plan, planned_rows
+from ncbounds.extraction.running import Running
 from ncbounds.files import write_json
 from ncbounds.report import Failure, Report
 from ncbounds.runs.engine import failed, run_entries
@@ -40,6 +42,12 @@ def sweep(
     model: Any = None,
     trust: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    batch_size: int | str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    store_dtype: str | None = None,
 ) -> Report:
     """Evaluate every checkpoint of a manifest; finished work is found in ``out`` and kept.
 
@@ -67,7 +75,24 @@ def sweep(
         checkpoints are built. See :meth:`Checkpoint.build`.
     trust : bool
         Whether all code that the manifest names may run.
-    progress : callable ``(done, total, name)``, optional
+    progress : callable ``(done, total, text)``, optional
+        Called when a checkpoint is done, with its name, and while one is extracted, with its name,
+        its role, images per second and the time that is left.
+    device : str
+        Where networks run: ``"auto"`` (CUDA where this machine has it, else the CPU), ``"cpu"``,
+        ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
+    precision : {"fp32", "bf16", "fp16"}, optional
+        In which numbers, by default those of the weights. In another precision it is another
+        network that is evaluated; rows say so.
+    batch_size : int or "auto", optional
+        Rows of a forward pass at most; ``"auto"`` halves them where the device has no room.
+    workers_per_loader : int, optional
+        Processes that read a ``DataLoader``.
+    limit : int, optional
+        Only the first so many rows of each role: a look, whose rows are all plug-ins.
+    store_dtype : "float16", optional
+        Round the features that are kept: half the disk. Points whose prediction that could change
+        count as errors, and rows that read features are plug-ins.
 
     Returns
     -------
@@ -79,12 +104,17 @@ def sweep(
     ManifestError
         If the manifest cannot be read, lacks a name of ``only``, or names code that nobody else
         has named.
+    DataError
+        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     if isinstance(executor, str):
         check_engine(executor, workers)
     book = with_code(book, model=model, trust=trust)
+    how = (device, precision, batch_size, workers_per_loader, limit, store_dtype)
+    running = Running(*how).resolved()
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
+    plan = replace(plan, running=running)
     entries = _chosen(book, only)
     refuse_untrusted(book, entries)
     write_json(plan.out / "run.json", description(plan, book))
@@ -98,7 +128,12 @@ def sweep(
     done = total - len(todo)
     if progress:
         progress(done, total, "")
-    for entry, failure in run_entries(plan, todo, keys, executor, workers, fresh):
+
+    def heard(entry: Entry, text: str) -> None:
+        if progress:
+            progress(done, total, f"{entry.name}: {text}")
+
+    for entry, failure in run_entries(plan, todo, keys, executor, workers, fresh, heard):
         done += 1
         if failure is not None:
             failures[entry.name] = failure
@@ -122,7 +157,7 @@ def _keys(
         name = entry.task
         if name not in tasks and name not in broken:
             try:
-                tasks[name] = with_key(book.tasks[name])
+                tasks[name] = with_key(book.tasks[name], plan.running.limit)
             except (Exception, SystemExit) as error:
                 broken[name] = error
         if name in broken:

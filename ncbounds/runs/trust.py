@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ncbounds.data.given import UserData
 from ncbounds.data.manifest import Entry, Manifest, Task
-from ncbounds.data.user import NamedCode, UserCode, UserData, is_code, locate
+from ncbounds.data.user import NamedCode, UserCode, is_code, locate
 from ncbounds.errors import ManifestError
 
 
@@ -112,11 +113,11 @@ def _trusted(entry: Entry) -> Entry:
 
 def _allowed(task: Task, typed: str | None) -> Task:
     """The task with its own code, if that was typed; None stands for any."""
-    source = task.data.source if isinstance(task.data, UserData) else None
-    if not isinstance(source, NamedCode):
+    if not isinstance(task.data, UserData) or not isinstance(task.data.source, NamedCode):
         return task
+    source = task.data.source
     code = _at(source) if typed is None else _asked_for(source, typed)
-    return task if code is None else replace(task, data=UserData(code))
+    return task if code is None else replace(task, data=replace(task.data, source=code))
 
 
 def _at(code: NamedCode) -> UserCode:

@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -26,6 +27,8 @@ PATIENCE = 5.0
 
 #: What workers need before their first job.
 PRELOADED = ["ncbounds.runs.preload"]
+#: Who hears what a job says on its way.
+_HEARER: ContextVar[Callable[[str], None] | None] = ContextVar("hearer", default=None)
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -52,15 +55,15 @@ class _Worker:
         self.job: int | None = None
         self.started = False
 
-    def answer(self) -> "tuple[Any] | None":
-        """What came of the job; None where the worker says only that it has started."""
+    def answer(self) -> "tuple[Any] | str | None":
+        """What came of the job, or what it says; None where the worker has only started."""
         try:
             found = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join(PATIENCE)
             return (Died(_last_words(self.process.exitcode, self.started)),)
         self.started = True
-        return None if found is None else (found[0],)
+        return found if found is None or isinstance(found, str) else (found[0],)
 
     def stop(self) -> None:
         """End the process: at once where it is idle, else as an interruption would."""
@@ -74,7 +77,10 @@ class _Worker:
 
 
 def over_workers(
-    function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], count: int
+    function: Callable[..., Any],
+    jobs: Sequence[tuple[Any, ...]],
+    count: int,
+    heard: Callable[[int, str], None] = lambda number, text: None,
 ) -> Iterator[tuple[int, Any]]:
     """Yield the number of each job and what ``function(*job)`` returned, as they are done.
 
@@ -86,6 +92,8 @@ def over_workers(
         Arguments.
     count : int
         Processes at most.
+    heard : callable
+        Told the number of a job and what it says by :func:`say`.
 
     Yields
     ------
@@ -115,7 +123,9 @@ def over_workers(
                         idle.append(busy.pop())
                 for worker in _heard(busy):
                     found = worker.answer()
-                    if found is None:
+                    if isinstance(found, str) and worker.job is not None:
+                        heard(worker.job, found)
+                    if not isinstance(found, tuple):
                         continue
                     job, worker.job = worker.job, None
                     busy.remove(worker)
@@ -146,6 +156,23 @@ def _last_words(code: int | None, started: bool) -> str:
     return f"its worker ended with exit code {code}{hint}"
 
 
+def say(text: str) -> None:
+    """Let a job say how far it is: to the process that gave it, or to nobody."""
+    hearer = _HEARER.get()
+    if hearer is not None:
+        hearer(text)
+
+
+@contextmanager
+def saying_to(hearer: Callable[[str], None]) -> Iterator[None]:
+    """Hear what jobs in this process say."""
+    token = _HEARER.set(hearer)
+    try:
+        yield
+    finally:
+        _HEARER.reset(token)
+
+
 def _context() -> BaseContext:
     """How workers start: on Linux as forks of one process that has imported what they need.
 
@@ -167,8 +194,9 @@ def _serve(function: Callable[..., Any], pipe: Connection, environ: dict[str, st
     Thread(target=_end_with_parent, daemon=True).start()
     try:
         pipe.send(None)
-        while pipe.poll(None):
-            pipe.send((_done(function, pipe),))
+        with saying_to(pipe.send):
+            while pipe.poll(None):
+                pipe.send((_done(function, pipe),))
     except KeyboardInterrupt:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)

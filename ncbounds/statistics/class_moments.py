@@ -1,7 +1,7 @@
 """Class means and scatter of a sample: a frozen value that can be merged."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -127,6 +127,30 @@ class ClassMoments:
         return hashlib.sha256(
             b"".join(np.ascontiguousarray(p).tobytes() for p in parts)
         ).hexdigest()
+
+    def over(self, classes: int) -> "ClassMoments":
+        """Return the same moments counted over ``classes`` classes: empty ones more or fewer.
+
+        Raises
+        ------
+        InvalidSample
+            If a class that has rows would be left out.
+        """
+        if classes == self.classes:
+            return self
+        if int(self.count[classes:].sum()):
+            raise InvalidSample(
+                f"moments have rows of class {int(self.present[-1])}, beyond {classes} classes"
+            )
+        more = max(classes - self.classes, 0)
+        grown = {
+            name: np.pad(
+                array[:classes], [(0, more)] + [(0, 0)] * (array.ndim - 1), constant_values=value
+            )
+            for name, value in (("count", 0), ("mean", np.nan), ("trace", 0.0), ("along", 0.0))
+            if (array := getattr(self, name)) is not None
+        }
+        return replace(self, **grown)
 
     def variance(self, ddof: int = 1) -> Floats:
         """``trace / (count - ddof)``, shape (C,); nan for classes of at most ``ddof`` rows."""

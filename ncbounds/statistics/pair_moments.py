@@ -8,8 +8,10 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
-from ncbounds.statistics.scatter_products import scatter_products
+from ncbounds.statistics.scatter_products import PROBES, cheapest_route, scatter_products
 from ncbounds.statistics.shifted_sums import class_indicator
+
+PROBED = f"tr Sigma_i Sigma_j of different classes estimated from {PROBES} random directions"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,8 @@ class PairwiseMoments:
         The rival's ``Dh_ij' kap_j`` is minus the transpose.
     centred_by : str
         Fingerprint of the class means that the residuals were taken from.
+    reasons : tuple of str
+        What is estimated about these sums themselves.
     """
 
     count: Ints
@@ -48,6 +52,7 @@ class PairwiseMoments:
     spread: Floats
     skew: Floats
     centred_by: str
+    reasons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -107,7 +112,8 @@ def pairwise_moments(
         )
     n = moments.count.astype(np.float64)
     n1, n2 = np.where(n >= 2, n - 1, np.nan), np.where(n >= 3, n - 2, np.nan)
-    products = scatter_products(rows, y, np.nan_to_num(mean), block=block)
+    route = cheapest_route(*rows.shape, moments.classes, block)
+    products = scatter_products(rows, y, np.nan_to_num(mean), block=block, route=route)
     third = cubic * (n / (n1 * n2))[:, None]
     projected = third @ centred.T
     dist2 = squared_distances(centred)
@@ -124,6 +130,7 @@ def pairwise_moments(
         spread=spread / n1[:, None],
         skew=projected - np.diag(projected)[:, None],
         centred_by=moments.fingerprint,
+        reasons=(PROBED,) if route == "probes" else (),
     )
 
 
@@ -153,10 +160,29 @@ def _fourth_order_sums(
     return fourth, cubic, spread, trace
 
 
+#: Share of two squared lengths below which their distance is taken from the difference itself.
+CLOSE = 1e-2
+#: Numbers of differences that are held at a time.
+DIFFERENCES = 2**20
+
+
 def squared_distances(points: Floats) -> Floats:
-    """``||p_j - p_i||^2`` from differences, one row at a time: exact 0 for equal points."""
-    result = np.empty((len(points), len(points)))
-    for i, p in enumerate(points):
-        step = points - p
-        result[i] = np.einsum("ij,ij->i", step, step)
-    return result
+    """``||p_j - p_i||^2`` to at least eleven digits: exact 0 for equal points.
+
+    One Gram matrix about the mean; pairs that are close for their lengths, where that would lose
+    digits, by their differences. Rows with a nan have nan.
+    """
+    here = ~np.isnan(points).any(axis=1)
+    centre = points[here].mean(axis=0) if here.any() else 0.0
+    x = points - centre
+    x[~here] = np.nan
+    square = np.einsum("ij,ij->i", x, x)
+    size = square[:, None] + square
+    result = size - 2.0 * (x @ x.T)
+    left, right = np.nonzero((result <= CLOSE * size) & np.outer(here, here))
+    step = max(1, DIFFERENCES // max(1, points.shape[1]))
+    for k in range(0, len(left), step):
+        i, j = left[k : k + step], right[k : k + step]
+        difference = points[i] - points[j]
+        result[i, j] = np.einsum("ij,ij->i", difference, difference)
+    return np.asarray(result)

@@ -1,6 +1,8 @@
 """One way to read feature rows in float64, whatever holds them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ class Rows:
 
     def read(self, start: int, stop: int, out: Floats) -> Floats:
         """Cast rows ``start:stop`` into the first rows of ``out`` and return that part of it."""
-        block = self._as_array(self.source[start:stop])
+        block = self.block(slice(start, stop))
         target = out[: len(block)]
         np.copyto(target, block, casting="unsafe")
         return target
@@ -41,6 +43,10 @@ class Rows:
         else:
             picked = self.source[index, first_column:]
         return np.array(self._as_array(picked), dtype=np.float64, order="C")
+
+    def block(self, part: slice) -> NDArray[Any]:
+        """Rows of a slice as they are stored, bfloat16 as float32: a view where possible."""
+        return self._as_array(self.source[part])
 
     def _as_array(self, block: Any) -> NDArray[Any]:
         # Arrays have no bfloat16; a tensor's own conversion to float32 is exact for it.
@@ -89,6 +95,47 @@ def block_rows(dim: int) -> int:
     numpy mirrors the triangle of each Gram product, which short blocks would pay for too often.
     """
     return min(8192, max(1024, 16 * dim))
+
+
+def blocks_of(n: int, dim: int) -> Iterator[slice]:
+    """Cut rows 0..n-1 into blocks of :func:`block_rows`."""
+    size = block_rows(dim)
+    return (slice(i, min(i + size, n)) for i in range(0, n, size))
+
+
+def finite_rows(rows: Rows) -> NDArray[np.bool_]:
+    """Whether all numbers of a row are finite, boolean of shape (n,)."""
+    out = np.empty(rows.shape[0], dtype=np.bool_)
+    for part in blocks_of(*rows.shape):
+        out[part] = np.isfinite(rows.block(part)).all(axis=1)
+    return out
+
+
+def all_finite(rows: Rows) -> bool:
+    """Whether all numbers are finite."""
+    return all(bool(np.isfinite(rows.block(part)).all()) for part in blocks_of(*rows.shape))
+
+
+def finite_mean(rows: Rows) -> Floats:
+    """Mean of the rows whose numbers are all finite, shape (d,); 0 if there is none."""
+    total, count = np.zeros(rows.shape[1]), 0
+    buffer = np.empty((min(block_rows(rows.shape[1]), rows.shape[0]), rows.shape[1]))
+    for part in blocks_of(*rows.shape):
+        x = rows.read(part.start, part.stop, buffer)
+        kept = np.isfinite(x).all(axis=1)
+        x = x if kept.all() else x[kept]
+        with np.errstate(over="ignore", invalid="ignore"):
+            total += x.sum(axis=0)
+        count += len(x)
+    mean = total / max(count, 1)
+    return mean if np.isfinite(mean).all() else np.zeros_like(mean)
+
+
+def members_of(labels: Ints, classes: int) -> list[Ints]:
+    """Row numbers of each of the classes 0..classes-1, ascending; other labels are left out."""
+    order = np.argsort(labels, kind="stable")
+    ends = np.searchsorted(labels[order], np.arange(classes + 1))
+    return [order[a:b] for a, b in pairwise(ends)]
 
 
 def checked_labels(labels: object, n: int, classes: int) -> Ints:

@@ -6,11 +6,13 @@ from typing import Literal
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
-from ncbounds.statistics.rows import Rows, block_rows
+from ncbounds.statistics.rows import Rows, block_rows, blocks_of, members_of
 from ncbounds.statistics.shifted_sums import class_indicator
 
-Route = Literal["entries", "rows"]
+Route = Literal["entries", "rows", "probes"]
 _FLOPS_PER_READ = 40  # gathering and casting one number costs about as much as this many flops
+#: Operations beyond which products of different classes are estimated, and by how many directions.
+EXACT, PROBES, SEED = 1e12, 64, 1990
 
 
 def scatter_products(
@@ -18,12 +20,15 @@ def scatter_products(
 ) -> Floats:
     """Matrix of ``tr A_i A_j`` with ``A_c = sum (x - mean_c)(x - mean_c)'`` over class c.
 
-    Two exact routes, of which the cheaper one is taken unless ``route`` says otherwise:
+    Two exact routes, of which the cheaper one is taken unless ``route`` says otherwise, and one for
+    sizes at which either takes more than about 1e12 operations:
 
     * ``"entries"``: a strip of rows of every ``A_c`` at a time, as many as fit into ``block^2``
       numbers; about n d^2 + C^2 d^2 operations and one pass over the features per strip;
     * ``"rows"``: ``tr A_i A_j = ||E_i E_j'||_F^2`` with the residuals ``E_c``, in tiles of
-      ``block`` x ``block``; about n^2 d operations. Better for few rows in high dimension.
+      ``block`` x ``block``; about n^2 d operations. Better for few rows in high dimension;
+    * ``"probes"``: ``tr A_i A_j`` is the mean of ``(A_i z)'(A_j z)`` over standard normal z, here
+      over 64 seeded ones (Hutchinson 1990, the diagonal as above); C^2 d times 64 operations.
 
     Parameters
     ----------
@@ -41,17 +46,18 @@ def scatter_products(
     n, dim = rows.shape
     if route is None:
         route = cheapest_route(n, dim, len(mean), block)
-    if route == "entries":
-        return _by_entries(rows, labels, mean, block)
-    return _by_rows(rows, labels, mean, block)
+    by_route = {"entries": _by_entries, "rows": _by_rows, "probes": _by_probes}
+    return by_route[route](rows, labels, mean, block)
 
 
 def cheapest_route(n: int, dim: int, classes: int, block: int) -> Route:
-    """Route with fewer operations, by the counts in :func:`scatter_products`."""
+    """Exact route with fewer operations, or probes, by the counts in :func:`scatter_products`."""
     strips = -(-dim // _strip(dim, classes, block))
     tiles = -(-n // block)
     entries = n * dim**2 + classes**2 * dim**2 + strips * n * dim * _FLOPS_PER_READ
     by_rows = n**2 * dim + tiles * n * dim * _FLOPS_PER_READ
+    if min(entries, by_rows) > EXACT:
+        return "probes"
     return "entries" if entries <= by_rows else "rows"
 
 
@@ -62,7 +68,7 @@ def _strip(dim: int, classes: int, block: int) -> int:
 def _by_entries(rows: Rows, labels: Ints, mean: Floats, block: int) -> Floats:
     dim = rows.shape[1]
     classes = len(mean)
-    members = [np.flatnonzero(labels == c) for c in range(classes)]
+    members = members_of(labels, classes)
     width = _strip(dim, classes, block)
     step = block_rows(dim)
     result = np.zeros((classes, classes))
@@ -98,6 +104,40 @@ def _by_rows(rows: Rows, labels: Ints, mean: Floats, block: int) -> Floats:
             tile = sum_right @ (sum_left @ gram).T
             result += tile if q == 0 else tile + tile.T
     return result
+
+
+def _by_probes(rows: Rows, labels: Ints, mean: Floats, block: int) -> Floats:
+    classes, dim = mean.shape
+    members = members_of(labels, classes)
+    rng = np.random.default_rng(SEED)
+    result, own = np.zeros((classes, classes)), np.zeros(classes)
+    width = min(PROBES, _strip(dim, classes, 2 * block))
+    for start in range(0, PROBES, width):
+        z = rng.standard_normal((dim, min(width, PROBES - start)))
+        images = np.zeros((classes, z.size))  # A_c z
+        for c, index in enumerate(members):
+            for part in blocks_of(len(index), dim):
+                e = rows.take(index[part]) - mean[c]
+                images[c] += ((e @ z).T @ e).ravel()
+                if start == 0:
+                    own[c] += _square_of_scatter(rows, index, part, mean[c], e)
+        result += images @ images.T
+    # the trace of a product of two scatters is not negative, an estimate of it may be
+    result = np.maximum(result / PROBES, 0.0)
+    np.fill_diagonal(result, own)
+    return result
+
+
+def _square_of_scatter(rows: Rows, index: Ints, part: slice, mean: Floats, e: Floats) -> float:
+    """Share of the rows ``part`` in ``tr A^2``, with ``e`` their residuals."""
+    if part.stop - part.start == len(index):
+        gram = e @ e.T if len(e) < e.shape[1] else e.T @ e
+        return float(np.vdot(gram, gram))
+    total = 0.0
+    for other in blocks_of(len(index), len(mean)):
+        gram = e @ (rows.take(index[other]) - mean).T
+        total += float(np.vdot(gram, gram))
+    return total
 
 
 def _residuals(

@@ -207,9 +207,10 @@ def _report(reasons: list[str], which: NDArray[np.bool_], what: str) -> None:
 def _too_small(moments: PairwiseMoments) -> tuple[str, ...]:
     small = np.flatnonzero(moments.count < MIN_COUNT)
     if len(small) == 0:
-        return ()
+        return moments.reasons
     names = ", ".join(str(int(c)) for c in small[:10]) + (", ..." if len(small) > 10 else "")
-    return (f"classes with fewer than {MIN_COUNT} points have no corrected moments: {names}",)
+    why = f"classes with fewer than {MIN_COUNT} points have no corrected moments: {names}"
+    return (*moments.reasons, why)
 
 
 def _with_diagonal(matrix: Floats, diagonal: Floats) -> Floats:

@@ -9,7 +9,12 @@ from ncbounds.claims.unmeasured import UnseenClasses
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.testing.coverage import coverage
 from ncbounds.testing.declarations import check_declarations
-from ncbounds.testing.evidence_use import check_kind, check_requires, check_untouched
+from ncbounds.testing.evidence_use import (
+    check_kind,
+    check_predictions,
+    check_requires,
+    check_untouched,
+)
 from ncbounds.testing.invariance import (
     check_errors_counted,
     check_invariance,
@@ -34,12 +39,13 @@ def check_bound(bound: Bound, *, worlds: Iterable[World] | None = None) -> None:
 
     In this order: the docstring (a statement in the first line, a formula, the words Shapes, Role,
     Assumptions, Source, When vacuous, and numbered citations of known references); the metadata;
-    that exactly the declared parts of the evidence are read; the kind for every flaw that evidence
-    can have; that inputs are left alone, calls repeat and results survive JSON and pickle; declared
-    monotonicity and invariances to 1e-9, scales over 600 orders of magnitude among them; ties and
-    non-finite features as errors; samples of one or two points; and, for what claims a guarantee, a
-    small coverage simulation. Passing it does not prove a theorem: a bound that is a little too
-    small passes.
+    that exactly the declared parts of the evidence are read, and no features where none are
+    declared (``reads_features=False``); the kind for every flaw that evidence can have; that
+    inputs are left alone, calls repeat and results survive JSON and pickle; declared monotonicity
+    and invariances to 1e-9, scales over 600 orders of magnitude among them; ties and non-finite
+    features as errors; samples of one or two points; and, for what claims a guarantee, a small
+    coverage simulation. Passing it does not prove a theorem: a bound that is a little too small
+    passes.
 
     Parameters
     ----------
@@ -61,6 +67,8 @@ def check_bound(bound: Bound, *, worlds: Iterable[World] | None = None) -> None:
     check_untouched(bound, fresh)
     check_untouched(bound, designed)
     check_requires(bound, fresh, designed)
+    check_predictions(bound, fresh)
+    check_predictions(bound, designed)
     check_kind(bound, fresh, designed)
     check_errors_counted(bound, fresh)
     slow = bound(fresh).seconds > SLOW

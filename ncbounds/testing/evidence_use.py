@@ -1,6 +1,7 @@
 """The part of the contract about evidence: what is read, what it is worth, what is left alone."""
 
 import json
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -9,7 +10,7 @@ from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.needs import Part
 from ncbounds.errors import MissingEvidence, RoleError
 from ncbounds.evidence.evidence import FIELD, Evidence
-from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.head import LinearHead, NoHead
 from ncbounds.evidence.roles import Role, serves
 from ncbounds.results import MeasureResult, result_from_dict
 from ncbounds.testing.asking import (
@@ -60,6 +61,31 @@ def check_requires(bound: Bound, evidence: Evidence, designed: Evidence) -> None
     _undeclared_leave_value(bound, evidence, role)
 
 
+def check_predictions(bound: Bound, evidence: Evidence) -> None:
+    """Check that a bound that reads no features needs none: predictions give the same value."""
+    if bound.reads_features:
+        return
+    head = evidence.linear_head
+    answered = {
+        FIELD[role]: replace(
+            s,
+            features=np.empty((s.n, 0)),
+            answers=evidence.decision.predicted(s, head),
+            input_hashes=s.points,
+        )
+        for role, s in evidence.samples().items()
+    }
+    alone = changed(evidence, {"head": NoHead(head.classes, "a check"), "network": None} | answered)
+    for params in bound.variants:
+        expected = ask(bound, evidence, "on plain evidence", params=params)
+        found = ask(bound, alone, "where only predictions are known", params=params)
+        if expected is None or found is None or differs(number(found), number(expected), 0.0):
+            raise ContractViolation(
+                f"{bound.id}: says reads_features=False, and its value changes where only "
+                "predictions are known"
+            )
+
+
 def _must_be_missing(bound: Bound, evidence: Evidence, what: str) -> None:
     if bound.planned(evidence):
         raise ContractViolation(f"{bound.id}: plans a row {what}")
@@ -86,7 +112,7 @@ def _undeclared_leave_value(bound: Bound, evidence: Evidence, role: Role) -> Non
         if name not in declared:
             others[name] = changed(evidence, {name: None})
     if "head" not in declared:
-        other = LinearHead(-evidence.head.weight, evidence.head.bias + 1.0)
+        other = LinearHead(-evidence.linear_head.weight, evidence.linear_head.bias + 1.0)
         others["head"] = changed(evidence, {"head": other})
     assert expected is not None
     for name, other_evidence in others.items():

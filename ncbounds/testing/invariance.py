@@ -106,7 +106,7 @@ def transformed(name: str, evidence: Evidence, size: float | None = None) -> Evi
 
     ``size`` is that of a scale or of a common row; ordinary by default.
     """
-    w, b = evidence.head.weight, evidence.head.bias
+    w, b = evidence.linear_head.weight, evidence.linear_head.bias
     rng = np.random.default_rng(5)
     classes, dim = w.shape
     if name == "relabelling":
@@ -146,9 +146,9 @@ def check_errors_counted(bound: Bound, evidence: Evidence) -> None:
     sample = evidence.sample(role)
     assert sample is not None
     if isinstance(bound.claim, Saved) and "head" in bound.requires:
-        nothing = LinearHead(np.zeros_like(evidence.head.weight))
+        nothing = LinearHead(np.zeros_like(evidence.linear_head.weight))
         _at_least(bound, mapped(evidence, head=nothing), 1.0, "with a head of zeros, all ties,")
-        twin = evidence.head.weight.copy(), evidence.head.bias.copy()
+        twin = evidence.linear_head.weight.copy(), evidence.linear_head.bias.copy()
         for a in twin:
             a[1] = a[0]
         tied = float(sample.counts[:2].sum()) / sample.n

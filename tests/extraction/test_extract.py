@@ -1,5 +1,6 @@
 """One forward pass, features and labels in order, found again only for the same everything."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ def loader(n: int = 70, size: int = 16) -> list[tuple[torch.Tensor, torch.Tensor
     ]
 
 
+def entries(store: Path) -> list[Path]:
+    return sorted(store.glob("*/*.json"))
+
+
 def wanted(model: Counting, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     with torch.no_grad():
         return model.body(torch.from_numpy(x)).relu().numpy()
@@ -77,7 +82,7 @@ def test_features_labels_and_hashes(tmp_path: Path, form: str, stored: bool) -> 
         again = extract(Classifier(Counting()), (x, y), "fit", tmp_path)
         np.testing.assert_array_equal(again.features, sample.features)
         np.testing.assert_array_equal(again.input_hashes, sample.input_hashes)
-        assert len(list(tmp_path.iterdir())) == 1
+        assert len(entries(tmp_path)) == 1
 
 
 def test_one_forward_pass(tmp_path: Path) -> None:
@@ -85,13 +90,14 @@ def test_one_forward_pass(tmp_path: Path) -> None:
     classifier = Classifier(model)
     extract(classifier, data(), "fit", tmp_path, batch_size=35)
     examined = 3 * 32 + 8 + (4 + 4) + 3  # found, again, under another head; parts of 8 rows
-    assert model.rows == 70 + examined + 1  # and one row in 64 again
+    looked_up = 32 + 2  # the first rows, and where the tensors of the head are used
+    assert model.rows == 70 + examined + looked_up + 1  # and one row in 64 again
     model.rows = 0
     extract(classifier, data(), "fit", tmp_path)
-    assert model.rows == 32  # found in the store: only the first rows are compared
+    assert model.rows <= 32 + 1  # found in the store: only the first rows are compared
     model.rows = 0
     extract(classifier, loader(), "fit", tmp_path)  # same rows, other batches
-    assert model.rows <= 32 + 1
+    assert model.rows <= 32 + 2 + 1
 
 
 def test_the_key_sees_everything(tmp_path: Path) -> None:
@@ -109,10 +115,10 @@ def test_the_key_sees_everything(tmp_path: Path) -> None:
     ]
     for count, (classifier, source) in enumerate(cases, 1):
         extract(classifier, source, "fit", tmp_path)
-        assert len(list(tmp_path.iterdir())) == count
+        assert len(entries(tmp_path)) == count
     for classifier, source in cases:
         extract(classifier, source, "fit", tmp_path)
-    assert len(list(tmp_path.iterdir())) == len(cases)
+    assert len(entries(tmp_path)) == len(cases)
 
 
 def test_key_parts_need_no_pass_over_the_data(tmp_path: Path) -> None:
@@ -157,7 +163,7 @@ def test_values_that_are_not_finite_are_kept(tmp_path: Path) -> None:
 def test_disagreements_by_hand() -> None:
     module = np.array([[1.0, 2.0], [2.0, 1.0], [np.nan, 1.0], [np.nan, 1.0], [1.0, np.nan]])
     head = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, np.nan], [1.0, 0.0], [np.nan, 1.0]])
-    assert count_disagreements(module, head) == 2
+    assert count_disagreements(torch.from_numpy(module), torch.from_numpy(head)) == 2
 
 
 def test_disagreements_are_counted(tmp_path: Path) -> None:
@@ -261,12 +267,43 @@ def test_frames_are_their_numbers() -> None:
     np.testing.assert_array_equal(mixed.labels, y)
 
 
-def test_a_dataset_yields_rows_and_needs_a_loader() -> None:
+def test_a_data_set_of_rows_is_read_in_its_order() -> None:
     x, y = data()
+    wanted = extract(Classifier(Counting()), (x, y), "holdout")
     tensors = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    for rows in (tensors, torch.utils.data.Subset(tensors, range(9))):
-        with pytest.raises(DataError, match=r"yields single rows.*DataLoader\(dataset, batch_size"):
-            extract(Classifier(Counting()), rows, "holdout")
+    for rows in (tensors, [(x[i], int(y[i])) for i in range(70)]):
+        found = extract(Classifier(Counting()), rows, "holdout", batch_size=16)
+        np.testing.assert_array_equal(found.labels, y)
+        np.testing.assert_array_equal(found.input_hashes, wanted.input_hashes)
+        assert not found.other_rows
+    part = extract(Classifier(Counting()), torch.utils.data.Subset(tensors, range(9)), "holdout")
+    np.testing.assert_array_equal(part.features, wanted.features[:9])
+
+
+def test_rows_that_cannot_be_stacked_need_a_loader() -> None:
+    ragged = [(np.ones(k, np.float32), 0) for k in (3, 4)]
+    with pytest.raises(DataError, match=r"cannot be stacked.*DataLoader\(dataset, batch_size=256"):
+        extract(Classifier(Counting()), ragged, "holdout")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_loader_that_gives_other_rows_is_noticed(tmp_path: Path, stored: bool) -> None:
+    x, y = data()
+    rows = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+    loader = torch.utils.data.DataLoader(rows, batch_size=32, shuffle=True)
+    torch.manual_seed(0)
+    store = tmp_path if stored else None
+    assert extract(Classifier(Counting()), loader, "holdout", store).other_rows
+    # a fixed order is no draw, however it came about; what is read once cannot differ
+    fixed = torch.utils.data.DataLoader(rows, batch_size=32)
+    assert not extract(Classifier(Counting()), fixed, "holdout", store).other_rows
+    assert not extract(Classifier(Counting()), iter(loader), "holdout", store).other_rows
+
+    class Relabelled:
+        def __iter__(self) -> Any:
+            yield x, np.random.default_rng().integers(0, 3, 70)
+
+    assert extract(Classifier(Counting()), Relabelled(), "holdout", store).other_rows
 
 
 def test_the_number_of_classes_is_known_where_data_can_be_read_twice() -> None:
@@ -275,3 +312,150 @@ def test_the_number_of_classes_is_known_where_data_can_be_read_twice() -> None:
     assert class_count(loader()) == 3
     assert class_count(iter(loader())) is None
     assert class_count((x, None)) is None
+    assert class_count((x, [0, 4, 1])) == 5
+
+
+def test_a_label_that_is_ignored_is_no_class() -> None:
+    x, y = data()
+    y[::7] = 255
+    assert class_count((x, y)) == 256
+    assert class_count((x, y), ignore_label=255) == 3
+    assert class_count([(x, y)], ignore_label=255) == 3
+    asked = []
+
+    class Told(Classifier):
+        def reading(self, batch: Any, classes: Any = None, taps: Any = None, **how: Any) -> Any:
+            asked.append(classes())
+            return super().reading(batch, classes, taps, **how)
+
+    extract(Told(Counting()), (x, y), "holdout", ignore_label=255)
+    assert asked == [3]
+
+
+def refitted(model: nn.Module, name: str = "head") -> nn.Module:
+    """The same backbone under another head."""
+    other = copy.deepcopy(model)
+    layer = other.get_submodule(name)
+    assert isinstance(layer, nn.Linear)
+    generator = torch.Generator().manual_seed(7)
+    layer.weight.data = torch.randn(layer.weight.shape, generator=generator)
+    layer.bias.data += 1.0
+    return other
+
+
+def test_refitted_heads_share_the_features_of_their_backbone(tmp_path: Path) -> None:
+    first = extract(Classifier(Counting()), data(), "holdout", tmp_path)
+    model = refitted(Counting())
+    classifier = Classifier(model)
+    alone = extract(Classifier(refitted(Counting())), data(), "holdout")
+    model.rows = 0  # type: ignore[assignment]
+    found = extract(classifier, data(), "holdout", tmp_path)
+    assert len(entries(tmp_path)) == 1
+    assert model.rows == 115 + 32 + 2  # examined and looked up, as above, and no rows beside
+    np.testing.assert_array_equal(found.features, first.features)
+    np.testing.assert_array_equal(found.logits(classifier.head), alone.logits(classifier.head))
+    assert found.module_disagreements == 0
+    assert classifier.head_report.rows >= 70  # and its logits are compared on all of them
+
+
+def test_disagreements_are_those_of_the_head_at_hand(tmp_path: Path) -> None:
+    """In half precision one head ties where the float64 head does not, and the other does not."""
+    torch.manual_seed(0)
+    fine = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3)).to(torch.bfloat16)
+    coarse = copy.deepcopy(fine)
+    coarse[2].weight.data *= 0.01
+    coarse[2].bias.data.fill_(8.0)
+    source = data(500)
+    wanted = [extract(Classifier(m), source, "test").module_disagreements for m in (fine, coarse)]
+    stored = [
+        extract(Classifier(m), source, "test", tmp_path).module_disagreements
+        for m in (fine, coarse, fine)
+    ]
+    assert len(entries(tmp_path)) == 1
+    assert stored == [wanted[0], wanted[1], wanted[0]]
+    assert wanted[1] != wanted[0]
+
+
+class Scaled(Counting):
+    """A network whose features change with its head, by way of a number."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(self.body(x).relu() / self.head.weight.detach().norm())
+        return out
+
+
+class Shifted(Counting):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.head(self.body(x).relu() + self.head.bias.data.sum())
+        return out
+
+
+class Cut(Counting):
+    """What comes after the head changes nothing on ordinary inputs under ordinary heads."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).clamp(-50.0, 50.0)
+
+
+class Tied(Counting):
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = self.head
+
+
+@pytest.mark.parametrize("kind", [Scaled, Shifted, Cut, Tied])
+def test_a_head_that_is_not_a_plain_one_shares_nothing(
+    tmp_path: Path, kind: type[Counting]
+) -> None:
+    for model in (kind(), refitted(kind())):
+        extract(Classifier(model), data(), "holdout", tmp_path)
+    assert len(entries(tmp_path)) == 2
+
+
+def test_data_are_read_once_unless_the_store_has_what_begins_alike(tmp_path: Path) -> None:
+    class Counted:
+        def __init__(self, batches: list[Any]) -> None:
+            self.batches, self.read = batches, 0
+
+        def __iter__(self) -> Iterator[Any]:
+            for batch in self.batches:
+                self.read += 1
+                yield batch
+
+    source = Counted(loader())
+    extract(Classifier(Counting()), source, "fit", tmp_path)
+    assert source.read == 1 + 5 + 1  # the first batch, all of them, and whether it is the same
+    source.read = 0
+    extract(Classifier(Counting()), source, "fit", tmp_path)
+    assert source.read == 1 + 5  # for their hash, which finds them
+    other = Counted(loader()[::-1])
+    extract(Classifier(Counting()), other, "fit", tmp_path)
+    assert other.read == 1 + 5 + 1
+    longer = Counted(loader() + loader()[:1])
+    assert extract(Classifier(Counting()), longer, "fit", tmp_path).n == 86
+    assert longer.read == 1 + 6 + 6 + 1
+
+
+def test_float16_takes_half_the_room_and_is_paid_for(tmp_path: Path) -> None:
+    x, _ = data(3_000)
+    x[7] = 1e6  # beyond float16: it counts as an error
+    model = Counting()
+    with torch.no_grad():
+        y = model(torch.from_numpy(x)).argmax(1).numpy()
+    plain = extract(Classifier(model), (x, y), "holdout", tmp_path / "plain")
+    for _ in range(2):
+        classifier = Classifier(model)
+        model.rows = 0
+        half = extract(classifier, (x, y), "holdout", tmp_path / "half", store_dtype="float16")
+    assert model.rows < 3_000
+    assert half.rounded
+    assert not plain.rounded
+    assert half.features.dtype == np.float16
+    head = classifier.head
+    assert (half.margins(head) <= 0)[7]
+    assert (plain.margins(head) > 0).all()
+    assert 1 < int((half.margins(head) <= 0).sum()) < 60
+    both = extract(Classifier(model), (x, y), "holdout", tmp_path / "half")
+    assert not both.rounded
+    with pytest.raises(DataError, match="rounded to float16; found 'float8'"):
+        extract(Classifier(model), (x, y), "holdout", tmp_path / "half", store_dtype="float8")

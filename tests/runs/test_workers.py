@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ncbounds.runs.workers import Died, over_workers
+from ncbounds.runs.workers import Died, over_workers, say
 
 
 def job(what, number):
+    if what == "say":
+        say("half way")
     if what == "raise":
         raise KeyError("a bug")
     if what == "exit":
@@ -42,6 +44,16 @@ def test_a_worker_that_dies_is_the_answer_to_its_own_job_alone():
     for number, word in enumerate(words, 1):
         assert isinstance(found[number], Died)
         assert word in found[number].reason
+
+
+def test_what_a_job_says_on_its_way_is_heard_before_its_answer():
+    heard = []
+    told = over_workers(job, [("say", 5), ("fine", 6)], 1, lambda *said: heard.append(said))
+    assert next(told) == (0, 5)
+    assert heard == [(0, "half way")]
+    assert list(told) == [(1, 6)]
+    assert len(heard) == 1
+    say("nobody listens")
 
 
 def test_jobs_left_behind_are_ended(tmp_path):

@@ -292,3 +292,15 @@ def test_scatter_can_be_left_out():
     sums.add(np.ones((2, 3)), np.array([0, 1]))
     assert sums.centred().within.size == 0
     assert sums.centred().mean.tolist() == [[1, 1, 1], [1, 1, 1]]
+
+
+def test_classes_without_rows_are_added_and_taken_away():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((20, 3)), rng.integers(0, 2, 20)
+    for classes in (2, 5):
+        found = class_moments(x, y, 3, directions=np.eye(3)[:1]).over(classes)
+        wanted = class_moments(x, y, classes, directions=np.eye(3)[:1])
+        for name in (*NAMES, "along"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(wanted, name))
+    with pytest.raises(InvalidSample, match="rows of class 1, beyond 1 classes"):
+        class_moments(x, y, 3).over(1)

@@ -1,13 +1,16 @@
 """Second-pass moments against a slow reference, both routes to the scatter products, misuse."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.moments import class_moments
-from ncbounds.statistics.pair_moments import pairwise_moments
+from ncbounds.statistics.pair_moments import pairwise_moments, squared_distances
 from ncbounds.statistics.rows import as_rows
 from ncbounds.statistics.scatter_products import cheapest_route, scatter_products
+from ncbounds.statistics.unbiased import estimate
 
 
 def reference(x, y, classes):
@@ -69,9 +72,33 @@ def test_both_routes_give_the_same_scatter_products(route, block):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+def test_probes_keep_the_diagonal_and_average_to_the_products(monkeypatch):
+    x, y = world(3, 60, 7, 4)
+    mean = class_moments(x, y, 4).mean
+    exact = scatter_products(as_rows(x), y, mean, route="rows")
+    found = scatter_products(as_rows(x), y, mean, route="probes", block=2)
+    np.testing.assert_allclose(np.diag(found), np.diag(exact), rtol=1e-12)
+    draws = []
+    for seed in range(100):
+        monkeypatch.setattr(sys.modules[scatter_products.__module__], "SEED", seed)
+        draws.append(scatter_products(as_rows(x), y, mean, route="probes"))
+    error = np.std(draws, axis=0) / np.sqrt(len(draws))
+    off = ~np.eye(4, dtype=bool)
+    assert (np.abs(np.mean(draws, axis=0) - exact)[off] < 4 * error[off]).all()
+    assert (error[off] < 0.05 * exact[off]).all()
+
+
+def test_probes_are_said_in_the_reasons(monkeypatch):
+    x, y = world(4, 60, 7, 4)
+    monkeypatch.setattr(sys.modules[scatter_products.__module__], "EXACT", 0)
+    found = pairwise_moments(x, y, class_moments(x, y, 4))
+    assert "64 random directions" in estimate(found).reasons[0]
+
+
 def test_route_follows_the_cost():
     assert cheapest_route(n=50_000, dim=128, classes=10, block=2048) == "entries"
     assert cheapest_route(n=2_000, dim=2048, classes=500, block=2048) == "rows"
+    assert cheapest_route(n=50_000, dim=2048, classes=1000, block=2048) == "probes"
 
 
 def test_small_and_empty_classes_are_nan_where_moments_do_not_exist():
@@ -102,3 +129,20 @@ def test_features_are_left_alone():
     kept = x.copy()
     pairwise_moments(x, y, class_moments(x, y, 3))
     np.testing.assert_array_equal(x, kept)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_squared_distances_keep_their_digits_for_close_points_among_far_ones(offset):
+    rng = np.random.default_rng(5)
+    points = rng.normal(size=(9, 6)) + offset
+    points[3] = points[2] + 1e-4
+    points[5] = points[4]
+    points[8] = np.nan
+    found = squared_distances(points)
+    with np.errstate(invalid="ignore"):
+        exact = np.square(points[:, None] - points[None]).sum(axis=2)
+    np.testing.assert_allclose(found[:8, :8], exact[:8, :8], rtol=1e-11 if not offset else 1e-8)
+    assert found[2, 3] == pytest.approx(exact[2, 3], rel=1e-12)
+    assert found[4, 5] == found[5, 4] == 0.0
+    assert np.isnan(found[8]).all()
+    assert np.isnan(found[:, 8]).all()

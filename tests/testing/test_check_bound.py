@@ -137,6 +137,16 @@ def test_bound_that_cannot_be_pickled():
     refused(b, "pickled")
 
 
+def test_reads_features_although_it_says_that_predictions_are_enough():
+    check_bound(variant(reads_features=False), worlds=())
+
+    def by_dimension(view, delta):
+        found = mine.function(view, delta)
+        return Outcome(value=min(1.0, found.value + 0.01 * view.sample.dim), n=found.n)
+
+    refused(variant(by_dimension, reads_features=False), "says reads_features=False")
+
+
 def test_requires_what_it_never_reads():
     refused(variant(requires=("head", "fit")), "never reads view.fit")
 

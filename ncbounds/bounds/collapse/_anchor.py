@@ -7,11 +7,14 @@ import numpy as np
 from scipy.special import ndtr
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.homogeneous.centre import spread_about
+from ncbounds.bounds.homogeneous.rays import squares_about
 from ncbounds.evidence.decision import Bools, Decision
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import catoni, gaussian_loss_fast, kl_upper
 from ncbounds.procedures.linear import Procedure
+from ncbounds.statistics.rows import as_rows, finite_mean, finite_rows
 
 #: Candidates for the shift theta and, as powers of 2 times the root mean square gap, the noise s.
 #: They are tried on the first part only, so their number costs nothing.
@@ -60,14 +63,8 @@ def anchor(
     decision: Decision,
 ) -> Anchor:
     """Fit and tune on the sample ``first``; ``n_rest`` points will be certified on."""
-    f = np.asarray(first.features, dtype=np.float64)
-    finite = f[np.isfinite(f).all(axis=1)]
-    centre = finite.mean(axis=0) if len(finite) else np.zeros(f.shape[1])
-    with np.errstate(over="ignore"):
-        kappa = (
-            float(np.sqrt(np.mean(np.sum((finite - centre) ** 2, axis=1)))) if len(finite) else 1
-        )
-    kappa = kappa if 0 < kappa < np.inf else 1.0
+    centre = finite_mean(as_rows(first.features))
+    kappa = spread_about(first, centre)
     head = procedure(first.features, first.labels, classes)
     noise, theta, c, whole = _tuned(
         first, procedure, classes, n_rest, delta, centre, kappa, decision
@@ -159,19 +156,22 @@ def _gaps(
     part: Sample, head: LinearHead, centre: Floats, kappa: float, decision: Decision
 ) -> tuple[Floats, Bools]:
     """``(V_y - V_j) psi / ||psi||`` of the finite points, and whether the head gets them right."""
-    f, y = np.asarray(part.features, dtype=np.float64), part.labels
-    keep = np.isfinite(f).all(axis=1) & (y < head.classes)
-    logits, y = head.logits(f[keep]), y[keep]
+    features = as_rows(part.features)
+    keep = finite_rows(features) & (part.labels < head.classes)
+    with np.errstate(invalid="ignore", over="ignore"):
+        logits, y = head.logits(part.features)[keep], part.labels[keep]
+        length = np.sqrt(squares_about(features, centre)[keep] + kappa**2)
+    right = ~decision.wrong_logits(logits, y)
     rows = np.arange(len(y))
-    length = np.sqrt(np.sum((f[keep] - centre) ** 2, axis=1) + kappa**2)
     own = logits[rows, y]
-    rivals = logits.copy()
-    rivals[rows, y] = rivals[:, -1]
-    return (own[:, None] - rivals[:, :-1]) / length[:, None], ~decision.wrong_logits(logits, y)
+    logits[rows, y] = logits[:, -1]
+    gaps = own[:, None] - logits[:, :-1]
+    gaps /= length[:, None]
+    return gaps, right
 
 
 def present_classes(part: Sample, classes: int) -> Ints:
     """Classes below ``classes`` that have a row with finite features."""
-    finite = np.isfinite(np.asarray(part.features, dtype=np.float64)).all(axis=1)
+    finite = finite_rows(as_rows(part.features))
     present: Ints = np.unique(part.labels[finite & (part.labels < classes)])
     return present

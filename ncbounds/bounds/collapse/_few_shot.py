@@ -7,7 +7,6 @@ diagonals carry no meaning.
 """
 
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats
 from ncbounds.evidence.decision import Decision
 from ncbounds.evidence.sample import Sample
-from ncbounds.statistics.pair_moments import PairwiseMoments, pairwise_moments
+from ncbounds.geometry.second_pass import second_pass
+from ncbounds.statistics.pair_moments import PairwiseMoments
 from ncbounds.statistics.unbiased import PairEstimates, estimate
 
 Moments = Literal["corrected", "plug-in"]
@@ -24,8 +24,6 @@ Moments = Literal["corrected", "plug-in"]
 ESTIMATED = "moments estimated"
 #: Most pairs of classes that a row names.
 NAMED_PAIRS = 5
-
-_SECOND_PASS: WeakKeyDictionary[Sample, PairwiseMoments] = WeakKeyDictionary()
 
 
 def pair_moments(sample: Sample, moments: Moments) -> PairEstimates:
@@ -38,10 +36,7 @@ def pair_moments(sample: Sample, moments: Moments) -> PairEstimates:
     InvalidSample
         If a feature is not finite.
     """
-    kept = _SECOND_PASS.get(sample)
-    if kept is None:
-        kept = pairwise_moments(sample.features, sample.labels, sample.moments)
-        _SECOND_PASS[sample] = kept
+    kept = second_pass(sample)
     return estimate(kept) if moments == "corrected" else empirical(kept)
 
 
@@ -66,7 +61,10 @@ def empirical(moments: PairwiseMoments) -> PairEstimates:
         rival=own.T,
         rival_skew=-moments.skew.T * kap_shrink[None, :],
         usable=moments.count >= 3,
-        reasons=(f"{len(few)} classes have fewer than 3 points",) if len(few) else (),
+        reasons=(
+            *moments.reasons,
+            *((f"{len(few)} classes have fewer than 3 points",) if len(few) else ()),
+        ),
     )
 
 

@@ -223,7 +223,7 @@ def _divergence(mean: Floats, prior: Floats, noise: float) -> float:
 def _gibbs(rays: Rays, fixed: Anchor, along: float, lost: float) -> Floats:
     """Gibbs loss of every point of the second part, shape (n_b,); 1 where it has no margin."""
     keep = np.flatnonzero(rays.usable)
-    length = rays.lengths(fixed.kappa)[keep]
+    length = rays.lengths(fixed.kappa, keep)
     loss = np.ones(rays.n)
     t = rays.gaps(keep) * (along / (fixed.noise * length))[:, None] - fixed.theta
     # lowered by what products of length d + 1 may have lost; the loss decreases in t

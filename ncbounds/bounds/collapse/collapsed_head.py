@@ -10,14 +10,14 @@ from ncbounds.bounds.homogeneous.gaussian import (
     gaussian_head_value,
     gaussian_restated,
 )
-from ncbounds.bounds.homogeneous.rays import KAPPAS, Rays, blocks
+from ncbounds.bounds.homogeneous.rays import KAPPAS, Rays
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.heads import OtherHead
 from ncbounds.evidence.decided import U
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics.scaling import row_norms
-from ncbounds.statistics.rows import as_rows
+from ncbounds.statistics.rows import as_rows, block_rows, blocks_of
 
 #: Directions of the class means below this share of the largest singular value are left out.
 RANK_TOLERANCE = 1e-8
@@ -196,11 +196,12 @@ def off_subspace(features: object, q: Floats, basis: Floats) -> Floats:
     """``||f - q|| / ||psi||`` of every row at the smallest scale, shape (n,); nan if not finite."""
     rows = as_rows(features)
     out = np.empty(rows.shape[0])
-    for index in blocks(*rows.shape):
-        x = rows.take(index) - q
-        z = x @ basis
-        short = np.hypot(row_norms(z), KAPPAS[0])
-        out[index] = row_norms(x) / short
+    buffer = np.empty((min(block_rows(len(q)), len(out)), len(q)))
+    for part in blocks_of(*rows.shape):
+        x = rows.read(part.start, part.stop, buffer)
+        x -= q
+        short = np.hypot(row_norms(x @ basis), KAPPAS[0])
+        out[part] = row_norms(x) / short
     return out
 
 
@@ -227,7 +228,9 @@ def project(features: object, q: Floats, basis: Floats) -> Floats:
     """Coordinates ``U'(f - q)`` of all rows, shape (n, r); rows that are not finite stay so."""
     rows = as_rows(features)
     out = np.empty((rows.shape[0], basis.shape[1]))
-    step = max(1, 4_000_000 // max(1, rows.shape[1]))
-    for i in range(0, len(out), step):
-        out[i : i + step] = (rows.take(np.arange(i, min(i + step, len(out)))) - q) @ basis
+    buffer = np.empty((min(block_rows(len(q)), len(out)), len(q)))
+    for part in blocks_of(*rows.shape):
+        x = rows.read(part.start, part.stop, buffer)
+        x -= q
+        np.matmul(x, basis, out=out[part])
     return out

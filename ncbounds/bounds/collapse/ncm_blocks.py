@@ -9,12 +9,14 @@ from ncbounds.claims.averages import Weighted
 from ncbounds.claims.few_shot import FewShot
 from ncbounds.numerics import partition_upper, probability_up
 from ncbounds.statistics.nearest import not_nearest
+from ncbounds.statistics.rows import Rows, as_rows, finite_mean, members_of
 
-#: Seeded partitions whose mean is taken; fixed, since any number is valid.
-PARTITIONS = 20
+#: Seeded partitions whose mean is taken: so many unless they read more numbers than that. Any
+#: number is valid that the values have no say in.
+PARTITIONS, FEWEST_PARTITIONS, NUMBERS = 20, 4, 150_000_000
 SEED = 71
 #: Numbers held at a time: blocks are processed in slices of about this size.
-CHUNK = 4_000_000
+CHUNK = 500_000
 
 
 @bound(
@@ -36,7 +38,8 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     Let :math:`B = \lfloor \min_c n_c / (m+1) \rfloor`. A partition permutes every class and cuts it
     into B disjoint blocks, each with m shots and one query of every class; a block's loss is the
     share of its C queries that are not strictly nearest to their own class's mean of m shots. With
-    the losses :math:`U_{\pi b}` of a fixed number of seeded partitions :math:`\pi`, with
+    the losses :math:`U_{\pi b}` of some seeded partitions :math:`\pi` (20, fewer beyond 150 million
+    numbers in all of them, at least 4), with
     probability at least :math:`1-\delta` the error is at most the p from the mean loss on at which
 
     .. math::
@@ -91,32 +94,42 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
         value=value,
         n=blocks,
         terms={"empirical": mean, "confidence": value - mean},
-        details={"blocks": blocks, "partitions": PARTITIONS},
+        details={"blocks": blocks, "partitions": len(losses)},
         claim=claim,
     )
 
 
+def partitions(n: int, dim: int) -> int:
+    """Partitions of a sample of n points, by its size alone."""
+    return max(FEWEST_PARTITIONS, min(PARTITIONS, NUMBERS // (n * dim)))
+
+
 def _block_losses(view: View, m: int, blocks: int) -> Floats:
     """Loss of every block of every partition, rounded up: shape (partitions, blocks)."""
-    f = np.asarray(view.sample.features, dtype=np.float64)
-    classes = len(view.sample.counts)
+    rows, labels = as_rows(view.sample.features), view.sample.labels
+    classes, dim = len(view.sample.counts), rows.shape[1]
     # the rule ignores a common shift; taking it out keeps squared distances accurate
-    f = f - np.nan_to_num(f.mean(axis=0), nan=0.0, posinf=0.0, neginf=0.0)
-    members = [np.flatnonzero(view.sample.labels == c) for c in range(classes)]
+    centre = finite_mean(rows)
+    members = members_of(labels, classes)
     rng = np.random.default_rng(SEED)
-    step = max(1, CHUNK // (classes * (classes + (m + 1) * f.shape[1])))
-    wrong = np.empty((PARTITIONS, blocks), dtype=np.int64)
+    step = max(1, CHUNK // (classes * (classes + (m + 1) * dim)))
+    wrong = np.empty((partitions(*rows.shape), blocks), dtype=np.int64)
     for row in wrong:
-        picked = np.stack([rng.permutation(rows)[: blocks * (m + 1)] for rows in members])
+        picked = np.stack([rng.permutation(index)[: blocks * (m + 1)] for index in members])
         picked = picked.reshape(classes, blocks, m + 1)
         for start in range(0, blocks, step):
-            row[start : start + step] = _wrong(f, picked[:, start : start + step])
+            row[start : start + step] = _wrong(rows, centre, picked[:, start : start + step])
     losses: Floats = np.where(wrong > 0, probability_up(wrong / classes), 0.0)
     return losses
 
 
-def _wrong(f: Floats, picked: Ints) -> Ints:
+def _wrong(rows: Rows, centre: Floats, picked: Ints) -> Ints:
     """Count the missed queries of each block; ``picked`` has shape (C, blocks, m + 1)."""
-    points = f[picked.transpose(1, 0, 2)]
-    counts: Ints = not_nearest(points[:, :, -1], points[:, :, :-1].mean(axis=2)).sum(axis=1)
+    shape = (picked.shape[1], picked.shape[0], picked.shape[2], len(centre))
+    points = rows.take(picked.transpose(1, 0, 2).ravel())
+    with np.errstate(invalid="ignore", over="ignore"):
+        points -= centre
+        points = points.reshape(shape)
+        means = points[:, :, 0] if shape[2] == 2 else points[:, :, :-1].mean(axis=2)
+        counts: Ints = not_nearest(points[:, :, -1], means).sum(axis=1)
     return counts

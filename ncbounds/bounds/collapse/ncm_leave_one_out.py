@@ -9,6 +9,7 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.heads import OtherHead
 from ncbounds.procedures.linear import ncm_of_means
+from ncbounds.statistics.rows import as_rows, finite_rows, members_of
 
 #: A difference of squared distances below this share of them is rounding, and counts as a tie.
 ROUNDING = 1e-13
@@ -35,14 +36,18 @@ def ncm_leave_one_out_formula(features: Floats, labels: Ints) -> float:
     return float(_leave_out(features, labels, np.bincount(labels)).missed.sum() / len(labels))
 
 
-def _leave_out(features: Floats, labels: Ints, counts: Ints) -> _Missed:
-    groups = [_finite_rows(features, labels, c) for c in range(len(counts))]
-    usable = np.array([len(g) for g in groups])
+def _leave_out(features: object, labels: Ints, counts: Ints) -> _Missed:
+    rows = as_rows(features)
+    finite = finite_rows(rows)
+    members = [index[finite[index]] for index in members_of(labels, len(counts))]
+    usable = np.array([len(index) for index in members])
     present = np.flatnonzero(usable)
     missed = (counts - usable).astype(np.float64)
-    means = np.stack([groups[c].mean(axis=0) for c in present]) if len(present) else np.empty(0)
+    means = np.empty((len(present), rows.shape[1]))
     for k, c in enumerate(present):
-        missed[c] += _missed(groups[c] - means[k], means - means[k], k)
+        means[k] = rows.take(members[c]).mean(axis=0)
+    for k, c in enumerate(present):
+        missed[c] += _missed(rows.take(members[c]) - means[k], means - means[k], k)
     return _Missed(missed, usable, present, means)
 
 
@@ -110,11 +115,6 @@ def ncm_leave_one_out(view: View, delta: float) -> Outcome:
         details={"per class": missed / np.where(counts > 0, counts, np.nan)},
         claim=view.pooled(OtherHead("ncm", ncm_of_means(means, present, classes))),
     )
-
-
-def _finite_rows(features: Floats, labels: Ints, c: int) -> Floats:
-    rows = np.asarray(features[np.flatnonzero(labels == c)], dtype=np.float64)
-    return rows[np.isfinite(rows).all(axis=1)]
 
 
 def _missed(residual: Floats, gaps: Floats, own: int) -> int:

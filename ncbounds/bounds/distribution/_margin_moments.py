@@ -6,16 +6,17 @@ an error iff the smallest of them is <= 0.
 
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.kept import Kept
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import CovarianceFactor
+from ncbounds.statistics.rows import members_of
 
 Bools = NDArray[np.bool_]
 
@@ -136,18 +137,17 @@ def standardised(mean: Floats, variance: Floats) -> Floats:
     return out
 
 
-_KEPT: WeakKeyDictionary[Sample, tuple[LinearHead, MarginMoments]] = WeakKeyDictionary()
+_KEPT: Kept[MarginMoments] = Kept()
 
 
 def margin_moments(sample: Sample, head: LinearHead) -> MarginMoments:
     """Return the margin moments of ``head`` on ``sample``; those of the last head are kept."""
-    kept = _KEPT.get(sample)
-    if kept is None or kept[0] is not head:
-        order = np.argsort(sample.labels, kind="stable")
-        rows = tuple(np.split(order, np.cumsum(sample.counts)[:-1]))
-        kept = (head, MarginMoments(sample.logits(head), rows, sample.counts))
-        _KEPT[sample] = kept
-    return kept[1]
+
+    def made() -> MarginMoments:
+        rows = tuple(members_of(sample.labels, sample.classes))
+        return MarginMoments(sample.logits(head), rows, sample.counts)
+
+    return _KEPT.get(sample, head, make=made)
 
 
 def averaged(view: View, per_class: Floats, **details: object) -> Outcome:

@@ -1,4 +1,4 @@
-"""The head whose worst class-rival distance is largest, by bisection over second-order cones."""
+"""The head whose worst class-rival distance is largest, by second-order cone programs."""
 
 import warnings
 from collections.abc import Callable
@@ -9,12 +9,13 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.evidence.head import LinearHead
+from ncbounds.statistics.rows import Rows
 
 #: Part of the mean variance that is added to each class covariance; at least its square.
 RIDGE = 1e-3
 #: Directions are dropped so that weights number at most this; keeps one cone program under 1 s.
 VARIABLES = 300
-#: Cone programs at most, and relative width of the bracket at which the bisection stops.
+#: Cone programs at most, and the relative gain of one at which the iteration stops.
 SOLVES = 14
 WIDTH = 1e-3
 #: Relative size of a singular value that counts as zero.
@@ -61,18 +62,18 @@ class Reduced:
         return float(np.min(gap / np.where(spread > 0, spread, np.finfo(float).tiny)))
 
 
-def reduce(features: Floats, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
+def reduce(features: Rows, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
     """Class moments in the span of the class means and of the rows of a head.
 
     Parameters
     ----------
-    features : array of shape (n, d), finite
+    features : Rows of shape (n, d), finite
     rows : tuple of C integer arrays
         Row numbers of each class, at least two each.
     weight : array of shape (K, d)
         Rows of the head; ignored where not finite.
     """
-    means = np.stack([features[r].mean(axis=0) for r in rows])
+    means = np.stack([features.take(r).mean(axis=0) for r in rows])
     centre = means.mean(axis=0)
     spans = [_unit(means - centre)]
     if np.isfinite(weight).all():
@@ -80,33 +81,32 @@ def reduce(features: Floats, rows: tuple[Ints, ...], weight: Floats) -> Reduced:
     _, size, directions = np.linalg.svd(np.vstack(spans), full_matrices=False)
     rank = int((size > RANK_TOLERANCE * size[0]).sum())
     basis = directions[: max(1, min(rank, VARIABLES // len(rows)))].T
-    z = (features - centre) @ basis
-    scale = np.sqrt(np.mean(z**2))
-    basis, z = basis / scale, z / scale
-    return Reduced(centre, basis, (means - centre) @ basis, np.stack([_factor(z[r]) for r in rows]))
+    z = [(features.take(r) - centre) @ basis for r in rows]
+    scale = np.sqrt(sum(float(np.vdot(x, x)) for x in z) / sum(x.size for x in z))
+    factors = np.stack([_factor(x / scale) for x in z])
+    return Reduced(centre, basis / scale, (means - centre) @ basis / scale, factors)
 
 
 def minimax(reduced: Reduced, start: tuple[Floats, Floats] | None) -> tuple[Floats, Floats] | None:
     """Weight and bias with (nearly) the largest smallest distance; None if no head separates.
 
-    Bisection on the distance. What a solver calls feasible is believed only as far as the distance
-    of the head that it returned, which also lifts the lower end.
+    Dinkelbach's iteration: the head with the largest slack at the distance reached so far reaches a
+    larger one, unless that is the largest; it converges superlinearly. What a solver returns is
+    believed only as far as the distance of that head.
     """
     solve = _program(reduced)
     best = start if start is not None and reduced.distance(*start) > 0 else solve(0.0)
     if best is None or reduced.distance(*best) <= 0:
         return None
-    low, high = reduced.distance(*best), _ceiling(reduced)
+    low, gain = reduced.distance(*best), np.inf
     for _ in range(SOLVES):
-        if high - low <= WIDTH * low:
+        if gain <= WIDTH:
             break
-        middle = 0.5 * (low + high)
-        found = solve(middle)
+        found = solve(low)
         reached = reduced.distance(*found) if found is not None else -np.inf
-        if reached > low:
+        gain = reached / low - 1.0
+        if gain > 0:
             best, low = found, reached
-        if reached < middle:
-            high = middle
     return best
 
 
@@ -142,17 +142,6 @@ def _program(reduced: Reduced) -> Solve:
         return np.array(weight.value), np.array(bias.value)
 
     return solve
-
-
-def _ceiling(reduced: Reduced) -> float:
-    """No head beats, for any two classes, their distance in the sum of their covariances."""
-    covariance = reduced.factors @ reduced.factors.transpose(0, 2, 1)
-    best = np.inf
-    for c in range(len(reduced.means)):
-        for j in range(c):
-            gap = reduced.means[c] - reduced.means[j]
-            best = min(best, float(gap @ np.linalg.solve(covariance[c] + covariance[j], gap)))
-    return float(np.sqrt(best))
 
 
 def _factor(z: Floats) -> Floats:

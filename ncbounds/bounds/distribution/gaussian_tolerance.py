@@ -14,6 +14,9 @@ from ncbounds.numerics import noncentral_t_upper, probability_up
 
 #: A standard deviation below this part of the largest margin is rounding, not spread.
 ROUNDING = 1e-12
+#: Of many margins from classes of one size, how many of the smallest have their own limit, and how
+#: many of the others.
+EACH, SOME = 2000, 500
 
 
 def gaussian_tolerance_formula(
@@ -75,7 +78,9 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
     law; on any other sample it is a plug-in.
 
     Assumptions: Gaussian pairwise margins within each class. The union over pairs needs no
-    independence between them. :math:`p_{cj} = 1` where a class has fewer than two points or the
+    independence between them. Of more than 2,500 pairs with equal :math:`n_c` the farther ones get
+    the limit of a nearer one, which is larger.
+    :math:`p_{cj} = 1` where a class has fewer than two points or the
     margin has no spread beyond rounding. If class counts were fixed by design, :math:`\tau = 0`,
     :math:`\delta_p = \delta / (C (C - 1))`, and the error weighted by the sample's class
     frequencies is bounded. ``details["diagnostics"]`` holds a test of the assumption [2]_ ; it
@@ -122,9 +127,34 @@ def gaussian_tolerance(view: View, delta: float) -> Outcome:
 def _pairs(moments: MarginMoments, delta: float) -> Floats:
     """Upper limits of the Gaussian tail of every pair, shape (classes, k)."""
     upper = np.ones(moments.means.shape)
-    for c in np.flatnonzero(moments.usable).tolist():
-        sd = np.sqrt(moments.variances[c])
-        noise = ROUNDING * np.abs(moments.margins(c)).max(axis=0)
-        count = int(moments.counts[c])
-        upper[c] = gaussian_tolerance_formula(moments.means[c], sd, count, delta, noise=noise)
+    sd = np.sqrt(moments.variances)
+    noise = np.zeros_like(upper)
+    usable = np.flatnonzero(moments.usable)
+    for c in usable.tolist():
+        noise[c] = ROUNDING * np.abs(moments.margins(c)).max(axis=0)
+    for count in np.unique(moments.counts[usable]).tolist():
+        alike = usable[moments.counts[usable] == count]
+        found = tolerance_limits(
+            moments.means[alike].ravel(), sd[alike].ravel(), count, delta, noise[alike].ravel()
+        )
+        upper[alike] = found.reshape(len(alike), -1)
     return upper
+
+
+def tolerance_limits(mean: Floats, sd: Floats, n: int, delta: float, noise: Floats) -> Floats:
+    """:func:`gaussian_tolerance_formula`, from below where there are many margins.
+
+    The limit falls as mean/sd grows, so that of the next smaller ratio for which it was computed is
+    an upper limit too. It is computed for the smallest ratios, which make up the sum, and for some
+    of the others.
+    """
+    if len(mean) <= EACH + SOME:
+        return gaussian_tolerance_formula(mean, sd, n, delta, noise=noise)
+    out = np.ones(len(mean))
+    spread = np.flatnonzero(sd > noise)
+    order = spread[np.argsort(mean[spread] / sd[spread], kind="stable")]
+    others = np.linspace(EACH, len(order) - 1, SOME).astype(np.int64)
+    nodes = np.unique(np.append(np.arange(min(EACH, len(order))), others[others >= EACH]))
+    limits = noncentral_t_upper(mean[order[nodes]], sd[order[nodes]], n, delta)
+    out[order] = limits[np.searchsorted(nodes, np.arange(len(order)), side="right") - 1]
+    return out

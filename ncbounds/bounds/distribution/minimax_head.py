@@ -15,6 +15,10 @@ from ncbounds.bounds.distribution._minimax import minimax, reduce
 from ncbounds.bounds.distribution._tight import tight
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.heads import OtherHead
+from ncbounds.statistics.rows import all_finite, as_rows
+
+#: Most classes that the row is computed for.
+LARGEST = 50
 
 
 @bound(
@@ -53,31 +57,34 @@ def minimax_head(view: View, delta: float) -> Outcome:
     ``two_moment_tight``. It looks at the worst pair of classes and not at the average, so where
     classes overlap its value can exceed that of the saved head. It is undefined if a class has
     fewer than two points or a non-finite feature, or if no linear head separates the class means.
-    It takes seconds, not milliseconds.
+    It takes seconds, not milliseconds, and is left out for more than 50 classes.
 
     Notes
     -----
-    For a fixed ratio :math:`\kappa` the constraints are second-order cones in (W, b); the largest
-    feasible ratio is found by bisection, between the ratio of the best head so far and
-    :math:`\min_{c<j} \big((\mu_c - \mu_j)' (\Sigma_c + \Sigma_j)^{-1}
-    (\mu_c - \mu_j)\big)^{1/2}`, which no head exceeds because both constraints of a pair add up.
-    A solver may call a ratio feasible and return a head that does not reach it: every head's
-    ratio is computed anew.
+    For a fixed ratio :math:`\kappa` the slack of the constraints is maximised over second-order
+    cones in (W, b); the head found has a larger ratio, at which it is maximised next (Dinkelbach).
+    A solver may overstate its slack: every head's ratio is computed anew.
     """
     sample = view.sample
+    if len(sample.counts) > LARGEST:
+        reason = (
+            f"not computed for {len(sample.counts)} classes: beyond {LARGEST} its cone programs "
+            "need gigabytes and its value is near 1"
+        )
+        return _undefined(view, reason)
     saved = margin_moments(sample, view.head)
-    features = np.asarray(sample.features, dtype=np.float64)
     if (saved.counts < FEWEST).any():
         return _undefined(view, "a class has fewer than two points")
-    if not np.isfinite(features).all():
+    rows = as_rows(sample.features)
+    if not all_finite(rows):
         return _undefined(view, "a feature is not finite")
-    reduced = reduce(features, saved.rows, view.head.weight)
+    reduced = reduce(rows, saved.rows, view.head.weight)
     same = view.head.classes == saved.classes and np.isfinite(view.head.weight).all()
     solution = minimax(reduced, reduced.lower(view.head) if same else None)
     if solution is None:
         return _undefined(view, "no linear head separates the class means")
     head = reduced.lift(*solution)
-    moments = MarginMoments(head.logits(features), saved.rows, saved.counts)
+    moments = MarginMoments(head.logits(sample.features), saved.rows, saved.counts)
     value, lower, _ = tight(moments, head.dim)
     outcome = averaged(
         view,

@@ -41,6 +41,7 @@ def count_restated(row: BoundResult, n: int, delta: float) -> float:
     target="saved",
     requires=("head",),
     optional=("priors",),
+    reads_features=False,
     variants=({}, {"per": "worst class"}),
     references=("clopper1934", "hoeffding1956", "langford2005"),
     decreasing_in=("n", "delta"),

@@ -42,6 +42,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     target="saved",
     requires=("head",),
     optional=("priors",),
+    reads_features=False,
     references=("hoeffding1963",),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),

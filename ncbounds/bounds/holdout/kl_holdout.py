@@ -36,6 +36,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     target="saved",
     requires=("head",),
     optional=("priors",),
+    reads_features=False,
     references=("chernoff1952", "hoeffding1963", "langford2005"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),

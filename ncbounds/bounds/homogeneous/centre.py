@@ -8,14 +8,21 @@ import math
 import numpy as np
 
 from ncbounds.arrays import Floats
-from ncbounds.bounds.homogeneous.rays import Rays, blocks
+from ncbounds.bounds.homogeneous.rays import Rays, squares_about
+from ncbounds.bounds.kept import Kept
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.sample import Sample
-from ncbounds.statistics.rows import as_rows
+from ncbounds.statistics.rows import as_rows, finite_mean
+
+_KEPT: Kept[Rays] = Kept()
 
 
 def rays(view: View) -> Rays:
     """Rays of the saved head on ``view.sample``, centred at the mean of the fit sample if any."""
+    return _KEPT.get(view.sample, view.head, view.fit, make=lambda: _rays(view))
+
+
+def _rays(view: View) -> Rays:
     q = None if view.fit is None else fit_centre(view.fit)
     head, sample = view.head, view.sample
     return Rays.of(
@@ -42,14 +49,7 @@ def refused(view: View, reason: str) -> Outcome:
 
 def fit_centre(fit: Sample) -> Floats:
     """Mean of the finite rows of the fit sample, shape (d,); 0 if there are none."""
-    rows = as_rows(fit.features)
-    total, count = np.zeros(rows.shape[1]), 0
-    for index in blocks(fit.n, rows.shape[1]):
-        part = rows.take(index)
-        part = part[np.isfinite(part).all(axis=1)]
-        total, count = total + part.sum(axis=0), count + len(part)
-    mean = total / max(count, 1)
-    return mean if np.isfinite(mean).all() else np.zeros_like(mean)
+    return finite_mean(as_rows(fit.features))
 
 
 def centre_note(view: View) -> tuple[str, ...]:
@@ -58,12 +58,13 @@ def centre_note(view: View) -> tuple[str, ...]:
 
 
 def scale_of_fit(fit: Sample, found: Rays) -> float:
-    """Root mean square of ``||f - q||`` over the finite rows of the fit sample; 0 becomes 1."""
-    rows, total, count = as_rows(fit.features), 0.0, 0
-    for index in blocks(*rows.shape):
-        x = rows.take(index) - found.centre
-        squares = np.einsum("ij,ij->i", x, x)
-        squares = squares[np.isfinite(squares)]
-        total, count = total + float(squares.sum()), count + len(squares)
-    scale = math.sqrt(total / count) if count else 0.0
+    """:func:`spread_about` q of the fit sample."""
+    return spread_about(fit, found.centre)
+
+
+def spread_about(sample: Sample, centre: Floats) -> float:
+    """Root mean square of ``||f - centre||`` over the finite rows of a sample; 0 becomes 1."""
+    squares = squares_about(as_rows(sample.features), centre)
+    squares = squares[np.isfinite(squares)]
+    scale = math.sqrt(float(squares.mean())) if len(squares) else 0.0
     return scale if scale > 0 and math.isfinite(scale) else 1.0

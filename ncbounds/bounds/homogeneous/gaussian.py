@@ -35,7 +35,7 @@ from ncbounds.results import BoundResult
 THETAS: tuple[float, ...] = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 
 #: Numbers in a block of gaps.
-BLOCK = 4_000_000
+BLOCK = 500_000
 EPS = float(np.finfo(np.float64).eps)
 #: Gaps beyond this have loss 0 or 1 in float64, and stay finite when they are lowered.
 FAR = 1e6

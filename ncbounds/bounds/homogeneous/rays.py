@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints
 from ncbounds.evidence.decided import U
 from ncbounds.numerics.scaling import divided, exponent
-from ncbounds.statistics.rows import Rows, as_rows, block_rows
+from ncbounds.statistics.rows import Rows, as_rows, block_rows, blocks_of
 
 #: Scales of the constant coordinate that a bound may choose from; ln 13 is their price.
 KAPPAS: tuple[float, ...] = tuple(4.0**j for j in range(-6, 7))
@@ -114,7 +114,7 @@ class Rays:
                 bias=(shifted - shifted.mean()) * float(constant),
                 logits=logits,
                 labels=labels,
-                squares=_squares(rows, q),
+                squares=squares_about(rows, q),
                 constant=constant,
                 whole=(float(np.linalg.norm(weight)), float(np.linalg.norm(offset))),
                 besides=besides,
@@ -156,18 +156,24 @@ class Rays:
             long = np.ldexp(np.sqrt(self.squares), self.power) >= SHORTEST
         return found & long & (self.squares >= LEAST_SQUARE)
 
-    def lengths(self, kappa: float) -> Floats:
-        """``||psi||`` of every row, shape (n,)."""
-        out: Floats = np.sqrt(self.squares + kappa * kappa)
+    def lengths(self, kappa: float, index: Ints | None = None) -> Floats:
+        """``||psi||`` of rows ``index``, by default of every row, shape (m,)."""
+        squares = self.squares if index is None else self.squares[index]
+        out: Floats = np.sqrt(squares + kappa * kappa)
         return out
 
     def size(self, kappa: float) -> float:
         """Frobenius norm of V; 0 or not finite for a head that separates nothing."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(np.sum(np.square(self.weight)))
-            if self.constant:
+        total = self._weight_square
+        if self.constant:
+            with np.errstate(over="ignore", invalid="ignore"):
                 total += float(np.sum(np.square(self.bias / kappa)))
         return float(np.sqrt(total))
+
+    @cached_property
+    def _weight_square(self) -> float:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.sum(np.square(self.weight)))
 
     def rounding(self, kappa: float) -> float:
         r"""Unit margin that rounding can feign or hide, for any point, known or fresh.
@@ -249,11 +255,13 @@ def blocks(n: int, width: int) -> list[Ints]:
     return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
 
 
-def _squares(rows: Rows, centre: Floats) -> Floats:
+def squares_about(rows: Rows, centre: Floats) -> Floats:
+    """``||f - centre||^2`` of every row, shape (n,)."""
     out = np.empty(rows.shape[0])
-    for index in blocks(*rows.shape):
-        part = rows.take(index)
+    buffer = np.empty((min(block_rows(rows.shape[1]), rows.shape[0]), rows.shape[1]))
+    for part in blocks_of(*rows.shape):
+        x = rows.read(part.start, part.stop, buffer)
         with np.errstate(over="ignore", invalid="ignore"):
-            part -= centre
-            out[index] = np.einsum("ij,ij->i", part, part)
+            x -= centre
+            out[part] = np.einsum("ij,ij->i", x, x)
     return out

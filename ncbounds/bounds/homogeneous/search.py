@@ -36,7 +36,7 @@ def best_candidate(
     """Best candidate found, shape (5,): indices of projector, scale, threshold; log mu, sigma."""
     cost = prices(rays, kinds, thetas, delta)
     keep, scale = np.flatnonzero(rays.usable), int(np.argmin(cost.typical))
-    closest = rays.closest(keep) / rays.lengths(rays.kappas[scale])[keep]
+    closest = rays.closest(keep) / rays.lengths(rays.kappas[scale], keep)
     order = keep[np.argsort(closest, kind="stable")]
     start = subsample(rays, order, START_ROWS, kinds)
     found = np.array([_start(start, cost, pi) for pi in range(len(kinds))])

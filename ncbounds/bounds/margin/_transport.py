@@ -6,6 +6,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.margin._farthest import farthest
 from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
 from ncbounds.numerics import up
 from ncbounds.numerics.rademacher import transport_slack_of_halves
@@ -110,19 +111,22 @@ def lipschitz(found: Rays, kappa: float, classes: int) -> Floats:
     if found.constant:
         v = np.column_stack([v, found.bias / kappa])
     out = np.zeros(classes)
-    out[: len(v)] = [np.linalg.norm(row - v, axis=1).max() for row in v]
-    return np.asarray(out * (1.0 + 4.0 * EPS * v.shape[1]))
+    out[: len(v)] = farthest(v)
+    return out
 
 
 def unit_rays(found: Rays, index: Ints, kappa: float) -> Floats:
     """``psi/||psi||`` of rows ``index``, shape (m, p); rows that are not finite are 0."""
-    x = found.features.take(index) - found.centre
+    x = np.empty((len(index), found.dim))
+    x[:, : len(found.centre)] = found.features.take(index)
+    x[:, : len(found.centre)] -= found.centre
     if found.constant:
-        x = np.column_stack([x, np.full(len(x), kappa)])
-    lengths = found.lengths(kappa)[index]
+        x[:, -1] = kappa
+    lengths = found.lengths(kappa, index)
     bad = ~(np.isfinite(lengths) & (lengths > 0))
     x[bad], lengths[bad] = 0.0, 1.0
-    return np.asarray(x / lengths[:, None])
+    x /= lengths[:, None]
+    return x
 
 
 def margins_on_rays(found: Rays, kappa: float, margins: Floats, members: Ints) -> Floats:
@@ -130,7 +134,7 @@ def margins_on_rays(found: Rays, kappa: float, margins: Floats, members: Ints) -
     out = np.full(len(members), -np.inf)
     keep = found.usable[members]
     m = divided(margins[members[keep]], found.power)
-    out[keep] = m / found.lengths(kappa)[members[keep]]
+    out[keep] = m / found.lengths(kappa, members[keep])
     # once for these points, and once for fresh ones: the ramp of a lowered margin is as steep
     slack = max(8.0 * EPS * (found.dim + found.classes), 2.0 * found.rounding(kappa))
     return np.asarray(out - slack * found.size(kappa))

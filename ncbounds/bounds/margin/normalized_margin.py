@@ -4,8 +4,12 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.kept import Kept
 from ncbounds.bounds.margin.margin_quantiles import quantile
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.errors import InvalidSample
+from ncbounds.evidence.sample import Sample
+from ncbounds.statistics.rows import blocks_of
 
 #: Quartiles, and the fences 1.5 interquartile ranges outside.
 STATISTICS = ("Q1", "Q2", "Q3", "lower fence", "upper fence")
@@ -68,14 +72,32 @@ def normalized_margin(view: View, delta: float, statistic: str) -> Outcome:
     When vacuous: it is a measure; undefined if all features coincide or one is not finite.
     """
     del delta
-    f = np.asarray(view.sample.features, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = float(np.sum(np.square(f - f.mean(axis=0)))) / max(len(f) - 1, 1)
+    return _KEPT.get(view.sample, view.head, make=lambda: _all_statistics(view))[statistic]
+
+
+#: All statistics come from one pass; the row of each shows the others in its details.
+_KEPT: Kept[dict[str, Outcome]] = Kept()
+
+
+def _all_statistics(view: View) -> dict[str, Outcome]:
+    n, total = view.sample.n, total_variance(view.sample)
     if not (np.isfinite(total) and total > 0):
         reason = "all features coincide" if total == 0 else "a feature is not finite"
-        return Outcome(value=np.nan, n=view.sample.n, reasons=(reason,))
+        return dict.fromkeys(STATISTICS, Outcome(value=np.nan, n=n, reasons=(reason,)))
     found = normalized_margin_formula(boundary_distances(view), total)
-    return Outcome(value=found[statistic], n=view.sample.n, details=found)
+    return {name: Outcome(value=value, n=n, details=found) for name, value in found.items()}
+
+
+def total_variance(sample: Sample) -> float:
+    """Variance of the features about their mean, divided by n - 1; nan if one is not finite."""
+    try:
+        moments = sample.moments
+    except InvalidSample:
+        return np.nan
+    here = moments.present
+    steps = moments.mean[here] - moments.centre(weighted=True)
+    between = float(moments.count[here] @ np.einsum("ij,ij->i", steps, steps))
+    return (float(moments.trace.sum()) + between) / max(moments.n - 1, 1)
 
 
 def boundary_distances(view: View) -> Floats:
@@ -85,12 +107,20 @@ def boundary_distances(view: View) -> Floats:
     that the head has no output for.
     """
     weight, labels, margins = view.head.weight, view.sample.labels, view.margins
+    logits, classes = view.sample.logits(view.head), view.head.classes
     out = np.full(len(labels), -np.inf)
-    known = np.flatnonzero((labels < view.head.classes) & np.isfinite(margins))
-    rivals = view.sample.logits(view.head)[known]
-    rivals[np.arange(len(known)), labels[known]] = -np.inf
-    norms = np.linalg.norm(weight[labels[known]] - weight[rivals.argmax(axis=1)], axis=1)
+    known = np.flatnonzero((labels < classes) & np.isfinite(margins))
+    rival = np.empty(len(known), dtype=np.int64)
+    for part in blocks_of(len(known), classes):
+        others = logits[known[part]]
+        others[np.arange(len(others)), labels[known[part]]] = -np.inf
+        rival[part] = others.argmax(axis=1)
+    pairs, which = np.unique(labels[known] * classes + rival, return_inverse=True)
+    norms = np.empty(len(pairs))
+    for part in blocks_of(len(pairs), view.head.dim):
+        steps = weight[pairs[part] // classes] - weight[pairs[part] % classes]
+        norms[part] = np.linalg.norm(steps, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = margins[known] / norms
+        found = margins[known] / norms[which]
     out[known] = np.where(np.isnan(found), 0.0, found)
     return out

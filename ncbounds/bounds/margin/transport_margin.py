@@ -7,6 +7,7 @@ from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.homogeneous.centre import centre_note, rays, refused, scale_of_fit
 from ncbounds.bounds.margin._transport import class_bound, class_bounds, class_guesses
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.statistics.rows import members_of
 
 
 @bound(
@@ -35,8 +36,9 @@ def transport_margin(view: View, delta: float) -> Outcome:
 
     where :math:`m_i` is the margin of the head in homogeneous form V on
     :math:`\psi_i/\|\psi_i\|`, :math:`\psi_i = (f_i - q, \kappa)`,
-    :math:`L_c = \max_{j \ne c} \|V_c - V_j\|`, :math:`W_1^c` the cost of the optimal assignment
-    between two disjoint random halves of :math:`k = \min(\lfloor n_c/2 \rfloor, 4000)` points,
+    :math:`L_c = \max_{j \ne c} \|V_c - V_j\|`, :math:`W_1^c` the cost of an assignment between
+    two disjoint random halves of :math:`k = \min(\lfloor n_c/2 \rfloor, 4000)` points (the
+    optimal one up to k = 500, beyond that optimal within blocks of points in similar places),
     :math:`\delta_c = 0.9\,\delta/C` and
     :math:`\tau = \tfrac12(\sqrt{(C-1)/n} + \sqrt{2\ln(10/\delta)/n})`. If class counts were fixed
     by design, :math:`\tau = 0` and :math:`\delta_c = \delta/C`, and the value bounds the error
@@ -79,7 +81,7 @@ def transport_margin(view: View, delta: float) -> Outcome:
     scales = found.kappas if known is None else (known,)
     if (reason := found.refusal(scales)) is not None:
         return refused(view, reason)
-    members = [np.flatnonzero(sample.labels == c) for c in range(len(sample.counts))]
+    members = members_of(sample.labels, len(sample.counts))
     margins = view.margins
     kappa = scales[0]
     if len(scales) > 1:

@@ -14,6 +14,7 @@ from ncbounds.numerics import occam_upper
     role="fit",
     target="compressed",
     optional=("code_word",),
+    reads_features=False,
     references=("clopper1934", "hoeffding1956", "langford2005", "blumer1987", "lotfi2022"),
     decreasing_in=("delta",),
     default=True,

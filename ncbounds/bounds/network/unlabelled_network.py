@@ -64,6 +64,7 @@ def _terms(
     target="saved",
     requires=("head", "unlabelled"),
     optional=("code_word",),
+    reads_features=False,
     also_fit=False,
     references=("clopper1934", "hoeffding1956", "kaariainen2005", "blumer1987"),
     decreasing_in=("delta",),

@@ -19,7 +19,7 @@ from ncbounds.checkpoints.architectures.transformers_folder import (
 )
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.checkpoints.head.passes import HeadFunction
-from ncbounds.checkpoints.head.state import reseeded, tensors_outside
+from ncbounds.checkpoints.head.state import reseeded, tensors_outside, to_eval
 from ncbounds.checkpoints.loaded import Loaded
 from ncbounds.data.user import NamedCode
 from ncbounds.errors import UnknownArchitecture, suggest
@@ -94,7 +94,8 @@ def build_module(
     outside = tensors_outside(module) if isinstance(model, nn.Module) else []
     if outside:
         notes += (f"taken from the module given, not from the file: {', '.join(outside[:8])}",)
-    return module.eval(), architecture, notes
+    to_eval(module)
+    return module, architecture, notes
 
 
 def _make(

@@ -7,6 +7,8 @@ from torch import Tensor
 
 #: Multiple of the expected rounding error of a dot product that is still taken for rounding.
 SPREAD = 8.0
+#: Steps in which products of half precision are added up, against those of float32.
+TRUNCATED = 2.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,14 @@ class Agreement:
         """Whether the logits are reproduced."""
         return self.rows > 0 and self.ratio <= 1.0
 
+    @classmethod
+    def of(cls, numbers: Tensor) -> "Agreement":
+        """Take the numbers of :func:`compared`, which may still be on their way to the host."""
+        difference, allowed, ratio, rows = numbers.tolist()
+        if not rows:
+            return cls(float("nan"), float("nan"), float("inf"), 0)
+        return cls(difference, allowed, ratio, int(rows))
+
 
 def unit_roundoff(dtype: torch.dtype) -> float:
     """Half the distance from 1 to the next number of ``dtype``."""
@@ -43,19 +53,34 @@ def unit_roundoff(dtype: torch.dtype) -> float:
 
 
 def agreement(
-    logits: Tensor, features: Tensor, weight: Tensor, bias: Tensor, *, spread: Tensor | None = None
+    logits: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    spread: Tensor | None = None,
+    made_in: torch.dtype | None = None,
 ) -> Agreement:
     r"""Compare logits with ``features @ weight.T + bias`` in float64.
 
     .. math::
 
         |l_{ic} - (W f_i + b)_c| \le 8 \sqrt{d+1}\, u\, A_{ic}
-            + 4 u_\text{out} (|l_{ic}| + |b_c| + s_{ic}), \quad
+            + 4 u_\text{out} (|l_{ic}| + |b_c| + s_{ic}) + 2 \eta, \quad
         A_{ic} = \textstyle\sum_j |W_{cj} f_{ij}| + |b_c| + s_{ic}
 
-    with u the unit roundoff of the accumulation (2^-24, or 2^-53 for float64 logits) and u_out that
-    of the logits. Rounding errors of a dot product grow like the root of its length unless they
-    conspire; half-precision products are accumulated in float32 and rounded once or twice.
+    with u the unit roundoff of the accumulation, u_out that of the logits, and eta their smallest
+    positive number, below which nothing is relative. Rounding errors of a dot product grow like the
+    root of its length unless they conspire. By the precision that ran:
+
+    - float64 and float32 accumulate in their own: u = 2^-53 and 2^-24, as long as float32 products
+      are not made in TF32 (:func:`ncbounds.checkpoints.head.arithmetic.as_named`).
+    - bfloat16 and float16: a product of two numbers of at most 11 bits is exact in float32, where
+      the sum is kept; it is rounded once at the end, and once more where the bias is added, by
+      u_out = 2^-8 and 2^-11 of what is rounded. Tensor cores add k >= 4 products at a time and cut
+      off instead of rounding, an error of one sign and of at most 2^-23 A in each step, so at most
+      (d / k) 2^-23 A in all. With u = 2^-23 for them the first term covers that up to d = (8 k)^2,
+      1,024 at the least; beyond, what is cut off is of the running sum, which is far below A.
 
     Parameters
     ----------
@@ -65,34 +90,57 @@ def agreement(
     bias : float64 Tensor of shape (C,)
     spread : Tensor of shape (n, C), optional
         The s above: size of intermediate results that were added up or subtracted on the way.
+    made_in : dtype, optional
+        Of the product, where logits were widened after it.
 
     Returns
     -------
     Agreement
         Rows with a non-finite feature or logit are left out.
     """
+    return Agreement.of(compared(logits, features, weight, bias, spread=spread, made_in=made_in))
+
+
+def compared(
+    logits: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    *,
+    spread: Tensor | None = None,
+    made_in: torch.dtype | None = None,
+) -> Tensor:
+    """Return difference, tolerance, ratio and rows of :func:`agreement`, shape (4,), in float64.
+
+    They stay on the device of the logits: nothing here waits for it.
+    """
     f, out = features.double(), logits.double()
     finite = torch.isfinite(f).all(1) & torch.isfinite(out).all(1)
-    f, out = f[finite], out[finite]
-    if not len(f):
-        return Agreement(float("nan"), float("nan"), float("inf"), 0)
-    size = bias.abs() + (0.0 if spread is None else spread.double()[finite])
-    absolute = f.abs() @ weight.abs().T + size
-    u = unit_roundoff(torch.float64 if logits.dtype == torch.float64 else torch.float32)
-    rounding = unit_roundoff(logits.dtype)
-    allowed = SPREAD * (weight.shape[1] + 1) ** 0.5 * u * absolute
-    allowed = allowed + 4 * rounding * (out.abs() + size)
-    return _largest((out - (f @ weight.T + bias)).abs(), allowed)
+    f, out = (torch.where(finite[:, None], x, 0.0) for x in (f, out))
+    size = bias.abs().expand(out.shape)
+    if spread is not None:
+        size = size + torch.where(finite[:, None], spread.double(), 0.0)
+    coarse = max((logits.dtype, made_in or logits.dtype), key=unit_roundoff)
+    rounding = unit_roundoff(coarse)
+    u = unit_roundoff(torch.float64 if coarse == torch.float64 else torch.float32)
+    if rounding > unit_roundoff(torch.float32):
+        u *= TRUNCATED
+    allowed = SPREAD * (weight.shape[1] + 1) ** 0.5 * u * (f.abs() @ weight.abs().T + size)
+    allowed = allowed + 4 * rounding * (out.abs() + size) + 2 * _smallest(coarse)
+    difference = (out - (f @ weight.T + bias)).abs()
+    return _largest(torch.where(finite[:, None], difference, 0.0), allowed, finite.sum())
 
 
-def _largest(difference: Tensor, allowed: Tensor) -> Agreement:
-    tiny = torch.finfo(torch.float64).tiny  # 0 differs from 0 by nothing
-    ratio = difference / allowed.clamp_min(tiny)
-    largest = float(ratio.max())
-    shown = int(difference.argmax() if largest <= 1.0 else ratio.argmax())
-    return Agreement(
-        float(difference.flatten()[shown]),
-        float(allowed.flatten()[shown]),
-        largest,
-        len(difference),
-    )
+def _smallest(dtype: torch.dtype) -> float:
+    """Return the smallest positive number of ``dtype``."""
+    return float(torch.finfo(dtype).smallest_normal) * float(torch.finfo(dtype).eps)
+
+
+def _largest(difference: Tensor, allowed: Tensor, rows: Tensor) -> Tensor:
+    if not difference.numel():
+        return difference.new_zeros(4)
+    ratio = (difference / allowed).flatten()
+    largest = ratio.max()
+    worst = torch.where(largest <= 1.0, difference.flatten().argmax(), ratio.argmax()).view(1)
+    shown = [x.flatten().gather(0, worst)[0] for x in (difference, allowed)]
+    return torch.stack([*shown, largest, rows.double()])

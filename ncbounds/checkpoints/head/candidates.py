@@ -6,12 +6,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.arithmetic import comparable
 from ncbounds.checkpoints.head.reading import (
     DIRECT,
     TOKEN,
     FoundHead,
     Reading,
     ambiguous_rows,
+    same_weights,
     take,
     ways,
 )
@@ -41,7 +43,9 @@ def candidates(
     yield from single
     yield from _averages(calls, logits, names)
     yield from ((f, r) for found, r in single if (f := _with_bias(module, found, r)) is not None)
-    yield from ((replace(f, centred=True, notes=(*f.notes, ROW_CONSTANT)), r) for f, r in single)
+    if logits.shape[1] > 1:  # of one logit per row, the constant would be all
+        for found, reading in single:
+            yield replace(found, centred=True, notes=(*found.notes, ROW_CONSTANT)), reading
     for found, reading in [*single, *_averages(calls, logits, names)]:
         factor = _factor(found, reading)
         if factor is not None:
@@ -50,9 +54,11 @@ def candidates(
 
 def affine_head(name: str, how: str, maps: list[tuple[Tensor, Tensor | None]]) -> FoundHead:
     """Return the mean of affine maps, in float64, as a candidate."""
-    weight = torch.stack([w.detach().double() for w, _ in maps]).mean(0)
-    zero = torch.zeros(len(weight), dtype=torch.float64)
-    bias = torch.stack([zero if b is None else b.detach().double() for _, b in maps]).mean(0)
+    weight = torch.stack([comparable(w.detach()).double() for w, _ in maps]).mean(0)
+    zero = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
+    bias = torch.stack(
+        [zero if b is None else comparable(b.detach()).double() for _, b in maps]
+    ).mean(0)
     return FoundHead(name, how, weight, bias, any(b is not None for _, b in maps))
 
 
@@ -89,7 +95,9 @@ def _with_bias(module: nn.Module, found: FoundHead, reading: Reading) -> FoundHe
     if found.has_bias:
         return None
     rest = (reading.logits.double() - reading.features.double() @ found.weight.T).mean(0)
-    fitting = [p.detach().double() for p in module.parameters() if p.shape == rest.shape]
+    fitting = [
+        comparable(p.detach()).double() for p in module.parameters() if p.shape == rest.shape
+    ]
     if not fitting:
         return None
     bias = min(fitting, key=lambda p: float((p - rest).abs().max()))
@@ -109,12 +117,12 @@ def _factor(found: FoundHead, reading: Reading) -> float | None:
 
 def _order(calls: list[Affine], index: int, sources: tuple[Tensor, ...]) -> int:
     """Return the place of a call among the calls with the same weights."""
-    return sum(any(torch.equal(c.weight, s) for s in sources) for c in calls[:index])
+    return sum(any(same_weights(c.weight, s) for s in sources) for c in calls[:index])
 
 
 def count_calls(found: FoundHead, calls: list[Affine]) -> int:
     """Count the calls that use the weights of a candidate."""
-    return sum(any(torch.equal(c.weight, s) for s in found.sources) for c in calls)
+    return sum(any(same_weights(c.weight, s) for s in found.sources) for c in calls)
 
 
 def layer_names(module: nn.Module) -> dict[int, str]:

@@ -2,17 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.alone import (
+    ORDER,
+    check_one_number,
+    check_two_classes,
+    outputs_alone,
+)
+from ncbounds.checkpoints.head.arithmetic import device_of, dtype_of
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.free_features import check_free
 from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
 from ncbounds.checkpoints.head.outputs import Output, Undecided, choose, per_row, undecided
 from ncbounds.checkpoints.head.passes import given, in_precision_of, unwrapped
-from ncbounds.checkpoints.head.reading import FoundHead, Reading
-from ncbounds.checkpoints.head.state import check_twin, draws, evaluating
+from ncbounds.checkpoints.head.reading import GIVEN, FoundHead, Reading
+from ncbounds.checkpoints.head.state import check_twin, draws
 from ncbounds.checkpoints.head.steadiness import (
     BESIDE,
     RANDOM,
@@ -22,7 +30,7 @@ from ncbounds.checkpoints.head.steadiness import (
     largest,
     largest_change,
 )
-from ncbounds.checkpoints.head.trace import Tracer, first_rows, rows_at, rows_of, run, watched
+from ncbounds.checkpoints.head.trace import Affine, Tracer, first_rows, rows_at, rows_of, watched
 from ncbounds.errors import HeadNotFound
 
 TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
@@ -67,12 +75,13 @@ def examine(
         with the head.
     """
     small = first_rows(batch, TRACED_ROWS)
-    before = draws()
+    device = device_of(forward.module)
+    before = draws(device)
     found, report, logits = _search(forward, small, output, classes)
-    first = steady(forward, batch, found, logits, drawn=draws() != before)
+    first = steady(forward, batch, found, logits, drawn=draws(device) != before)
     if twin is not None:
         few = first_rows(batch, REPEATED_ROWS)
-        _check_twin(forward.module, unwrapped(twin()), few, found, first.logits[:REPEATED_ROWS])
+        _check_twin(forward, unwrapped(twin()), few, found, first.logits[:REPEATED_ROWS])
     return found, report, first
 
 
@@ -121,12 +130,11 @@ def steady(
 
 
 def _check_twin(
-    module: nn.Module, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
+    forward: Forward, other: nn.Module, batch: Any, found: FoundHead, logits: Tensor
 ) -> None:
-    with evaluating(other, None):
-        returned = run(other, in_precision_of(other, batch))
-    output = choose(returned, rows_of(batch), found.output or None)[0]
-    check_twin(module, logits, output.value)
+    other.to(device=device_of(forward.module), dtype=dtype_of(forward.module))
+    again = Forward(other).logits(batch, found.output, Tracer(lambda shape: False))
+    check_twin(forward.module, logits, found.two_columns(Reading(again, again)).logits)
 
 
 def _search(
@@ -136,24 +144,59 @@ def _search(
     reading = None
     with watched(forward.module, tracer):
         returned = forward.returned(batch, tracer)
+        own = len(tracer.calls)
         if callable(forward.wanted):
             with tracer:
                 reading = given(forward.wanted, in_precision_of(forward.module, batch))
     n = rows_of(batch)
     if reading is not None:
         made = _output_like(per_row(returned, n), reading.logits)
-        found, report = match_given(forward.module, tracer.calls, reading)
+        found, report = _given_head(forward, batch, (tracer.calls, own), reading, made.name)
         return replace(found, output=made.name), replace(report, output=made.name), reading.logits
     chosen, notes = _choice(forward.module, tracer, returned, n, output, classes)
-    if chosen.width < 2:
-        raise HeadNotFound(
-            f"the model returns {chosen.width} output per row; needed is one logit per class. For "
-            "two classes with one logit z, return torch.cat([-z, z], 1)"
-        )
-    name = forward.wanted if isinstance(forward.wanted, str) else None
-    found, report = find_head(forward.module, tracer.calls, chosen.value, name)
-    report = replace(report, notes=(*notes, *report.notes), output=chosen.name)
-    return replace(found, output=chosen.name), report, chosen.value
+    logits = tracer.monotone.before(chosen.value)
+    if logits is not chosen.value:
+        notes = (*notes, ORDER.format(tracer.monotone.name))
+    if chosen.width == 1:
+        check_two_classes(classes)
+    if forward.predicting:
+        if chosen.width == 1 and logits is chosen.value:
+            check_one_number(logits)
+        found, report = outputs_alone(chosen, logits, output is not None)
+    else:
+        name = forward.wanted if isinstance(forward.wanted, str) else None
+        again = partial(forward.logits, batch, chosen.name)
+        found, report = find_head(forward.module, tracer.calls, logits, name, again)
+    if chosen.width == 1:
+        found = found.of_two_classes()
+    report = replace(report, notes=(*notes, *found.notes), output=chosen.name)
+    logits = found.two_columns(Reading(logits, logits)).logits
+    return replace(found, output=chosen.name), report, logits
+
+
+def _given_head(
+    forward: Forward, batch: Any, traced: tuple[list[Affine], int], reading: Reading, output: str
+) -> tuple[FoundHead, HeadReport]:
+    """Find the head on features that the user gives: a weight, or one with maps behind it.
+
+    ``traced`` are all calls, and how many of them the network made before the user's function ran.
+    """
+    try:
+        return match_given(forward.module, traced[0], reading)
+    except HeadNotFound as error:
+        refused = error
+    calls = traced[0][: traced[1]]
+    try:
+        again = partial(forward.logits, batch, output)
+        found, report = find_head(forward.module, calls, reading.logits, run=again)
+    except HeadNotFound:
+        raise refused from None
+    own = found.read(calls, reading.logits)
+    if own is None or own.features.shape != reading.features.shape:
+        raise refused
+    if largest_change(own.features, reading.features, largest(own.features)) > 1.0:
+        raise refused
+    return replace(found, how=GIVEN), replace(report, kind=GIVEN)
 
 
 def _choice(

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -10,14 +11,20 @@ from torch import nn
 LIBRARIES = ("torch", "transformers", "torchvision", "timm", "ncbounds")
 
 
-def state_hash(module: nn.Module) -> str:
-    """Return the sha256 over names, shapes, types and bytes of parameters and buffers."""
+def state_hash(module: nn.Module, without: Collection[str] = ()) -> str:
+    """Return the sha256 over names, shapes, types and bytes of parameters and buffers.
+
+    Those in ``without`` give their names, shapes and types only; buffers that no file holds count.
+    """
     digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    buffers = dict(module.named_buffers(remove_duplicate=False))
+    for name, tensor in sorted((buffers | module.state_dict()).items()):
         if not isinstance(tensor, torch.Tensor):
             digest.update(f"{name} {tensor!r}\n".encode())
             continue
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
+        if name in without:
+            continue
         raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(raw.numpy().data)
     return digest.hexdigest()

@@ -3,14 +3,16 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from ncbounds.checkpoints.head.device import is_out_of_memory
 from ncbounds.checkpoints.head.outputs import choose
 from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_of, shapes
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import State, evaluating
 from ncbounds.checkpoints.head.trace import Taps, Tracer, rows_of, run, tapped
-from ncbounds.errors import DataError, HeadNotFound, NcboundsError
+from ncbounds.errors import DataError, NcboundsError, NoLinearHead
 
 
 @dataclass
@@ -24,6 +26,8 @@ class Forward:
         The head that the user named, or the function that gives features and logits.
     verified : list or None
         State of the network when its head was verified; a pass from another state is refused.
+    predicting : bool
+        Whether what the network returns is all that is wanted, and no head.
     taps : mapping
         Named modules, and what is kept of their outputs.
     """
@@ -31,10 +35,11 @@ class Forward:
     module: nn.Module
     wanted: str | HeadFunction | None = None
     verified: State | None = None
+    predicting: bool = False
     taps: Taps = field(default_factory=dict)
 
-    def returned(self, batch: Any, tracer: Tracer) -> Any:
-        """Run one pass under a tracer and return what the network returns.
+    def returned(self, batch: Any, tracer: TorchFunctionMode) -> Any:
+        """Run one pass under a tracer or another mode, and return what the network returns.
 
         Raises
         ------
@@ -51,6 +56,8 @@ class Forward:
             except NcboundsError:
                 raise
             except Exception as error:  # it is the user's code, and asserts what it likes
+                if is_out_of_memory(error):
+                    raise
                 raise DataError(
                     f"the model cannot process a batch of {shapes(batch)}: "
                     f"{str(error) or type(error).__name__}"
@@ -77,21 +84,26 @@ class Forward:
         if callable(self.wanted):
             with evaluating(self.module, self.verified), tracer:
                 return given(self.wanted, in_precision_of(self.module, batch))
-        output = choose(self.returned(batch, tracer), rows_of(batch), found.output or None)[0]
-        return found.read(tracer.calls, output.value)
+        return found.read(tracer.calls, self.logits(batch, found.output, tracer))
+
+    def logits(self, batch: Any, output: str, tracer: Tracer) -> Tensor:
+        """Return the logits of a batch, before a softmax or sigmoid that ends the network."""
+        chosen = choose(self.returned(batch, tracer), rows_of(batch), output or None)[0]
+        return tracer.monotone.before(chosen.value)
 
     def features(self, batch: Any, found: FoundHead) -> Reading:
         """Return features and logits of a batch.
 
         Raises
         ------
-        HeadNotFound
+        NoLinearHead
             If the head was used in another way than where it was found.
         """
         reading = self.read(batch, found)
         if reading is None:
-            raise HeadNotFound(
+            raise NoLinearHead(
                 f"the layer {found.name!r} that made the first logits was not used in the same way "
-                "on this batch; the weights of the head must be the same for all inputs"
+                "on this batch; the weights of the head must be the same for all inputs",
+                why="no linear head is used in the same way for all inputs",
             )
         return reading

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ncbounds.checkpoints.head.reading import FoundHead, Reading
+from ncbounds.checkpoints.head.arithmetic import comparable
+from ncbounds.checkpoints.head.reading import FoundHead, Reading, same_weights
 from ncbounds.checkpoints.head.steadiness import largest, largest_change
 from ncbounds.checkpoints.head.trace import Tracer, affine_parts
-from ncbounds.errors import HeadNotFound, TapRefused, shown
+from ncbounds.errors import NoLinearHead, TapRefused, shown
 
 SEED = 20
 
@@ -43,8 +44,8 @@ class OtherHead(Tracer):
         if parts is not None:
             _, source, weight, _, _ = parts
             for own, other in zip(self._sources, self.others, strict=True):
-                if weight.shape == own.shape and torch.equal(weight, own):
-                    new = _as_passed(func, source, other)
+                if same_weights(comparable(weight), own):
+                    new = _as_passed(func, source, other.to(source.device))
                     args = tuple(new if a is source else a for a in args)
                     kwargs = {k: new if v is source else v for k, v in kwargs.items()}
                     break
@@ -55,7 +56,7 @@ def _other(weight: Tensor, seed: int) -> Tensor:
     """Random weights of the same shape and size, the same in every run."""
     noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(seed))
     size = float(weight.double().square().mean().sqrt()) or 1.0
-    return (noise * size).to(weight.dtype)
+    return (noise * size).to(weight.dtype).to(weight.device)
 
 
 def _as_passed(func: Callable[..., Any], source: Tensor, weight: Tensor) -> Tensor:
@@ -80,21 +81,24 @@ def check_free(
 
     Raises
     ------
-    HeadNotFound
+    NoLinearHead
         If the head chooses its own features.
     TapRefused
         If the features of a tap change with it.
     """
+    if not found.sources:
+        return
     tracer = OtherHead(found.sources)
     got = read(replace(found, sources=tracer.others), tracer)
     same = got is not None and got.features.shape == first.features.shape
     size = largest(first.features)
     if got is None or not same or largest_change(first.features, got.features, size) > 1.0:
-        raise HeadNotFound(
+        raise NoLinearHead(
             f"the features that {found.name!r} multiplies are others when its weights are: the "
             "head chooses its own feature (the largest of several instances, the surest expert) or "
             "its weights serve twice. Needed is a head on features that do not depend on it: pool "
-            "the features before the head"
+            "the features before the head",
+            why=f"the head {shown(found.name)} chooses its own features",
         )
     for name, tap in first.taps.items():
         if largest_change(tap, got.taps[name], largest(tap)) > 1.0:

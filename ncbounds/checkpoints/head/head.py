@@ -17,9 +17,10 @@ from ncbounds.checkpoints.head.candidates import (
     layer_name,
     layer_names,
 )
-from ncbounds.checkpoints.head.reading import DIRECT, GIVEN, FoundHead, Reading, ways
+from ncbounds.checkpoints.head.reading import GIVEN, FoundHead, Reading
+from ncbounds.checkpoints.head.tails import Pass, folded
 from ncbounds.checkpoints.head.trace import Affine
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, NoLinearHead
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ class HeadReport:
 
 
 def find_head(
-    module: nn.Module, calls: list[Affine], logits: Tensor, wanted: str | None = None
+    module: nn.Module,
+    calls: list[Affine],
+    logits: Tensor,
+    wanted: str | None = None,
+    run: Pass | None = None,
 ) -> tuple[FoundHead, HeadReport]:
     """Search the affine maps of one forward pass for the head.
 
@@ -88,14 +93,18 @@ def find_head(
     logits : Tensor of shape (n, C)
     wanted : str, optional
         Only maps computed by this layer.
+    run : callable, optional
+        Runs the same rows again under a tracer and returns the logits; with it, fixed affine maps
+        behind the head are read off.
 
     Returns
     -------
     FoundHead, HeadReport
+        Of one logit, with one row of weights.
 
     Raises
     ------
-    HeadNotFound
+    NoLinearHead
         If none reproduces the logits; the message lists what was tried and what to pass.
     """
     names = layer_names(module)
@@ -108,11 +117,21 @@ def find_head(
         tried.append(Attempt(found.name, found.how, result.max_abs_diff, result.tolerance))
         if result.holds:
             found = replace(found, expected=count_calls(found, right))
-            report = HeadReport(
-                found.name, found.how, 0.0, 0.0, 0, tuple(tried), found.notes
-            ).joined(result)
-            return found, report
-    raise HeadNotFound(_explain(right, calls, logits, tried, wanted, names))
+            return found, _reported(found, tried, result)
+    for found, reading in folded(run, calls, logits, names, wanted) if run else ():
+        result = found.check(reading)
+        tried.append(Attempt(found.name, found.how, result.max_abs_diff, result.tolerance))
+        if result.holds:
+            return found, _reported(found, tried, result)
+    raise NoLinearHead(
+        _explain(right, calls, logits, tried, wanted, names),
+        why=f"no affine map reproduces the {logits.shape[1]} logits",
+    )
+
+
+def _reported(found: FoundHead, tried: list[Attempt], result: Agreement) -> HeadReport:
+    report = HeadReport(found.name, found.how, 0.0, 0.0, 0, tuple(tried), found.notes)
+    return report.joined(result)
 
 
 def match_given(
@@ -177,38 +196,18 @@ def _explain(
     others = len(calls) - len(right)
     if others:
         text += f"; {others} more have another number of outputs or belong to other layers"
-    if _probabilities(logits):
-        text += ". The outputs are probabilities: leave the softmax out of the model"
     coarse = next((c.output.dtype for c in right if _coarser(c.output, logits)), None)
     if coarse is not None:
         text += (
             f". Layers compute in {str(coarse).removeprefix('torch.')} (autocast), and their "
             "outputs are widened: take torch.autocast out of forward"
         )
-    pair = _different_features(right, logits)
-    if pair:
-        a, b = (layer_name(c, names) for c in pair)
-        text += f". The logits are the mean of {a} and {b} on different features: no single head"
     return (
         f"{text}. Pass head='layer name', or head=function, where function(batch) returns "
-        "(features, logits)"
+        "(features, logits), if the logits are one linear map of features; in any case "
+        "nb.predict(classifier, loader, role) gives what counting errors takes"
     )
-
-
-def _probabilities(logits: Tensor) -> bool:
-    return bool((logits >= 0).all() and ((logits.double().sum(1) - 1).abs() < 1e-3).all())
 
 
 def _coarser(output: Tensor, logits: Tensor) -> bool:
     return unit_roundoff(output.dtype) > unit_roundoff(logits.dtype)
-
-
-def _different_features(calls: list[Affine], logits: Tensor) -> tuple[Affine, Affine] | None:
-    flat = [c for c in calls if DIRECT in ways(c, len(logits))]
-    scale = float(logits.abs().max()) or 1.0
-    for i, a in enumerate(flat):
-        for b in flat[:i]:
-            mean = (a.output.reshape(logits.shape) + b.output.reshape(logits.shape)) / 2
-            if float((mean - logits).abs().max()) <= 1e-3 * scale:
-                return b, a
-    return None

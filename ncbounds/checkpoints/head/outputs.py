@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ncbounds.checkpoints.head.arithmetic import comparable
 from ncbounds.errors import HeadNotFound, suggest
 
 #: Names under which networks return logits, the surest first.
@@ -108,7 +109,8 @@ def per_row(returned: Any, rows: int) -> list[Output]:
     for name, value in leaves(returned):
         if not value.is_floating_point() or value.ndim == 0 or len(value) != rows:
             continue
-        if value.ndim == 1 and name:  # a squeezed logit beside others; alone it is no matrix
+        value = comparable(value)
+        if value.ndim == 1:  # a squeezed logit
             found.append(Output(name, value[:, None]))
         elif value.ndim == 2 or (value.ndim == 4 and value.shape[2:] == (1, 1)):
             found.append(Output(name, value.flatten(1)))
@@ -171,6 +173,11 @@ def is_feature(name: str) -> bool:
     return bool(FEATURES & set(name.lower().replace(".", "_").split("_")))
 
 
+def says_logits(name: str) -> bool:
+    """Whether a name says that logits stand under it."""
+    return name.rpartition(".")[2].lower() in LOGITS
+
+
 def _choice(chosen: Output, options: list[Output], why: str) -> tuple[str, ...]:
     rest = [str(o) for o in options if o is not chosen]
     if not rest:
@@ -219,8 +226,7 @@ def _check_kind(returned: Any, rows: int, options: list[Output]) -> None:
             f"shape ({rows}, C)"
         )
     for name, value in leaves(returned):
-        named = name.rpartition(".")[2].lower() in LOGITS
-        if named and _is_deep(value, rows):
+        if says_logits(name) and _is_deep(value, rows):
             raise HeadNotFound(_per_position(f"under {name!r} ", value, rows))
 
 

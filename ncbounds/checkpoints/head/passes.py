@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ncbounds.checkpoints.head.arithmetic import comparable, device_of, dtype_of
 from ncbounds.checkpoints.head.reading import Reading
 from ncbounds.errors import HeadNotFound, NcboundsError
 
@@ -33,7 +34,7 @@ def given(function: HeadFunction, batch: Any) -> Reading:
             "head= must return features (n, d) and logits (n, C); found "
             f"{tuple(features.shape)} and {tuple(logits.shape)}"
         )
-    return Reading(features, logits)
+    return Reading(comparable(features), comparable(logits))
 
 
 OTHER_TASKS = {
@@ -91,12 +92,16 @@ def shapes(batch: Any) -> str:
 
 
 def in_precision_of(module: nn.Module, batch: Any) -> Any:
-    """Bring floating-point inputs to the module's precision; integers stay."""
-    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    """Bring inputs to the module's device, and floating-point ones to its precision."""
+    dtype, device = dtype_of(module), device_of(module)
 
     def cast(value: Any) -> Any:
-        change = dtype and isinstance(value, Tensor) and value.is_floating_point()
-        return value.to(dtype) if change else value
+        if not isinstance(value, Tensor):
+            return value
+        wanted = dtype if value.is_floating_point() else None
+        if device.type == "cuda":  # there first: it rounds faster, and nothing waits
+            value = value.to(device, non_blocking=True)
+        return value.to(device, wanted)
 
     if isinstance(batch, Mapping):
         return {name: cast(value) for name, value in batch.items()}

@@ -30,6 +30,15 @@ def state_of(module: nn.Module) -> State:
     return found
 
 
+def to_eval(module: nn.Module) -> bool:
+    """Put a network into eval mode; False where it has one mode only, that of its export."""
+    try:
+        module.eval()
+    except NotImplementedError:
+        return False
+    return True
+
+
 @contextmanager
 def evaluating(module: nn.Module, verified: State | None) -> Iterator[None]:
     """Run a pass in eval mode, and see that the network leaves the pass as it entered it.
@@ -45,7 +54,7 @@ def evaluating(module: nn.Module, verified: State | None) -> Iterator[None]:
     HeadNotFound
         If a stored tensor was changed since then or by this pass, or a layer left eval mode.
     """
-    module.eval()
+    modes = not any(m.training for m in module.modules()) or to_eval(module)
     before = state_of(module)
     if verified is not None and before != verified:
         changed = [a[0] for a, b in zip(before, verified, strict=False) if a != b]
@@ -56,7 +65,7 @@ def evaluating(module: nn.Module, verified: State | None) -> Iterator[None]:
         )
     yield
     training = [name or "the model" for name, m in module.named_modules() if m.training]
-    if training:
+    if training and modes:
         module.eval()
         raise HeadNotFound(
             f"{', '.join(training[:3])} left eval mode during a forward pass; take self.train() "
@@ -118,11 +127,16 @@ def check_twin(module: nn.Module, first: Tensor, second: Tensor) -> None:
     )
 
 
-def draws() -> tuple[Any, ...]:
-    """Return what changes whenever a random number is drawn from one of the shared generators."""
+def draws(device: torch.device) -> tuple[Any, ...]:
+    """Return what changes whenever a random number is drawn from one of the shared generators.
+
+    Those of torch on the CPU and on ``device``, of NumPy and of Python.
+    """
+    there = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.empty(0)
     shared = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
     return (
         torch.get_rng_state().numpy().tobytes(),
+        there.numpy().tobytes(),
         (shared["pos"], shared["key"].tobytes()),
         random.getstate(),
     )

@@ -12,6 +12,7 @@ from ncbounds.errors import HeadNotFound, NcboundsError, TapRefused, shown
 
 SHARE = 64  # one row in so many is run again beside other rows
 SINGLES = 3  # rows that are run alone where the head is looked for
+SAVED_UP = 128  # rows that a GPU may owe: a pass of few rows takes it as long as one of many
 
 BESIDE = (
     "what a row gives depends on the rows beside it (batch norm without running statistics, a "
@@ -96,12 +97,20 @@ class Regrouping:
     """Runs some rows of every batch again in other company, one row in 64 at most.
 
     A row alone and a few rows together in turn, where batches are large enough. Batches of one row
-    are run again with the row before them.
+    are run again with the row before them. All on the device of the network, since how it sums may
+    depend there on the rows of a batch.
+
+    Parameters
+    ----------
+    saved_up : int
+        Rows that are owed before some are run again; the first time is in the first batch.
     """
 
-    def __init__(self) -> None:
-        self._credit = 0.0
+    def __init__(self, saved_up: int = 1) -> None:
+        self._saved_up = saved_up
+        self._credit = saved_up - 1.0
         self._batches = 0
+        self._turns = 0
         self._alone: tuple[Any, Reading] | None = None
 
     def check(self, read: Callable[[Any], Reading], batch: Any, whole: Reading, how: str) -> None:
@@ -131,10 +140,11 @@ class Regrouping:
             check_same(cut(whole, group), read(rows_at(batch, group)), whole, how, BESIDE)
 
     def _groups(self, n: int) -> list[list[int]]:
-        if n < 2 or self._credit < 1:
+        if n < 2 or self._credit < self._saved_up:
             return []
         start = self._batches * 7919 % n
-        size = min(n // 2, int(self._credit)) if self._batches % 2 else 1
+        size = min(n // 2, int(self._credit)) if self._turns % 2 else 1
+        self._turns += 1
         group = sorted((start + i * (n // size)) % n for i in range(size))  # evenly spread
         self._credit -= size
         return [group]

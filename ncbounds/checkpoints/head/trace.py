@@ -5,6 +5,7 @@ layer or plain code calls it, with the weight as it is used (after weight norm o
 It needs no hooks that could be left behind, and is off as soon as the forward pass ends.
 """
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ncbounds.checkpoints.head.arithmetic import comparable
+from ncbounds.checkpoints.head.monotone import Monotone
 from ncbounds.errors import HeadNotFound, TapRefused, shown
 
 PRODUCTS = (torch.matmul, torch.mm, Tensor.matmul, Tensor.mm, Tensor.__matmul__)
@@ -67,6 +70,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.calls: list[Affine] = []
         self.owners: list[str] = []
+        self.monotone = Monotone()
         self._keep = keep
 
     def __torch_function__(
@@ -82,13 +86,14 @@ class Tracer(TorchFunctionMode):
             raise HeadNotFound(OF_THE_BATCH)
         parts = affine_parts(func, args, kwargs)
         if parts is None or not self._keep(parts[2].shape):
-            return func(*args, **kwargs)
+            return self.monotone.run(func, args, kwargs)
         x, source, weight, bias, channels = parts
         # A clone, because a later in-place operation may overwrite what the head multiplied.
-        x = x.detach().clone()
+        x = comparable(x.detach().clone())
         output = func(*args, **kwargs)
-        kept = output.detach().clone()
+        kept = comparable(output.detach().clone())
         owners = tuple(self.owners)
+        weight, bias = comparable(weight), None if bias is None else comparable(bias)
         self.calls.append(Affine(x, kept, weight, bias, channels, source, owners))
         return output
 
@@ -109,7 +114,7 @@ def watched(module: nn.Module, tracer: Tracer) -> Iterator[None]:
     handles = []
     try:
         for name, layer in module.named_modules():
-            if name:
+            if name and not isinstance(layer, torch.jit.ScriptModule):  # which takes no hooks
                 handles.append(layer.register_forward_pre_hook(lambda m, x, name=name: enter(name)))
                 handles.append(layer.register_forward_hook(lambda m, x, y: leave()))
         yield
@@ -144,7 +149,7 @@ def tapped(module: nn.Module, taps: Taps, batch: Any) -> Iterator[dict[str, Tens
                 f"the module {shown(name)!r} runs more than once in a forward pass, so that its "
                 "output is not one thing; name the block around it"
             )
-        found[name] = taps[name](output, batch)
+        found[name] = comparable(taps[name](output, batch))
 
     layers = dict(module.named_modules(remove_duplicate=False))
     handles = [
@@ -211,10 +216,25 @@ def _convolution(
 
 
 def run(module: nn.Module, batch: Any) -> Any:
-    """Call a network on a batch: a mapping by keyword, a tuple or list by position."""
+    """Call a network on a batch: a mapping by keyword, a tuple or list by position.
+
+    A mapping of one entry that the network has no keyword for is its one input.
+    """
     if isinstance(batch, Mapping):
-        return module(**batch)
+        return module(**batch) if _by_keyword(module, batch) else module(*batch.values())
     return module(*batch) if isinstance(batch, tuple | list) else module(batch)
+
+
+def _by_keyword(module: nn.Module, batch: Mapping[str, Any]) -> bool:
+    if len(batch) != 1:
+        return True
+    try:
+        inspect.signature(module.forward).bind(**batch)
+    except TypeError:
+        return False
+    except ValueError:  # nothing is known about its arguments
+        return True
+    return True
 
 
 def rows_of(batch: Any) -> int:

@@ -9,7 +9,7 @@ import pytest
 from finite_laws import draw, evidence, gap_law
 from scipy.stats import binom
 
-from ncbounds.bounds.collapse.ncm_blocks import PARTITIONS, ncm_blocks
+from ncbounds.bounds.collapse.ncm_blocks import PARTITIONS, ncm_blocks, partitions
 from ncbounds.numerics import partition_upper
 from ncbounds.statistics.nearest import not_nearest
 
@@ -58,7 +58,7 @@ def test_without_errors_the_value_is_that_of_no_event_in_b_trials():
 def test_blocks_are_disjoint_and_stay_inside_their_class(monkeypatch):
     seen = []
 
-    def record(f, picked):
+    def record(rows, centre, picked):
         seen.append(picked)
         return np.zeros(picked.shape[1], dtype=int)
 
@@ -80,7 +80,8 @@ def test_block_losses_equal_a_loop_over_blocks(monkeypatch):
     plain = module._wrong
     total = []
 
-    def slow(points, picked):
+    def slow(rows, centre, picked):
+        points = np.asarray(rows.source, dtype=np.float64)
         wrong = np.zeros(picked.shape[1], dtype=int)
         for b in range(picked.shape[1]):
             means = [points[picked[c, b, :-1]].mean(axis=0) for c in range(3)]
@@ -89,7 +90,7 @@ def test_block_losses_equal_a_loop_over_blocks(monkeypatch):
                 distance = [((z - mu) ** 2).sum() for mu in means]
                 wrong[b] += distance[c] >= min(distance[:c] + distance[c + 1 :])
         total.append(wrong)
-        assert np.array_equal(wrong, plain(points, picked))
+        assert np.array_equal(wrong, plain(rows, centre, picked))
         return wrong
 
     monkeypatch.setattr(module, "_wrong", slow)
@@ -105,6 +106,12 @@ def test_slices_of_blocks_change_nothing(monkeypatch):
     whole = ncm_blocks(evidence(f, y), m=1).value
     monkeypatch.setattr(sys.modules[MODULE], "CHUNK", 50)
     assert ncm_blocks(evidence(f, y), m=1).value == whole
+
+
+def test_fewer_partitions_of_large_samples_by_their_size_alone():
+    assert partitions(4000, 128) == PARTITIONS
+    assert 4 < partitions(50_000, 512) < PARTITIONS
+    assert partitions(50_000, 2048) == 4
 
 
 def test_ties_and_points_that_are_not_finite_are_errors():

@@ -21,6 +21,7 @@ from ncbounds.bounds.collapse._few_shot import (
 from ncbounds.bounds.collapse.ncm_few_shot import ncm_few_shot, worst_pair
 from ncbounds.bounds.collapse.ncm_few_shot_gaussian import ncm_few_shot_gaussian
 from ncbounds.bounds.collapse.ncm_luthra_2026 import luthra_pairs
+from ncbounds.geometry.second_pass import second_pass
 from ncbounds.results import result_from_dict
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden.json").read_text())
@@ -337,11 +338,9 @@ def test_the_second_pass_is_made_once_per_sample():
     first = pair_moments(e.holdout, "corrected")
     again = pair_moments(e.holdout, "corrected")
     assert first.own is not again.own  # estimates are cheap and made anew ...
-    from ncbounds.bounds.collapse import _few_shot
-
-    kept = _few_shot._SECOND_PASS[e.holdout]
+    kept = second_pass(e.holdout)
     pair_moments(e.holdout, "plug-in")
-    assert _few_shot._SECOND_PASS[e.holdout] is kept  # ... from moments that are kept
+    assert second_pass(e.holdout) is kept  # ... from moments that are kept
 
 
 def test_memory_stays_below_all_class_covariances():

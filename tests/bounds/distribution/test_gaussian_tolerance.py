@@ -1,6 +1,7 @@
 """Gaussian rows: golden values, slow form, exact coverage, the failures in the docstring."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,11 @@ import pytest
 from margin_worlds import binary, evidence, from_margins, random_world, slow_moments
 from scipy import optimize, stats
 
-from ncbounds.bounds.distribution.gaussian_tolerance import gaussian_tolerance
+from ncbounds.bounds.distribution.gaussian_tolerance import (
+    gaussian_tolerance,
+    gaussian_tolerance_formula,
+    tolerance_limits,
+)
 from ncbounds.bounds.distribution.gaussian_union import gaussian_union
 from ncbounds.claims import Saved
 
@@ -229,3 +234,18 @@ def test_rivals_add_up_in_the_union():
     m = np.array([[1.0, 2.0], [3.0, 6.0]])  # mean / deviation is sqrt(2) for both
     value = gaussian_union(from_margins([m] * 3)).value
     assert value == pytest.approx(2 * stats.norm.sf(np.sqrt(2)), rel=1e-12)
+
+
+def test_limits_of_many_margins_are_never_below_their_own(rng, monkeypatch):
+    mean, sd = rng.normal(3, 2, 400), rng.uniform(0.5, 2.0, 400)
+    noise = np.zeros(400)
+    noise[:5] = 10.0
+    own = gaussian_tolerance_formula(mean, sd, 30, 1e-4, noise=noise)
+    monkeypatch.setattr(sys.modules[tolerance_limits.__module__], "EACH", 60)
+    monkeypatch.setattr(sys.modules[tolerance_limits.__module__], "SOME", 40)
+    found = tolerance_limits(mean, sd, 30, 1e-4, noise)
+    assert (found >= own * (1 - 1e-12)).all()
+    nearest = np.argsort(mean[5:] / sd[5:])[:60] + 5
+    np.testing.assert_allclose(found[nearest], own[nearest], rtol=1e-12)
+    assert found.sum() < 1.1 * own.sum()
+    assert (found[:5] == 1).all()

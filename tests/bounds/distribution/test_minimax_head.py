@@ -12,12 +12,13 @@ from ncbounds.bounds.distribution._margin_moments import margin_moments
 from ncbounds.bounds.distribution._minimax import minimax, reduce
 from ncbounds.bounds.distribution.minimax_head import minimax_head
 from ncbounds.bounds.distribution.two_moment_tight import two_moment_tight
+from ncbounds.statistics.rows import as_rows
 
 
 def reduced_of(ev):
     sample = ev.holdout
     rows = tuple(np.flatnonzero(sample.labels == c) for c in range(len(sample.counts)))
-    return reduce(np.asarray(sample.features, dtype=float), rows, ev.head.weight)
+    return reduce(as_rows(sample.features), rows, ev.head.weight)
 
 
 def slow_distance(weight, bias, reduced):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from scipy.stats import wasserstein_distance
 
 from ncbounds.bounds import get
 from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.margin._farthest import farthest
 from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
 from ncbounds.bounds.margin._transport import free_margin, lipschitz, unit_rays
 from ncbounds.claims import Saved, Weighted
@@ -74,6 +76,43 @@ def test_cost_on_a_line_is_that_of_sorted_points():
     found = half_distance(one[:, None], two[:, None])
     assert found == pytest.approx(np.abs(np.sort(one) - np.sort(two)).mean(), rel=1e-12)
     assert found == pytest.approx(wasserstein_distance(one, two), rel=1e-12)
+
+
+@pytest.mark.parametrize("spread", [np.ones(20), np.arange(1, 21) ** -1.0])
+def test_blocks_of_large_halves_cost_little_more_than_the_optimum(spread, monkeypatch):
+    rng = np.random.default_rng(2)
+    one, two = (rng.normal(size=(700, 20)) * spread + 50.0 for _ in range(2))
+    found = half_distance(one, two)
+    monkeypatch.setattr(sys.modules[half_distance.__module__], "WHOLE", 700)
+    best = half_distance(one, two)
+    assert best * (1 - 1e-12) <= found < 1.12 * best
+    rotation = np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    monkeypatch.undo()
+    turned = half_distance(3e100 * one @ rotation, 3e100 * two @ rotation)
+    assert turned == pytest.approx(3e100 * found, rel=1e-4)
+
+
+def test_blocks_on_a_line_are_sorted_points():
+    rng = np.random.default_rng(3)
+    one, two = rng.normal(size=(2, 900))
+    exact = np.abs(np.sort(one) - np.sort(two)).mean()
+    assert half_distance(one[:, None], two[:, None]) == pytest.approx(exact, rel=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([1.0, 1e-200, 1e200]), st.sampled_from([0.0, 1e6]))
+def test_farthest_rows_are_those_of_the_differences(seed, scale, common):
+    v = scale * (np.random.default_rng(seed).normal(size=(7, 5)) + common)
+    exact = np.array([max(math.dist(a, b) for b in v) for a in v])
+    found = farthest(v)
+    assert (found >= exact * (1 - 1e-15)).all()
+    # what the rows share is taken off by the caller where digits of it matter
+    np.testing.assert_allclose(found, exact, rtol=1e-12 if not common else 1e-6)
+
+
+def test_farthest_of_equal_rows_is_nothing():
+    assert (farthest(np.zeros((3, 4))) == 0).all()
+    assert (farthest(np.ones((3, 4))) < 1e-6).all()
 
 
 def test_a_point_mass_has_no_distance():

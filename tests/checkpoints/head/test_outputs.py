@@ -183,7 +183,6 @@ OTHER_KINDS: dict[str, tuple[Callable[[Net, Tensor], Any], str]] = {
         lambda m, f: {"out": m.fc(f)[:, :, None, None].repeat(1, 1, 3, 3), "aux": m.aux(f)},
         r"under 'out' a tensor of shape \(32, 5, 3, 3\).*segmenter",
     ),
-    "squeezed": (lambda m, f: m.one(f)[:, 0], r"returned Tensor \(32,\) for 32 rows"),
     "a number": (lambda m, f: {"loss": f.mean()}, r"returned dict loss \(\) for 32 rows"),
 }
 

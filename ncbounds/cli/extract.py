@@ -1,0 +1,118 @@
+"""``ncbounds extract``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ncbounds.cli.arguments import (
+    Arguments,
+    Averaged,
+    Head,
+    Key,
+    Output,
+    Spec,
+    Store,
+    choice,
+    model_arguments,
+    role_names,
+    role_rows,
+)
+from ncbounds.cli.console import echo, user_errors
+from ncbounds.errors import NcboundsError
+
+
+def extract(
+    checkpoint: Annotated[Path, typer.Argument(help="a checkpoint file or folder")],
+    out: Annotated[Path, typer.Option(help="folder of the parts: one folder in it for each role")],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:FUNCTION that returns {role: (inputs, labels) or a data set}, or an npz "
+            "file with --role (default: those of the zoo.toml that names the checkpoint)"
+        ),
+    ] = None,
+    data_args: Annotated[
+        str, typer.Option(help="arguments of the function that --data names, such as split=val")
+    ] = "",
+    transform: Annotated[
+        str | None, typer.Option(help="with a folder of images: FILE.py:FUNCTION of one image")
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="with a file: rows of a role, such as holdout=0:4000; repeatable"),
+    ] = None,
+    roles: Annotated[
+        str, typer.Option(help="roles of parts with other names: train=fit,val=holdout")
+    ] = "",
+    only: Annotated[
+        list[str] | None, typer.Option(help="a role to extract (default: all); repeatable")
+    ] = None,
+    parts: Annotated[
+        int | None, typer.Option(help="ranges of rows (default: one per process)")
+    ] = None,
+    store: Store = None,
+    batch_size: Annotated[int, typer.Option(help="rows of a forward pass")] = 256,
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes it")] = None,
+    model: Spec = None,
+    args: Arguments = "",
+    key: Key = None,
+    ema: Averaged = None,
+    head: Head = None,
+    output: Output = None,
+) -> None:
+    """Extract features in parts, which one or many processes make, and which are added on reading.
+
+    Under torchrun, or wherever RANK and WORLD_SIZE are set, each process makes its share. What was
+    interrupted goes on at the next part. Read them with nb.read_parts("OUT/holdout", "holdout").
+    """
+    with user_errors():
+        from ncbounds.extraction.rounding import checked_dtype
+        from ncbounds.runs.files import changed
+        from ncbounds.runs.parts import described, extract_entry, ranks
+        from ncbounds.runs.paths import select_files
+        from ncbounds.runs.trust import with_code
+
+        rank, world = ranks()
+        picked = choice(key, ema, head, output)
+        if data is None:
+            if role or roles or data_args or transform:
+                raise NcboundsError(
+                    "--role, --roles, --data-args and --transform go with --data; --only names a "
+                    "role of a zoo.toml"
+                )
+            book, names = select_files([checkpoint], manifest)
+            book = with_code(book, model=model, args=model_arguments(args))
+            book = changed(book, **picked) if picked else book
+        else:
+            book = described(
+                checkpoint,
+                data,
+                role_rows(role or []),
+                model,
+                model_arguments(args),
+                role_names=role_names(roles) if roles else {},
+                data_args=model_arguments(data_args, "--data-args") if data_args else {},
+                transform=transform,
+                **picked,
+            )
+            names = None
+        found = list(book.checkpoints) if names is None else names
+        if len(found) != 1:
+            raise NcboundsError(
+                f"{checkpoint} stands for {len(found)} checkpoints; extract takes one at a time"
+            )
+        count = world if parts is None else parts
+        made = extract_entry(
+            book,
+            found[0],
+            out,
+            parts=count,
+            roles=only or (),
+            rank=rank,
+            world=world,
+            batch_size=batch_size,
+            dtype=checked_dtype(store),
+            done=lambda name, number: echo(f"{name}: part {number} of {count}"),
+        )
+        echo(f"written to {out}: {', '.join(made)}")

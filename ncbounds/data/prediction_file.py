@@ -1,0 +1,314 @@
+"""Predictions and labels from a table or an npz file, found by the names of columns."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.data.manifest import row_ids
+from ncbounds.data.npz import load_npz
+from ncbounds.data.unpacking import said
+from ncbounds.errors import DataError, MissingExtra, few, shown, suggest
+from ncbounds.evidence.roles import ROLES
+
+#: Names of a column or an array, by what it holds; case does not matter.
+NAMES: dict[str, tuple[str, ...]] = {
+    "labels": ("label", "labels", "y", "y_true", "target", "targets"),
+    "predicted": ("predicted", "prediction", "predictions", "pred", "preds", "y_pred"),
+    "logits": ("logits", "logit", "scores", "score"),
+    "probabilities": ("probabilities", "probability", "probs", "prob", "proba", "y_prob"),
+    "role": ("role", "roles", "split"),
+    "ids": ("id", "ids", "row_id"),
+    "groups": ("group", "groups"),
+}
+KINDS = ("predicted", "logits", "probabilities")
+TABLES = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a file says of a classifier's answers.
+
+    Attributes
+    ----------
+    kind : {"predicted", "logits", "probabilities"}
+    outputs : array of shape (n,) or (n, C)
+    labels : integer array of shape (n,)
+    parts : dict of str to array of shape (n,)
+        ``"role"``, ``"ids"`` and ``"groups"``, where they are there.
+    names : tuple of str
+        Names of the classes, in the order of their numbers; empty if they have none.
+    said : str
+        Which columns were taken for what.
+    """
+
+    kind: str
+    outputs: Array
+    labels: Array
+    parts: Mapping[str, Array] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    said: str = ""
+
+    def by_role(
+        self, words: "list[str] | None" = None, renamed: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Arguments of ``Evidence.from_predictions``, as mappings from role to rows.
+
+        Parameters
+        ----------
+        words : list of str, optional
+            ``"holdout"`` for all rows, or ``"holdout=0:4000"`` once for each role.
+        renamed : mapping from str to role, optional
+            What the words of a role column stand for.
+
+        Raises
+        ------
+        DataError
+            If roles are missing, said twice or unknown, or no row is left.
+        """
+        rows = self._rows(words or [], renamed or {})
+        out: dict[str, Any] = {
+            self.kind: {role: self.outputs[index] for role, index in rows.items()},
+            "labels": {role: self.labels[index] for role, index in rows.items()},
+        }
+        for name in ("ids", "groups"):
+            if name in self.parts:
+                out[name] = {role: self.parts[name][index] for role, index in rows.items()}
+        return out
+
+    def _rows(self, words: list[str], renamed: Mapping[str, str]) -> dict[str, Any]:
+        column = self.parts.get("role")
+        if words and column is not None:
+            raise DataError("the file has a column of roles: leave --role out")
+        if column is not None:
+            return _of_column(column, renamed)
+        if not words:
+            raise DataError(
+                "what the rows were used for is not said: --role holdout for all of them, --role "
+                "holdout=0:4000 --role test=4000:8000, or a column 'role' in the file"
+            )
+        if renamed:
+            raise DataError("--roles renames a column 'role', and the file has none: use --role")
+        found: dict[str, Any] = {}
+        for word in words:
+            role, equals, ranges = word.partition("=")
+            if role in found or (not equals and len(words) > 1):
+                raise DataError(f"--role is ROLE=ROWS, once for each role; found {shown(word)}")
+            n = len(self.labels)
+            found[role] = row_ids(ranges, n, f"--role {role}") if equals else np.arange(n)
+        return found
+
+
+def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
+    """Read predictions and labels of a ``.csv``, ``.tsv``, ``.parquet`` or ``.npz`` file.
+
+    Columns (of an npz file, arrays) are found by :data:`NAMES`; logits or probabilities may also
+    stand in one column for each class, named ``logit_0``, ``logit_1``, ... or by the classes.
+
+    Parameters
+    ----------
+    path : path
+    use : {"predicted", "logits", "probabilities"}, optional
+        Which of them to take where a file has several.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or what is needed is missing or there twice; the message lists
+        what was found.
+    MissingExtra
+        If pandas needs another package for such a file.
+    """
+    path = Path(path)
+    columns = _columns(path)
+    taken: dict[str, str] = {}
+    for what, known in NAMES.items():
+        there = [c for c in columns if c.lower() in known]
+        if len(there) > 1:
+            raise DataError(f"{path}: {few(there)} could all be {what}; keep one of them")
+        if there:
+            taken[what] = there[0]
+    if "labels" not in taken:
+        raise DataError(f"{_found(path, columns)}; needed is a column 'label'")
+    wide = _wide(columns, set(taken.values()))
+    options = [k for k in KINDS if k in taken or k in wide] or (["classes"] if wide else [])
+    kind = _choice(path, columns, options, use)
+    names: tuple[str, ...] = ()
+    if kind in taken:
+        outputs, said_of = columns[taken[kind]], taken[kind]
+    else:
+        names, members = wide[kind]
+        outputs = np.column_stack([_floats(path, c, columns[c]) for c in members])
+        said_of = f"{len(members)} columns {few(members)}"
+    labels = columns[taken["labels"]]
+    outputs, labels, names = _numbered(path, kind, outputs, labels, names)
+    kind = "logits" if kind == "classes" else kind
+    beside_them: tuple[str, ...] = ("role", "ids", "groups")
+    parts = {what: columns[taken[what]] for what in beside_them if what in taken}
+    beside = "".join(f", {what}: {shown(taken[what])}" for what in parts)
+    said_all = f"labels: {shown(taken['labels'])}, {kind}: {said_of}{beside}"
+    lengths = {len(labels), len(outputs), *map(len, parts.values())}
+    if len(lengths) > 1:
+        raise DataError(f"{path}: labels, {kind} and what stands beside differ in length")
+    return Predictions(kind, outputs, labels, parts, names, said_all)
+
+
+def _columns(path: Path) -> dict[str, Array]:
+    suffix = path.suffix.lower()
+    if suffix == ".npz":
+        return load_npz(path, ())
+    if suffix not in TABLES:
+        raise DataError(
+            f"{path} is no table of predictions by its name; needed is .csv, .tsv, .parquet or .npz"
+        )
+    if not path.is_file():
+        raise DataError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
+    import pandas as pd
+
+    more = {"sep": "\t"} if suffix == ".tsv" else {}
+    try:
+        frame = getattr(pd, TABLES[suffix])(path, **more)
+    except ImportError as error:
+        raise MissingExtra(
+            f"{path}: pandas reads it with another package: pip install pyarrow, or save it as .csv"
+        ) from error
+    except Exception as error:  # whatever a damaged table makes pandas raise
+        raise DataError(f"{path} cannot be read as {suffix[1:]}: {said(error)}") from error
+    return {str(name): frame[name].to_numpy() for name in frame.columns}
+
+
+def _found(path: Path, columns: Mapping[str, Array]) -> str:
+    listed = [f"{shown(name)} {np.shape(value)}" for name, value in columns.items()]
+    return f"{path} holds {few(listed) or 'nothing'}"
+
+
+def _choice(path: Path, columns: Mapping[str, Array], options: list[str], use: str | None) -> str:
+    if use is not None and use not in KINDS:
+        raise DataError(f"--use is one of {', '.join(KINDS)}; found {shown(use)}")
+    if use is not None and use not in options:
+        raise DataError(f"{_found(path, columns)}; there are no {use}")
+    if use is not None or len(options) == 1:
+        return use or options[0]
+    if options:
+        raise DataError(
+            f"{_found(path, columns)}; {' and '.join(options)} may disagree: say which the "
+            f"classifier answers by, as in --use {options[0]}"
+        )
+    raise DataError(
+        f"{_found(path, columns)}; needed is a column 'predicted', arrays 'logits' or "
+        "'probabilities' of shape (n, C), or one column of scores for each class"
+    )
+
+
+def _wide(
+    columns: Mapping[str, Array], taken: set[str]
+) -> dict[str, tuple[tuple[str, ...], list[str]]]:
+    """Names of classes and their columns, for logits or probabilities in one column a class."""
+    out: dict[str, tuple[tuple[str, ...], list[str]]] = {}
+    own_index = re.compile(r"Unnamed: \d+|__index_level_\d+__|index")  # of a saved frame
+    rest = [
+        c
+        for c in columns
+        if c not in taken and np.ndim(columns[c]) == 1 and not own_index.fullmatch(c)
+    ]
+    for kind in ("logits", "probabilities"):
+        found = {}
+        for c in rest:
+            match = re.fullmatch(rf"(?:{'|'.join(NAMES[kind])})[_.\- ](.+)", c, re.IGNORECASE)
+            if match:
+                found[match[1]] = c
+        if len(found) > 1:
+            out[kind] = _ordered(found)
+    plain = {c: c for c in rest if columns[c].dtype.kind in "fiu"}
+    if not out and len(plain) > 1:
+        out["classes"] = _ordered(plain)
+    return out
+
+
+def _ordered(found: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:
+    """Columns by the numbers of the classes if these are numbered, else in their order."""
+    names = list(found)
+    if sorted(names) == sorted(map(str, range(len(names)))):
+        names.sort(key=int)
+        return (), [found[name] for name in names]
+    return tuple(names), [found[name] for name in names]
+
+
+def _floats(path: Path, name: str, values: Array) -> Array:
+    if values.dtype.kind not in "fiub":
+        raise DataError(f"{path}: the column {shown(name)} needs numbers, found {values.dtype}")
+    return values
+
+
+def _numbered(
+    path: Path, kind: str, outputs: Array, labels: Array, names: tuple[str, ...]
+) -> tuple[Array, Array, tuple[str, ...]]:
+    """Put numbers in place of names of classes, the same for labels and predictions."""
+    texts = labels.dtype.kind not in "iubf"
+    if kind == "predicted" and texts != (outputs.dtype.kind not in "iubf"):
+        raise DataError(
+            f"{path}: labels are {labels.dtype}, predictions {outputs.dtype}; needed are class "
+            "numbers, or names, in both"
+        )
+    if not texts and kind == "classes" and names:
+        raise DataError(
+            f"{path}: labels are class numbers, and which number each of the columns "
+            f"{few(names)} has is not said: call them logit_0, logit_1, ..., or let the labels be "
+            "these names"
+        )
+    if not texts:
+        return outputs, labels, names
+    written = [_text(path, x) for x in labels]
+    answers = [_text(path, x) for x in outputs] if kind == "predicted" else []
+    if kind != "predicted" and not names:
+        raise DataError(
+            f"{path}: labels are names such as {shown(written[0] if written else '')}, and the "
+            f"{kind} do not say whose they are; needed are class numbers, or columns called by "
+            "the classes"
+        )
+    names = names or tuple(sorted({*written, *answers}))
+    number = {name: i for i, name in enumerate(names)}
+    if unknown := sorted({*written} - {*names}):
+        raise DataError(
+            f"{path}: no column is called {shown(unknown[0])}, as a label is; "
+            f"{suggest(unknown[0], list(names))}"
+        )
+    if kind == "predicted":
+        outputs = np.array([number[x] for x in answers], dtype=np.int64)
+    return outputs, np.array([number[x] for x in written], dtype=np.int64), names
+
+
+def _text(path: Path, value: Any) -> str:
+    if not isinstance(value, str | int | np.integer):
+        raise DataError(
+            f"{path}: a class is called {shown(repr(value))}; needed are names or numbers, one in "
+            "every row"
+        )
+    return str(value)
+
+
+def _of_column(column: Array, renamed: Mapping[str, str]) -> dict[str, Any]:
+    words = np.array([str(x) for x in column.tolist()])
+    found: dict[str, Any] = {}
+    present = sorted(set(words.tolist()))
+    for word in [*renamed, *renamed.values()]:
+        if word in renamed and word not in present:
+            raise DataError(f"--roles: no row has the role {shown(word)}; {suggest(word, present)}")
+    unknown = [w for w in present if renamed.get(w, w) not in ROLES]
+    if unknown:
+        raise DataError(
+            f"a row has the role {shown(unknown[0])}; roles are {', '.join(ROLES)}: say what it "
+            f"stands for, as in --roles {shown(unknown[0])}=holdout"
+        )
+    for word in present:
+        role = renamed.get(word, word)
+        if role in found:
+            raise DataError(f"--roles: two roles of the file would be {role}; rename one")
+        found[role] = np.flatnonzero(words == word)
+    return found

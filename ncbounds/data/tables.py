@@ -1,0 +1,132 @@
+"""Named arrays from npz, npy, csv and parquet files; nothing is unpickled."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.data.batched import LABELS
+from ncbounds.data.npz import load_npz
+from ncbounds.data.unpacking import said
+from ncbounds.errors import DataError, few, shown
+
+#: File names that are read as arrays.
+TABLES = (".npz", ".npy", ".csv", ".parquet")
+#: Where inputs, or features, stand among named arrays.
+INPUTS = ("inputs", "images", "features", "embeddings", "x", "X")
+#: Columns of a table that are no input.
+BESIDE = ("groups",)
+HOW_TO_READ_PARQUET = "pip install pyarrow"
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def read_table(path: "str | os.PathLike[str]") -> Arrays:
+    """Read the arrays of a file by name.
+
+    An npz file gives its arrays; an npy file ``inputs`` (n, ...); of a csv or parquet file the
+    column of labels gives ``labels``, a column ``groups`` itself, and all others together
+    ``inputs`` (n, d), in float64. A column of lists counts as that many columns.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or a column holds no numbers.
+    """
+    path = Path(path)
+    if path.suffix == ".npz":
+        return load_npz(path, ())
+    try:
+        if path.suffix == ".npy":
+            return {"inputs": np.load(path, mmap_mode="r", allow_pickle=False)}
+        return _columns(_frame(path), path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except ImportError:
+        raise DataError(
+            f"{path} needs a library that reads parquet: {HOW_TO_READ_PARQUET}, or save it as npz "
+            "or csv"
+        ) from None
+    except (OSError, ValueError, EOFError) as error:  # what damaged files raise
+        raise DataError(f"{path} cannot be read: {shown(said(error))}") from None
+
+
+def named(arrays: Mapping[str, Any], names: Sequence[str], what: str, path: object) -> Any:
+    """Return the array that stands under one of ``names``.
+
+    Raises
+    ------
+    DataError
+        If there is none, or several.
+    """
+    found = [name for name in names if name in arrays]
+    if len(found) == 1:
+        return arrays[found[0]]
+    holds = few(map(repr, sorted(arrays)))
+    raise DataError(
+        f"{path} holds [{holds}]; needed {what} under one of {', '.join(names)}"
+        + (f", found {' and '.join(found)}" if found else "")
+    )
+
+
+def inputs_and_labels(path: "str | os.PathLike[str]") -> tuple[Any, ...]:
+    """Inputs (n, ...), labels (n,) or None, and groups (n,) if the file has any."""
+    arrays = read_table(path)
+    inputs = named(arrays, INPUTS, "inputs", path)
+    labels = named(arrays, LABELS, "labels", path) if {*LABELS} & {*arrays} else None
+    if inputs.ndim == 0 or (labels is not None and labels.shape != inputs.shape[:1]):
+        shape = None if labels is None else labels.shape
+        raise DataError(f"{path}: inputs of shape {inputs.shape} and labels of shape {shape}")
+    return (inputs, labels, arrays["groups"]) if "groups" in arrays else (inputs, labels)
+
+
+def _frame(path: Path) -> Any:
+    import pandas as pd
+
+    if path.suffix == ".csv":
+        return pd.read_csv(path)
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    raise DataError(f"{path}: arrays are read from {', '.join(TABLES)}")
+
+
+def _columns(frame: Any, path: Path) -> Arrays:
+    names = [str(name) for name in frame.columns]
+    if unnamed := [n for n in names if n.startswith(("Unnamed: ", "__index_level_"))]:
+        raise DataError(
+            f"{path}: column {unnamed[0]!r} has no name, as the index that pandas writes; save "
+            "with index=False, or give it a name"
+        )
+    frame.columns = names
+    beside = [n for n in names if n in (*LABELS, *BESIDE)]
+    inputs = [_numbers(frame[n], n, path) for n in names if n not in beside]
+    if not inputs:
+        raise DataError(f"{path} has no column of inputs, only {few(map(repr, names))}")
+    found: Arrays = {"inputs": np.hstack(inputs)}
+    for name in beside:
+        found[name] = frame[name].to_numpy()
+        if name in LABELS and found[name].dtype.kind not in "iub":
+            raise DataError(
+                f"{path}: column {name!r} holds {shown(frame[name].iloc[:1].tolist())} where class "
+                "numbers 0, 1, ... are needed, in the order of the network's outputs"
+            )
+    return found
+
+
+def _numbers(column: Any, name: str, path: Path) -> NDArray[np.float64]:
+    """A column as (n, 1), one of lists as (n, k)."""
+    try:
+        if column.dtype == object:
+            wide: NDArray[np.float64] = np.stack(
+                [np.asarray(v, dtype=np.float64).ravel() for v in column]
+            )
+            return wide
+        return np.asarray(column.to_numpy(dtype=np.float64)).reshape(-1, 1)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{path}: column {shown(name)!r} holds no numbers, such as {shown(column.iloc[0])!r}; "
+            f"leave it out, or call the labels one of {', '.join(LABELS)}"
+        ) from None

@@ -1,0 +1,248 @@
+"""Evidence from predictions: what a classifier answered is enough to count its errors."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.arrays import Ints, numbers, plain_array
+from ncbounds.budgets import CLASSES
+from ncbounds.errors import InvalidSample
+from ncbounds.evidence.answers import answers_of_outputs
+from ncbounds.evidence.head import NoHead
+from ncbounds.evidence.point_hashes import point_hashes
+from ncbounds.evidence.roles import Role, check_role
+from ncbounds.evidence.sample import Sample
+
+#: Why no head is known of a classifier whose predictions were given.
+GIVEN = "only predictions were given"
+#: What rounding may add to a probability of 1, or take from one of 0.
+SLACK = 1e-6
+
+Numbers = NDArray[Any]
+
+
+def predicted_parts(
+    *,
+    predicted: Any = None,
+    logits: Any = None,
+    probabilities: Any = None,
+    labels: Any,
+    role: str | None = None,
+    threshold: float | None = None,
+    classes: int | None = None,
+    ids: Any = None,
+    input_hashes: Any = None,
+    why: str = GIVEN,
+    priors: Any = None,
+    decision: Any = None,
+    checkpoint: str = "",
+    provenance: Mapping[str, Any] | None = None,
+    **declared: Any,
+) -> tuple[dict[Role, Sample], dict[str, Any]]:
+    """Samples by role, and the other arguments of an ``Evidence``, of answers and labels.
+
+    Every bound that counts errors works on it; those that need a head or features give a row that
+    says so. Rows are counted as they stand, in exact whole numbers.
+
+    Parameters
+    ----------
+    predicted : array-like of n integers, or mapping from role to it
+        Predicted classes; -1 (or nan) stands for no prediction, which counts as an error.
+    logits, probabilities : array-like of shape (n, C), (n,) or (n, 1), or mapping from role to it
+        In place of ``predicted``. The largest of a row is the answer. **A tie of the largest, and a
+        value in the row that is not finite, count as errors.** One number per row decides between
+        two classes: 1 above the threshold, 0 below, an error at it.
+    labels : array-like of n integers, or mapping from role to it
+        May be left out of a mapping for ``"unlabelled"``.
+    role : {"fit", "head", "holdout", "unlabelled", "test"}
+        What the rows were used for; left out where mappings name the roles.
+    threshold : float, optional
+        For one number per row: 0 for logits and 1/2 for probabilities unless given.
+    classes : int, optional
+        Number of classes that the law has; needed for predicted classes where the largest class may
+        be missing among labels and predictions.
+    ids : array-like of n integers or texts, or mapping from role to it, optional
+        What a row is called; rows with one name are one row, and no row may have two roles.
+    input_hashes : array-like of n integers, or mapping from role to it, optional
+        Equal where inputs are, by which copies are found. Rows of two or more float32 or float64
+        logits stand for them where they are not given, as features do elsewhere.
+    why : str
+        Why no head is known.
+    priors, decision, checkpoint, provenance
+        As for :class:`~ncbounds.Evidence`.
+    **declared
+        ``sampling``, ``selected_among``, ``label_noise``, ``groups``, ``repeats`` of
+        :class:`~ncbounds.Draw`, and ``ignore_label``: one value, or a mapping from role to it.
+
+    Raises
+    ------
+    InvalidSample
+        If not exactly one of the three is given, shapes do not fit, or a probability is none.
+    RoleError, OverlapError
+        If a role is unknown, or one row has two.
+    """
+    if classes is not None and not 2 <= classes <= CLASSES:
+        raise InvalidSample(f"classes counts them, from 2 to {CLASSES}; found {classes}")
+    kinds = {"predicted": predicted, "logits": logits, "probabilities": probabilities}
+    given = {kind: value for kind, value in kinds.items() if value is not None}
+    if len(given) != 1:
+        raise InvalidSample(
+            f"one of predicted=, logits= and probabilities= says what the classifier answered, "
+            f"found {' and '.join(given) or 'none'}"
+        )
+    [(kind, value)] = given.items()
+    by_role = _by_role(kind, value, role)
+    declared |= {"labels": labels, "ids": ids, "input_hashes": input_hashes}
+    samples: dict[Role, Sample] = {}
+    widths = set()
+    for name, outputs in by_role.items():
+        own = {k: found for k, v in declared.items() if (found := _own(v, name)) is not None}
+        if _own({name: 1} | _as_mapping(declared, "selected_among", name), name) is None:
+            own["selected_among"] = None  # unknown, which is something else than undeclared
+        array = _answered(outputs, kind)
+        answers = answers_of_outputs(array, kind, threshold)
+        samples[name] = _sample(answers, array, kind, name, own)
+        widths.add(_width(array, kind))
+    if len(widths) > 1:
+        raise InvalidSample(
+            f"{kind} of the roles have different numbers of classes: {sorted(widths)}"
+        )
+    most = max(int(max(s.labels.max(initial=0), _answers_max(s))) for s in samples.values()) + 1
+    known = widths.pop() or classes or max(most, 2)
+    if classes is not None and classes < known:
+        raise InvalidSample(f"classes={classes}, but there are {known} {kind} per row")
+    if classes is not None and classes < most:
+        raise InvalidSample(f"classes={classes}, but a label or prediction is {most - 1}")
+    counted = kind == "predicted" and classes is None
+    parts: dict[str, Any] = {
+        "head": NoHead(max(known, classes or 0), why, counted),
+        "priors": priors,
+        "checkpoint": checkpoint,
+        "provenance": dict(provenance or {}),
+    }
+    return samples, parts if decision is None else {**parts, "decision": decision}
+
+
+def _by_role(kind: str, value: Any, role: str | None) -> dict[Role, Any]:
+    if isinstance(value, Mapping):
+        if role is not None:
+            raise InvalidSample(
+                f"{kind} names its roles ({', '.join(map(str, value))}); leave role={role!r} out"
+            )
+        if not value:
+            raise InvalidSample(f"{kind} names no role")
+        return {check_role(str(name)): outputs for name, outputs in value.items()}
+    if role is None:
+        raise InvalidSample(
+            f"role= says what the rows were used for, such as role='holdout'; several roles are "
+            f"{kind}={{'holdout': ..., 'test': ...}}, labels={{...}}"
+        )
+    return {check_role(role): value}
+
+
+def _as_mapping(declared: Mapping[str, Any], what: str, role: str) -> dict[str, Any]:
+    """What was declared of ``role``, as a mapping; empty where nothing was."""
+    if what not in declared:
+        return {}
+    value = declared[what]
+    return (
+        {k: v for k, v in value.items() if k == role}
+        if isinstance(value, Mapping)
+        else {role: value}
+    )
+
+
+def _own(value: Any, role: str) -> Any:
+    return value.get(role) if isinstance(value, Mapping) else value
+
+
+def _answered(outputs: Any, kind: str) -> Numbers:
+    array = numbers(outputs, kind)
+    if kind == "predicted":
+        if array.ndim != 1:
+            raise InvalidSample(
+                f"predicted are class numbers of shape (n,), found {array.shape}; scores for each "
+                "class are logits= or probabilities="
+            )
+        odd = np.isfinite(array) & ((array != np.floor(array)) | (np.abs(array) >= CLASSES))
+        if odd.any():
+            raise InvalidSample(
+                f"predicted are class numbers 0, 1, ... below {CLASSES}, -1 for none, found such "
+                f"as {array[odd][0]}"
+            )
+        return array
+    if array.ndim not in (1, 2) or array.shape[-1] < 1:
+        raise InvalidSample(
+            f"{kind} need shape (n, C), or (n,) for two classes, found {array.shape}"
+        )
+    array = array.astype(np.float64) if array.dtype.kind in "ub" else array
+    if kind == "probabilities":
+        outside = (array < -SLACK) | (array > 1 + SLACK)
+        if outside.any():
+            raise InvalidSample(
+                f"probabilities lie between 0 and 1, found {array[outside][0]:.6g}; other scores "
+                "are logits="
+            )
+    return array
+
+
+def _width(array: Numbers, kind: str) -> int:
+    """Number of classes that outputs have by their shape; 0 where it does not say."""
+    if kind == "predicted":
+        return 0
+    return max(2, array.shape[1] if array.ndim == 2 else 1)
+
+
+def _answers_max(sample: Sample) -> int:
+    return 0 if sample.answers is None else int(sample.answers.max(initial=0))
+
+
+def _sample(answers: Ints, outputs: Numbers, kind: str, role: str, own: dict[str, Any]) -> Sample:
+    if (ids := own.pop("ids", None)) is not None:
+        own["rows"] = row_ids(ids)
+    hashes = own.pop("input_hashes", None)
+    if hashes is not None:
+        hashes = np.asarray(hashes)
+        if hashes.shape != answers.shape or hashes.dtype.kind not in "iu":
+            raise InvalidSample(
+                f"input_hashes are {len(answers)} integers, found {hashes.dtype} of shape "
+                f"{hashes.shape}"
+            )
+        hashes = hashes.astype(np.uint64)
+    elif kind == "logits" and outputs.ndim == 2 and outputs.shape[1] > 1 and _fine(outputs):
+        hashes = point_hashes(outputs)
+    if hashes is None and own.get("repeats") == "copies":
+        raise InvalidSample(
+            f"repeats='copies' counts each point once, but {kind} do not say which points are "
+            "equal: pass input_hashes="
+        )
+    return Sample.from_answers(
+        answers, own.pop("labels", None), role=role, input_hashes=hashes, **own
+    )
+
+
+def _fine(outputs: Numbers) -> bool:
+    """Whether numbers are so fine that equal rows are equal points rather than chance."""
+    return outputs.dtype.kind == "f" and outputs.dtype.itemsize >= 4
+
+
+def row_ids(ids: Any) -> Ints:
+    """Row ids as integers: texts by a 63-bit hash, the same in every process.
+
+    Raises
+    ------
+    InvalidSample
+        If they are neither integers nor texts.
+    """
+    array = plain_array(ids, "ids")
+    if array.ndim == 1 and array.dtype.kind in "iu":
+        return array.astype(np.int64)
+    if array.ndim != 1 or not all(isinstance(x, str | int) for x in array.tolist()):
+        raise InvalidSample(
+            f"ids are integers or texts, one a row, found {array.dtype} of shape {array.shape}"
+        )
+    digests = (hashlib.blake2b(str(x).encode(), digest_size=8).digest() for x in array.tolist())
+    return np.array([int.from_bytes(d, "little") >> 1 for d in digests], dtype=np.int64)

@@ -1,0 +1,148 @@
+"""A checkpoint's features in parts: one folder for each role, by the road of every checkpoint."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ncbounds.data.given import UserData
+from ncbounds.data.manifest import Entry, Manifest, Task
+from ncbounds.data.points import entry_points
+from ncbounds.data.role_names import check_role_names
+from ncbounds.errors import DataError, ManifestError, suggest
+from ncbounds.evidence.roles import Role, check_role
+from ncbounds.extraction.parts import extract_parts
+from ncbounds.runs.own_data import task_of
+from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.subject import classifier_of
+from ncbounds.runs.trust import user_code
+
+if TYPE_CHECKING:
+    from ncbounds.checkpoints.head.classifier import Classifier
+
+
+def ranks(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """Number of this process and how many there are, as torchrun and its like say it.
+
+    Raises
+    ------
+    DataError
+        If they do not fit each other.
+    """
+    try:
+        rank, world = (int(environment.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    except ValueError:
+        rank, world = -1, 0
+    if not 0 <= rank < world:
+        raise DataError(
+            f"RANK={environment.get('RANK')} and WORLD_SIZE={environment.get('WORLD_SIZE')} in the "
+            "environment: needed is 0 <= RANK < WORLD_SIZE, as torchrun sets them, or neither"
+        )
+    return rank, world
+
+
+def described(
+    checkpoint: "str | Path",
+    data: Any,
+    roles: Mapping[str, str] | None = None,
+    model: Any = None,
+    args: Mapping[str, Any] | None = None,
+    *,
+    role_names: Mapping[str, str] | None = None,
+    data_args: Mapping[str, Any] | None = None,
+    transform: str | None = None,
+    **picked: Any,
+) -> Manifest:
+    """Describe one checkpoint and its data in memory; see :func:`ncbounds.evaluate_files`.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint does not exist, or what is given does not fit the data.
+    """
+    name, file = next(iter(find_checkpoints([checkpoint]).items()))
+    task, rows = task_of(
+        data,
+        roles or {},
+        check_role_names(role_names or {}),
+        args=data_args or {},
+        transform=transform,
+        sampling="unknown",
+        priors=None,
+    )
+    if isinstance(task.data, UserData):  # a name under which one process keeps what it has read
+        task = replace(task, data=replace(task.data, key=uuid.uuid4().hex))
+    entry = Entry(
+        name=name,
+        file=file,
+        task=task.name,
+        model=user_code(model),
+        args=dict(args or {}),
+        roles=rows,
+        **picked,
+    )
+    return Manifest(None, {task.name: task}, {name: entry})
+
+
+def extract_entry(
+    book: Manifest,
+    name: str,
+    out: "str | Path",
+    *,
+    parts: int,
+    roles: Iterable[str] = (),
+    rank: int = 0,
+    world: int = 1,
+    executor: Executor | None = None,
+    batch_size: int = 256,
+    dtype: str | None = None,
+    done: Callable[[str, int], None] | None = None,
+) -> list[Role]:
+    """Extract the features of one checkpoint of a manifest, each role into a folder of its name.
+
+    Parameters
+    ----------
+    book, name
+        A manifest, and which of its checkpoints.
+    out : path
+    roles : iterable of str
+        Which; by default all.
+    rank, world : int
+        This process makes parts ``rank``, ``rank + world``, ...
+    parts, executor, batch_size, dtype
+        See :func:`ncbounds.extraction.parts.extract_parts`.
+    done : callable, optional
+        Called with the role and the number of each part that is there.
+
+    Raises
+    ------
+    NcboundsError
+        If the checkpoint or its data cannot be read, or as ``extract_parts`` says.
+    """
+    entry = book.checkpoints[name]
+    task = book.tasks[entry.task]
+    known = list(entry_points(entry, task))
+    chosen = [check_role(role) for role in roles] or known
+    for role in chosen:
+        if role not in known:
+            raise ManifestError(f"{name} has no role {role!r}; {suggest(role, [*known])}")
+    for role in chosen:
+        extract_parts(
+            partial(_source, entry, task, role),
+            Path(out) / role,
+            parts=parts,
+            numbers=range(rank, parts, world),
+            executor=executor,
+            batch_size=batch_size,
+            dtype=dtype,
+            done=None if done is None else partial(done, role),
+        )
+    return chosen
+
+
+def _source(entry: Entry, task: Task, role: Role) -> "tuple[Classifier, Any]":
+    return classifier_of(entry)[1], entry_points(entry, task)[role].loader
