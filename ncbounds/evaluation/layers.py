@@ -51,7 +51,7 @@ def layers(
     eps: float = EPS,
     exit_probe: str = "ridge",
     ignore_label: int | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
     checkpoint: str = "",
     say: Callable[[str], None] | None = None,
     **declared: Any,
@@ -84,8 +84,8 @@ def layers(
         Probe of the early exit, fixed before too.
     ignore_label : int, optional
         Label of rows that are left out.
-    batch_size : int
-        Rows per forward pass where whole arrays are given.
+    batch_size : int, "auto" or None
+        Rows per forward pass; see :func:`ncbounds.extract`.
     checkpoint : str
         Name in the report.
     say : callable, optional

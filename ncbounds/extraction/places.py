@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ncbounds.checkpoints.head.passes import in_precision_of
 from ncbounds.checkpoints.head.trace import first_rows, run
 from ncbounds.errors import DataError, UnknownName, few, shown
 from ncbounds.extraction.batches import batches, class_count
@@ -93,7 +94,8 @@ def find_places(
         raise DataError("the loader yields no rows; a generator can be read only once")
     batch = first_rows(tensors(first[0]), ROWS)
     features, logits = classifier.features_and_logits(batch, lambda: class_count(loader))
-    batch, features, logits = first_rows(batch, TRIAL), features[:TRIAL], logits[:TRIAL]
+    batch = in_precision_of(classifier.module, first_rows(batch, TRIAL))
+    features, logits = features[:TRIAL], logits[:TRIAL]
     trial = _trial(classifier.module, batch)
     found = trial.tensors(len(logits))
     ends = {INPUT: batch, HEAD: features, "logits": logits}

@@ -145,7 +145,8 @@ def declared_taps(module: "nn.Module", at: At, pool: Pool) -> dict[str, Pooling]
         pooled = value == "average" or hash_size(value) is not None
         if not pooled and (type(value) is not int or value < 1):
             raise DataError(
-                f'pool={value!r} for {shown(name)!r}; needed is "average", p for p x p, or "hash"'
+                f'pool={value!r} for {shown(name)!r}; needed is "average", or p for p x p, or '
+                '"hash"'
             )
     return {name: Pooling(name, value) for name, value in places.items()}
 

@@ -18,6 +18,7 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.batches import as_array, batches, is_pair
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.places import INPUT, Places
+from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.taps import HASH, HEAD
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def read_views(
     if INPUT in places.shapes:
         blocks = (
             sign_hash(np.reshape(as_array(x), (len(y), -1)).astype(np.float32), size)
-            for x, y in batches(loader, options["batch_size"])
+            for x, y in batches(loader, BATCH_ROWS)
         )
         features = _on_disk(blocks, Path(folder))
         if found[HEAD].kept is not None:

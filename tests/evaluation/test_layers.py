@@ -158,3 +158,12 @@ def test_stratified_rows_take_two_limits(data):
     assert report.kind == "certificate"
     assert not any(yes for x in report.layers for yes in x.better.values())
     assert report.exit == 0
+
+
+def test_rows_that_are_left_out_are_left_out_of_every_place(data):
+    x, y = data["holdout"]
+    marked = {**data, "holdout": (x, np.where(np.arange(400) % 5 == 0, 255, y))}
+    kept = {**data, "holdout": (x[np.arange(400) % 5 > 0], y[np.arange(400) % 5 > 0])}
+    out = nb.layers(Classifier(Net()), marked, sampling="iid", ignore_label=255)
+    without = nb.layers(Classifier(Net()), kept, sampling="iid")
+    assert [x.errors for x in out.layers] == [x.errors for x in without.layers]
