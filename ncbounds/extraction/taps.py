@@ -169,7 +169,8 @@ def _hashed(x: "Tensor", size: int) -> "Tensor":
         return x.clone()
     dtype = torch.promote_types(x.dtype, torch.float32)
     order, signs = _plan(x.shape[1], size, dtype, x.device)
-    found: Tensor = (x[:, order].to(dtype) * signs).unflatten(1, (-1, size)).sum(1)
+    terms = x.index_select(1, order).to(dtype).mul_(signs)
+    found: Tensor = terms.unflatten(1, (-1, size)).sum(1)
     return found
 
 

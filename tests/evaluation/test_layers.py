@@ -167,3 +167,11 @@ def test_rows_that_are_left_out_are_left_out_of_every_place(data):
     out = nb.layers(Classifier(Net()), marked, sampling="iid", ignore_label=255)
     without = nb.layers(Classifier(Net()), kept, sampling="iid")
     assert [x.errors for x in out.layers] == [x.errors for x in without.layers]
+
+
+def test_candidates_that_were_compared_cost_delta(data):
+    report = nb.layers(Classifier(Net()), data, sampling="iid", selected_among=4)
+    errors = [x.errors["holdout"]["ridge"] for x in report.layers]
+    limits = [x.limits["ridge"] for x in report.layers]
+    np.testing.assert_array_equal(limits, layer_error(errors, 400, 0.05 / 4, family=8))
+    assert "4 candidates" in str(report)
