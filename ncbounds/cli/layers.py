@@ -118,6 +118,7 @@ def layers(
     all layers at once; an early exit says from which layer on they are as good as the network.
     """
     with user_errors():
+        from ncbounds.depth.curve import curve
         from ncbounds.runs.layers import each_layers, write_layers
 
         declared = {
@@ -142,7 +143,7 @@ def layers(
             names,
             delta=delta,
             simultaneous=simultaneous,
-            done=lambda report: show(f"\n{report.checkpoint}\n{report}"),
+            done=lambda report: show(f"\n{report.checkpoint}\n{report}\n\n{curve(report)}"),
             at=at or None,
             eps=eps,
             exit_probe=probe,

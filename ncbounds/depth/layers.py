@@ -122,7 +122,7 @@ def statements(report: LayerReport) -> list[str]:
         better = [f"{x.name} ({p})" for x in report.layers for p, yes in x.better.items() if yes]
         if better:
             lines.append(
-                f"{mark} errs less often than the network, all at once at delta "
+                f"{mark} * errs less often than the network, all at once at delta "
                 f"{report.delta:g}: {', '.join(better)}"
             )
     for role, law in report.law.items():
@@ -159,8 +159,9 @@ def _depth(report: LayerReport) -> str:
 
 def _table(report: LayerReport) -> list[str]:
     """Rows of equal width: place, coordinates, measures of fit and holdout, errors and limits."""
-    roles = [r for r in ("fit", "holdout", "test") if r in report.rows]
-    shown = [r for r in roles if r != "test"]
+    order: tuple[Role, ...] = ("fit", "holdout", "test")
+    roles = [r for r in order if r in report.rows]
+    shown: list[Role] = [r for r in roles if r != "test"]
     probes = list(report.layers[0].errors[roles[0]])
     head = ["place", "dims"]
     head += [f"{what} {role}" for what in ("NC1", "CDNV", "Sw/Sb") for role in shown]

@@ -38,16 +38,19 @@ def measure_place(
 
 def geometry_of(moments: ClassMoments) -> Geometry:
     """Collapse of one place on one sample."""
-    if not moments.n:
-        return Geometry(*4 * (float("nan"),), ("no row with finite features",))
-    between = (
-        nc1(moments),
-        cdnv(moments, "half-symmetric").mean,
-        scatter_ratio(moments),
-        separation(moments),
-    )
-    reasons = dict.fromkeys(reason for metric in between for reason in metric.reasons)
-    return Geometry(*(metric.value for metric in between), tuple(reasons))
+    if not moments.n or not np.isfinite(moments.within).all():
+        nan = float("nan")
+        why = "squares of features overflow" if moments.n else "no row with finite features"
+        return Geometry(nan, nan, nan, nan, (why,))
+    metrics = {
+        "nc1": nc1(moments),
+        "cdnv": cdnv(moments, "half-symmetric").mean,
+        "ratio": scatter_ratio(moments),
+        "separation": separation(moments),
+    }
+    reasons = dict.fromkeys(reason for metric in metrics.values() for reason in metric.reasons)
+    values = {name: metric.value for name, metric in metrics.items()}
+    return Geometry(**values, reasons=tuple(reasons))
 
 
 def wrong_rows(head: LinearHead, features: NDArray[Any], labels: NDArray[np.int64]) -> Bools:

@@ -59,15 +59,16 @@ def ridge_of_moments(moments: ClassMoments, penalty: float = PENALTY) -> LinearH
     """
     present = _present(moments)
     centre = moments.centre(weighted=True)
-    share = moments.count[present] / moments.n
+    share: Floats = (moments.count[present] / moments.n).astype(np.float64)
     means = moments.mean[present] - centre
     total: Floats = moments.within / moments.n + (means.T * share) @ means
     mean_square = float(np.trace(total)) / moments.dim
     scale = float(np.sqrt(mean_square)) if mean_square > 0 else 1.0
     gram = total / scale**2
     gram[np.diag_indices_from(gram)] += penalty
-    w = np.linalg.solve(gram, (means.T * share) / scale).T / scale
-    return never_predicted(w, share - w @ centre, present, moments.classes)
+    w: Floats = np.linalg.solve(gram, (means.T * share) / scale).T / scale
+    bias: Floats = share - w @ centre
+    return never_predicted(w, bias, present, moments.classes)
 
 
 #: Probes by name: each is fixed by the moments of the fit rows.

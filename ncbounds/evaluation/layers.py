@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: Samples that are read.
 READ: tuple[Role, ...] = ("fit", "holdout", "test")
 #: What a limit asks of the held-out rows: probes are functions of the fit rows.
-NEEDS = Needs(kind="certificate", role="holdout", parts=frozenset({"fit"}))
+NEEDS = Needs(kind="certificate", role="holdout")
 
 
 def layers(

@@ -100,7 +100,7 @@ def find_places(
     found = trial.tensors(len(logits))
     ends = {INPUT: batch, HEAD: features, "logits": logits}
     if at is None:
-        names = _without_ends(_blocks(classifier.module, trial), found, ends)
+        names = list(_without_ends(_blocks(classifier.module, trial), found, ends))
     else:
         names = _matching([at] if isinstance(at, str) else list(at), found)
     shapes = {name: tuple(found[name].shape[1:]) for name in names}

@@ -170,7 +170,7 @@ def _hashed(x: "Tensor", size: int) -> "Tensor":
     dtype = torch.promote_types(x.dtype, torch.float32)
     order, signs = _plan(x.shape[1], size, dtype, x.device)
     terms = x.index_select(1, order).to(dtype).mul_(signs)
-    found: Tensor = terms.unflatten(1, (-1, size)).sum(1)
+    found: Tensor = terms.view(len(x), -1, size).sum(1)
     return found
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.data.batched import is_pair
 from ncbounds.depth.hashing import sign_hash
 from ncbounds.depth.probes import BLOCK
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import as_array, batches, is_pair
+from ncbounds.extraction.batches import as_array, batches
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.places import INPUT, Places
 from ncbounds.extraction.running import BATCH_ROWS

@@ -107,6 +107,9 @@ def test_named_places_are_charged_for_all_that_could_have_been_named(data):
     report = nb.layers(Classifier(Net()), data, at="blocks.*.0", sampling="iid")
     assert [x.name for x in report.layers] == ["input", "blocks.0.0", "blocks.1.0", "head"]
     assert report.family == 2 * 10  # blocks, two blocks, their four layers, fc, input and head
+    errors = [x.errors["holdout"]["ncm"] for x in report.layers]
+    limits = [x.limits["ncm"] for x in report.layers]
+    np.testing.assert_array_equal(limits, layer_error(errors, 400, 0.05, family=20))
     with pytest.raises(UnknownName, match="nearest are blocks"):
         nb.layers(Classifier(Net()), data, at="block.0.0")
 
