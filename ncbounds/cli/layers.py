@@ -26,7 +26,7 @@ from ncbounds.cli.arguments import (
     role_rows,
     running,
 )
-from ncbounds.cli.console import echo, show, user_errors
+from ncbounds.cli.console import NOTHING, echo, show, user_errors
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
@@ -118,9 +118,6 @@ def layers(
     all layers at once; an early exit says from which layer on they are as good as the network.
     """
     with user_errors():
-        from ncbounds.depth.curve import curve
-        from ncbounds.runs.layers import each_layers, write_layers
-
         declared = {
             "--role": role,
             "--roles": roles,
@@ -133,39 +130,64 @@ def layers(
         }
         typed = {option: value for option, value in declared.items() if value not in (None, "", [])}
         picked = choice(key, ema, head, output, part)
+        code = {"model": model, "args": model_arguments(args), "trust": trust}
         if data is None:
-            book, names = _zoo(paths, manifest, model, args, typed, picked, trust=trust)
+            book, names = of_zoo(paths, manifest, typed, picked, **code)
         else:
-            book = _files(paths, data, model, args, typed, picked, trust=trust)
-            names = list(book.checkpoints)
-        reports = each_layers(
+            book, names = of_files(paths, data, typed, picked, **code)
+        show_layers(
             book,
             names,
+            out,
             delta=delta,
             simultaneous=simultaneous,
-            done=lambda report: show(f"\n{report.checkpoint}\n{report}\n\n{curve(report)}"),
             at=at or None,
             eps=eps,
             exit_probe=probe,
             store=store,
-            say=lambda line: echo(line, err=True),
             running=running(device, precision, batch_size, None, None, None),
         )
-        if out is not None:
-            echo(f"written to {write_layers(reports, out)}")
 
 
-def _zoo(
+def show_layers(book: "Manifest", names: list[str], out: Path | None = None, **asked: Any) -> None:
+    """Show layers of checkpoints one after the other, and write them into a folder.
+
+    A checkpoint of several that has none is named with the reason, on standard error.
+
+    Raises
+    ------
+    typer.Exit
+        If no checkpoint has layers.
+    """
+    from ncbounds.depth.curve import curve
+    from ncbounds.runs.layers import each_layers, write_layers
+
+    reports = each_layers(
+        book,
+        names,
+        done=lambda report: show(f"\n{report.checkpoint}\n{report}\n\n{curve(report)}"),
+        failed=(lambda name, error: echo(f"{name}: {error}", err=True)) if names[1:] else None,
+        say=lambda line: echo(line, err=True),
+        **asked,
+    )
+    if not reports:
+        raise typer.Exit(NOTHING)
+    if out is not None:
+        echo(f"written to {write_layers(reports, out)}")
+
+
+def of_zoo(
     paths: list[Path],
     manifest: Path | None,
-    model: str | None,
-    args: str,
     typed: dict[str, Any],
     picked: dict[str, Any],
     *,
+    model: str | None,
+    args: dict[str, Any],
     trust: bool,
+    data: str | None = None,
 ) -> "tuple[Manifest, list[str]]":
-    """Checkpoints that a zoo.toml describes."""
+    """Checkpoints that a zoo.toml describes; ``typed`` are declarations by their option."""
     from ncbounds.runs.files import changed
     from ncbounds.runs.paths import select_files
     from ncbounds.runs.trust import refuse_untrusted, with_code
@@ -176,42 +198,42 @@ def _zoo(
             "say itself"
         )
     book, only = select_files(paths, manifest)
-    book = with_code(book, model=model, args=model_arguments(args), trust=trust)
+    book = with_code(book, model=model, args=args, data=data, trust=trust)
     book = changed(book, **picked) if picked else book
     names = list(book.checkpoints) if only is None else only
     refuse_untrusted(book, [book.checkpoints[name] for name in names])
     return book, names
 
 
-def _files(
+def of_files(
     paths: list[Path],
     data: str,
-    model: str | None,
-    args: str,
     typed: dict[str, Any],
     picked: dict[str, Any],
     *,
+    model: str | None,
+    args: dict[str, Any],
     trust: bool,
-) -> "Manifest":
-    """Checkpoints and data that are named beside them."""
+) -> "tuple[Manifest, list[str]]":
+    """Checkpoints and data that are named beside them; ``typed`` as in :func:`of_zoo`."""
     from ncbounds.runs.layers import described_files
 
     if trust:
         raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
-    return described_files(
+    among = candidates(typed["--selected-among"]) if "--selected-among" in typed else 1
+    book = described_files(
         paths,
         data=data,
         roles=role_rows(typed.get("--role", [])),
-        role_names=role_names(typed.get("--roles", "")) if "--roles" in typed else {},
+        role_names=role_names(typed["--roles"]) if "--roles" in typed else {},
         data_args=model_arguments(typed.get("--data-args", ""), "--data-args"),
+        transform=typed.get("--transform"),
         model=model,
-        args=model_arguments(args),
+        args=args,
         sampling=typed.get("--sampling", "unknown"),
-        selected_among=best_among(
-            candidates(typed["--selected-among"]) if "--selected-among" in typed else 1,
-            chosen_of(typed.get("--best-of", 1)),
-        ),
+        selected_among=best_among(among, chosen_of(typed.get("--best-of", 1))),
         repeats=typed.get("--repeats"),
         ignore_label=typed.get("--ignore-label"),
         **picked,
     )
+    return book, list(book.checkpoints)

@@ -66,7 +66,7 @@ def ridge_of_moments(moments: ClassMoments, penalty: float = PENALTY) -> LinearH
     scale = float(np.sqrt(mean_square)) if mean_square > 0 else 1.0
     gram = total / scale**2
     gram[np.diag_indices_from(gram)] += penalty
-    w: Floats = np.linalg.solve(gram, (means.T * share) / scale).T / scale
+    w = np.asarray(np.linalg.solve(gram, (means.T * share) / scale).T / scale, dtype=np.float64)
     bias: Floats = share - w @ centre
     return never_predicted(w, bias, present, moments.classes)
 

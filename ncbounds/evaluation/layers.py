@@ -130,6 +130,7 @@ def layers(
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ncbounds-layers-"))
         views: dict[Role, dict[str, Sample]] = {}
         options = {"ignore_label": ignore_label, "batch_size": batch_size}
+        options |= {"used_by": checkpoint} if store is not None and checkpoint else {}
         for role, loader in given.items():
             draw = (draws or {}).get(role) or Draw(role, **declared)
             views[role] = read_views(classifier, loader, draw, places, size, folder, options)

@@ -8,6 +8,7 @@ from typing import Any
 from ncbounds.data.manifest import Entry, Manifest, Task
 from ncbounds.data.points import entry_points
 from ncbounds.depth.layers import LayerReport
+from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.layers import layers
 from ncbounds.evidence.roles import check_repeats
 from ncbounds.extraction.running import USUAL, Running
@@ -94,6 +95,7 @@ def each_layers(
     delta: float,
     simultaneous: bool = False,
     done: Callable[[LayerReport], None] | None = None,
+    failed: Callable[[str, NcboundsError], None] | None = None,
     **asked: Any,
 ) -> dict[str, LayerReport]:
     """Layers of checkpoints of a manifest, one after the other.
@@ -106,6 +108,8 @@ def each_layers(
         Of each statement of each checkpoint, or of all checkpoints together if ``simultaneous``.
     done : callable, optional
         Given each report as it is there.
+    failed : callable, optional
+        Given the name of a checkpoint without layers, and why; the others go on.
     **asked
         See :func:`layers_of`.
     """
@@ -114,7 +118,13 @@ def each_layers(
     found = {}
     for name in chosen:
         entry = book.checkpoints[name]
-        found[name] = layers_of(entry, book.tasks[entry.task], delta=each, **asked)
+        try:
+            found[name] = layers_of(entry, book.tasks[entry.task], delta=each, **asked)
+        except NcboundsError as error:
+            if failed is None:
+                raise
+            failed(name, error)
+            continue
         if done is not None:
             done(found[name])
     return found

@@ -74,3 +74,21 @@ def test_declarations_beside_a_zoo_are_refused(project):
     done = run("run/epoch-1.pt", "--sampling", "iid")
     assert done.exit_code == 2
     assert "--sampling go with --data" in done.output
+
+
+def test_evaluate_shows_layers_beside_its_rows(project):
+    given = ("--model", "net.py:build", "--data", "points.py:load", "--sampling", "iid")
+    words = ("run/epoch-1.pt", *given, "--bounds", "binomial", "--workers", "0", "--out", "both")
+    done = CliRunner().invoke(app, ["evaluate", *words, "--layers", "1"])
+    assert done.exit_code == 0, done.output
+    found = json.loads((project / "both" / "layers.json").read_text())
+    assert [x["name"] for x in found["epoch-1.pt"]["layers"]] == ["input", "1", "head"]
+    assert (project / "both" / "table.csv").exists()
+
+
+def test_a_checkpoint_of_several_that_fails_is_named_and_the_others_go_on(project):
+    (project / "run" / "epoch-3.pt").write_bytes(b"no checkpoint")
+    done = run("run", "--model", "net.py:build", "--data", "points.py:load")
+    assert done.exit_code == 0, done.output
+    assert "epoch-3.pt: " in done.output
+    assert done.output.count("effective depth") == 2
