@@ -130,7 +130,7 @@ def layers(
         }
         typed = {option: value for option, value in declared.items() if value not in (None, "", [])}
         picked = choice(key, ema, head, output, part)
-        code = {"model": model, "args": model_arguments(args), "trust": trust}
+        code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
         if data is None:
             book, names = of_zoo(paths, manifest, typed, picked, **code)
         else:

@@ -71,6 +71,8 @@ def layers(
         of arrays or an iterable of batches that can be read more than once.
     at : str or iterable of str, optional
         Names of modules, or patterns such as ``"layer*"``; by default outputs of blocks are found.
+        Limits pay for all modules that could have been named; the early exit needs that these were
+        named before the held-out rows were looked at.
     draws : mapping from role to Draw, optional
         What is declared about rows, in place of ``declared``.
     store : path, optional

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from ncbounds.data.batched import is_pair
 from ncbounds.depth.hashing import sign_hash
 from ncbounds.depth.probes import BLOCK
+from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import as_array, batches
+from ncbounds.extraction.batches import DataDigest, as_array, batches
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.places import INPUT, Places
 from ncbounds.extraction.running import BATCH_ROWS
@@ -56,15 +57,36 @@ def read_views(
     at = {**dict.fromkeys(modules, f"{HASH}:{size}"), HEAD: "average"}
     found = extract(classifier, loader, draw, store=folder, at=at, **options)
     if INPUT in places.shapes:
-        blocks = (
-            sign_hash(np.reshape(as_array(x), (len(y), -1)).astype(np.float32), size)
-            for x, y in batches(loader, BATCH_ROWS)
-        )
-        features = _on_disk(blocks, Path(folder))
-        if found[HEAD].kept is not None:
-            features = features[found[HEAD].kept]
-        found[INPUT] = replace(found[HEAD], features=features, tap=INPUT)
+        found[INPUT] = _input_view(loader, found[HEAD], size, Path(folder))
     return found
+
+
+def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
+    """Views of the inputs of the rows of a sample.
+
+    Raises
+    ------
+    DataError
+        If the data are in another order, or others, when they are read once more.
+    """
+    digest = DataDigest()
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for inputs, labels in batches(loader, BATCH_ROWS):
+            digest.add(inputs, labels)
+            rows = np.reshape(as_array(inputs), (len(labels), -1))
+            yield sign_hash(rows.astype(np.float32), size)
+
+    features = _on_disk(blocks(), folder)
+    hashes = digest.hashes()
+    if head.kept is not None:
+        features, hashes = features[head.kept], hashes[head.kept]
+    if not np.array_equal(hashes, head.input_hashes):
+        raise DataError(
+            f"the {head.role} loader gives other inputs, or another order, each time that it is "
+            "read; pass it with shuffle=False and without augmentation"
+        )
+    return replace(head, features=features, tap=INPUT)
 
 
 def _on_disk(blocks: Iterable[NDArray[Any]], folder: Path) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import ncbounds as nb
 from ncbounds.checkpoints.head.classifier import Classifier
@@ -154,6 +155,10 @@ def test_what_cannot_work_is_refused(data):
         nb.layers(Classifier(Net()), data, exit_probe="ridgy")
     with pytest.raises(DataError, match="read only once"):
         nb.layers(Classifier(Net()), {"fit": iter([data["fit"]])})
+    x, y = (torch.from_numpy(part) for part in data["fit"])
+    shuffled = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True)
+    with pytest.raises(DataError, match="shuffle=False"):
+        nb.layers(Classifier(Net()), {"fit": shuffled})
 
 
 def test_stratified_rows_take_two_limits(data):
