@@ -81,7 +81,7 @@ def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
     hashes = digest.hashes()
     if head.kept is not None:
         features, hashes = features[head.kept], hashes[head.kept]
-    if not np.array_equal(hashes, head.input_hashes):
+    if head.input_hashes is None or not np.array_equal(hashes, head.input_hashes):
         raise DataError(
             f"the {head.role} loader gives other inputs, or another order, each time that it is "
             "read; pass it with shuffle=False and without augmentation"
