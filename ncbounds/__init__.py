@@ -24,6 +24,7 @@ _WHERE = {
     "extract": "ncbounds.extraction.extract",
     "extract_parts": "ncbounds.extraction.parts",
     "from_sklearn": "ncbounds.procedures.from_sklearn",
+    "layers": "ncbounds.evaluation.layers",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
     "predict": "ncbounds.extraction.predict",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
     from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence

@@ -25,6 +25,7 @@ ORDER = (
     "evidence",
     "geometry",
     "procedures",
+    "depth",
     "network",
     "claims",
     "bounds",

@@ -15,6 +15,7 @@ from ncbounds.cli.features import evaluate_features
 from ncbounds.cli.heads import certify_head
 from ncbounds.cli.init import init
 from ncbounds.cli.inspect import inspect
+from ncbounds.cli.layers import layers
 from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.report import report
 from ncbounds.cli.store import store
@@ -59,6 +60,7 @@ app.command()(init)
 app.command("evaluate-predictions")(evaluate_predictions)
 app.command("evaluate-features")(evaluate_features)
 app.command()(inspect)
+app.command()(layers)
 app.command()(extract)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)

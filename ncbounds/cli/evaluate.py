@@ -39,6 +39,7 @@ from ncbounds.cli.report import show_report
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
+    from ncbounds.extraction.running import Running
     from ncbounds.report import Report
 
 #: Options that say what a zoo.toml says itself, as they are typed.
@@ -138,6 +139,10 @@ def evaluate(
     engine: Annotated[
         str, typer.Option(help="where to run: processes, threads, loky, dask://HOST:PORT")
     ] = "processes",
+    layers: Annotated[
+        str | None,
+        typer.Option(help="also show layers: all, or a pattern of modules (see ncbounds layers)"),
+    ] = None,
     fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
     device: Device = "auto",
     precision: Precision = None,
@@ -188,6 +193,8 @@ def evaluate(
         for line in said:
             echo(line)
         echo(f"written to {folder}: {', '.join(written)}")
+        if layers is not None:
+            _layers(typed, layers, how)
         echo(_stored(folder))
         if not report.rows:
             raise typer.Exit(NOTHING)
@@ -299,6 +306,29 @@ def _files(typed: Typed) -> "Report":
         **typed.changes,
         out=typed.out,
         **typed.run,
+    )
+
+
+def _layers(typed: Typed, which: str, how: "Running") -> None:
+    """Show the layers of the same checkpoints; their views are kept beside the features."""
+    from ncbounds.cli.layers import of_files, of_zoo, show_layers
+
+    code: dict[str, Any] = {"model": typed.model, "args": typed.args, "trust": typed.trust}
+    if typed.data is None or _described(typed):
+        book, names = of_zoo(
+            typed.paths, typed.manifest, typed.declared, typed.changes, data=typed.data, **code
+        )
+    else:
+        book, names = of_files(typed.paths, typed.data, typed.declared, typed.changes, **code)
+    show_layers(
+        book,
+        names,
+        typed.out,
+        delta=typed.run["delta"],
+        simultaneous=typed.run["simultaneous"],
+        at=None if which == "all" else which,
+        store=typed.out / "store",
+        running=how,
     )
 
 

@@ -119,11 +119,13 @@ def extract(
         Places of the network: names of its modules, whose outputs are pooled, and ``"head"`` for
         what the head multiplies. All are read in the same forward pass. A mapping gives each its
         own pooling, as in ``{"layer1": 4, "layer3": "average"}``.
-    pool : "average" or int
+    pool : "average", "hash" or int
         How outputs at ``at`` become one row of features: images (n, channels, height, width) and
         tokens (n, t, d) are averaged over all positions but those that ``attention_mask`` marks as
-        padding; p averages images to p x p. An output (n, d) is taken as it is. Axes are taken in
-        this order: where a network has another one, name a place that flattens or pools.
+        padding; p averages images to p x p. An output (n, d) is taken as it is. ``"hash"`` keeps
+        whole images, averages tokens, and hashes what has more than 512 coordinates to as many
+        (``"hash:1000"``: to 1000). Axes are taken in this order: where a network has another one,
+        name a place that flattens or pools.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
         row ranges). A lookup then needs no pass over the data. By default they are hashed while

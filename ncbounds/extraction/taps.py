@@ -3,8 +3,10 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
+from ncbounds.depth.hashing import COORDINATES, hash_plan
 from ncbounds.errors import DataError, TapRefused, UnknownName, few, shown
 
 if TYPE_CHECKING:
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 #: The last tap: what the head multiplies.
 HEAD = "head"
-Pool = Literal["average"] | int
+Pool = str | int
+#: Signed hashing of a whole output to 512 coordinates; ``"hash:1000"`` to as many.
+HASH = "hash"
 At = str | Iterable[str] | Mapping[str, Pool]
 
 
@@ -24,8 +28,8 @@ class Pooling:
     ----------
     name : str
         Of the module, for messages.
-    pool : "average" or int
-        Average over all positions, or to p x p positions.
+    pool : "average", "hash" or int
+        Average over all positions, hash what there is, or average to p x p positions.
     """
 
     name: str
@@ -45,6 +49,9 @@ class Pooling:
         from torch.nn.functional import adaptive_avg_pool2d
 
         x = self._checked(output, batch)
+        size = hash_size(self.pool)
+        if size is not None:
+            return _hashed(x.flatten(1) if x.ndim != 3 else self._over_tokens(x, batch), size)
         if x.ndim == 2:
             return x.clone()  # a later in-place operation may overwrite it
         if self.pool == "average":
@@ -54,12 +61,13 @@ class Pooling:
                 f"returns {tuple(x.shape)}, which is no image to average to {self.pool} x "
                 f'{self.pool}; use "average" there'
             )
-        if self.pool > min(x.shape[2:]):
+        side = int(self.pool)
+        if side > min(x.shape[2:]):
             raise self._refused(
                 f"returns images of {x.shape[2]} x {x.shape[3]}, too small to average to "
                 f"{self.pool} x {self.pool}"
             )
-        pooled: Tensor = adaptive_avg_pool2d(x, self.pool).flatten(1)
+        pooled: Tensor = adaptive_avg_pool2d(x, side).flatten(1)
         return pooled
 
     def _checked(self, output: Any, batch: Any) -> "Tensor":
@@ -112,7 +120,7 @@ def declared_taps(module: "nn.Module", at: At, pool: Pool) -> dict[str, Pooling]
     module : nn.Module
     at : str, iterable of str, or mapping of str to pool
         Names of modules, or ``"head"`` for what the head multiplies.
-    pool : "average" or int
+    pool : "average", "hash" or int
         For all of them where ``at`` is no mapping.
 
     Raises
@@ -134,11 +142,44 @@ def declared_taps(module: "nn.Module", at: At, pool: Pool) -> dict[str, Pooling]
     for name, value in places.items():
         if name != HEAD and name not in known:
             raise UnknownName(_unknown(str(name), known))
-        if value != "average" and (type(value) is not int or value < 1):
+        pooled = value == "average" or hash_size(value) is not None
+        if not pooled and (type(value) is not int or value < 1):
             raise DataError(
-                f'pool={value!r} for {shown(name)!r}; needed is "average", or p for p x p'
+                f'pool={value!r} for {shown(name)!r}; needed is "average", or p for p x p, or '
+                '"hash"'
             )
     return {name: Pooling(name, value) for name, value in places.items()}
+
+
+def hash_size(pool: Pool) -> int | None:
+    """Coordinates of ``"hash"`` or ``"hash:1000"``; None for another pooling."""
+    if not isinstance(pool, str):
+        return None
+    kind, _, size = pool.partition(":")
+    if kind != HASH or (size and not (size.isdecimal() and int(size))):
+        return None
+    return int(size) if size else COORDINATES
+
+
+def _hashed(x: "Tensor", size: int) -> "Tensor":
+    """Rows (n, d) hashed as :func:`ncbounds.depth.hashing.sign_hash` does, at least in float32."""
+    import torch
+
+    if x.shape[1] <= size:
+        return x.clone()
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    order, signs = _plan(x.shape[1], size, dtype, x.device)
+    terms = x.index_select(1, order).to(dtype).mul_(signs)
+    found: Tensor = terms.view(len(x), -1, size).sum(1)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _plan(dim: int, size: int, dtype: Any, device: Any) -> tuple["Tensor", "Tensor"]:
+    import torch
+
+    order, signs = hash_plan(dim, size)
+    return torch.tensor(order, device=device), torch.tensor(signs, dtype=dtype, device=device)
 
 
 def _unknown(name: str, known: list[str]) -> str:

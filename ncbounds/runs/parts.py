@@ -55,6 +55,7 @@ def described(
     role_names: Mapping[str, str] | None = None,
     data_args: Mapping[str, Any] | None = None,
     transform: str | None = None,
+    sampling: str = "unknown",
     **picked: Any,
 ) -> Manifest:
     """Describe one checkpoint and its data in memory; see :func:`ncbounds.evaluate_files`.
@@ -71,7 +72,7 @@ def described(
         check_role_names(role_names or {}),
         args=data_args or {},
         transform=transform,
-        sampling="unknown",
+        sampling=sampling,
         priors=None,
     )
     if isinstance(task.data, UserData):  # a name under which one process keeps what it has read

@@ -96,7 +96,7 @@ def evidence_of(
     points = {
         role: _first(drawn, running.limit) for role, drawn in entry_points(entry, task).items()
     }
-    draws = {role: _draw(entry, task, role, drawn) for role, drawn in points.items()}
+    draws = {role: draw_of(entry, task, role, drawn) for role, drawn in points.items()}
     why, network = "", None
     try:
         samples = _extracted(classifier, points, draws, entry, task, store, running, say)
@@ -153,7 +153,8 @@ def evidence_of(
     )
 
 
-def _draw(entry: Entry, task: Task, role: Role, drawn: Points) -> Draw:
+def draw_of(entry: Entry, task: Task, role: Role, drawn: Points) -> Draw:
+    """Return what is declared about the points of a role."""
     return Draw(
         role,
         # rows picked by class follow another law than the task's

@@ -1,0 +1,239 @@
+"""``ncbounds layers``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncbounds.cli.arguments import (
+    Arguments,
+    Averaged,
+    BatchSize,
+    Device,
+    Head,
+    Key,
+    Output,
+    Parts,
+    Precision,
+    Repeats,
+    Spec,
+    best_among,
+    candidates,
+    choice,
+    chosen_of,
+    model_arguments,
+    role_names,
+    role_rows,
+    running,
+)
+from ncbounds.cli.console import NOTHING, echo, show, user_errors
+from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from ncbounds.data.manifest import Manifest
+
+
+def layers(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="a zoo (folder or zoo.toml), or checkpoints: files, folders, patterns"),
+    ],
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="a module, or a pattern such as 'layer*' (default: outputs of blocks, which are "
+            "found and shown); repeatable"
+        ),
+    ] = None,
+    delta: Annotated[
+        float, typer.Option(help="probability with which a statement may fail")
+    ] = 0.05,
+    simultaneous: Annotated[
+        bool, typer.Option("--simultaneous", help="divide delta over the checkpoints")
+    ] = False,
+    eps: Annotated[
+        float,
+        typer.Option(
+            help="early exit: what a probe may err more often than the network; fixed before the "
+            "held-out rows are looked at"
+        ),
+    ] = 0.01,
+    probe: Annotated[
+        str, typer.Option(help="early exit: ridge or ncm, fixed before too")
+    ] = "ridge",
+    out: Annotated[Path | None, typer.Option(help="folder for layers.json")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="folder that keeps the views (default: they are removed)")
+    ] = None,
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    model: Spec = None,
+    args: Arguments = "",
+    key: Key = None,
+    ema: Averaged = None,
+    head: Head = None,
+    output: Output = None,
+    part: Parts = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="FILE.py:FUNCTION that returns {'fit': ..., 'holdout': ..., 'test': ...}, or a "
+            "file with --role; for checkpoints that no zoo.toml describes"
+        ),
+    ] = None,
+    data_args: Annotated[
+        str, typer.Option(help="of the data function: root=data,size=32 or JSON")
+    ] = "",
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="with a file: rows of a role, such as fit=0:4000; repeatable"),
+    ] = None,
+    roles: Annotated[
+        str, typer.Option(help="roles of parts with other names: train=fit,val=holdout")
+    ] = "",
+    sampling: Annotated[
+        str | None, typer.Option(help="with --data: iid, stratified or unknown (default)")
+    ] = None,
+    selected_among: Annotated[
+        list[str] | None,
+        typer.Option(help="with --data: how many checkpoints could have been picked, or ROLE=N"),
+    ] = None,
+    best_of: Annotated[
+        int | None,
+        typer.Option(help="with --data: the best, on the holdout sample, of so many checkpoints"),
+    ] = None,
+    repeats: Repeats = None,
+    ignore_label: Annotated[
+        int | None, typer.Option(help="with --data: label of rows to leave out, such as 255")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the zoo.toml names")
+    ] = False,
+    device: Device = "auto",
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+) -> None:
+    """Show collapse from the input to the logits, and certify linear probes of every layer.
+
+    Probes (nearest class mean, ridge) are fitted on the fit sample; limits of their errors hold for
+    all layers at once; an early exit says from which layer on they are as good as the network.
+    """
+    with user_errors():
+        declared = {
+            "--role": role,
+            "--roles": roles,
+            "--data-args": data_args,
+            "--sampling": sampling,
+            "--selected-among": selected_among,
+            "--best-of": best_of,
+            "--repeats": repeats,
+            "--ignore-label": ignore_label,
+        }
+        typed = {option: value for option, value in declared.items() if value not in (None, "", [])}
+        picked = choice(key, ema, head, output, part)
+        code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
+        if data is None:
+            book, names = of_zoo(paths, manifest, typed, picked, **code)
+        else:
+            book, names = of_files(paths, data, typed, picked, **code)
+        show_layers(
+            book,
+            names,
+            out,
+            delta=delta,
+            simultaneous=simultaneous,
+            at=at or None,
+            eps=eps,
+            exit_probe=probe,
+            store=store,
+            running=running(device, precision, batch_size, None, None, None),
+        )
+
+
+def show_layers(book: "Manifest", names: list[str], out: Path | None = None, **asked: Any) -> None:
+    """Show layers of checkpoints one after the other, and write them into a folder.
+
+    A checkpoint of several that has none is named with the reason, on standard error.
+
+    Raises
+    ------
+    typer.Exit
+        If no checkpoint has layers.
+    """
+    from ncbounds.depth.curve import curve
+    from ncbounds.runs.layers import each_layers, write_layers
+
+    reports = each_layers(
+        book,
+        names,
+        done=lambda report: show(f"\n{report.checkpoint}\n{report}\n\n{curve(report)}"),
+        failed=(lambda name, error: echo(f"{name}: {error}", err=True)) if names[1:] else None,
+        say=lambda line: echo(line, err=True),
+        **asked,
+    )
+    if not reports:
+        raise typer.Exit(NOTHING)
+    if out is not None:
+        echo(f"written to {write_layers(reports, out)}")
+
+
+def of_zoo(
+    paths: list[Path],
+    manifest: Path | None,
+    typed: dict[str, Any],
+    picked: dict[str, Any],
+    *,
+    model: str | None,
+    args: dict[str, Any],
+    trust: bool,
+    data: str | None = None,
+) -> "tuple[Manifest, list[str]]":
+    """Checkpoints that a zoo.toml describes; ``typed`` are declarations by their option."""
+    from ncbounds.runs.files import changed
+    from ncbounds.runs.paths import select_files
+    from ncbounds.runs.trust import refuse_untrusted, with_code
+
+    if typed:
+        raise NcboundsError(
+            f"{' and '.join(typed)} go with --data and checkpoint files; a zoo.toml says what they "
+            "say itself"
+        )
+    book, only = select_files(paths, manifest)
+    book = with_code(book, model=model, args=args, data=data, trust=trust)
+    book = changed(book, **picked) if picked else book
+    names = list(book.checkpoints) if only is None else only
+    refuse_untrusted(book, [book.checkpoints[name] for name in names])
+    return book, names
+
+
+def of_files(
+    paths: list[Path],
+    data: str,
+    typed: dict[str, Any],
+    picked: dict[str, Any],
+    *,
+    model: str | None,
+    args: dict[str, Any],
+    trust: bool,
+) -> "tuple[Manifest, list[str]]":
+    """Checkpoints and data that are named beside them; ``typed`` as in :func:`of_zoo`."""
+    from ncbounds.runs.layers import described_files
+
+    if trust:
+        raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
+    among = candidates(typed["--selected-among"]) if "--selected-among" in typed else 1
+    book = described_files(
+        paths,
+        data=data,
+        roles=role_rows(typed.get("--role", [])),
+        role_names=role_names(typed["--roles"]) if "--roles" in typed else {},
+        data_args=model_arguments(typed.get("--data-args", ""), "--data-args"),
+        transform=typed.get("--transform"),
+        model=model,
+        args=args,
+        sampling=typed.get("--sampling", "unknown"),
+        selected_among=best_among(among, chosen_of(typed.get("--best-of", 1))),
+        repeats=typed.get("--repeats"),
+        ignore_label=typed.get("--ignore-label"),
+        **picked,
+    )
+    return book, list(book.checkpoints)

@@ -1,0 +1,1 @@
+"""Collapse in depth: views and probes of places of a network, and what their errors show."""

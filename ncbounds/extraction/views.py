@@ -1,0 +1,115 @@
+"""Views of places on disk: the whole output where it is narrow, else its signed hash."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.data.batched import is_pair
+from ncbounds.depth.hashing import sign_hash
+from ncbounds.depth.probes import BLOCK
+from ncbounds.errors import DataError
+from ncbounds.evidence.draw import Draw
+from ncbounds.evidence.roles import Role
+from ncbounds.evidence.sample import Sample
+from ncbounds.extraction.batches import DataDigest, as_array, batches
+from ncbounds.extraction.extract import extract
+from ncbounds.extraction.places import INPUT, Places
+from ncbounds.extraction.running import BATCH_ROWS
+from ncbounds.extraction.taps import HASH, HEAD
+
+if TYPE_CHECKING:
+    from ncbounds.checkpoints.head.classifier import Classifier
+
+#: Arrays of size x size that are alive at once: moments of three samples and their solvers.
+ARRAYS = 8
+
+
+def announcement(places: Places, size: int, loaders: Mapping[Role, Any]) -> list[str]:
+    """Which places are read, and the disk and memory that this takes."""
+    names = ", ".join(places.shapes)
+    row = 4 * sum(min(int(np.prod(shape)), size) for shape in places.shapes.values())
+    found = [f"{len(places.shapes)} places: {names}"]
+    read = list(loaders.values())
+    memory = f"memory for moments {8 * ARRAYS * size * size / 2**20:.0f} MiB, whatever the rows"
+    if all(map(is_pair, read)):
+        n = sum(len(loader[1]) for loader in read)
+        return [*found, f"views of {n} rows: {n * row / 2**20:.0f} MiB of disk; {memory}"]
+    return [*found, f"views: {row / 2**10:.1f} KiB of disk a row; {memory}"]
+
+
+def read_views(
+    classifier: "Classifier",
+    loader: Any,
+    draw: Draw,
+    places: Places,
+    size: int,
+    folder: str | os.PathLike[str],
+    options: Mapping[str, Any],
+) -> dict[str, Sample]:
+    """Views of one sample at all places; the head's features stay whole under ``"head"``."""
+    modules = [name for name in places.shapes if name not in (INPUT, HEAD)]
+    at = {**dict.fromkeys(modules, f"{HASH}:{size}"), HEAD: "average"}
+    found = extract(classifier, loader, draw, store=folder, at=at, **options)
+    if INPUT in places.shapes:
+        found[INPUT] = _input_view(loader, found[HEAD], size, Path(folder))
+    return found
+
+
+def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
+    """Views of the inputs of the rows of a sample.
+
+    Raises
+    ------
+    DataError
+        If the data are in another order, or others, when they are read once more.
+    """
+    digest = DataDigest()
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for inputs, labels in batches(loader, BATCH_ROWS):
+            digest.add(inputs, labels)
+            rows = np.reshape(as_array(inputs), (len(labels), -1))
+            yield sign_hash(rows.astype(np.float32), size)
+
+    features = _on_disk(blocks(), folder)
+    hashes = digest.hashes()
+    if head.kept is not None:
+        features, hashes = features[head.kept], hashes[head.kept]
+    if head.input_hashes is None or not np.array_equal(hashes, head.input_hashes):
+        raise DataError(
+            f"the {head.role} loader gives other inputs, or another order, each time that it is "
+            "read; pass it with shuffle=False and without augmentation"
+        )
+    return replace(head, features=features, tap=INPUT)
+
+
+def _on_disk(blocks: Iterable[NDArray[Any]], folder: Path) -> NDArray[Any]:
+    """Rows that were written to a nameless file, mapped into memory."""
+    width, dtype = 0, np.dtype(np.float32)
+    with tempfile.TemporaryFile(dir=folder) as stream:
+        for block in blocks:
+            width, dtype = block.shape[1], block.dtype
+            stream.write(np.ascontiguousarray(block).data)
+        stream.flush()
+        return np.memmap(stream, dtype=dtype, mode="r").reshape(-1, width)
+
+
+def counted_rows(view: Sample, head: Sample, counted: Sample, size: int) -> NDArray[Any]:
+    """Features of a view on the rows that count, narrow enough.
+
+    ``head`` is the sample at the head as it was read, ``counted`` what the evidence made of it.
+    """
+    features = view.features
+    if counted.n != head.n and counted.kept is not None:  # declared copies count once
+        kept = np.arange(head.n) if head.kept is None else head.kept
+        features = features[np.searchsorted(kept, counted.kept)]
+    if features.shape[1] <= size:
+        return features
+    blocks = [sign_hash(features[i : i + BLOCK], size) for i in range(0, len(features), BLOCK)]
+    return np.concatenate(blocks) if blocks else features[:, :size]

@@ -1,0 +1,94 @@
+"""``ncbounds layers``: a table from input to logits from one checkpoint or a zoo, and refusals."""
+
+import json
+
+import pytest
+from fixtures.project import make_project, save
+from typer.testing import CliRunner
+
+from ncbounds.cli.app import app
+
+DATA = """
+import numpy as np
+def load():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(450, 4)).astype("float32")
+    y = x[:, :3].argmax(1)
+    parts = {"fit": slice(150), "holdout": slice(150, 300), "test": slice(300, None)}
+    return {role: (x[rows], y[rows]) for role, rows in parts.items()}
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    make_project(tmp_path)
+    (tmp_path / "points.py").write_text(DATA)
+    save(tmp_path / "run" / "epoch-1.pt", 1)
+    save(tmp_path / "run" / "epoch-2.pt", 2)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["layers", *words])
+
+
+def test_a_series_gives_a_table_each_and_one_file(project):
+    given = ("--model", "net.py:build", "--data", "points.py:load", "--sampling", "iid")
+    done = run("run", *given, "--simultaneous", "--out", "out")
+    assert done.exit_code == 0, done.output
+    found = json.loads((project / "out" / "layers.json").read_text())
+    assert list(found) == ["epoch-1.pt", "epoch-2.pt"]
+    first = found["epoch-1.pt"]
+    assert [x["name"] for x in first["layers"]] == ["input", "head"]
+    assert first["kind"] == "certificate"
+    assert first["delta"] == 0.025
+    assert "ridge holdout" in done.output
+    assert "layer_error (<=)" in done.output
+
+
+def test_named_places_are_shown(project):
+    given = ("--model", "net.py:build", "--data", "points.py:load", "--at", "[01]")
+    done = run("run/epoch-1.pt", *given)
+    assert done.exit_code == 0, done.output
+    assert "places: input, 0, 1, head" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--at", "layer9"), "no module 'layer9' gives features"),
+        (("--probe", "svm"), "no probe 'svm'"),
+        (("--trust",), "--trust goes with a zoo.toml"),
+        (("--eps", "-1"), "eps"),
+    ],
+)
+def test_what_cannot_work_is_said_in_one_line(project, words, says):
+    given = ("--model", "net.py:build", "--data", "points.py:load")
+    done = run("run/epoch-1.pt", *given, *words)
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+def test_declarations_beside_a_zoo_are_refused(project):
+    done = run("run/epoch-1.pt", "--sampling", "iid")
+    assert done.exit_code == 2
+    assert "--sampling go with --data" in done.output
+
+
+def test_evaluate_shows_layers_beside_its_rows(project):
+    given = ("--model", "net.py:build", "--data", "points.py:load", "--sampling", "iid")
+    words = ("run/epoch-1.pt", *given, "--bounds", "binomial", "--workers", "0", "--out", "both")
+    done = CliRunner().invoke(app, ["evaluate", *words, "--layers", "1"])
+    assert done.exit_code == 0, done.output
+    found = json.loads((project / "both" / "layers.json").read_text())
+    assert [x["name"] for x in found["epoch-1.pt"]["layers"]] == ["input", "1", "head"]
+    assert (project / "both" / "table.csv").exists()
+
+
+def test_a_checkpoint_of_several_that_fails_is_named_and_the_others_go_on(project):
+    (project / "run" / "epoch-3.pt").write_bytes(b"no checkpoint")
+    done = run("run", "--model", "net.py:build", "--data", "points.py:load")
+    assert done.exit_code == 0, done.output
+    assert "epoch-3.pt: " in done.output
+    assert done.output.count("effective depth") == 2
