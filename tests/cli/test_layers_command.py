@@ -79,7 +79,11 @@ def test_declarations_beside_a_zoo_are_refused(project):
 def test_evaluate_shows_layers_beside_its_rows(project):
     given = ("--model", "net.py:build", "--data", "points.py:load", "--sampling", "iid")
     words = ("run/epoch-1.pt", *given, "--bounds", "binomial", "--workers", "0", "--out", "both")
-    done = CliRunner().invoke(app, ["evaluate", *words, "--layers", "1"])
+    asked = ["evaluate", *words, "--layers", "1"]
+    refused = CliRunner().invoke(app, [*asked, "--limit", "5"])
+    assert refused.exit_code == 2
+    assert "leave --limit" in " ".join(refused.output.split())
+    done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     found = json.loads((project / "both" / "layers.json").read_text())
     assert [x["name"] for x in found["epoch-1.pt"]["layers"]] == ["input", "1", "head"]
