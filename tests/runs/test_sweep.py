@@ -177,7 +177,7 @@ def test_a_bug_in_one_checkpoint_leaves_the_others(zoo, tmp_path, monkeypatch):
     assert {r.checkpoint for r in report} == {"one", "three"}
 
 
-@pytest.mark.parametrize("after", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("after", [0.0, 0.5])
 def test_a_killed_run_goes_on_to_the_same_table(zoo, tmp_path, after):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "ncbounds.cli.app", "evaluate", str(zoo), "--bounds", BOUNDS]
@@ -189,11 +189,8 @@ def test_a_killed_run_goes_on_to_the_same_table(zoo, tmp_path, after):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     subprocess.run(command, check=True, timeout=120, **quiet)
-    undisturbed = tmp_path / "undisturbed"
-    command[command.index(str(out))] = str(undisturbed)
-    subprocess.run(command, check=True, timeout=120, **quiet)
-    read = [pd.read_csv(folder / "table.csv") for folder in (out, undisturbed)]
-    same(*read)
+    run(zoo, tmp_path / "undisturbed").to_csv(tmp_path / "undisturbed.csv")
+    same(*(pd.read_csv(file) for file in (out / "table.csv", tmp_path / "undisturbed.csv")))
     assert not list(out.rglob("*.tmp*.npy"))
 
 
