@@ -96,6 +96,9 @@ def predicted_parts(
     [(kind, value)] = given.items()
     by_role = _by_role(kind, value, role)
     declared |= {"labels": labels, "ids": ids, "input_hashes": input_hashes}
+    for what in declared.values():  # a declaration of a role that there is not would be lost
+        for name in what if isinstance(what, Mapping) else ():
+            check_role(str(name))
     samples: dict[Role, Sample] = {}
     widths = set()
     for name, outputs in by_role.items():
