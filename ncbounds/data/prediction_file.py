@@ -141,8 +141,8 @@ def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
     wide = _wide(columns, set(taken.values()))
     for kind in {*taken} & {*wide}:
         raise DataError(
-            f"{path}: {few([taken[kind], *wide[kind][1]])} could all be {kind}; keep the column for "
-            "each class, or the one"
+            f"{path}: {few([taken[kind], *wide[kind][1]])} could all be {kind}; keep a column for "
+            "each class, or the one alone"
         )
     options = [k for k in KINDS if k in taken or k in wide] or (["classes"] if wide else [])
     kind = _choice(path, columns, options, use)
