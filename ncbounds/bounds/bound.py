@@ -14,7 +14,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.bounds.column import ScreenColumn
-from ncbounds.bounds.kind import Verdict, judge
+from ncbounds.bounds.kind import Verdict, judge, over_all_classes
 from ncbounds.bounds.needs import SOURCES, Needs, Part, RoleWanted
 from ncbounds.bounds.references import Reference
 from ncbounds.bounds.restate import Restated
@@ -185,6 +185,7 @@ class Bound:
         outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
         seconds = time.perf_counter() - start
         claim = outcome.claim or self.claim
+        verdict = over_all_classes(verdict, claim, evidence)
         details, reasons = dict(outcome.details), [*verdict.reasons, *outcome.reasons]
         if isinstance(claim, Weighted):
             details["weights"] = claim.weights.tolist()

@@ -39,7 +39,8 @@ def evaluate_predictions(
         typer.Option(help="of one number per row (default: 0 for logits, 0.5 for probabilities)"),
     ] = None,
     classes: Annotated[
-        int | None, typer.Option(help="how many classes there are, if the file may lack some")
+        int | None,
+        typer.Option(help="how many classes there are, of which predicted ones may lack some"),
     ] = None,
     bounds: Annotated[
         str, typer.Option(help="default, all, a family, or ids separated by commas")

@@ -77,9 +77,11 @@ class Predictions:
             self.kind: {role: self.outputs[index] for role, index in rows.items()},
             "labels": {role: self.labels[index] for role, index in rows.items()},
         }
+        # without names of their own, rows are called by their place: none may have two roles
+        beside = {"ids": np.arange(len(self.labels)), **self.parts}
         for name in ("ids", "groups"):
-            if name in self.parts:
-                out[name] = {role: self.parts[name][index] for role, index in rows.items()}
+            if name in beside:
+                out[name] = {role: beside[name][index] for role, index in rows.items()}
         return out
 
     def _rows(self, words: list[str], renamed: Mapping[str, str]) -> dict[str, Any]:
@@ -137,6 +139,11 @@ def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
     if "labels" not in taken:
         raise DataError(f"{_found(path, columns)}; needed is a column 'label'")
     wide = _wide(columns, set(taken.values()))
+    for kind in {*taken} & {*wide}:
+        raise DataError(
+            f"{path}: {few([taken[kind], *wide[kind][1]])} could all be {kind}; keep a column for "
+            "each class, or the one alone"
+        )
     options = [k for k in KINDS if k in taken or k in wide] or (["classes"] if wide else [])
     kind = _choice(path, columns, options, use)
     names: tuple[str, ...] = ()
@@ -258,7 +265,7 @@ def _numbered(
             f"{path}: labels are {labels.dtype}, predictions {outputs.dtype}; needed are class "
             "numbers, or names, in both"
         )
-    if not texts and kind == "classes" and names:
+    if not texts and names:
         raise DataError(
             f"{path}: labels are class numbers, and which number each of the columns "
             f"{few(names)} has is not said: call them logit_0, logit_1, ..., or let the labels be "

@@ -50,9 +50,9 @@ def answers_of_outputs(
         z = outputs.reshape(-1)
         t = THRESHOLDS[kind] if threshold is None else threshold
         with np.errstate(invalid="ignore"):
-            sure = np.isfinite(z) & (
-                np.abs(z.astype(np.longdouble) - t) > (0 if near is None else near)
-            )
+            lead = np.abs(z.astype(np.longdouble) - t)
+            # equal in the type of the numbers, too, is at the threshold
+            sure = np.isfinite(z) & (z != t) & (lead > (0 if near is None else near))
         return np.where(sure, z > t, -1).astype(np.int64)
     out = np.empty(len(outputs), dtype=np.int64)
     for k in range(0, len(outputs), BLOCK):

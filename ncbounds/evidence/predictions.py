@@ -62,8 +62,8 @@ def predicted_parts(
     threshold : float, optional
         For one number per row: 0 for logits and 1/2 for probabilities unless given.
     classes : int, optional
-        Number of classes that the law has; needed for predicted classes where the largest class may
-        be missing among labels and predictions.
+        Number of classes that the law has; for predicted classes they are counted otherwise, among
+        labels and predictions, and rows over all classes (the worst one, balanced) are plug-ins.
     ids : array-like of n integers or texts, or mapping from role to it, optional
         What a row is called; rows with one name are one row, and no row may have two roles.
     input_hashes : array-like of n integers, or mapping from role to it, optional
@@ -82,7 +82,7 @@ def predicted_parts(
     InvalidSample
         If not exactly one of the three is given, shapes do not fit, or a probability is none.
     RoleError, OverlapError
-        If a role is unknown, or one row has two.
+        If a role is unknown, also of a declaration, or one row has two.
     """
     if classes is not None and not 2 <= classes <= CLASSES:
         raise InvalidSample(f"classes counts them, from 2 to {CLASSES}; found {classes}")
@@ -96,6 +96,9 @@ def predicted_parts(
     [(kind, value)] = given.items()
     by_role = _by_role(kind, value, role)
     declared |= {"labels": labels, "ids": ids, "input_hashes": input_hashes}
+    for what in declared.values():  # a declaration of a role that there is not would be lost
+        for name in what if isinstance(what, Mapping) else ():
+            check_role(str(name))
     samples: dict[Role, Sample] = {}
     widths = set()
     for name, outputs in by_role.items():

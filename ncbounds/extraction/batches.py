@@ -13,6 +13,8 @@ from ncbounds.data.batched import as_batches, is_pair, pairs
 from ncbounds.errors import DataError
 
 DIGEST_BYTES = 16
+#: From so many rows on, an input that equals the labels is no chance.
+TOLD_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int6
     Raises
     ------
     DataError
-        If a batch is no pair, or its lengths differ.
+        If a batch is no pair, its lengths differ, or the labels are an input too.
     """
     if isinstance(loader, FirstRows):
         yield from _cut(batches(loader.loader, batch_size), loader.limit)
@@ -60,7 +62,23 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int6
         if y.shape != (n,):
             raise DataError(f"a batch of {n} rows needs {n} integer labels, found shape {y.shape}")
         if n:
+            _check_not_told(inputs, y)
             yield inputs, y
+
+
+def _check_not_told(inputs: Any, labels: NDArray[np.int64]) -> None:
+    """Raise DataError if one of several inputs is the labels: the answer, told to the network."""
+    if len(labels) < TOLD_ROWS or (labels == labels[0]).all():
+        return
+    named = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+    several = isinstance(inputs, Mapping | tuple | list)
+    for name, value in named if several else ():
+        if getattr(value, "shape", None) == labels.shape and np.array_equal(_array(value), labels):
+            raise DataError(
+                f"the input {name!r} is the labels themselves, so that the network is told the "
+                "answer; leave it out of the inputs (of a mapping with labels inside, they are "
+                "not passed on)"
+            )
 
 
 def _cut(

@@ -66,7 +66,9 @@ def read_parts(
         input_hashes=np.concatenate([part.array(HASHES) for part in found]),
         module_disagreements=sum(part.meta["module_disagreements"] for part in found),
         ignore_label=None if draw.role == "unlabelled" else ignore_label,
+        other_rows=any(part.meta.get("other_rows") for part in found),
         rounded=found[0].meta["dtype"] is not None,
+        precision=found[0].meta.get("precision"),
     )
     if sample.kept is None and all(part.meta["moments"] for part in found):
         # a cached property finds its value here
@@ -123,18 +125,32 @@ def _all(folder: Path) -> list[Part]:
     # where it was begun in another number of parts, the complete set is meant
     parts, there = max(sets.items(), key=lambda item: (len(item[1]) == item[0], len(item[1])))
     missing = set(range(parts)) - set(there)
+    others = [path for number, found in sets.items() if number != parts for path in found.values()]
     if missing:
         raise StoreError(
             f"{listed(missing)} of {parts} in {folder} are missing; the command that wrote the "
             "others goes on there"
         )
     found = [Part(path, _meta(path)) for _, path in sorted(there.items())]
+    _check_one_extraction(folder, found, [Part(path, _meta(path)) for path in others])
+    return found
+
+
+def _check_one_extraction(folder: Path, found: list[Part], others: list[Part]) -> None:
+    """See that all parts are of one network and one data, those of another number of parts too."""
     for key in ("network", "n", "dtype"):
-        if len({part.meta[key] for part in found}) != 1:
+        if len({part.meta[key] for part in (*found, *others)}) != 1:
             raise StoreError(
                 f"parts in {folder} differ in {key}: they are of different extractions"
             )
-    return found
+    for name in (LABELS, HASHES) if others else ():
+        whole = np.concatenate([part.array(name) for part in found])
+        for part in others:
+            if not np.array_equal(whole[slice(*part.meta["rows"])], part.array(name)):
+                raise StoreError(
+                    f"{part.folder} and the {len(found)} parts beside it differ in data: they are "
+                    "of different extractions; delete those that are not meant"
+                )
 
 
 def _added(found: list[Part]) -> ClassMoments:
@@ -159,19 +175,23 @@ def _meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def check_same(folder: Path, about: dict[str, Any], first: NDArray[np.uint64]) -> None:
+def check_same(
+    folder: Path, about: dict[str, Any], hashes: NDArray[np.uint64], labels: NDArray[np.int64]
+) -> None:
     """See that a part that is there is the one that would be made.
 
     Raises
     ------
     StoreError
-        If it is damaged, or of another network or other data; ``first`` are hashes of first rows.
+        If it is damaged, or of another network or other data; ``hashes`` and ``labels`` are those
+        of its first rows, or of all.
     """
     meta = _meta(folder)
     other = [key for key, value in about.items() if meta[key] != value]
-    hashes = np.load(folder / HASHES, mmap_mode="r", allow_pickle=False)
-    if not np.array_equal(hashes[: len(first)], first):
-        other.append("data")
+    for name, rows in ((HASHES, hashes), (LABELS, labels)):
+        kept = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+        if not np.array_equal(kept[: len(rows)], rows) and "data" not in other:
+            other.append("data")
     if other:
         raise StoreError(
             f"{folder} is of another extraction (other {', '.join(other)}); write to another folder"

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.data.batched import is_pair
 from ncbounds.errors import DataError, InvalidSample, StoreError
+from ncbounds.extraction.batches import DataDigest, batches, gives_other_rows
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
-from ncbounds.extraction.lookup import beginning_of, network_keys
+from ncbounds.extraction.lookup import Beginning, beginning_of, network_keys
 from ncbounds.extraction.part_folder import (
     FEATURES,
     HASHES,
@@ -31,6 +33,7 @@ from ncbounds.extraction.part_folder import (
 )
 from ncbounds.extraction.ranges import part_rows, row_count, rows_between
 from ncbounds.extraction.rounding import rounded
+from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.store import remove_abandoned, sync_folder, unfinished
 from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, declared_taps
@@ -82,7 +85,8 @@ def extract_parts(
     ------
     StoreError
         If parts of another network or of other data stand in the folder, or some could not be made.
-        All that are finished are kept, and the same call goes on from there.
+        All that are finished are kept, and the same call goes on from there. Of arrays all rows are
+        compared, of other data, which may be dear to read, the first 32 of each part.
     DataError
         If the data cannot be cut, or have fewer rows than there are parts.
     """
@@ -149,7 +153,7 @@ def _make(
     }
     target = out / f"part-{number:05d}-of-{parts:05d}"
     if target.exists():
-        check_same(target, about, first.hashes)
+        check_same(target, about, *_seen(rows, first))
         return
     remove_abandoned(out)
     fresh = unfinished(out)
@@ -165,6 +169,16 @@ def _make(
         sync_folder(out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _seen(rows: Any, first: Beginning) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Hashes and labels to know a part by: all of arrays, of other data those read already."""
+    if not is_pair(rows):
+        return first.hashes, first.labels
+    digest = DataDigest()
+    for inputs, labels in batches(rows, BATCH_ROWS):
+        digest.add(inputs, labels)
+    return digest.hashes(), np.concatenate(digest.labels)
 
 
 def _write(
@@ -216,6 +230,8 @@ def _write(
         "moments": not why,
         "no_moments": why,
         "module_disagreements": differ,
+        "other_rows": gives_other_rows(rows, digest),
+        "precision": classifier.precision,
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
 from ncbounds.evidence.answers import answers_of_outputs
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Leads of so many unit roundoffs of the outputs may be rounding, and count as ties.
 ROUNDOFFS = 16
+
+Bools = NDArray[np.bool_]
 
 
 def predict(
@@ -37,8 +40,9 @@ def predict(
     It is enough to count errors, for networks whose logits are no linear head on features. The
     network passes the checks that it passes with a head: built twice it is the same, and each row
     gives its own logits in any company. The largest logit is the answer (of one logit, whether it
-    is above 0); a tie, a lead of at most 16 unit roundoffs of the size of the logits, and a value
-    that is not finite are no answer, which counts as an error.
+    is above 0); a tie, also one that a last softmax or sigmoid makes, a lead of at most 16 unit
+    roundoffs of the size of the logits, and a value that is not finite are no answer, which counts
+    as an error.
 
     Parameters
     ----------
@@ -88,8 +92,24 @@ def answered(classifier: "Classifier", sample: Sample) -> Sample:
     """Return a sample whose features are logits as one of predictions only."""
     logits = np.asarray(sample.features)
     answers = answers_of_outputs(logits, "logits", near=_rounding(classifier, logits))
+    answers = np.where(_saturated(classifier, logits), -1, answers)
     empty = np.empty((sample.n, 0))
     return replace(sample, features=empty, answers=answers, module_disagreements=None)
+
+
+def _saturated(classifier: "Classifier", logits: Any) -> Bools:
+    """Rows, shape (n,), that a last softmax or sigmoid makes a tie, such as (1, 1) of (20, 30)."""
+    from torch import from_numpy
+
+    from ncbounds.checkpoints.head.monotone import BY_NAME
+
+    found = classifier.found
+    if found is None or not found.through:
+        return np.zeros(len(logits), dtype=np.bool_)
+    of = logits[:, 1:] if found.binary else logits
+    returned = BY_NAME[found.through](from_numpy(np.array(of))).numpy()
+    tied: Bools = answers_of_outputs(returned, "probabilities") < 0
+    return tied
 
 
 def _rounding(classifier: "Classifier", logits: Any) -> Floats:

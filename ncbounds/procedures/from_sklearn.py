@@ -287,8 +287,9 @@ def _dense(features: Any, name: str) -> Floats:
 def _not_linear(estimator: Any, why: str) -> InvalidSample:
     predicted, labels = "estimator.predict(X)", "y"
     if np.asarray(getattr(estimator, "classes_", 0)).dtype.kind not in "iu":
+        # a label that it does not know raises, and is no class beside it
         predicted, labels = (
-            f"numpy.searchsorted(estimator.classes_, {what})" for what in (predicted, labels)
+            f"[[*estimator.classes_].index(v) for v in {what}]" for what in (predicted, labels)
         )
     return InvalidSample(
         f"{type(estimator).__name__} has no linear head that can be read: {why}. Its predictions "

@@ -130,6 +130,19 @@ def test_columns_whose_class_is_not_said(tmp_path):
     assert "call them logit_0" in refused.output
     by_class(LOGITS, "logit_").to_csv(path, index=False)
     assert run(path, "--role", "holdout").exit_code == 0
+    for names in ([1, 2, 3], [0, 2, 3], NAMES):
+        columns = [f"logit_{name}" for name in names]
+        pd.DataFrame(LOGITS, columns=columns).assign(label=LABELS).to_csv(path, index=False)
+        assert "call them logit_0" in run(path, "--role", "holdout").output
+    by_class(SHARES, "prob_").assign(prob=SHARES.max(1)).to_csv(path, index=False)
+    assert "could all be probabilities" in run(path, "--role", "holdout").output
+
+
+def test_no_row_of_a_file_has_two_roles(tmp_path):
+    path = write(tmp_path / "a.npz", label=LABELS, predicted=ANSWERS)
+    words = ("--role", "fit=0:200", "--role")
+    assert "have two roles" in run(path, *words, "holdout=150:300").output
+    assert run(path, *words, "holdout=200:300").exit_code == 0
 
 
 def test_the_words_of_the_message_on_two_kinds_work(tmp_path):

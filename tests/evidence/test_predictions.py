@@ -36,8 +36,8 @@ def test_all_forms_count_what_a_head_on_the_logits_counts():
     wanted = nb.evaluate(nb.Evidence(head=head, holdout=sample), bounds=counting).rows
     assert len(wanted) == 4
     for form in (
-        {"predicted": LOGITS.argmax(1)},
-        {"predicted": LOGITS.argmax(1).astype(float)},
+        {"predicted": LOGITS.argmax(1), "classes": C},
+        {"predicted": LOGITS.argmax(1).astype(float), "classes": C},
         {"logits": LOGITS},
         {"probabilities": probabilities()},
     ):
@@ -188,6 +188,35 @@ def test_class_counts_are_those_of_the_law_once_said():
     said = from_predictions(predicted=[0, 1], labels=[0, 1], classes=5)
     assert said.holdout.counts.tolist() == [1, 1, 0, 0, 0]
     assert rows(said)["binomial", "per"].value == 1.0
+
+
+def test_a_row_over_all_classes_needs_to_know_how_many_there_are():
+    """A class that is rare enough to be missed is always wrong, and no row may pass it by."""
+    answers = LOGITS[LABELS < 3, :3].argmax(1), LABELS[LABELS < 3]
+    given = dict(zip(("predicted", "labels"), answers, strict=True))
+    counted = rows(from_predictions(**given))
+    assert counted["binomial",].kind == "certificate"
+    assert counted["binomial", "per"].kind == "plug-in"
+    assert "classes=C" in counted["binomial", "per"].reasons[0]
+    for said in ({"classes": 4}, {"priors": [0.3, 0.3, 0.4]}):
+        assert rows(from_predictions(**given, **said))["binomial", "per"].kind == "certificate"
+    balanced = {**given, "priors": "balanced", "sampling": "stratified"}
+    assert rows(from_predictions(**balanced))["binomial",].kind == "plug-in"
+    assert rows(from_predictions(**balanced, classes=3))["binomial",].kind == "certificate"
+
+
+def test_a_declaration_of_a_role_that_there_is_not_is_not_lost():
+    given = {"role": None, "predicted": {"holdout": [0, 1]}, "labels": {"holdout": [0, 1]}}
+    with pytest.raises(RoleError, match="val"):
+        from_predictions(**given, selected_among={"val": 20})
+    with pytest.raises(RoleError, match="val"):
+        from_predictions(**given, groups={"val": [1, 1]})
+
+
+def test_a_threshold_that_rounds_to_a_number_is_met_by_it():
+    for kind in (np.float16, np.float32):
+        z = np.array([0.3, 0.29, 0.31], dtype=kind)
+        assert answers_of_outputs(z, "probabilities", 0.3).tolist() == [-1, 0, 1]
 
 
 def test_certificates_from_predictions_cover():

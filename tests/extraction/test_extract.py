@@ -234,6 +234,15 @@ def test_wrong_data(source: Any, message: str) -> None:
         extract(Classifier(Counting()), source, "fit")
 
 
+def test_a_network_is_not_told_the_labels() -> None:
+    x, y = torch.randn(20, 4), torch.arange(20) % 3
+    for inputs in ({"x": x, "labels": y}, {"x": x, "target": y.int()}, (x, y)):
+        with pytest.raises(DataError, match="is the labels themselves"):
+            data_parts([(inputs, y)])
+    data_parts([({"x": x, "kind": (y > 0).long()}, y), ((y, y), torch.zeros(20).long())])
+    data_parts({"x": x, "labels": y})
+
+
 def test_wrong_role_before_any_work() -> None:
     model = Counting()
     with pytest.raises(RoleError):

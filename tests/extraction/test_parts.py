@@ -142,8 +142,44 @@ def test_other_networks_and_other_data_are_refused(tmp_path: Path) -> None:
     x, y = points()
     with pytest.raises(StoreError, match="other data"):
         extract_parts(lambda: (network(), (x[::-1].copy(), y)), tmp_path, parts=2)
+    x[140] += 1.0  # no first row of a part
+    with pytest.raises(StoreError, match="other data"):
+        extract_parts(lambda: (network(), (x, y)), tmp_path, parts=2)
+    x, y = points()
+    labelled = TensorDataset(torch.from_numpy(x), torch.from_numpy((y + 1) % C))
+    for other in ((x, (y + 1) % C), labelled):
+        with pytest.raises(StoreError, match="other data"):
+            extract_parts(lambda other=other: (network(), other), tmp_path, parts=2)  # type: ignore[misc]
     with pytest.raises(StoreError, match="other n, data"):
         extract_parts(lambda: (network(), (x[1:], y[1:])), tmp_path, parts=2)
+
+
+def test_parts_of_another_number_are_of_the_same_extraction(tmp_path: Path) -> None:
+    """What a later call made, of another network or data, is not passed by for what was there."""
+    x, y = points()
+    extract_parts(source, tmp_path / "same", parts=3)
+    extract_parts(source, tmp_path / "same", parts=4, numbers=[1])
+    check(tmp_path / "same")
+    extract_parts(source, tmp_path / "network", parts=3)
+    extract_parts(partial(source, 1), tmp_path / "network", parts=2)
+    extract_parts(source, tmp_path / "data", parts=3)
+    extract_parts(lambda: (network(), (x, (y + 1) % C)), tmp_path / "data", parts=2, numbers=[1])
+    for what in ("network", "data"):
+        with pytest.raises(StoreError, match=f"differ in {what}"):
+            read_parts(tmp_path / what, "holdout")
+
+
+def test_precision_and_draws_of_parts_are_kept(tmp_path: Path) -> None:
+    class Noisy(TensorDataset):
+        def __getitem__(self, i: int) -> Any:
+            return self.tensors[0][i] + torch.randn(4), self.tensors[1][i]
+
+    def noisy() -> tuple[Classifier, Any]:
+        return network().to(precision="bf16"), Noisy(*map(torch.from_numpy, points()))
+
+    extract_parts(noisy, tmp_path, parts=2)
+    found = read_parts(tmp_path, "holdout")
+    assert (found.precision, found.other_rows) == ("bf16", True)
 
 
 def test_threads_of_an_executor(tmp_path: Path) -> None:

@@ -95,6 +95,70 @@ def test_the_advice_for_outputs_that_may_be_features_works() -> None:
     assert np.array_equal(again.answers, sample.answers)
 
 
+def one_number(m: Net, x: Tensor) -> Tensor:
+    found: Tensor = m.body(x).tanh().sum(1)
+    return found
+
+
+def two_at_most(how: Callable[[Net, Tensor], Any]) -> tuple[nb.Classifier, Tensor, Tensor]:
+    classifier, x, labels = made(how)
+    return classifier, x, labels % 2
+
+
+def test_a_tie_that_a_last_sigmoid_makes_is_an_error() -> None:
+    """In float32 it is 1 beyond 17: what the network returns then names no single class."""
+    classifier, x, labels = made(lambda m, x: torch.sigmoid(80 + 20 * made_of(m, x)))
+    returned = classifier.module(x).detach()
+    tied = (returned == returned.amax(1, keepdim=True)).sum(1) > 1
+    assert 0 < int(tied.sum()) < len(x)
+    answers = nb.predict(classifier, (x, labels), "holdout").answers
+    assert answers is not None
+    assert np.array_equal(answers, np.where(tied, -1, returned.argmax(1)))
+    classifier, x, labels = two_at_most(lambda m, x: torch.sigmoid(1e-8 * one_number(m, x)))
+    answers = nb.predict(classifier, (x, labels), "holdout").answers
+    assert answers is not None
+    assert np.array_equal(answers == -1, classifier.module(x).detach() == 0.5)
+
+
+@pytest.mark.parametrize("of", [torch.square, nn.functional.logsigmoid, torch.special.ndtr])
+def test_one_number_that_0_does_not_divide_is_refused(of: Callable[[Tensor], Tensor]) -> None:
+    classifier, x, labels = two_at_most(lambda m, x: of(one_number(m, x)))
+    with pytest.raises(HeadNotFound, match=r"torch\.stack"):
+        nb.predict(classifier, (x, labels), "holdout")
+
+
+def test_a_sigmoid_that_is_clamped_for_later_rows_decides_at_one_half_or_not_at_all() -> None:
+    def how(m: Net, x: Tensor) -> Tensor:
+        return torch.sigmoid(20 * one_number(m, x)).clamp(0.0, 1 - 1e-6)
+
+    classifier, x, labels = two_at_most(how)
+    assert isinstance(classifier.module, Net)
+    order = one_number(classifier.module, x).argsort()
+    x, labels = x[order], labels[order]  # the largest, which are clamped, come last
+    with pytest.raises(HeadNotFound, match="something else here"):
+        nb.predict(classifier, (x, labels), "holdout", batch_size=50)
+
+
+@pytest.mark.parametrize("above", [0.0, 2.5])  # of the first rows many, or none
+@pytest.mark.parametrize("instead", [torch.nan, -torch.inf])
+def test_where_a_network_gives_no_answer_its_head_does_not_stand_for_it(
+    above: float, instead: float
+) -> None:
+    def how(m: Net, x: Tensor) -> Tensor:
+        logits: Tensor = m.body(x)
+        return logits.masked_fill(x[:, :1] > above, instead)
+
+    classifier, x, labels = made(how)
+    silent = (x[:, 0] > above).numpy()
+    assert 0 < silent.sum() < 200
+    assert silent[:32].any() == (above == 0.0)
+    with pytest.raises(HeadNotFound, match="off by inf"):
+        nb.extract(classifier, (x, labels), "holdout", batch_size=64)
+    answers = nb.predict(classifier, (x, labels), "holdout", classes=8).answers
+    assert answers is not None
+    assert np.array_equal(answers == -1, silent)
+
+
 def test_leads_that_rounding_may_have_made_are_ties() -> None:
     classifier, x, labels = made()
     alone = classifier.predicting()

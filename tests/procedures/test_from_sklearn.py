@@ -150,6 +150,20 @@ def test_what_has_no_linear_head_is_told_that_predictions_are_enough(estimator):
         assert nb.evaluate(evidence, bounds="binomial").rows
 
 
+def test_the_advice_makes_no_class_of_a_label_that_was_never_seen():
+    x, y = points(3)
+    names = np.array(["a", "c", "e"])[y]
+    fitted = GaussianNB().fit(x, names)
+    with pytest.raises(InvalidSample) as caught:
+        nb.from_sklearn(fitted, holdout=(x, names))
+    typed = re.search(r"nb\.Evidence\.from_predictions\(.*'iid'\)", str(caught.value))[0]
+    given = {"nb": nb, "estimator": fitted, "X": x}
+    row = nb.evaluate(eval(typed, given | {"y": names}), bounds="binomial").rows[0]
+    assert row.details["errors"] == (fitted.predict(x) != names).sum()
+    with pytest.raises(ValueError, match="not in list"):
+        eval(typed, given | {"y": np.where(names == "c", "b", names)})
+
+
 def test_a_binary_linear_kernel_is_a_head_and_a_prefitted_one_too():
     x, y = points(2)
     fitted = SVC(kernel="linear").fit(x, y)

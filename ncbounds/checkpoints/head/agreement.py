@@ -96,7 +96,9 @@ def agreement(
     Returns
     -------
     Agreement
-        Rows with a non-finite feature or logit are left out.
+        Rows with a non-finite feature are left out, and so are those whose logits may have left the
+        range of their type. A logit that is not finite where ``W f + b`` is far within it never
+        agrees.
     """
     return Agreement.of(compared(logits, features, weight, bias, spread=spread, made_in=made_in))
 
@@ -115,8 +117,9 @@ def compared(
     They stay on the device of the logits: nothing here waits for it.
     """
     f, out = features.double(), logits.double()
-    finite = torch.isfinite(f).all(1) & torch.isfinite(out).all(1)
-    f, out = (torch.where(finite[:, None], x, 0.0) for x in (f, out))
+    known, answered = torch.isfinite(f).all(1), torch.isfinite(out).all(1)
+    finite = known & answered
+    f, out = torch.where(known[:, None], f, 0.0), torch.where(finite[:, None], out, 0.0)
     size = bias.abs().expand(out.shape)
     if spread is not None:
         size = size + torch.where(finite[:, None], spread.double(), 0.0)
@@ -125,10 +128,14 @@ def compared(
     u = unit_roundoff(torch.float64 if coarse == torch.float64 else torch.float32)
     if rounding > unit_roundoff(torch.float32):
         u *= TRUNCATED
-    allowed = SPREAD * (weight.shape[1] + 1) ** 0.5 * u * (f.abs() @ weight.abs().T + size)
+    reach = f.abs() @ weight.abs().T + size
+    allowed = SPREAD * (weight.shape[1] + 1) ** 0.5 * u * reach
     allowed = allowed + 4 * rounding * (out.abs() + size) + 2 * _smallest(coarse)
-    difference = (out - (f @ weight.T + bias)).abs()
-    return _largest(torch.where(finite[:, None], difference, 0.0), allowed, finite.sum())
+    difference = torch.where(finite[:, None], (out - (f @ weight.T + bias)).abs(), 0.0)
+    # a network that gives no answer where the head has one is another classifier
+    lost = known & ~answered & (reach < torch.finfo(coarse).max / 2).all(1)
+    difference = torch.where(lost[:, None], torch.inf, difference)
+    return _largest(difference, allowed, (finite | lost).sum())
 
 
 def _smallest(dtype: torch.dtype) -> float:

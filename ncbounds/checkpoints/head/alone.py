@@ -50,13 +50,14 @@ def check_one_number(value: Tensor) -> None:
     Raises
     ------
     HeadNotFound
-        If all lie between 0 and 1 without a sigmoid that is seen, so that 0 as well as 1/2 could be
-        the threshold.
+        If all lie on one side of 0 without a sigmoid that is seen: they may be probabilities, their
+        logarithms or distances, which 0 does not divide.
     """
     finite = value[torch.isfinite(value)]
-    if len(finite) and bool(((finite >= 0) & (finite <= 1)).all()):
+    if len(finite) and bool((finite >= 0).all() or (finite <= 0).all()):
+        where = "between 0 and 1" if bool(((finite >= 0) & (finite <= 1)).all()) else "of one sign"
         raise HeadNotFound(
-            "the model returns one number per row, all of them between 0 and 1: a probability p "
+            f"the model returns one number per row, all of them {where}: a probability p "
             "decides at 1/2, a logit z at 0. Say which: return torch.stack([1 - p, p], 1), or "
             "torch.stack([0 * z, z], 1), with p or z of shape (n,)"
         )

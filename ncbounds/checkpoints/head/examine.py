@@ -163,6 +163,8 @@ def _search(
         if chosen.width == 1 and logits is chosen.value:
             check_one_number(logits)
         found, report = outputs_alone(chosen, logits, output is not None)
+        if logits is not chosen.value:
+            found = replace(found, through=tracer.monotone.name)
     else:
         name = forward.wanted if isinstance(forward.wanted, str) else None
         again = partial(forward.logits, batch, chosen.name)

@@ -12,7 +12,7 @@ from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_o
 from ncbounds.checkpoints.head.reading import FoundHead, Reading
 from ncbounds.checkpoints.head.state import State, evaluating
 from ncbounds.checkpoints.head.trace import Taps, Tracer, rows_of, run, tapped
-from ncbounds.errors import DataError, NcboundsError, NoLinearHead
+from ncbounds.errors import DataError, HeadNotFound, NcboundsError, NoLinearHead
 
 
 @dataclass
@@ -84,12 +84,22 @@ class Forward:
         if callable(self.wanted):
             with evaluating(self.module, self.verified), tracer:
                 return given(self.wanted, in_precision_of(self.module, batch))
-        return found.read(tracer.calls, self.logits(batch, found.output, tracer))
+        chosen = self._chosen(batch, found.output, tracer)
+        logits = tracer.monotone.before(chosen)
+        if found.binary and found.through and logits is chosen:
+            raise HeadNotFound(
+                f"the model returned the {found.through} of one number for the first rows, and "
+                "something else here (clamped, or rounded): 1/2 decides on the one, and on the "
+                "other perhaps 0; return torch.stack([1 - p, p], 1) of what it returns now"
+            )
+        return found.read(tracer.calls, logits)
 
     def logits(self, batch: Any, output: str, tracer: Tracer) -> Tensor:
         """Return the logits of a batch, before a softmax or sigmoid that ends the network."""
-        chosen = choose(self.returned(batch, tracer), rows_of(batch), output or None)[0]
-        return tracer.monotone.before(chosen.value)
+        return tracer.monotone.before(self._chosen(batch, output, tracer))
+
+    def _chosen(self, batch: Any, output: str, tracer: Tracer) -> Tensor:
+        return choose(self.returned(batch, tracer), rows_of(batch), output or None)[0].value
 
     def features(self, batch: Any, found: FoundHead) -> Reading:
         """Return features and logits of a batch.

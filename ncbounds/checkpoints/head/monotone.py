@@ -20,6 +20,13 @@ KEPT: dict[Any, str] = {
     **dict.fromkeys(SIGMOID, "sigmoid"),
 }
 
+#: The same by what they are called, over rows of shape (n, C).
+BY_NAME: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda x: torch.softmax(x, 1),
+    "log-softmax": lambda x: torch.log_softmax(x, 1),
+    "sigmoid": torch.sigmoid,
+}
+
 
 class Monotone:
     """The last softmax or sigmoid of a pass that gave one row of numbers per row.

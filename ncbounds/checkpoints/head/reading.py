@@ -67,6 +67,8 @@ class FoundHead:
         The network returns one logit; the head has two, the first of them 0.
     named : bool
         What the network returns is named, or known, to be no features.
+    through : str
+        Where there is no head: the softmax or sigmoid that the network takes of its logits.
     reach : (Tensor of shape (C, d), Tensor of shape (C,)) or None
         Sizes of what is added up or subtracted behind the head, for ``|f|`` and by itself.
     output : str
@@ -86,6 +88,7 @@ class FoundHead:
     joined: bool = False
     binary: bool = False
     named: bool = False
+    through: str = ""
     reach: tuple[Tensor, Tensor] | None = None
     output: str = ""
     notes: tuple[str, ...] = field(default=())
