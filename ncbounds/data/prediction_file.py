@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ncbounds.data.manifest import row_ids
 from ncbounds.data.npz import load_npz
+from ncbounds.data.tables import exact_numbers
 from ncbounds.data.unpacking import said
 from ncbounds.errors import DataError, MissingExtra, few, shown, suggest
 from ncbounds.evidence.roles import ROLES
@@ -178,8 +179,7 @@ def _columns(path: Path) -> dict[str, Array]:
         raise DataError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
     import pandas as pd
 
-    # numbers as they were written, to the last bit: a tie is an error
-    more = {} if suffix == ".parquet" else {"float_precision": "round_trip"}
+    more = {} if suffix == ".parquet" else exact_numbers()
     more |= {"sep": "\t"} if suffix == ".tsv" else {}
     try:
         frame = getattr(pd, TABLES[suffix])(path, **more)

@@ -83,11 +83,20 @@ def inputs_and_labels(path: "str | os.PathLike[str]") -> tuple[Any, ...]:
     return (inputs, labels, arrays["groups"]) if "groups" in arrays else (inputs, labels)
 
 
+def exact_numbers() -> dict[str, Any]:
+    """What makes pandas read numbers of a text to the last bit, which a tie may hang on."""
+    import pandas as pd
+
+    major, minor = map(int, pd.__version__.split(".")[:2])
+    # later versions always do, and warn of the argument
+    return {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
+
+
 def _frame(path: Path) -> Any:
     import pandas as pd
 
     if path.suffix == ".csv":
-        return pd.read_csv(path, float_precision="round_trip")
+        return pd.read_csv(path, **exact_numbers())
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     raise DataError(f"{path}: arrays are read from {', '.join(TABLES)}")
