@@ -64,6 +64,8 @@ Limit = Annotated[
     int | None, typer.Option(help="only the first rows of each role: a look, all rows plug-ins")
 ]
 
+Trust = Annotated[bool, typer.Option("--trust", help="run the code that the zoo.toml names")]
+
 
 Store = Annotated[
     str | None, typer.Option(help="float16: half the disk, and its rounding is paid for")

@@ -24,6 +24,7 @@ from ncbounds.cli.arguments import (
     Repeats,
     Spec,
     Store,
+    Trust,
     best_among,
     candidates,
     choice,
@@ -129,9 +130,7 @@ def evaluate(
         list[str] | None,
         typer.Option(help="with --data: name of a checkpoint, once for each (default: its path)"),
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the zoo.toml names")
-    ] = False,
+    trust: Trust = False,
     workers: Annotated[
         int | None, typer.Option(help="processes (default: one per core; 0: none)")
     ] = None,
@@ -256,7 +255,8 @@ def _zoo(typed: Typed) -> "Report":
     book = with_code(book, model=typed.model, args=typed.args, data=typed.data, trust=typed.trust)
     if typed.declared:
         raise NcboundsError(
-            f"{' and '.join(typed.declared)} go with --data file.py:function and checkpoint files; "
+            f"{' and '.join(typed.declared)} {'goes' if len(typed.declared) == 1 else 'go'} with "
+            "--data file.py:function and checkpoint files; "
             "a zoo.toml says what they say itself (sampling, priors, roles, selected_among, the "
             "name of a checkpoint)"
         )

@@ -13,6 +13,7 @@ from ncbounds.cli.arguments import (
     Output,
     Spec,
     Store,
+    Trust,
     choice,
     model_arguments,
     role_names,
@@ -54,6 +55,7 @@ def extract(
     store: Store = None,
     batch_size: Annotated[int, typer.Option(help="rows of a forward pass")] = 256,
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes it")] = None,
+    trust: Trust = False,
     model: Spec = None,
     args: Arguments = "",
     key: Key = None,
@@ -82,9 +84,11 @@ def extract(
                     "role of a zoo.toml"
                 )
             book, names = select_files([checkpoint], manifest)
-            book = with_code(book, model=model, args=model_arguments(args))
+            book = with_code(book, model=model, args=model_arguments(args), trust=trust)
             book = changed(book, **picked) if picked else book
         else:
+            if trust:
+                raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted")
             book = described(
                 checkpoint,
                 data,

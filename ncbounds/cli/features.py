@@ -69,6 +69,8 @@ def evaluate_features(
     """Evaluate bounds on a given linear head and features that it did not see."""
     with user_errors():
         from ncbounds.evaluation.evaluate import evaluate
+        from ncbounds.evaluation.facts import facts_of
+        from ncbounds.report.report import Report
         from ncbounds.report.write import write_report
         from ncbounds.runs.feature_files import evidence_of_features
 
@@ -83,7 +85,9 @@ def evaluate_features(
             ignore_label=ignore_label,
             priors=class_priors(priors),
         )
-        report = evaluate(evidence, bounds, delta, simultaneous)
+        rows = evaluate(evidence, bounds, delta, simultaneous)
+        facts = {evidence.checkpoint: facts_of(evidence)}
+        report = Report(rows.rows, facts=facts, simultaneous=simultaneous, planned=rows.planned)
         show_report(report)
         if out is not None:
             echo(f"written to {out}: {', '.join(write_report(report, out))}")

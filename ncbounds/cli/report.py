@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncbounds.cli.console import echo, show, user_errors
-from ncbounds.errors import printable
+from ncbounds.errors import few, printable
 
 if TYPE_CHECKING:
     from ncbounds.report import Report
@@ -56,6 +56,9 @@ def show_report(report: "Report") -> None:
         show(table(report))
         show(Text(caption(report), "dim"))
     present = {r.checkpoint for r in report.rows}
+    failed: dict[tuple[str, str], list[str]] = {}  # one mistake may stop every checkpoint alike
     for failure in report.failures:
         what = "evaluated in part" if failure.checkpoint in present else "not evaluated"
-        show(printable(f"{what}: {failure.checkpoint}: {failure.reason}"))
+        failed.setdefault((what, failure.reason), []).append(failure.checkpoint)
+    for (what, reason), names in failed.items():
+        show(printable(f"{what}: {few(names)}: {reason}"))

@@ -83,6 +83,7 @@ def test_own_checkpoint_without_a_manifest(own_files):
     undeclared = invoke(*args)
     assert "✓ ." not in undeclared
     assert "--sampling iid" in undeclared
+    assert "NC1" not in undeclared  # there is no training sample
     assert "~" in undeclared
     text = invoke(*args, "--sampling", "iid")
     assert "✓ " in text.replace("✓ certificate", "")
@@ -104,6 +105,18 @@ def test_a_bad_own_checkpoint_is_a_row(own_files):
     )
     assert "not evaluated: empty.pt" in text
     assert "own.pt" in text
+
+
+def test_what_stops_every_checkpoint_alike_is_said_once(own_files):
+    (own_files / "also.pt").write_bytes((own_files / "own.pt").read_bytes())
+    user = own_files / "user.py"
+    text = invoke(
+        *("evaluate", own_files / "own.pt", own_files / "also.pt", "--workers", "0"),
+        *("--data", f"{user}:wrong", "--model", f"{user}:model", "--out", own_files / "run"),
+        code=1,
+    )
+    assert "not evaluated: own.pt, also.pt: " in text
+    assert text.count("needed a dict") == 1
 
 
 def test_an_impossible_option_is_refused_before_anything_is_written(own_files):
@@ -148,7 +161,7 @@ def test_no_option_is_passed_over(own_files):
         ("--role", "fit=0:1"), ("--sampling", "iid"), ("--selected-among", "2"),
         ("--priors", "balanced"), ("--name", "a"),
     ]:  # fmt: skip
-        assert f"{option} go with --data" in invoke(*zoo, option, value, code=2)
+        assert f"{option} goes with --data" in invoke(*zoo, option, value, code=2)
     assert "--args goes with --model" in invoke(*zoo, "--args", "width=8", code=2)
     data = ["--data", f"{user}:data"]
     assert "leave --data out" in invoke(*zoo, *data, code=2)
