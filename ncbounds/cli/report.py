@@ -50,10 +50,12 @@ def show_report(report: "Report") -> None:
     """Print the table of a report and what could not be evaluated."""
     from rich.text import Text
 
-    from ncbounds.report.views.screen import caption, table
+    from ncbounds.report.views.screen import caption, table, used
 
     if report.rows:
         show(table(report))
+        if not used(report):  # bounds that have no column were asked for
+            show(f"{report!r}\n")
         show(Text(caption(report), "dim"))
     present = {r.checkpoint for r in report.rows}
     failed: dict[tuple[str, str], list[str]] = {}  # one mistake may stop every checkpoint alike
@@ -61,4 +63,5 @@ def show_report(report: "Report") -> None:
         what = "evaluated in part" if failure.checkpoint in present else "not evaluated"
         failed.setdefault((what, failure.reason), []).append(failure.checkpoint)
     for (what, reason), names in failed.items():
-        show(printable(f"{what}: {few(names)}: {reason}"))
+        called = few(names) if len(names) > 1 else names[0]
+        show(printable(f"{what}: {called}: {reason}"))

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import ncbounds
@@ -41,6 +42,14 @@ def test_explain_every_bound(b):
     assert latex.count("\\begin{") == latex.count("\\end{") >= 1
     if b.references:
         assert invoke("explain", b.id, "--bibtex").count("@") >= len(b.references)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "extract", "evaluate-predictions", "inspect"])
+def test_help_shows_every_option_whole_on_a_narrow_screen(command):
+    text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"}).output
+    words = text.split()
+    options = [o for p in get_command(app).commands[command].params for o in p.opts]
+    assert [o for o in options if o.startswith("--") and o not in words] == []
 
 
 def test_unknown_bound_is_told_the_nearest_name():
@@ -84,6 +93,7 @@ def test_own_checkpoint_without_a_manifest(own_files):
     assert "✓ ." not in undeclared
     assert "--sampling iid" in undeclared
     assert "NC1" not in undeclared  # there is no training sample
+    assert "hoeffding  [holdout, saved]" in invoke(*args, "--bounds", "hoeffding")
     assert "~" in undeclared
     text = invoke(*args, "--sampling", "iid")
     assert "✓ " in text.replace("✓ certificate", "")

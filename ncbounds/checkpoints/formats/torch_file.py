@@ -119,8 +119,8 @@ def refusal(path: Path, names: set[str]) -> str:
     blocked = f"{path} can only be read by running code from it: it needs {few(sorted(names))}. "
     if any(name.startswith(ESTIMATORS) for name in names):
         return (
-            f"{blocked}It holds an estimator of scikit-learn; if you trust the file, evaluate it in "
-            f"Python: import joblib, ncbounds as nb; nb.evaluate(nb.from_sklearn(joblib.load("
+            f"{blocked}It holds an estimator of scikit-learn; if you trust the file, evaluate it "
+            f"in Python: import joblib, ncbounds as nb; nb.evaluate(nb.from_sklearn(joblib.load("
             f"{str(path)!r}), holdout=(X, y), sampling='iid'))"
         )
     keys = tuple(dict.fromkeys((*AVERAGED, *CURRENT, *INNER)))
