@@ -93,7 +93,7 @@ def test_own_checkpoint_without_a_manifest(own_files):
     assert "✓ ." not in undeclared
     assert "--sampling iid" in undeclared
     assert "NC1" not in undeclared  # there is no training sample
-    assert "hoeffding  [holdout, saved]" in invoke(*args, "--bounds", "hoeffding")
+    assert "own.pt hoeffding [holdout, saved]" in invoke(*args, "--bounds", "hoeffding")
     assert "~" in undeclared
     text = invoke(*args, "--sampling", "iid")
     assert "✓ " in text.replace("✓ certificate", "")

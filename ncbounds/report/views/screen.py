@@ -203,7 +203,7 @@ def caption(report: ReportData) -> str:
             legend(),
             *([spent.rstrip()] if spent else []),
             "In brackets: measured error of the row's own target; 10^k is vacuous, – undefined. "
-            "`ncbounds explain ID` explains:",
+            f"`ncbounds explain ID` explains{':' if titles else ' a bound.'}",
             *(f"  {line}" for line in _filled(titles)),
             *notes(report),
             *([UNDECLARED] if undeclared and not certified else []),
