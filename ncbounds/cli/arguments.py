@@ -12,61 +12,104 @@ from ncbounds.errors import NcboundsError
 if TYPE_CHECKING:
     from ncbounds.extraction.running import Running
 
+#: Headings that options stand under in ``--help``.
+NETWORK, DATA, RUNNING = "Network", "Data", "Running"
+
 Out = Annotated[Path | None, typer.Option(help="run folder (default: the user cache folder)")]
 Spec = Annotated[
     str | None,
-    typer.Option(help="registered name, FILE.py:FUNCTION or package.module:FUNCTION"),
+    typer.Option(
+        help="registered name, FILE.py:FUNCTION or package.module:FUNCTION", rich_help_panel=NETWORK
+    ),
 ]
 Arguments = Annotated[
-    str, typer.Option(help="of the model: width=128,depth=2 or '{\"width\": 128}'")
+    str,
+    typer.Option(
+        help="of the model: width=128,depth=2 or '{\"width\": 128}'", rich_help_panel=NETWORK
+    ),
 ]
 Repeats = Annotated[
     str | None,
-    typer.Option(help="why points repeat: 'by chance' (the law has atoms) or copies (count once)"),
+    typer.Option(
+        help="why points repeat: 'by chance' (the law has atoms) or copies (count once)",
+        rich_help_panel=DATA,
+    ),
 ]
 #: What is meant where a file leaves a choice.
 Key = Annotated[
-    str | None, typer.Option(help="where the weights stand: an entry, or a prefix like model.")
+    str | None,
+    typer.Option(
+        help="where the weights stand: an entry, or a prefix like model.", rich_help_panel=NETWORK
+    ),
 ]
 Averaged = Annotated[
-    bool | None, typer.Option("--ema/--raw", help="averaged weights, or those of the optimizer")
+    bool | None,
+    typer.Option(
+        "--ema/--raw", help="averaged weights, or those of the optimizer", rich_help_panel=NETWORK
+    ),
 ]
-Head = Annotated[str | None, typer.Option(help="name of the layer that is the head")]
+Head = Annotated[
+    str | None, typer.Option(help="name of the layer that is the head", rich_help_panel=NETWORK)
+]
 Output = Annotated[
-    str | None, typer.Option(help="name or index of the logits among several outputs")
+    str | None,
+    typer.Option(help="name or index of the logits among several outputs", rich_help_panel=NETWORK),
 ]
 
 
 Parts = Annotated[
     list[Path] | None,
-    typer.Option("--part", help="another file of the network: its head, or an adapter's base"),
+    typer.Option(
+        "--part",
+        help="another file of the network: its head, or an adapter's base",
+        rich_help_panel=NETWORK,
+    ),
 ]
 
 
 #: How networks are run.
 Device = Annotated[
-    str, typer.Option(help="auto (cuda where it is available, else cpu), cpu, cuda, cuda:1 or mps")
+    str,
+    typer.Option(
+        help="auto (cuda where it is available, else cpu), cpu, cuda, cuda:1 or mps",
+        rich_help_panel=RUNNING,
+    ),
 ]
 Precision = Annotated[
     str | None,
     typer.Option(
-        help="fp32, bf16, fp16 (default: of the weights; another evaluates another network)"
+        help="fp32, bf16, fp16 (default: of the weights; another evaluates another network)",
+        rich_help_panel=RUNNING,
     ),
 ]
 BatchSize = Annotated[
     str | None,
-    typer.Option(help="rows of a forward pass at most, or auto: halved where memory runs out"),
+    typer.Option(
+        help="rows of a forward pass at most, or auto: halved where memory runs out",
+        rich_help_panel=RUNNING,
+    ),
 ]
 LoaderWorkers = Annotated[
-    int | None, typer.Option(help="processes that read a DataLoader (default: as it says)")
+    int | None,
+    typer.Option(
+        help="processes that read a DataLoader (default: as it says)", rich_help_panel=RUNNING
+    ),
 ]
 Limit = Annotated[
-    int | None, typer.Option(help="only the first rows of each role: a look, all rows plug-ins")
+    int | None,
+    typer.Option(
+        help="only the first rows of each role: a look, all rows plug-ins", rich_help_panel=RUNNING
+    ),
 ]
+
+Trust = Annotated[bool, typer.Option("--trust", help="run the code that the zoo.toml names")]
 
 
 Store = Annotated[
-    str | None, typer.Option(help="float16: half the disk, and its rounding is paid for")
+    str | None,
+    typer.Option(
+        help="float16: half the disk, and its rounding is paid for", rich_help_panel=RUNNING
+    ),
 ]
 
 

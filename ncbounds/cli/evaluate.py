@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncbounds.cli.arguments import (
+    DATA,
+    RUNNING,
     Arguments,
     Averaged,
     BatchSize,
@@ -24,6 +26,7 @@ from ncbounds.cli.arguments import (
     Repeats,
     Spec,
     Store,
+    Trust,
     best_among,
     candidates,
     choice,
@@ -60,7 +63,9 @@ def evaluate(
         str, typer.Option(help="default, all, a family, or ids separated by commas")
     ] = "default",
     delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[bool, typer.Option(help="divide delta over all rows")] = False,
+    simultaneous: Annotated[
+        bool, typer.Option("--simultaneous", help="divide delta over all rows")
+    ] = False,
     out: Out = None,
     model: Spec = None,
     args: Arguments = "",
@@ -74,76 +79,109 @@ def evaluate(
         typer.Option(
             help="FILE.py:FUNCTION that returns {role: (inputs, labels)} or loaders; a file of "
             "arrays (npz, csv, parquet) with --role; a folder whose parts are such files, images "
-            "by class, or datasets; for checkpoints that no zoo.toml describes"
+            "by class, or datasets; for checkpoints that no zoo.toml describes",
+            rich_help_panel=DATA,
         ),
     ] = None,
     data_args: Annotated[
-        str, typer.Option(help="of the data function: root=data,size=32 or JSON")
+        str,
+        typer.Option(help="of the data function: root=data,size=32 or JSON", rich_help_panel=DATA),
     ] = "",
     transform: Annotated[
         str | None,
-        typer.Option(help="with a folder of images: FILE.py:FUNCTION from a PIL image to a tensor"),
+        typer.Option(
+            help="with a folder of images: FILE.py:FUNCTION from a PIL image to a tensor",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     role: Annotated[
         list[str] | None,
         typer.Option(
             help="rows of a role, such as holdout=0:4000, in a file; a role alone: what data that "
-            "are one sample were used for; repeatable"
+            "are one sample were used for; repeatable",
+            rich_help_panel=DATA,
         ),
     ] = None,
     roles: Annotated[
         str | None,
-        typer.Option(help="roles of parts that have other names: train=fit,val=holdout"),
+        typer.Option(
+            help="roles of parts that have other names: train=fit,val=holdout", rich_help_panel=DATA
+        ),
     ] = None,
     sampling: Annotated[
-        str | None, typer.Option(help="with --data: iid, stratified or unknown (default)")
+        str | None,
+        typer.Option(
+            help="with --data: iid, stratified or unknown (default)", rich_help_panel=DATA
+        ),
     ] = None,
     selected_among: Annotated[
         list[str] | None,
         typer.Option(
             help="with --data: how many checkpoints could have been picked by comparing them, a "
-            "list fixed before; a number, or ROLE=NUMBER for the sample that they were compared on"
+            "list fixed before; a number, or ROLE=NUMBER for the sample that they were compared on",
+            rich_help_panel=DATA,
         ),
     ] = None,
     best_of: Annotated[
         int | None,
         typer.Option(
             help="with --data: these are the best, on the holdout sample, of so many checkpoints "
-            "(in place of --selected-among holdout=NUMBER; beside it the two are multiplied)"
+            "(in place of --selected-among holdout=NUMBER; beside it the two are multiplied)",
+            rich_help_panel=DATA,
         ),
     ] = None,
     repeats: Repeats = None,
     ignore_label: Annotated[
-        int | None, typer.Option(help="with --data: label of rows to leave out, such as 255")
+        int | None,
+        typer.Option(
+            help="with --data: label of rows to leave out, such as 255", rich_help_panel=DATA
+        ),
     ] = None,
     priors: Annotated[
-        str | None, typer.Option(help="with --data: balanced, or class probabilities 0.5,0.3,0.2")
+        str | None,
+        typer.Option(
+            help="with --data: balanced, or class probabilities 0.5,0.3,0.2", rich_help_panel=DATA
+        ),
     ] = None,
     loss: Annotated[
         str | None,
         typer.Option(
             help="with --data: what the networks were trained with: cross-entropy (assumed), "
-            "label-smoothing:0.1, mse, binary"
+            "label-smoothing:0.1, mse, binary",
+            rich_help_panel=DATA,
         ),
     ] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="with --data: name of a checkpoint, once for each (default: its path)"),
+        typer.Option(
+            help="with --data: name of a checkpoint, once for each (default: its path)",
+            rich_help_panel=DATA,
+        ),
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the zoo.toml names")
-    ] = False,
+    trust: Trust = False,
     workers: Annotated[
-        int | None, typer.Option(help="processes (default: one per core; 0: none)")
+        int | None,
+        typer.Option(help="processes (default: one per core; 0: none)", rich_help_panel=RUNNING),
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="where to run: processes, threads, loky, dask://HOST:PORT")
+        str,
+        typer.Option(
+            help="where to run: processes, threads, loky, dask://HOST:PORT", rich_help_panel=RUNNING
+        ),
     ] = "processes",
     layers: Annotated[
         str | None,
-        typer.Option(help="also show layers: all, or a pattern of modules (see ncbounds layers)"),
+        typer.Option(
+            help="also show layers: all, or a pattern of modules (see ncbounds layers)",
+            rich_help_panel=RUNNING,
+        ),
     ] = None,
-    fresh: Annotated[bool, typer.Option(help="compute again what is already there")] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="compute again what is already there", rich_help_panel=RUNNING
+        ),
+    ] = False,
     device: Device = "auto",
     precision: Precision = None,
     batch_size: BatchSize = None,
@@ -268,7 +306,8 @@ def _zoo(typed: Typed) -> "Report":
     book = with_code(book, model=typed.model, args=typed.args, data=typed.data, trust=typed.trust)
     if typed.declared:
         raise NcboundsError(
-            f"{' and '.join(typed.declared)} go with --data file.py:function and checkpoint files; "
+            f"{' and '.join(typed.declared)} {'goes' if len(typed.declared) == 1 else 'go'} with "
+            "--data file.py:function and checkpoint files; "
             "a zoo.toml says what they say itself (sampling, priors, roles, selected_among, the "
             "name of a checkpoint)"
         )

@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from ncbounds.cli.arguments import (
+    DATA,
     Arguments,
     Averaged,
+    Device,
     Head,
     Key,
     Output,
     Spec,
     Store,
+    Trust,
     choice,
     model_arguments,
     role_names,
@@ -29,31 +32,48 @@ def extract(
         str | None,
         typer.Option(
             help="FILE.py:FUNCTION that returns {role: (inputs, labels) or a data set}, or an npz "
-            "file with --role (default: those of the zoo.toml that names the checkpoint)"
+            "file with --role (default: those of the zoo.toml that names the checkpoint)",
+            rich_help_panel=DATA,
         ),
     ] = None,
     data_args: Annotated[
-        str, typer.Option(help="arguments of the function that --data names, such as split=val")
+        str,
+        typer.Option(
+            help="arguments of the function that --data names, such as split=val",
+            rich_help_panel=DATA,
+        ),
     ] = "",
     transform: Annotated[
-        str | None, typer.Option(help="with a folder of images: FILE.py:FUNCTION of one image")
+        str | None,
+        typer.Option(
+            help="with a folder of images: FILE.py:FUNCTION of one image", rich_help_panel=DATA
+        ),
     ] = None,
     role: Annotated[
         list[str] | None,
-        typer.Option(help="with a file: rows of a role, such as holdout=0:4000; repeatable"),
+        typer.Option(
+            help="with a file: rows of a role, such as holdout=0:4000; repeatable",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     roles: Annotated[
-        str, typer.Option(help="roles of parts with other names: train=fit,val=holdout")
+        str,
+        typer.Option(
+            help="roles of parts with other names: train=fit,val=holdout", rich_help_panel=DATA
+        ),
     ] = "",
     only: Annotated[
-        list[str] | None, typer.Option(help="a role to extract (default: all); repeatable")
+        list[str] | None,
+        typer.Option(help="a role to extract (default: all); repeatable", rich_help_panel=DATA),
     ] = None,
     parts: Annotated[
         int | None, typer.Option(help="ranges of rows (default: one per process)")
     ] = None,
     store: Store = None,
     batch_size: Annotated[int, typer.Option(help="rows of a forward pass")] = 256,
+    device: Device = "auto",
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes it")] = None,
+    trust: Trust = False,
     model: Spec = None,
     args: Arguments = "",
     key: Key = None,
@@ -69,11 +89,12 @@ def extract(
     with user_errors():
         from ncbounds.extraction.rounding import checked_dtype
         from ncbounds.runs.files import changed
-        from ncbounds.runs.parts import described, extract_entry, ranks
+        from ncbounds.runs.parts import described, extract_entry, own_device, ranks
         from ncbounds.runs.paths import select_files
         from ncbounds.runs.trust import with_code
 
         rank, world = ranks()
+        place = own_device(device)
         picked = choice(key, ema, head, output)
         if data is None:
             if role or roles or data_args or transform:
@@ -82,9 +103,11 @@ def extract(
                     "role of a zoo.toml"
                 )
             book, names = select_files([checkpoint], manifest)
-            book = with_code(book, model=model, args=model_arguments(args))
+            book = with_code(book, model=model, args=model_arguments(args), trust=trust)
             book = changed(book, **picked) if picked else book
         else:
+            if trust:
+                raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted")
             book = described(
                 checkpoint,
                 data,
@@ -113,6 +136,7 @@ def extract(
             world=world,
             batch_size=batch_size,
             dtype=checked_dtype(store),
+            device=place,
             done=lambda name, number: echo(f"{name}: part {number} of {count}"),
         )
-        echo(f"written to {out}: {', '.join(made)}")
+        echo(f"written to {out}: {', '.join(made)} (device: {place})")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ncbounds.cli.arguments import (
+    DATA,
     Repeats,
     best_among,
     candidates,
@@ -33,42 +34,59 @@ def evaluate_features(
         list[str] | None,
         typer.Option(
             help="of one file: its role, as in holdout, or the rows of a role, as in "
-            "holdout=0:4000; repeatable"
+            "holdout=0:4000; repeatable",
+            rich_help_panel=DATA,
         ),
     ] = None,
     roles: Annotated[
-        str | None, typer.Option(help="roles of files that have other names: val=holdout")
+        str | None,
+        typer.Option(
+            help="roles of files that have other names: val=holdout", rich_help_panel=DATA
+        ),
     ] = None,
     bounds: Annotated[
         str, typer.Option(help="default, all, a family, or ids separated by commas")
     ] = "default",
     delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[bool, typer.Option(help="divide delta over all rows")] = False,
+    simultaneous: Annotated[
+        bool, typer.Option("--simultaneous", help="divide delta over all rows")
+    ] = False,
     sampling: Annotated[
-        str, typer.Option(help="how the points were drawn: iid, stratified or unknown")
+        str,
+        typer.Option(
+            help="how the points were drawn: iid, stratified or unknown", rich_help_panel=DATA
+        ),
     ] = "unknown",
     selected_among: Annotated[
         list[str] | None,
         typer.Option(
             help="how many heads could have been picked by comparing them, a list fixed before; a "
-            "number, or ROLE=NUMBER for the sample that they were compared on"
+            "number, or ROLE=NUMBER for the sample that they were compared on",
+            rich_help_panel=DATA,
         ),
     ] = None,
     best_of: Annotated[
-        int, typer.Option(help="heads of which this one is the best on the holdout sample")
+        int,
+        typer.Option(
+            help="heads of which this one is the best on the holdout sample", rich_help_panel=DATA
+        ),
     ] = 1,
     repeats: Repeats = None,
     ignore_label: Annotated[
-        int | None, typer.Option(help="label of rows to leave out, such as 255")
+        int | None,
+        typer.Option(help="label of rows to leave out, such as 255", rich_help_panel=DATA),
     ] = None,
     priors: Annotated[
-        str | None, typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2")
+        str | None,
+        typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2", rich_help_panel=DATA),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
 ) -> None:
     """Evaluate bounds on a given linear head and features that it did not see."""
     with user_errors():
         from ncbounds.evaluation.evaluate import evaluate
+        from ncbounds.evaluation.facts import facts_of
+        from ncbounds.report.report import Report
         from ncbounds.report.write import write_report
         from ncbounds.runs.feature_files import evidence_of_features
 
@@ -83,7 +101,9 @@ def evaluate_features(
             ignore_label=ignore_label,
             priors=class_priors(priors),
         )
-        report = evaluate(evidence, bounds, delta, simultaneous)
+        rows = evaluate(evidence, bounds, delta, simultaneous)
+        facts = {evidence.checkpoint: facts_of(evidence)}
+        report = Report(rows.rows, facts=facts, simultaneous=simultaneous, planned=rows.planned)
         show_report(report)
         if out is not None:
             echo(f"written to {out}: {', '.join(write_report(report, out))}")

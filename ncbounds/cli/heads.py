@@ -22,7 +22,9 @@ def certify_head(
         str, typer.Option(help="how a head is fitted: ncm, ridge or logistic")
     ] = "ncm",
     delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[bool, typer.Option(help="divide delta over all rows")] = False,
+    simultaneous: Annotated[
+        bool, typer.Option("--simultaneous", help="divide delta over all rows")
+    ] = False,
     sampling: Annotated[
         str, typer.Option(help="how the points were drawn: iid, stratified or unknown")
     ] = "unknown",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ncbounds.cli.arguments import Repeats, best_among, candidates, chosen_of, class_priors
+from ncbounds.cli.arguments import DATA, Repeats, best_among, candidates, chosen_of, class_priors
 from ncbounds.cli.console import NOTHING, echo, user_errors
 from ncbounds.cli.report import show_report
 from ncbounds.errors import NcboundsError
@@ -24,48 +24,73 @@ def evaluate_predictions(
         list[str] | None,
         typer.Option(
             help="what the rows were used for: holdout for all of them, or holdout=0:4000, "
-            "repeatable; not needed with a column 'role'"
+            "repeatable; not needed with a column 'role'",
+            rich_help_panel=DATA,
         ),
     ] = None,
     roles: Annotated[
-        str | None, typer.Option(help="what words of the column 'role' mean: train=fit,val=holdout")
+        str | None,
+        typer.Option(
+            help="what words of the column 'role' mean: train=fit,val=holdout", rich_help_panel=DATA
+        ),
     ] = None,
     use: Annotated[
         str | None,
-        typer.Option(help="where the file has several: predicted, logits or probabilities"),
+        typer.Option(
+            help="where the file has several: predicted, logits or probabilities",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="of one number per row (default: 0 for logits, 0.5 for probabilities)"),
+        typer.Option(
+            help="of one number per row (default: 0 for logits, 0.5 for probabilities)",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     classes: Annotated[
         int | None,
-        typer.Option(help="how many classes there are, of which predicted ones may lack some"),
+        typer.Option(
+            help="how many classes there are, of which predicted ones may lack some",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     bounds: Annotated[
         str, typer.Option(help="default, all, a family, or ids separated by commas")
     ] = "default",
     delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[bool, typer.Option(help="divide delta over all rows")] = False,
+    simultaneous: Annotated[
+        bool, typer.Option("--simultaneous", help="divide delta over all rows")
+    ] = False,
     sampling: Annotated[
-        str, typer.Option(help="how the points were drawn: iid, stratified or unknown")
+        str,
+        typer.Option(
+            help="how the points were drawn: iid, stratified or unknown", rich_help_panel=DATA
+        ),
     ] = "unknown",
     selected_among: Annotated[
         list[str] | None,
         typer.Option(
             help="how many classifiers could have been picked by comparing them, a list fixed "
-            "before; a number, or ROLE=NUMBER for the sample that they were compared on"
+            "before; a number, or ROLE=NUMBER for the sample that they were compared on",
+            rich_help_panel=DATA,
         ),
     ] = None,
     best_of: Annotated[
-        int, typer.Option(help="this is the best, on the holdout sample, of so many classifiers")
+        int,
+        typer.Option(
+            help="this is the best, on the holdout sample, of so many classifiers",
+            rich_help_panel=DATA,
+        ),
     ] = 1,
     repeats: Repeats = None,
     ignore_label: Annotated[
-        int | None, typer.Option(help="label of rows to leave out, such as 255")
+        int | None,
+        typer.Option(help="label of rows to leave out, such as 255", rich_help_panel=DATA),
     ] = None,
     priors: Annotated[
-        str | None, typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2")
+        str | None,
+        typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2", rich_help_panel=DATA),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="of the classifier (default: the file's)")

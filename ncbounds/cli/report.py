@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ncbounds.cli.console import echo, show, user_errors
-from ncbounds.errors import printable
+from ncbounds.errors import few, printable
 
 if TYPE_CHECKING:
     from ncbounds.report import Report
+
+#: Rows that are listed where no column shows any.
+LISTED = 40
 
 
 def report(
@@ -46,16 +49,36 @@ def _called(runs: Sequence[Path]) -> dict[str, Path]:
     return dict(zip(names if len({*names}) == len(names) else map(str, folders), folders))
 
 
+def _listed(report: "Report") -> str:
+    """The first rows, one a line."""
+    from ncbounds.report.cells import shown_params, shown_value
+    from ncbounds.results import MARK
+
+    lines = [
+        f"  {MARK[r.kind]} {shown_value(r):>8}  {r.checkpoint} {r.bound} [{r.role}, {r.target}] "
+        f"{shown_params(r)}".rstrip()
+        for r in report.rows[:LISTED]
+    ]
+    more = len(report.rows) - LISTED
+    return "\n".join([*map(printable, lines), *([f"  ... {more} more"] if more > 0 else []), ""])
+
+
 def show_report(report: "Report") -> None:
     """Print the table of a report and what could not be evaluated."""
     from rich.text import Text
 
-    from ncbounds.report.views.screen import caption, table
+    from ncbounds.report.views.screen import caption, table, used
 
     if report.rows:
         show(table(report))
+        if not used(report):  # bounds that have no column were asked for
+            show(_listed(report))
         show(Text(caption(report), "dim"))
     present = {r.checkpoint for r in report.rows}
+    failed: dict[tuple[str, str], list[str]] = {}  # one mistake may stop every checkpoint alike
     for failure in report.failures:
         what = "evaluated in part" if failure.checkpoint in present else "not evaluated"
-        show(printable(f"{what}: {failure.checkpoint}: {failure.reason}"))
+        failed.setdefault((what, failure.reason), []).append(failure.checkpoint)
+    for (what, reason), names in failed.items():
+        called = few(names) if len(names) > 1 else names[0]
+        show(printable(f"{what}: {called}: {reason}"))

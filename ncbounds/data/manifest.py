@@ -140,8 +140,9 @@ def load_manifest(path: "str | Path") -> Manifest:
         raw = tomllib.loads(read_bounded(path, MANIFEST_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise ManifestError(
-            f"no manifest at {path}; a folder of checkpoints needs a zoo.toml, or pass "
-            "--model file.py:function and --data file.py:function"
+            f"no manifest at {path}; checkpoints need a zoo.toml, or on the command line "
+            "--data file.py:function (with --model file.py:function, where the files do not name "
+            "one)"
         ) from None
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from None

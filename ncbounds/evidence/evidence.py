@@ -83,6 +83,11 @@ class Evidence:
     checkpoint: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Name the head and the samples, and what else is not as usual."""
+        name = f"{self.checkpoint!r}, " if self.checkpoint else ""
+        return f"Evidence({name}{', '.join(map(repr, (self.head, *self.samples().values())))})"
+
     def __post_init__(self) -> None:
         self.decision.check(self.head.classes)
         if self.loss is not None:

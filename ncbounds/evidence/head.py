@@ -11,7 +11,7 @@ from ncbounds.numerics.scaling import divided, exponent
 from ncbounds.statistics.rows import as_rows, block_rows, blocks_of
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearHead:
     """Head ``logits = features @ weight.T + bias``.
 
@@ -52,6 +52,11 @@ class LinearHead:
         object.__setattr__(self, "weight", w)
         object.__setattr__(self, "bias", b)
         object.__setattr__(self, "has_bias", has_bias)
+
+    def __repr__(self) -> str:
+        """Say its shape: ``LinearHead(10 classes, 512 features, with bias)``."""
+        bias = "with" if self.has_bias else "without"
+        return f"LinearHead({self.classes} classes, {self.dim} features, {bias} bias)"
 
     @property
     def classes(self) -> int:

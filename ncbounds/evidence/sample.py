@@ -80,6 +80,11 @@ class Sample:
         default_factory=dict, repr=False, init=False
     )
 
+    def __repr__(self) -> str:
+        """Say how much there is and how it was drawn: ``Sample(holdout, 500 x 8 float32, iid)``."""
+        what = f"{self.dim} {self.features.dtype}" if self.answers is None else "predictions"
+        return f"Sample({self.role}, {self.n} x {what}, {self.sampling})"
+
     @classmethod
     def from_arrays(
         cls,

@@ -77,10 +77,13 @@ def with_earlier(now: Report, before: Report) -> Merged:
             if new is not None and _same_key(old, new):
                 kept.append(old._replace(rows=left).named(new.name))
             elif left:
-                said.append(
-                    f"{len(left)} earlier rows of {old.name} are left out: its file, its data, "
-                    "what is declared of them or this package has changed since"
+                why = (
+                    "it was not evaluated this time, and they may be about something else"
+                    if new is None
+                    else "its file, its data, what is declared of them or this package has "
+                    "changed since"
                 )
+                said.append(f"{len(left)} earlier rows of {old.name} are left out: {why}")
         else:
             name = old.name if old.name not in taken else _apart(old, new, taken)
             kept.append(old.named(name)._replace(facts={**old.facts, "called": old.called}))

@@ -61,7 +61,7 @@ def failed(plan: Plan, entry: Entry, error: BaseException) -> Failure:
         write_text(path, "".join(traceback.format_exception(error)))
     except OSError as full:
         return Failure(entry.name, f"{reason} (its traceback cannot be kept: {full})")
-    return Failure(entry.name, f"{reason} (see {path.relative_to(plan.out)})")
+    return Failure(entry.name, f"{reason} (see {path.relative_to(plan.out)} of the run)")
 
 
 def evaluate_elsewhere(

@@ -16,6 +16,7 @@ from ncbounds.data.role_names import check_role_names
 from ncbounds.errors import DataError, ManifestError, suggest
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.extraction.parts import extract_parts
+from ncbounds.extraction.running import Running
 from ncbounds.runs.own_data import task_of
 from ncbounds.runs.paths import find_checkpoints
 from ncbounds.runs.subject import classifier_of
@@ -43,6 +44,13 @@ def ranks(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
             "environment: needed is 0 <= RANK < WORLD_SIZE, as torchrun sets them, or neither"
         )
     return rank, world
+
+
+def own_device(device: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Resolve a device as it was typed; on CUDA each process of one machine takes its own."""
+    found = Running(device).resolved().device
+    local = environment.get("LOCAL_RANK", "")
+    return f"cuda:{local}" if found == "cuda" and local.isdecimal() else found
 
 
 def described(
@@ -101,6 +109,7 @@ def extract_entry(
     executor: Executor | None = None,
     batch_size: int = 256,
     dtype: str | None = None,
+    device: str | None = None,
     done: Callable[[str, int], None] | None = None,
 ) -> list[Role]:
     """Extract the features of one checkpoint of a manifest, each role into a folder of its name.
@@ -116,6 +125,8 @@ def extract_entry(
         This process makes parts ``rank``, ``rank + world``, ...
     parts, executor, batch_size, dtype
         See :func:`ncbounds.extraction.parts.extract_parts`.
+    device : str, optional
+        Where the network runs, such as ``"cuda:1"``; by default on the CPU.
     done : callable, optional
         Called with the role and the number of each part that is there.
 
@@ -133,7 +144,7 @@ def extract_entry(
             raise ManifestError(f"{name} has no role {role!r}; {suggest(role, [*known])}")
     for role in chosen:
         extract_parts(
-            partial(_source, entry, task, role),
+            partial(_source, entry, task, role, device),
             Path(out) / role,
             parts=parts,
             numbers=range(rank, parts, world),
@@ -145,5 +156,5 @@ def extract_entry(
     return chosen
 
 
-def _source(entry: Entry, task: Task, role: Role) -> "tuple[Classifier, Any]":
-    return classifier_of(entry)[1], entry_points(entry, task)[role].loader
+def _source(entry: Entry, task: Task, role: Role, device: str | None) -> "tuple[Classifier, Any]":
+    return classifier_of(entry)[1].to(device), entry_points(entry, task)[role].loader

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import ncbounds
@@ -41,6 +42,14 @@ def test_explain_every_bound(b):
     assert latex.count("\\begin{") == latex.count("\\end{") >= 1
     if b.references:
         assert invoke("explain", b.id, "--bibtex").count("@") >= len(b.references)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "extract", "evaluate-predictions", "inspect"])
+def test_help_shows_every_option_whole_on_a_narrow_screen(command):
+    text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "80"}).output
+    words = text.split()
+    options = [o for p in get_command(app).commands[command].params for o in p.opts]
+    assert [o for o in options if o.startswith("--") and o not in words] == []
 
 
 def test_unknown_bound_is_told_the_nearest_name():
@@ -83,6 +92,8 @@ def test_own_checkpoint_without_a_manifest(own_files):
     undeclared = invoke(*args)
     assert "✓ ." not in undeclared
     assert "--sampling iid" in undeclared
+    assert "NC1" not in undeclared  # there is no training sample
+    assert "own.pt hoeffding [holdout, saved]" in invoke(*args, "--bounds", "hoeffding")
     assert "~" in undeclared
     text = invoke(*args, "--sampling", "iid")
     assert "✓ " in text.replace("✓ certificate", "")
@@ -104,6 +115,18 @@ def test_a_bad_own_checkpoint_is_a_row(own_files):
     )
     assert "not evaluated: empty.pt" in text
     assert "own.pt" in text
+
+
+def test_what_stops_every_checkpoint_alike_is_said_once(own_files):
+    (own_files / "also.pt").write_bytes((own_files / "own.pt").read_bytes())
+    user = own_files / "user.py"
+    text = invoke(
+        *("evaluate", own_files / "own.pt", own_files / "also.pt", "--workers", "0"),
+        *("--data", f"{user}:wrong", "--model", f"{user}:model", "--out", own_files / "run"),
+        code=1,
+    )
+    assert "not evaluated: own.pt, also.pt: " in text
+    assert text.count("needed a dict") == 1
 
 
 def test_an_impossible_option_is_refused_before_anything_is_written(own_files):
@@ -148,7 +171,7 @@ def test_no_option_is_passed_over(own_files):
         ("--role", "fit=0:1"), ("--sampling", "iid"), ("--selected-among", "2"),
         ("--priors", "balanced"), ("--name", "a"),
     ]:  # fmt: skip
-        assert f"{option} go with --data" in invoke(*zoo, option, value, code=2)
+        assert f"{option} goes with --data" in invoke(*zoo, option, value, code=2)
     assert "--args goes with --model" in invoke(*zoo, "--args", "width=8", code=2)
     data = ["--data", f"{user}:data"]
     assert "leave --data out" in invoke(*zoo, *data, code=2)

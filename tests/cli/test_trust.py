@@ -71,6 +71,16 @@ def test_the_message_names_the_code_and_what_it_says_works(project):
     assert row.value == load_report(project / "run").rows[0].value
 
 
+def test_extract_says_what_to_type_and_takes_it(project):
+    typed = ["extract", str(project / "wide.pt"), "--out", str(project / "parts"), "--parts", "2"]
+    done = CliRunner().invoke(app, typed)
+    assert done.exit_code == 2
+    assert "pass --trust" in done.output
+    assert not ran(project)
+    assert CliRunner().invoke(app, [*typed, "--trust"]).exit_code == 0
+    assert (project / "parts" / "holdout").is_dir()
+
+
 def test_in_python(project):
     options = {"bounds": "binomial", "workers": 0}
     with pytest.raises(ManifestError, match=r"trust=True"):

@@ -86,3 +86,11 @@ def test_without_test():
     e = Evidence(head=HEAD, test=sample("test"), fit=sample("fit"))
     assert e.without_test().test is None
     assert list(e.without_test().samples()) == ["fit"]
+
+
+def test_what_is_shown_of_evidence_fits_a_line():
+    found = Evidence(head=HEAD, checkpoint="a", holdout=sample("holdout", 2000, sampling="iid"))
+    head, holdout = "LinearHead(3 classes, 2 features, with bias)", "2000 x 2 float64, iid"
+    assert repr(found) == f"Evidence('a', {head}, Sample(holdout, {holdout}))"
+    answers = Evidence.from_predictions(predicted=[0, 1], labels=[0, 0], role="holdout")
+    assert "Sample(holdout, 2 x predictions, unknown)" in repr(answers)

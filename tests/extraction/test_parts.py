@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,19 @@ from ncbounds.extraction import joined as joining
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.part_folder import read_moments, read_parts
 from ncbounds.extraction.parts import extract_parts
-from ncbounds.runs.parts import ranks
+from ncbounds.runs.parts import own_device, ranks
 
 N, D, C = 301, 6, 3
 
 
+#: Threads share torch's generator.
+SEEDED = Lock()
+
+
 def network(seed: int = 0) -> Classifier:
-    torch.manual_seed(seed)
-    return Classifier(nn.Sequential(nn.Linear(4, D), nn.ReLU(), nn.Linear(D, C)))
+    with SEEDED:
+        torch.manual_seed(seed)
+        return Classifier(nn.Sequential(nn.Linear(4, D), nn.ReLU(), nn.Linear(D, C)))
 
 
 def points() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -298,6 +304,13 @@ def test_ranks_are_read_as_torchrun_sets_them() -> None:
     for wrong in ({"RANK": "8", "WORLD_SIZE": "8"}, {"RANK": "1"}, {"WORLD_SIZE": "two"}):
         with pytest.raises(DataError, match="needed is 0 <= RANK < WORLD_SIZE"):
             ranks(wrong)
+
+
+def test_each_process_of_a_machine_takes_its_own_gpu() -> None:
+    assert own_device("cuda", {"LOCAL_RANK": "3"}) == "cuda:3"
+    assert own_device("cuda:1", {"LOCAL_RANK": "3"}) == "cuda:1"
+    assert own_device("cuda", {}) == "cuda"
+    assert own_device("cpu", {"LOCAL_RANK": "3"}) == "cpu"
 
 
 def test_two_ranks_of_which_one_is_killed(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ def test_files_and_rows_of_a_file_give_the_rows_of_the_arrays(world):
     assert any("divided by 20 candidates" in reason for reason in row.reasons)
 
 
+def test_a_training_sample_is_counted_on_the_screen(world):
+    folder, *_ = world
+    np.savez(folder / "fit.npz", **np.load(folder / "all.npz"))
+    files = [folder / name for name in ("fit.npz", "holdout.npz")]
+    said = run(*files, "--head", folder / "head.npz", "--bounds", "binomial", "--sampling", "iid")
+    assert "n NC1" in said
+    assert "Training sample: n, NC1." in said
+    assert "NC1" not in run(files[1], "--head", folder / "head.npz", "--bounds", "binomial")
+
+
 def test_tables(world):
     folder, _, _, f, y = world
     pandas = pytest.importorskip("pandas")

@@ -110,14 +110,24 @@ def load_torch(content: Content) -> Nested:
     return Nested("zip" if is_zip else "legacy", found)
 
 
+#: What names in pickles of scikit-learn and joblib begin with.
+ESTIMATORS = ("sklearn.", "joblib.")
+
+
 def refusal(path: Path, names: set[str]) -> str:
     """Say what blocks a file and how to save it so that it can be read."""
+    blocked = f"{path} can only be read by running code from it: it needs {few(sorted(names))}. "
+    if any(name.startswith(ESTIMATORS) for name in names):
+        return (
+            f"{blocked}It holds an estimator of scikit-learn; if you trust the file, evaluate it "
+            f"in Python: import joblib, ncbounds as nb; nb.evaluate(nb.from_sklearn(joblib.load("
+            f"{str(path)!r}), holdout=(X, y), sampling='iid'))"
+        )
     keys = tuple(dict.fromkeys((*AVERAGED, *CURRENT, *INNER)))
     written = [way for start, way in WRITERS.items() if any(n.startswith(start) for n in names)]
     return (
-        f"{path} can only be read by running code from it: it needs {few(sorted(names))}. Only "
-        f"tensors and plain Python values are read. {''.join(written)}If you trust the file, save "
-        "its weights again, where its classes can be imported: "
+        f"{blocked}Only tensors and plain Python values are read. {''.join(written)}If you trust "
+        "the file, save its weights again, where its classes can be imported: "
         f"import torch; c = torch.load({str(path)!r}, weights_only=False, map_location='cpu'); "
         f"f = lambda c: next((v for k in {keys} if isinstance(c, dict) and (hasattr(v := c.get(k), "
         "'state_dict') or isinstance(v, dict))), c); c = f(f(c)); c = c.state_dict() if "

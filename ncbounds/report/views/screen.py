@@ -42,6 +42,11 @@ class Shown:
         """Ids of its bounds."""
         return tuple(bound for bound, _ in self.of)
 
+    @property
+    def on_fit(self) -> bool:
+        """Whether it shows rows on the training sample."""
+        return any(column.on_fit for _, column in self.of)
+
     def cell(self, rows: Iterable[Row]) -> str:
         """Mark and value, e.g. ``"✓ .208"``; empty if the checkpoint has no such row.
 
@@ -116,7 +121,8 @@ def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[s
 def header(report: ReportData, shown: list[Shown]) -> list[str]:
     """Titles of the columns of :func:`lines`."""
     step = ["step"] if _has_steps(report) else []
-    return ["checkpoint", *step, "n", "NC1", "test error [95 %]", *(c.title for c in shown)]
+    of_fit = ["n", "NC1"] if _knows_fit(report) else []
+    return ["checkpoint", *step, *of_fit, "test error [95 %]", *(c.title for c in shown)]
 
 
 def used(report: ReportData) -> list[Shown]:
@@ -186,13 +192,18 @@ def caption(report: ReportData) -> str:
         spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
     certified = any(r.kind == "certificate" for r in report.rows)
     undeclared = any(r.sampling == "unknown" for r in report.rows)
-    titles = [f"{c.title}: {', else '.join(c.bounds)}" for c in used(report)]
+    shown = used(report)
+    titles = [f"{c.title}: {', else '.join(c.bounds)}" for c in shown]
+    of_fit = ["n", "NC1"] if _knows_fit(report) else []
+    of_fit += [c.title for c in shown if c.on_fit]
+    if of_fit:
+        spent += f"Training sample: {', '.join(of_fit)}."
     return "\n".join(
         [
             legend(),
-            f"{spent}n, NC1, 'fit' and 'data alone' columns: training sample.",
+            *([spent.rstrip()] if spent else []),
             "In brackets: measured error of the row's own target; 10^k is vacuous, – undefined. "
-            "`ncbounds explain ID` explains:",
+            f"`ncbounds explain ID` explains{':' if titles else ' a bound.'}",
             *(f"  {line}" for line in _filled(titles)),
             *notes(report),
             *([UNDECLARED] if undeclared and not certified else []),
@@ -209,17 +220,23 @@ def _filled(titles: list[str], width: int = 118) -> list[str]:
 def _line(report: ReportData, subject: Subject, rows: list[Row], shown: list[Shown]) -> list[str]:
     name, layer = subject
     facts = report.facts.get(name, {})
-    n = facts.get("n", {}).get("fit", "")
     test = next((r.test for r in rows if r.target == "saved" and r.test), None)
     measured = interval(test.error, test.low, test.high) if test else ""
-    nc1 = "" if layer else _nc1(facts)  # facts are about the head's features
+    of_fit = []
+    if _knows_fit(report):  # facts are about the head's features
+        of_fit = [str(facts.get("n", {}).get("fit", "")), "" if layer else _nc1(facts)]
     label = printable(f"{name} {layer}".rstrip())
     step = [shown_step(rows[0].step)] if _has_steps(report) else []
-    return [label, *step, str(n), nc1, measured, *(c.cell(rows) for c in shown)]
+    return [label, *step, *of_fit, measured, *(c.cell(rows) for c in shown)]
 
 
 def _has_steps(report: ReportData) -> bool:
     return any(np.isfinite(r.step) for r in report.rows)
+
+
+def _knows_fit(report: ReportData) -> bool:
+    """Whether anything is known of a training sample, which the columns n and NC1 are about."""
+    return any("fit" in report.facts.get(r.checkpoint, {}).get("n", {}) for r in report.rows)
 
 
 def _nc1(facts: Mapping[str, Any]) -> str:
