@@ -1,9 +1,9 @@
 """Labels and features of one data split, with the role that the split had."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,15 @@ from ncbounds.errors import InvalidSample
 from ncbounds.evidence.decided import longest, stands, strict_margins
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.logit_rows import KEPT_BYTES, LogitRows
 from ncbounds.evidence.point_hashes import point_hashes
 from ncbounds.evidence.roles import Role, Sampling
 from ncbounds.numerics.scaling import divided, exponent, row_norms
 
 if TYPE_CHECKING:
     from ncbounds.statistics.class_moments import ClassMoments
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,7 @@ class Sample:
     rounded: bool = False
     precision: str | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
-    _logits: dict[int, tuple[LinearHead, Floats]] = field(
+    _by_head: dict[tuple[str, int], tuple[LinearHead, Any]] = field(
         default_factory=dict, repr=False, init=False
     )
 
@@ -198,6 +201,10 @@ class Sample:
         y = y.astype(np.int64)
         return replace(sample, answers=y if sample.kept is None else y[sample.kept])
 
+    def __getstate__(self) -> dict[str, Any]:
+        # heads are told apart by their id, which means nothing in another process
+        return {**self.__dict__, "_by_head": {}}
+
     @property
     def role(self) -> Role:
         """What the rows were used for."""
@@ -272,52 +279,91 @@ class Sample:
             )
 
     def logits(self, head: LinearHead) -> Floats:
-        """Float64 logits of ``head``, shape (n, C); computed once per head and kept."""
-        kept = self._logits.get(id(head))
-        if kept is None or kept[0] is not head:
+        """Float64 logits of ``head``, shape (n, C); kept if they are not too many.
+
+        What can do with a part at a time reads :meth:`logit_rows`.
+        """
+        return self.logit_rows(head)[:]
+
+    def logit_rows(self, head: LinearHead) -> LogitRows:
+        """Float64 logits of ``head``, (n, C), to be read a part at a time.
+
+        They are kept while all that is kept is below ``KEPT_BYTES``, else computed when read.
+        """
+
+        def made() -> LogitRows:
             self.check_dim(head)
-            with np.errstate(invalid="ignore", over="ignore"):
-                kept = (head, head.logits(self.features))
-            kept[1].setflags(write=False)
-            self._logits[id(head)] = kept
-        return kept[1]
+            rows = LogitRows.on_demand(head, self.features)
+            kept = (found for _, found in self._by_head.values() if isinstance(found, LogitRows))
+            if 8 * self.n * head.classes + sum(k.bytes_kept for k in kept) > KEPT_BYTES:
+                return rows
+            logits = rows[:]
+            logits.setflags(write=False)
+            return LogitRows.of_array(logits, self.dim)
+
+        return self._of_head("logits", head, made)
+
+    def _of_head(self, what: str, head: LinearHead, make: Callable[[], T]) -> T:
+        """Return what was made for a head before, or make it and keep it."""
+        kept = self._by_head.get((what, id(head)))
+        if kept is None or kept[0] is not head:
+            kept = self._by_head[what, id(head)] = (head, make())
+        found: T = kept[1]
+        return found
 
     def margins(self, head: LinearHead) -> Floats:
-        """Margins of ``head``, shape (n,); a point is an error iff its margin is <= 0.
+        """Margins of ``head``, shape (n,), kept; a point is an error iff its margin is <= 0.
 
         It is positive only where rounding cannot change the prediction: see
         :mod:`ncbounds.evidence.decided`.
         """
-        logits = self.logits(head.scaled)
-        return strict_margins(
-            head,
-            self.features,
-            self.labels,
-            logits=logits,
-            norms=self._longest,
-            rounded=self.rounded,
-        )
+
+        def made() -> Floats:
+            out = np.empty(self.n)
+            for part, logits in self.logit_rows(head.scaled).blocks():
+                out[part] = strict_margins(
+                    head,
+                    self.features[part],
+                    self.labels[part],
+                    logits=logits,
+                    norms=self._longest[part],
+                    rounded=self.rounded,
+                )
+            out.setflags(write=False)
+            return out
+
+        return self._of_head("margins", head, made)
 
     def predictions(self, head: LinearHead) -> Ints:
-        """Class of the largest logit, shape (n,); it stands where :meth:`decided`."""
-        found: Ints = self.logits(head.scaled).argmax(axis=1)
-        return found
+        """Class of the largest logit, shape (n,), kept; it stands where :meth:`decided`."""
+        return self._answers(head)[0]
 
     def decided(self, head: LinearHead) -> NDArray[np.bool_]:
-        """Rows, boolean of shape (n,), whose prediction rounding cannot change.
+        """Rows, boolean of shape (n,), whose prediction rounding cannot change; kept.
 
         The others have a non-finite logit, a tie, or a lead that is within rounding.
         """
-        logits, answers = self.logits(head.scaled), self.predictions(head)
-        with np.errstate(invalid="ignore", over="ignore"):
-            return stands(
-                head.scaled, self.features, logits, answers, self._longest, rounded=self.rounded
-            )
+        return self._answers(head)[1]
 
     def undecided(self, head: LinearHead) -> int:
         """Number of rows with finite logits that are ties, or would be in some order of sums."""
-        finite = np.isfinite(self.logits(head.scaled)).all(axis=1)
-        return int((finite & ~self.decided(head)).sum())
+        return int((self.logit_rows(head.scaled).finite & ~self.decided(head)).sum())
+
+    def _answers(self, head: LinearHead) -> tuple[Ints, NDArray[np.bool_]]:
+        def made() -> tuple[Ints, NDArray[np.bool_]]:
+            scaled = head.scaled
+            answers, sure = np.empty(self.n, dtype=np.int64), np.empty(self.n, dtype=np.bool_)
+            for part, logits in self.logit_rows(scaled).blocks():
+                answers[part], f = logits.argmax(axis=1), self.features[part]
+                with np.errstate(invalid="ignore", over="ignore"):
+                    sure[part] = stands(
+                        scaled, f, logits, answers[part], self._longest[part], rounded=self.rounded
+                    )
+            answers.setflags(write=False)
+            sure.setflags(write=False)
+            return answers, sure
+
+        return self._of_head("answers", head, made)
 
     @cached_property
     def _longest(self) -> Floats:

@@ -7,6 +7,7 @@ import numpy as np
 from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.logit_rows import LogitRows
 from ncbounds.geometry.measured import Metric, left_out
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.rows import as_rows, block_rows
@@ -83,7 +84,7 @@ def nc3(moments: ClassMoments, head: LinearHead, *, weighted: bool = False) -> M
 
 
 def nc4(
-    features: object, head: LinearHead, means: Floats, *, logits: Floats | None = None
+    features: object, head: LinearHead, means: Floats, *, logits: Floats | LogitRows | None = None
 ) -> Metric:
     """Share of points where the head and the nearest class mean decide differently.
 
@@ -95,7 +96,7 @@ def nc4(
     means : array of shape (C, d)
         Class means of the *training* sample, as in the definition; rows with nan (empty classes)
         are no candidates.
-    logits : array of shape (n, C), optional
+    logits : array or LogitRows of shape (n, C), optional
         Of ``head`` on these features, if they are known.
 
     Returns

@@ -124,7 +124,7 @@ def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterat
     )
     own = means is None
     means = sample.moments.mean if means is None else means
-    found = nc4(sample.features, head, means, logits=sample.logits(head))
+    found = nc4(sample.features, head, means, logits=sample.logit_rows(head))
     if own and sample.role != "fit":
         why = f"class means of this {sample.role} sample, not of the training sample"
         found = Metric(found.value, (*found.reasons, why))

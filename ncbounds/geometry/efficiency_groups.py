@@ -95,7 +95,7 @@ def loss_and_response(
 ) -> tuple[float, Floats]:
     """Mean loss of all points, and the group means of their responses on the outputs kept."""
     task, kept = groups.task, groups.task.unsettled
-    logits = sample.logits(head)
+    logits = sample.logit_rows(head)
     total = 0.0
     response = np.zeros_like(small.target)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -116,7 +116,9 @@ def margin_efficiency(sample: Sample, head: LinearHead) -> MarginEfficiency:
     with np.errstate(over="ignore"):  # told below
         budget = float(np.linalg.norm(centred_rows(head.weight)) * np.sqrt(square))
     kappa = margin_scale(counts, bias=head.has_bias)
-    found = margins(sample.logits(head), sample.labels)
+    found = np.empty(sample.n)
+    for part, logits in sample.logit_rows(head).blocks():
+        found[part] = margins(logits, sample.labels[part])
     why = _undefined(len(here), budget, found)
     if why:
         return MarginEfficiency(float("nan"), float("nan"), kappa, budget, (why,))

@@ -9,7 +9,7 @@ from ncbounds.arrays import Floats
 ROUNDING = 1e-12
 
 
-def strictly_nearer(own: Floats, rival: Floats, size: Floats) -> NDArray[np.bool_]:
+def strictly_nearer(own: Floats | float, rival: Floats, size: Floats) -> NDArray[np.bool_]:
     """Whether squared distances ``own`` are below ``rival``; ties and nan are not.
 
     ``size`` are the squared norms that the distances were computed from; a difference below their

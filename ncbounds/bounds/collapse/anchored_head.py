@@ -178,7 +178,7 @@ def anchored_head(view: View, delta: float) -> Outcome:
     }
     along = _along(v, v0)
     rays = Rays.of(
-        b.features, b.labels, b.logits(head), head.weight, head.bias, centre=fixed.centre
+        b.features, b.labels, b.logit_rows(head), head.weight, head.bias, centre=fixed.centre
     )
     reason: str | None = "the head is constant, not finite, or opposed to the one fitted on 40 %"
     if along is not None:

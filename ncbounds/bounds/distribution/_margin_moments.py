@@ -14,6 +14,7 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.kept import Kept
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.logit_rows import LogitRows
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import CovarianceFactor
 from ncbounds.statistics.rows import members_of
@@ -30,13 +31,13 @@ class MarginMoments:
 
     Attributes
     ----------
-    logits : array of shape (n, C)
+    logits : array or LogitRows of shape (n, C)
     rows : tuple of integer arrays
         Row numbers of each class; labels that the head has no output for have rows too.
     counts : integer array of shape (classes,)
     """
 
-    logits: Floats
+    logits: Floats | LogitRows
     rows: tuple[Ints, ...]
     counts: Ints
 
@@ -145,7 +146,7 @@ def margin_moments(sample: Sample, head: LinearHead) -> MarginMoments:
 
     def made() -> MarginMoments:
         rows = tuple(members_of(sample.labels, sample.classes))
-        return MarginMoments(sample.logits(head), rows, sample.counts)
+        return MarginMoments(sample.logit_rows(head), rows, sample.counts)
 
     return _KEPT.get(sample, head, make=made)
 

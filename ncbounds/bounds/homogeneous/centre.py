@@ -28,7 +28,7 @@ def _rays(view: View) -> Rays:
     return Rays.of(
         sample.features,
         sample.labels,
-        sample.logits(head),
+        sample.logit_rows(head),
         head.weight,
         head.bias,
         centre=q,

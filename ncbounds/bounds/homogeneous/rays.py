@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.evidence.decided import U
+from ncbounds.evidence.logit_rows import LogitRows
 from ncbounds.numerics.scaling import divided, exponent
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, blocks_of
 
@@ -61,7 +62,7 @@ class Rays:
         ``||psi||``, and so much in all.
     power : int
         ``psi`` without a constant coordinate was divided by ``2**power``, and the logits with it.
-    logits : array of shape (n, C)
+    logits : LogitRows of shape (n, C)
     labels : integer array of shape (n,)
     squares : array of shape (n,)
         ``||f - q||^2``.
@@ -73,7 +74,7 @@ class Rays:
     centre: Floats
     weight: Floats
     bias: Floats
-    logits: Floats
+    logits: LogitRows
     labels: Ints
     squares: Floats
     constant: bool
@@ -86,7 +87,7 @@ class Rays:
         cls,
         features: object,
         labels: Ints,
-        logits: Floats,
+        logits: Floats | LogitRows,
         weight: Floats,
         bias: Floats,
         *,
@@ -100,10 +101,11 @@ class Rays:
         ``constant=False`` is for heads that have no bias by design, with no centre.
         """
         rows = as_rows(features)
+        read = logits if isinstance(logits, LogitRows) else LogitRows.of_array(logits)
         q = np.zeros(rows.shape[1]) if centre is None else centre
         power = 0
         if not constant and not rows.is_tensor and (power := exponent(rows.source)):
-            rows, logits = as_rows(divided(rows.source, power)), divided(logits, power)
+            rows, read = as_rows(divided(rows.source, power)), read.divided(power)
         with np.errstate(over="ignore", invalid="ignore"):
             shifted = bias + weight @ q
             offset = np.abs(bias) + np.abs(weight) @ np.abs(q)
@@ -112,7 +114,7 @@ class Rays:
                 centre=q,
                 weight=weight - weight.mean(axis=0),
                 bias=(shifted - shifted.mean()) * float(constant),
-                logits=logits,
+                logits=read,
                 labels=labels,
                 squares=squares_about(rows, q),
                 constant=constant,
@@ -149,7 +151,7 @@ class Rays:
         that overflows or has lost digits to underflow, a label that the head has no output for.
         """
         known = (self.labels >= 0) & (self.labels < self.classes)
-        found = known & np.isfinite(self.squares) & np.isfinite(self.logits).all(axis=1)
+        found = known & np.isfinite(self.squares) & self.logits.finite
         if self.constant:
             return found
         with np.errstate(over="ignore", under="ignore"):

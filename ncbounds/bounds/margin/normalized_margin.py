@@ -107,7 +107,7 @@ def boundary_distances(view: View) -> Floats:
     that the head has no output for.
     """
     weight, labels, margins = view.head.weight, view.sample.labels, view.margins
-    logits, classes = view.sample.logits(view.head), view.head.classes
+    logits, classes = view.sample.logit_rows(view.head), view.head.classes
     out = np.full(len(labels), -np.inf)
     known = np.flatnonzero((labels < classes) & np.isfinite(margins))
     rival = np.empty(len(known), dtype=np.int64)

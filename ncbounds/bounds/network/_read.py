@@ -31,7 +31,7 @@ def chain_of(view: View) -> Network:
 def _check_same(view: View, network: Network) -> None:
     """Margins come from head and sample, norms from the network: see that they belong together."""
     rows = np.unique(np.linspace(0, network.n - 1, COMPARED_ROWS).astype(np.int64))
-    expected = view.sample.logits(view.head)[rows]
+    expected = view.sample.logit_rows(view.head)[rows]
     with np.errstate(invalid="ignore", over="ignore"):
         found = network.logits(network.inputs[rows].astype(np.float64))
     finite = np.abs(expected[np.isfinite(expected)])

@@ -59,7 +59,7 @@ def test_products_are_the_logits_up_to_a_common_shift(seed, classes, d, centred)
         np.testing.assert_allclose(v.sum(axis=0), 0, atol=1e-9 / kappa)
         np.testing.assert_allclose(r.lengths(kappa), np.linalg.norm(psi, axis=1), rtol=1e-12)
         assert r.size(kappa) == pytest.approx(np.linalg.norm(v), rel=1e-12)
-        m = margins(r.logits, y)
+        m = margins(r.logits[:], y)
         unit = m / np.linalg.norm(psi, axis=1) / np.linalg.norm(v)
         np.testing.assert_allclose(r.unit_margins(kappa, m), unit, rtol=1e-12)
         assert (np.abs(unit) <= np.sqrt(2) * (1 + 1e-12)).all()
@@ -72,7 +72,7 @@ def test_gaps_are_to_every_rival():
     for i, row in zip(index, r.gaps(index), strict=True):
         s = r.logits[i]
         np.testing.assert_allclose(np.sort(row), np.sort(s[y[i]] - np.delete(s, y[i])))
-    np.testing.assert_allclose(r.closest(np.arange(40)), margins(r.logits, y))
+    np.testing.assert_allclose(r.closest(np.arange(40)), margins(r.logits[:], y))
 
 
 def test_a_common_row_changes_nothing():
