@@ -189,6 +189,8 @@ def extract(
     if key_parts is not None and limit is not None:
         key_parts = {**key_parts, "limit": limit}
     dtype = None if store is None else checked_dtype(store_dtype)
+    if classifier.predicts and dtype is not None:
+        raise DataError("logits that are predictions are kept as they are: leave store_dtype out")
     kept: dict[str, Stored] = {}
     networks: dict[str, str] = {}
     if store is not None:

@@ -179,6 +179,8 @@ def _extracted(
 ) -> dict[Role, Sample]:
     from ncbounds.extraction.extract import extract
 
+    # logits that stand for predictions are never rounded: a tie hangs on them
+    kept_as = None if store is None or classifier.predicts else running.store_dtype
     return {
         role: extract(
             classifier,
@@ -189,7 +191,7 @@ def _extracted(
             batch_size=running.batch_size,
             workers_per_loader=running.workers_per_loader,
             limit=running.limit,
-            store_dtype=running.store_dtype if store is not None else None,
+            store_dtype=kept_as,
             progress=None if say is None else _now_and_then(say, role),
             ignore_label=task.ignore_label,
         )

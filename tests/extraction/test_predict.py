@@ -53,6 +53,8 @@ def test_the_store_finds_them_again_and_keeps_them_apart_from_features(tmp_path:
     assert kept[1].answers is not None
     assert np.array_equal(kept[0].answers, kept[1].answers)
     assert nb.extract(classifier, (x, labels), "holdout", store=tmp_path).dim == 6
+    with pytest.raises(nb.errors.DataError, match="leave store_dtype out"):
+        nb.predict(classifier, (x, labels), "holdout", store=tmp_path, store_dtype="float16")
 
 
 def test_equal_inputs_are_found_in_two_roles() -> None:
