@@ -201,7 +201,7 @@ def test_whatever_a_users_code_raises_is_a_row_with_a_traceback(own, data, model
     report = run(own, data, model)
     assert [f.checkpoint for f in report.failures] == ["a/best.pt", "b/best.pt"]
     assert "today" in report.failures[0].reason
-    path = own / "run" / re.search(r"see (.*)\)", report.failures[0].reason)[1]
+    path = own / "run" / re.search(r"see (.*) of the run\)", report.failures[0].reason)[1]
     assert "sys.exit" in path.read_text()
 
 
