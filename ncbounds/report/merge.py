@@ -72,7 +72,12 @@ def with_earlier(now: Report, before: Report) -> Merged:
         new = asked.get(old.called)
         if old.called not in taken:
             kept.append(old)
-        elif new is None or not old.source[0] or old.source == new.source:
+        elif (
+            new is None
+            or not old.source[0]
+            or old.source == new.source
+            or _same_key(old, new)  # the run folder was moved
+        ):
             left = tuple(r for r in old.rows if (old.called, r.bound) not in done)
             if new is not None and _same_key(old, new):
                 kept.append(old._replace(rows=left).named(new.name))

@@ -5,13 +5,12 @@ from collections.abc import Iterable, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 
-from ncbounds.checkpoints.formats.folder import INDEXES
 from ncbounds.data.manifest import Manifest, load_manifest
 from ncbounds.data.series import natural
 from ncbounds.errors import DataError, ManifestError
 
-#: Files whose folder is one checkpoint.
-ONE = ("config.json", "adapter_config.json", ".metadata", *INDEXES)
+#: Files whose folder is one checkpoint, beside the indexes of shards.
+ONE = ("config.json", "adapter_config.json", ".metadata")
 #: Endings of files that a folder is searched for.
 SUFFIXES = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".tar")
 
@@ -62,7 +61,11 @@ def _base(path: Path) -> Path:
 
 
 def _is_one(path: Path) -> bool:
-    return not path.is_dir() or any((path / n).is_file() for n in ONE)
+    if not path.is_dir():
+        return True
+    from ncbounds.checkpoints.formats.folder import INDEXES  # it imports torch
+
+    return any((path / n).is_file() for n in (*ONE, *INDEXES))
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:

@@ -41,6 +41,12 @@ def test_rows_of_earlier_runs_stay():
     assert with_earlier(found.report, second).report is found.report
 
 
+def test_a_run_folder_that_was_moved_holds_the_same_checkpoints():
+    before, now = run(["one"]), run(["one"])
+    before.facts["one"]["file"] = "../elsewhere/one"
+    assert with_earlier(now, before).report is now
+
+
 def test_another_bound_on_the_same_evidence_stays_and_on_other_evidence_is_said_to_be_left_out():
     first, second = run(bounds="binomial"), run(bounds="hoeffding")
     assert places(with_earlier(second, first).report) == places(first) + places(second)

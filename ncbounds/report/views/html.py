@@ -105,8 +105,9 @@ def _kind_of(cell: str) -> str:
 def _details(report: ReportData) -> list[tuple[str, list[list[tuple[str, str]]]]]:
     """Rows of each checkpoint as styled cells: all columns but its name, and the reasons."""
     by_name: dict[str, list[list[tuple[str, str]]]] = {}
+    columns = readable(report)[1:]
     for r in report.rows:
-        row = [(_style(c.name, r), written(r)) for c, written in readable(report)[1:]]
+        row = [(_style(c.name, r), written(r)) for c, written in columns]
         row.append(("reasons", all_reasons(r)))
         by_name.setdefault(printable(r.checkpoint) or "classifier", []).append(row)
     return list(by_name.items())
