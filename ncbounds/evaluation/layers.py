@@ -166,13 +166,8 @@ def _report(
     from ncbounds.extraction.taps import HEAD
     from ncbounds.extraction.views import counted_rows
 
-    evidence = Evidence(
-        head=head,
-        fit=views["fit"][HEAD],
-        holdout=views["holdout"][HEAD] if "holdout" in views else None,
-        test=views["test"][HEAD] if "test" in views else None,
-        checkpoint=checkpoint,
-    )
+    at_head = {role: by_place[HEAD] for role, by_place in views.items()}
+    evidence = Evidence.of(at_head, head=head, checkpoint=checkpoint)
     samples = evidence.samples()
     network = {role: wrong_rows(head, s.features, s.labels) for role, s in samples.items()}
     size = coordinates(head.classes)

@@ -1,5 +1,6 @@
 """All that a bound may see: a head, samples by role, and a network."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -125,6 +126,12 @@ class Evidence:
                 object.__setattr__(self, "network", self.network.take(index))
 
     @classmethod
+    def of(cls, samples: Mapping[Role, Sample], **parts: Any) -> "Evidence":
+        """Make evidence of samples by their roles, and of its other parts."""
+        by_field: dict[str, Any] = {FIELD[role]: s for role, s in samples.items()}
+        return cls(**by_field, **parts)
+
+    @classmethod
     def from_predictions(cls, **given: Any) -> "Evidence":
         """Make evidence of what a classifier answered and of labels: counting needs no head.
 
@@ -142,8 +149,7 @@ class Evidence:
             If these do not fit together.
         """
         samples, parts = predicted_parts(**given)
-        by_field: dict[str, Any] = {FIELD[role]: s for role, s in samples.items()}
-        return cls(**by_field, **parts)
+        return cls.of(samples, **parts)
 
     @property
     def linear_head(self) -> LinearHead:

@@ -260,6 +260,7 @@ def _run(
         digest, differ = stream(classifier, loader, taps, keep, batch_size, progress, ignore_label)
         data = digest.parts() if key_parts is None else dict(key_parts)
         key, said = store_key(data), _said(loader, digest)
+        labels, hashes = np.concatenate(digest.labels), digest.hashes()
         for name, writer in writers.items():
             meta = {
                 **_counted(name, differ),
@@ -271,9 +272,7 @@ def _run(
                 "data": data,
                 "head": classifier.head_report.name,
             }
-            labels = np.concatenate(digest.labels)
-            use = uses.get(name)
-            writer.commit(networks[name], key, labels, digest.hashes(), meta, use)
+            writer.commit(networks[name], key, labels, hashes, meta, uses.get(name))
     found = {name: read_stored(store, networks[name], key) for name in taps}
     return {name: kept for name, kept in found.items() if kept is not None}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ncbounds.errors import StoreError
 from ncbounds.extraction.batches import DataDigest, batches, data_parts, iter_again
 from ncbounds.extraction.running import BATCH_ROWS
-from ncbounds.extraction.store import Stored, read_stored, store_key, stored_of
+from ncbounds.extraction.store import Stored, points_of, read_stored, store_key
 from ncbounds.extraction.stream import count_disagreements, tensors
 from ncbounds.extraction.taps import HEAD, Pooling
 
@@ -127,9 +127,9 @@ def check_rows(kept: Mapping[str, Stored]) -> None:
 
 def _begins(store: str | os.PathLike[str], network: str, first: Beginning) -> bool:
     return any(
-        np.array_equal(stored.input_hashes[: len(first.hashes)], first.hashes)
-        and np.array_equal(stored.labels[: len(first.labels)], first.labels)
-        for stored in stored_of(store, network)
+        np.array_equal(hashes[: len(first.hashes)], first.hashes)
+        and np.array_equal(labels[: len(first.labels)], first.labels)
+        for labels, hashes in points_of(store, network)
     )
 
 

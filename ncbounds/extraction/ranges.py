@@ -5,6 +5,7 @@ from typing import Any
 
 from ncbounds.data.batched import is_pair
 from ncbounds.errors import DataError
+from ncbounds.extraction.batches import row_count as known_rows
 
 NEEDED = (
     "needed are rows that can be read from anywhere: a pair of arrays, a map-style Dataset, or a "
@@ -20,11 +21,8 @@ def row_count(data: Any) -> int:
     DataError
         If they cannot be.
     """
-    if is_pair(data):
-        inputs = data[0]
-        first = next(iter(inputs.values())) if isinstance(inputs, Mapping) else inputs
-        return len(first)
-    return len(_dataset(data))
+    known = known_rows(data) if is_pair(data) else None
+    return len(_dataset(data)) if known is None else known
 
 
 def rows_between(data: Any, start: int, stop: int, batch_size: int) -> Any:

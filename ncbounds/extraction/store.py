@@ -98,11 +98,16 @@ def read_stored(store: str | os.PathLike[str], network: str, data: str) -> Store
     """
     path = entry_path(store, network, data)
     with locked(Path(store)):
-        return _read(store, path) if os.path.lexists(path) else None
+        if not os.path.lexists(path):
+            return None
+        found, entry = _read(store, path)
+        return Stored(**found, meta=entry)
 
 
-def stored_of(store: str | os.PathLike[str], network: str) -> Iterator[Stored]:
-    """Everything that is stored of a network.
+def points_of(
+    store: str | os.PathLike[str], network: str
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+    """Labels and hashes of inputs of everything that is stored of a network.
 
     Raises
     ------
@@ -110,17 +115,21 @@ def stored_of(store: str | os.PathLike[str], network: str) -> Iterator[Stored]:
         See :func:`read_stored`.
     """
     for path in sorted((Path(store) / network).glob("*.json")):
-        found = read_stored(store, network, path.stem)
-        if found is not None:
-            yield found
+        with locked(Path(store)):
+            if os.path.lexists(path):
+                found, _ = _read(store, path, (LABELS, HASHES))
+                yield found[LABELS], found[HASHES]
 
 
-def _read(store: str | os.PathLike[str], path: Path) -> Stored:
+def _read(
+    store: str | os.PathLike[str], path: Path, names: tuple[str, ...] = (FEATURES, LABELS, HASHES)
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """Return arrays of an entry, and what is said about it."""
     entry = read_sealed(path)
     if entry is None:
         raise StoreError(_damaged(path, "it is not what was written"))
     found: dict[str, Any] = {}
-    for name in (FEATURES, LABELS, HASHES):
+    for name in names:
         digest, size, packed = entry["arrays"][name], entry["sizes"][name], name in entry["packed"]
         file = array_path(store, digest, packed)
         there = file.stat().st_size if file.is_file() else None
@@ -135,7 +144,7 @@ def _read(store: str | os.PathLike[str], path: Path) -> Stored:
             raise StoreError(_damaged(path, f"its {name} are not what was written"))
     if len({len(array) for array in found.values()}) != 1:
         raise StoreError(_damaged(path, "its arrays have different lengths"))
-    return Stored(**found, meta=entry)
+    return found, entry
 
 
 class StoreWriter:

@@ -141,13 +141,9 @@ def from_sklearn(
     }
     numbered = names.dtype.kind in "iu" and np.array_equal(names, np.arange(len(names)))
     counted = selected_among is None and opened.candidates > 1
-    return Evidence(
+    return Evidence.of(
+        samples,
         head=head,
-        fit=samples.get("fit"),
-        head_sample=samples.get("head"),
-        holdout=samples.get("holdout"),
-        unlabelled=samples.get("unlabelled"),
-        test=samples.get("test"),
         priors=priors,
         decision=MultiClass(() if numbered else tuple(map(str, names))),
         checkpoint=checkpoint,

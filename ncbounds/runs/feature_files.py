@@ -87,13 +87,9 @@ def evidence_of_features(
             ignore_label=None if unlabelled else ignore_label,
         )
     path = Path(head)
-    return Evidence(
+    return Evidence.of(
+        samples,
         head=linear,
-        fit=samples.get("fit"),
-        head_sample=samples.get("head"),
-        holdout=samples.get("holdout"),
-        unlabelled=samples.get("unlabelled"),
-        test=samples.get("test"),
         priors=priors,
         checkpoint=path.name,
         provenance={

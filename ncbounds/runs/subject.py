@@ -111,13 +111,9 @@ def evidence_of(
         head = NoHead(_width(classifier, task, samples), why)
         samples = {role: answered(classifier, s) for role, s in samples.items()}
     classes, disagree = _names(task, checkpoint, points.values(), head.classes)
-    return Evidence(
+    return Evidence.of(
+        samples,
         head=head,
-        fit=samples.get("fit"),
-        head_sample=samples.get("head"),
-        holdout=samples.get("holdout"),
-        unlabelled=samples.get("unlabelled"),
-        test=samples.get("test"),
         network=network,
         code_word=code_word_of(
             entry,

@@ -98,17 +98,7 @@ def merged(
 def _check_kind(config: Mapping[str, Any], path: object) -> None:
     """Raise for all that changes the network in other ways than by adding low-rank matrices."""
     odd = [f"peft_type {config.get('peft_type')!r}"] * (config.get("peft_type") != "LORA")
-    odd += [
-        f"{key} {config[key]!r}"
-        for key in (
-            "use_dora",
-            "lora_bias",
-            "use_qalora",
-            "alora_invocation_tokens",
-            "arrow_config",
-        )
-        if config.get(key)
-    ]
+    odd += [f"{key} {config[key]!r}" for key in _ODD if config.get(key)]
     if config.get("init_lora_weights", True) not in _PLAIN_START:
         odd.append(f"init_lora_weights {config['init_lora_weights']!r}, which changes the base")
     if odd:
