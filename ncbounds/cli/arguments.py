@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 NETWORK, DATA, RUNNING = "Network", "Data", "Running"
 
 Out = Annotated[Path | None, typer.Option(help="run folder (default: the user cache folder)")]
+Bounds = Annotated[str, typer.Option(help="default, all, a family, or ids separated by commas")]
+Delta = Annotated[float, typer.Option(help="probability with which a row may fail")]
+Simultaneous = Annotated[bool, typer.Option("--simultaneous", help="divide delta over all rows")]
 Spec = Annotated[
     str | None,
     typer.Option(
@@ -34,6 +37,19 @@ Repeats = Annotated[
         help="why points repeat: 'by chance' (the law has atoms) or copies (count once)",
         rich_help_panel=DATA,
     ),
+]
+Sampling = Annotated[
+    str,
+    typer.Option(
+        help="how the points were drawn: iid, stratified or unknown", rich_help_panel=DATA
+    ),
+]
+IgnoreLabel = Annotated[
+    int | None, typer.Option(help="label of rows to leave out, such as 255", rich_help_panel=DATA)
+]
+Priors = Annotated[
+    str | None,
+    typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2", rich_help_panel=DATA),
 ]
 #: What is meant where a file leaves a choice.
 Key = Annotated[

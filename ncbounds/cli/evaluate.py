@@ -14,6 +14,8 @@ from ncbounds.cli.arguments import (
     Arguments,
     Averaged,
     BatchSize,
+    Bounds,
+    Delta,
     Device,
     Head,
     Key,
@@ -24,6 +26,7 @@ from ncbounds.cli.arguments import (
     Parts,
     Precision,
     Repeats,
+    Simultaneous,
     Spec,
     Store,
     Trust,
@@ -59,13 +62,9 @@ def evaluate(
         typer.Argument(help="a zoo (folder or zoo.toml), or checkpoints: files, folders, patterns"),
     ],
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
-    bounds: Annotated[
-        str, typer.Option(help="default, all, a family, or ids separated by commas")
-    ] = "default",
-    delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[
-        bool, typer.Option("--simultaneous", help="divide delta over all rows")
-    ] = False,
+    bounds: Bounds = "default",
+    delta: Delta = 0.05,
+    simultaneous: Simultaneous = False,
     out: Out = None,
     model: Spec = None,
     args: Arguments = "",

@@ -7,7 +7,13 @@ import typer
 
 from ncbounds.cli.arguments import (
     DATA,
+    Bounds,
+    Delta,
+    IgnoreLabel,
+    Priors,
     Repeats,
+    Sampling,
+    Simultaneous,
     best_among,
     candidates,
     chosen_of,
@@ -15,8 +21,8 @@ from ncbounds.cli.arguments import (
     role_names,
     role_rows,
 )
-from ncbounds.cli.console import NOTHING, echo, user_errors
-from ncbounds.cli.report import show_report
+from ncbounds.cli.console import user_errors
+from ncbounds.cli.report import evaluate_and_show
 
 
 def evaluate_features(
@@ -44,19 +50,10 @@ def evaluate_features(
             help="roles of files that have other names: val=holdout", rich_help_panel=DATA
         ),
     ] = None,
-    bounds: Annotated[
-        str, typer.Option(help="default, all, a family, or ids separated by commas")
-    ] = "default",
-    delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[
-        bool, typer.Option("--simultaneous", help="divide delta over all rows")
-    ] = False,
-    sampling: Annotated[
-        str,
-        typer.Option(
-            help="how the points were drawn: iid, stratified or unknown", rich_help_panel=DATA
-        ),
-    ] = "unknown",
+    bounds: Bounds = "default",
+    delta: Delta = 0.05,
+    simultaneous: Simultaneous = False,
+    sampling: Sampling = "unknown",
     selected_among: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,22 +69,12 @@ def evaluate_features(
         ),
     ] = 1,
     repeats: Repeats = None,
-    ignore_label: Annotated[
-        int | None,
-        typer.Option(help="label of rows to leave out, such as 255", rich_help_panel=DATA),
-    ] = None,
-    priors: Annotated[
-        str | None,
-        typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2", rich_help_panel=DATA),
-    ] = None,
+    ignore_label: IgnoreLabel = None,
+    priors: Priors = None,
     out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
 ) -> None:
     """Evaluate bounds on a given linear head and features that it did not see."""
     with user_errors():
-        from ncbounds.evaluation.evaluate import evaluate
-        from ncbounds.evaluation.facts import facts_of
-        from ncbounds.report.report import Report
-        from ncbounds.report.write import write_report
         from ncbounds.runs.feature_files import evidence_of_features
 
         evidence = evidence_of_features(
@@ -101,11 +88,4 @@ def evaluate_features(
             ignore_label=ignore_label,
             priors=class_priors(priors),
         )
-        rows = evaluate(evidence, bounds, delta, simultaneous)
-        facts = {evidence.checkpoint: facts_of(evidence)}
-        report = Report(rows.rows, facts=facts, simultaneous=simultaneous, planned=rows.planned)
-        show_report(report)
-        if out is not None:
-            echo(f"written to {out}: {', '.join(write_report(report, out))}")
-        if not report.rows:
-            raise typer.Exit(NOTHING)
+        evaluate_and_show(evidence, bounds, delta, simultaneous, out)

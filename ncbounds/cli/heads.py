@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ncbounds.cli.arguments import Repeats, chosen_of
+from ncbounds.cli.arguments import Delta, Repeats, Simultaneous, chosen_of
 from ncbounds.cli.console import echo, show, user_errors
 
 
@@ -21,10 +21,8 @@ def certify_head(
     estimator: Annotated[
         str, typer.Option(help="how a head is fitted: ncm, ridge or logistic")
     ] = "ncm",
-    delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[
-        bool, typer.Option("--simultaneous", help="divide delta over all rows")
-    ] = False,
+    delta: Delta = 0.05,
+    simultaneous: Simultaneous = False,
     sampling: Annotated[
         str, typer.Option(help="how the points were drawn: iid, stratified or unknown")
     ] = "unknown",

@@ -17,6 +17,7 @@ from ncbounds.cli.arguments import (
     Precision,
     Repeats,
     Spec,
+    Trust,
     best_among,
     candidates,
     choice,
@@ -105,9 +106,7 @@ def layers(
     ignore_label: Annotated[
         int | None, typer.Option(help="with --data: label of rows to leave out, such as 255")
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the zoo.toml names")
-    ] = False,
+    trust: Trust = False,
     device: Device = "auto",
     precision: Precision = None,
     batch_size: BatchSize = None,

@@ -5,10 +5,23 @@ from typing import Annotated, Any
 
 import typer
 
-from ncbounds.cli.arguments import DATA, Repeats, best_among, candidates, chosen_of, class_priors
-from ncbounds.cli.console import NOTHING, echo, user_errors
-from ncbounds.cli.report import show_report
-from ncbounds.errors import NcboundsError
+from ncbounds.cli.arguments import (
+    DATA,
+    Bounds,
+    Delta,
+    IgnoreLabel,
+    Priors,
+    Repeats,
+    Sampling,
+    Simultaneous,
+    best_among,
+    candidates,
+    chosen_of,
+    class_priors,
+    role_names,
+)
+from ncbounds.cli.console import user_errors
+from ncbounds.cli.report import evaluate_and_show
 from ncbounds.evidence.roles import ROLES
 
 
@@ -55,19 +68,10 @@ def evaluate_predictions(
             rich_help_panel=DATA,
         ),
     ] = None,
-    bounds: Annotated[
-        str, typer.Option(help="default, all, a family, or ids separated by commas")
-    ] = "default",
-    delta: Annotated[float, typer.Option(help="probability with which a row may fail")] = 0.05,
-    simultaneous: Annotated[
-        bool, typer.Option("--simultaneous", help="divide delta over all rows")
-    ] = False,
-    sampling: Annotated[
-        str,
-        typer.Option(
-            help="how the points were drawn: iid, stratified or unknown", rich_help_panel=DATA
-        ),
-    ] = "unknown",
+    bounds: Bounds = "default",
+    delta: Delta = 0.05,
+    simultaneous: Simultaneous = False,
+    sampling: Sampling = "unknown",
     selected_among: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,14 +88,8 @@ def evaluate_predictions(
         ),
     ] = 1,
     repeats: Repeats = None,
-    ignore_label: Annotated[
-        int | None,
-        typer.Option(help="label of rows to leave out, such as 255", rich_help_panel=DATA),
-    ] = None,
-    priors: Annotated[
-        str | None,
-        typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2", rich_help_panel=DATA),
-    ] = None,
+    ignore_label: IgnoreLabel = None,
+    priors: Priors = None,
     name: Annotated[
         str | None, typer.Option(help="of the classifier (default: the file's)")
     ] = None,
@@ -100,12 +98,8 @@ def evaluate_predictions(
     """Count errors among predictions, with exact bounds: no network, head or feature is needed."""
     with user_errors():
         from ncbounds.data.prediction_file import read_predictions
-        from ncbounds.evaluation.evaluate import evaluate
-        from ncbounds.evaluation.facts import facts_of
         from ncbounds.evidence.decision import MultiClass
         from ncbounds.evidence.evidence import Evidence
-        from ncbounds.report.report import Report
-        from ncbounds.report.write import write_report
 
         found = read_predictions(file, use)
         among = best_among(candidates(selected_among or ["1"]), chosen_of(best_of))
@@ -116,7 +110,7 @@ def evaluate_predictions(
             "ignore_label": ignore_label,
         }
         evidence = Evidence.from_predictions(
-            **found.by_role(role, _renamed(roles)),
+            **found.by_role(role, role_names(roles) if roles else {}),
             threshold=threshold,
             classes=classes,
             priors=class_priors(priors),
@@ -125,19 +119,5 @@ def evaluate_predictions(
             provenance={"predictions": str(file.name), "columns": found.said},
             **declared,
         )
-        rows = evaluate(evidence, bounds, delta, simultaneous)
-        facts = {evidence.checkpoint: facts_of(evidence)}
-        report = Report(rows.rows, facts=facts, simultaneous=simultaneous, planned=rows.planned)
-        show_report(report)
-        echo(f"taken from {file}: {found.said}")
-        if out is not None:
-            echo(f"written to {out}: {', '.join(write_report(report, out))}")
-        if not report.rows:
-            raise typer.Exit(NOTHING)
-
-
-def _renamed(words: str | None) -> dict[str, str]:
-    pairs = [word.partition("=") for word in words.split(",")] if words else []
-    if any(not (a.strip() and b.strip()) for a, _, b in pairs):
-        raise NcboundsError(f"--roles is WORD=ROLE with commas between, found {words!r}")
-    return {a.strip(): b.strip() for a, _, b in pairs}
+        said = f"taken from {file}: {found.said}"
+        evaluate_and_show(evidence, bounds, delta, simultaneous, out, said)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncbounds.cli.console import echo, show, user_errors
+from ncbounds.cli.console import NOTHING, echo, show, user_errors
 from ncbounds.errors import few, printable
 
 if TYPE_CHECKING:
+    from ncbounds.evidence.evidence import Evidence
     from ncbounds.report import Report
 
 #: Rows that are listed where no column shows any.
@@ -82,3 +83,35 @@ def show_report(report: "Report") -> None:
     for (what, reason), names in failed.items():
         called = few(names) if len(names) > 1 else names[0]
         show(printable(f"{what}: {called}: {reason}"))
+
+
+def evaluate_and_show(
+    evidence: "Evidence",
+    bounds: str,
+    delta: float,
+    simultaneous: bool,
+    out: Path | None,
+    said: str = "",
+) -> None:
+    """Evaluate one evidence, print its table and a line under it, and write the tables.
+
+    Raises
+    ------
+    typer.Exit
+        If there is no row.
+    """
+    from ncbounds.evaluation.evaluate import evaluate
+    from ncbounds.evaluation.facts import facts_of
+    from ncbounds.report import Report
+    from ncbounds.report.write import write_report
+
+    rows = evaluate(evidence, bounds, delta, simultaneous)
+    facts = {evidence.checkpoint: facts_of(evidence)}
+    found = Report(rows.rows, facts=facts, simultaneous=simultaneous, planned=rows.planned)
+    show_report(found)
+    if said:
+        echo(said)
+    if out is not None:
+        echo(f"written to {out}: {', '.join(write_report(found, out))}")
+    if not found.rows:
+        raise typer.Exit(NOTHING)
