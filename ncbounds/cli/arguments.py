@@ -1,7 +1,7 @@
 """Options that several commands take, and how what is typed in them is read."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -218,6 +218,35 @@ def candidates(words: list[str]) -> Any:
     if len(words) == 1 and words[0].strip().isdigit():
         return int(words[0])
     return by_role("--selected-among", words, int) or 1
+
+
+def declarations(typed: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords of :func:`ncbounds.evaluate_files` for declarations by their option, as typed."""
+    among = candidates(typed.get("--selected-among", []))
+    return {
+        "data_args": model_arguments(typed.get("--data-args", ""), "--data-args"),
+        "transform": typed.get("--transform"),
+        "roles": role_rows(typed.get("--role", [])),
+        "role_names": role_names(typed["--roles"]) if "--roles" in typed else {},
+        "sampling": typed.get("--sampling", "unknown"),
+        "selected_among": best_among(among, chosen_of(typed.get("--best-of", 1))),
+        "repeats": typed.get("--repeats"),
+        "ignore_label": typed.get("--ignore-label"),
+        "priors": class_priors(typed.get("--priors")),
+        "loss": typed.get("--loss"),
+        "names": typed.get("--name"),
+    }
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the options that were typed."""
+    return {option: value for option, value in options.items() if value not in (None, [], "")}
+
+
+def refuse_trust(trust: bool) -> None:
+    """Raise where there is no zoo.toml that ``--trust`` could be about."""
+    if trust:
+        raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
 
 
 def chosen_of(best_of: int) -> int:

@@ -1,7 +1,6 @@
 """``ncbounds evaluate``."""
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,14 +29,11 @@ from ncbounds.cli.arguments import (
     Spec,
     Store,
     Trust,
-    best_among,
-    candidates,
     choice,
-    chosen_of,
-    class_priors,
+    declarations,
+    given,
     model_arguments,
-    role_names,
-    role_rows,
+    refuse_trust,
     running,
 )
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
@@ -213,7 +209,7 @@ def evaluate(
                 args=model_arguments(args),
                 data=data,
                 trust=trust,
-                declared={o: v for o, v in declared.items() if v not in (None, [], "")},
+                declared=given(declared),
                 changes=choice(key, ema, head, output, part),
                 run={
                     "bounds": bounds,
@@ -294,15 +290,11 @@ def _described(typed: Typed) -> bool:
 
 def _zoo(typed: Typed) -> "Report":
     """Evaluate checkpoints that a zoo.toml describes."""
-    from ncbounds.runs.files import changed
-    from ncbounds.runs.paths import select_files
+    from ncbounds.runs.files import of_zoo
     from ncbounds.runs.sweep import sweep
-    from ncbounds.runs.trust import with_code
 
-    if typed.args and typed.model is None:
-        raise NcboundsError("--args goes with --model; a zoo.toml names args beside its models")
-    book, only = select_files(typed.paths, typed.manifest)
-    book = with_code(book, model=typed.model, args=typed.args, data=typed.data, trust=typed.trust)
+    code: dict[str, Any] = {"model": typed.model, "args": typed.args, "data": typed.data}
+    book, only = of_zoo(typed.paths, typed.manifest, **code, trust=typed.trust, **typed.changes)
     if typed.declared:
         raise NcboundsError(
             f"{' and '.join(typed.declared)} {'goes' if len(typed.declared) == 1 else 'go'} with "
@@ -310,8 +302,6 @@ def _zoo(typed: Typed) -> "Report":
             "a zoo.toml says what they say itself (sampling, priors, roles, selected_among, the "
             "name of a checkpoint)"
         )
-    if typed.changes:
-        book = changed(book, **typed.changes)
     return sweep(book, typed.out, only=only, **typed.run)
 
 
@@ -319,33 +309,13 @@ def _files(typed: Typed) -> "Report":
     """Evaluate checkpoints on data that are named beside them."""
     from ncbounds.runs.files import evaluate_files
 
-    if typed.trust:
-        raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
-    readers: dict[str, Callable[[Any], Any]] = {
-        "--data-args": lambda text: model_arguments(text, "--data-args"),
-        "--role": role_rows,
-        "--roles": role_names,
-        "--selected-among": candidates,
-        "--best-of": chosen_of,
-        "--priors": class_priors,
-    }
-    given = {o: readers.get(o, lambda v: v)(value) for o, value in typed.declared.items()}
+    refuse_trust(typed.trust)
     return evaluate_files(
         typed.paths,
         data=typed.data,
         model=typed.model,
         args=typed.args,
-        data_args=given.get("--data-args"),
-        transform=given.get("--transform"),
-        roles=given.get("--role"),
-        role_names=given.get("--roles"),
-        sampling=given.get("--sampling", "unknown"),
-        selected_among=best_among(given.get("--selected-among", 1), given.get("--best-of", 1)),
-        repeats=given.get("--repeats"),
-        ignore_label=given.get("--ignore-label"),
-        priors=given.get("--priors"),
-        loss=given.get("--loss"),
-        names=given.get("--name"),
+        **declarations(typed.declared),
         **typed.changes,
         out=typed.out,
         **typed.run,

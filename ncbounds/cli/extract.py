@@ -1,7 +1,7 @@
 """``ncbounds extract``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,9 +17,10 @@ from ncbounds.cli.arguments import (
     Store,
     Trust,
     choice,
+    declarations,
+    given,
     model_arguments,
-    role_names,
-    role_rows,
+    refuse_trust,
 )
 from ncbounds.cli.console import echo, user_errors
 from ncbounds.errors import NcboundsError
@@ -88,37 +89,25 @@ def extract(
     """
     with user_errors():
         from ncbounds.extraction.rounding import checked_dtype
-        from ncbounds.runs.files import changed
-        from ncbounds.runs.parts import described, extract_entry, own_device, ranks
-        from ncbounds.runs.paths import select_files
-        from ncbounds.runs.trust import with_code
+        from ncbounds.runs.files import described, of_zoo
+        from ncbounds.runs.parts import extract_entry, own_device, ranks
 
         rank, world = ranks()
         place = own_device(device)
         picked = choice(key, ema, head, output)
+        code: dict[str, Any] = {"model": model, "args": model_arguments(args)}
         if data is None:
             if role or roles or data_args or transform:
                 raise NcboundsError(
                     "--role, --roles, --data-args and --transform go with --data; --only names a "
                     "role of a zoo.toml"
                 )
-            book, names = select_files([checkpoint], manifest)
-            book = with_code(book, model=model, args=model_arguments(args), trust=trust)
-            book = changed(book, **picked) if picked else book
+            book, names = of_zoo([checkpoint], manifest, **code, trust=trust, **picked)
         else:
-            if trust:
-                raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted")
-            book = described(
-                checkpoint,
-                data,
-                role_rows(role or []),
-                model,
-                model_arguments(args),
-                role_names=role_names(roles) if roles else {},
-                data_args=model_arguments(data_args, "--data-args") if data_args else {},
-                transform=transform,
-                **picked,
-            )
+            refuse_trust(trust)
+            typed = {"--data-args": data_args, "--transform": transform}
+            typed = given({**typed, "--role": role, "--roles": roles})
+            book = described([checkpoint], data=data, **code, **declarations(typed), **picked)
             names = None
         found = list(book.checkpoints) if names is None else names
         if len(found) != 1:

@@ -18,13 +18,11 @@ from ncbounds.cli.arguments import (
     Repeats,
     Spec,
     Trust,
-    best_among,
-    candidates,
     choice,
-    chosen_of,
+    declarations,
+    given,
     model_arguments,
-    role_names,
-    role_rows,
+    refuse_trust,
     running,
 )
 from ncbounds.cli.console import NOTHING, echo, show, user_errors
@@ -127,7 +125,7 @@ def layers(
             "--repeats": repeats,
             "--ignore-label": ignore_label,
         }
-        typed = {option: value for option, value in declared.items() if value not in (None, "", [])}
+        typed = given(declared)
         picked = choice(key, ema, head, output, part)
         code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
         if data is None:
@@ -187,18 +185,16 @@ def of_zoo(
     data: str | None = None,
 ) -> "tuple[Manifest, list[str]]":
     """Checkpoints that a zoo.toml describes; ``typed`` are declarations by their option."""
-    from ncbounds.runs.files import changed
-    from ncbounds.runs.paths import select_files
-    from ncbounds.runs.trust import refuse_untrusted, with_code
+    from ncbounds.runs.files import of_zoo as opened
+    from ncbounds.runs.trust import refuse_untrusted
 
     if typed:
         raise NcboundsError(
             f"{' and '.join(typed)} go with --data and checkpoint files; a zoo.toml says what they "
             "say itself"
         )
-    book, only = select_files(paths, manifest)
-    book = with_code(book, model=model, args=args, data=data, trust=trust)
-    book = changed(book, **picked) if picked else book
+    code: dict[str, Any] = {"model": model, "args": args, "data": data}
+    book, only = opened(paths, manifest, **code, trust=trust, **picked)
     names = list(book.checkpoints) if only is None else only
     refuse_untrusted(book, [book.checkpoints[name] for name in names])
     return book, names
@@ -215,24 +211,9 @@ def of_files(
     trust: bool,
 ) -> "tuple[Manifest, list[str]]":
     """Checkpoints and data that are named beside them; ``typed`` as in :func:`of_zoo`."""
-    from ncbounds.runs.layers import described_files
+    from ncbounds.runs.files import described
 
-    if trust:
-        raise NcboundsError("--trust goes with a zoo.toml; code that is typed is trusted already")
-    among = candidates(typed["--selected-among"]) if "--selected-among" in typed else 1
-    book = described_files(
-        paths,
-        data=data,
-        roles=role_rows(typed.get("--role", [])),
-        role_names=role_names(typed["--roles"]) if "--roles" in typed else {},
-        data_args=model_arguments(typed.get("--data-args", ""), "--data-args"),
-        transform=typed.get("--transform"),
-        model=model,
-        args=args,
-        sampling=typed.get("--sampling", "unknown"),
-        selected_among=best_among(among, chosen_of(typed.get("--best-of", 1))),
-        repeats=typed.get("--repeats"),
-        ignore_label=typed.get("--ignore-label"),
-        **picked,
-    )
+    refuse_trust(trust)
+    code: dict[str, Any] = {"data": data, "model": model, "args": args}
+    book = described(paths, **code, **declarations(typed), **picked)
     return book, list(book.checkpoints)

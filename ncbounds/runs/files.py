@@ -15,10 +15,10 @@ from ncbounds.evidence.roles import Role, check_repeats
 from ncbounds.report import Report
 from ncbounds.runs.folder import default_folder
 from ncbounds.runs.own_data import task_of
-from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.paths import find_checkpoints, select_files
 from ncbounds.runs.series import found_series
 from ncbounds.runs.sweep import sweep
-from ncbounds.runs.trust import user_code
+from ncbounds.runs.trust import user_code, with_code
 
 #: Roles that a candidate can have been chosen on, for a number of candidates that names none.
 CHOSEN_ON: tuple[Role, ...] = ("head", "holdout", "unlabelled")
@@ -140,35 +140,24 @@ def evaluate_files(
     UnknownName, InvalidArgument
         If there is no such loss.
     """
-    if loss is not None:
-        declared_loss(loss)
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
-    files = find_checkpoints(typed)
-    names_of = check_role_names(role_names or {})
-    task, rows = task_of(
-        data,
-        {roles: ALL_ROWS} if isinstance(roles, str) else dict(roles or {}),
-        names_of,
-        args=data_args or {},
+    book = described(
+        typed,
+        data=data,
+        model=model,
+        args=args,
+        roles=roles,
+        role_names=role_names,
+        data_args=data_args,
         transform=transform,
         sampling=sampling,
-        priors=priors,
-    )
-    task = replace(
-        task,
-        repeats=check_repeats(repeats),
+        selected_among=selected_among,
+        repeats=repeats,
         ignore_label=ignore_label,
-    )
-    shared = Entry(
-        name="",
-        file=Path(),
-        task=task.name,
-        model=user_code(model),
-        args=dict(args or {}),
-        roles=rows,
-        selected_among=chosen_among(selected_among, names_of),
-        procedure=dict(procedure or {}),
+        priors=priors,
         loss=loss,
+        names=names,
+        procedure=dict(procedure or {}),
         code_word=None if code_word is None else Path(code_word).resolve(),
         tried=tried,
         key=key,
@@ -177,11 +166,6 @@ def evaluate_files(
         output=output,
         parts=tuple(Path(part).resolve() for part in parts),
     )
-    series = {files[name]: called for name, called in found_series(files).items()}
-    entries = {
-        n: replace(shared, name=n, file=f, series=series.get(f, ""))
-        for n, f in _named(files, names).items()
-    }
     stays = _stays_here(model, data)
     if stays and workers:
         raise DataError(
@@ -189,7 +173,7 @@ def evaluate_files(
             f"'FILE.py:FUNCTION' in place of {stays}, or leave workers out"
         )
     return sweep(
-        Manifest(None, {task.name: task}, entries),
+        book,
         default_folder(Path(typed[0])) if out is None else out,
         executor,
         bounds=bounds,
@@ -205,6 +189,102 @@ def evaluate_files(
         limit=limit,
         store_dtype=store_dtype,
     )
+
+
+def described(
+    paths: "Sequence[str | Path]",
+    *,
+    data: Any,
+    model: Any = None,
+    args: Mapping[str, Any] | None = None,
+    roles: "str | Mapping[str, str] | None" = None,
+    role_names: Mapping[str, str] | None = None,
+    data_args: Mapping[str, Any] | None = None,
+    transform: str | None = None,
+    sampling: str = "unknown",
+    selected_among: "int | Mapping[str, int]" = 1,
+    repeats: str | None = None,
+    ignore_label: int | None = None,
+    priors: Any = None,
+    loss: str | None = None,
+    names: Sequence[str] | None = None,
+    **fields: Any,
+) -> Manifest:
+    """Describe checkpoint files and their data in memory; see :func:`evaluate_files`.
+
+    ``fields`` are those of :class:`~ncbounds.data.manifest.Entry`, for all checkpoints alike.
+
+    Raises
+    ------
+    DataError, InvalidSample, UnknownName, InvalidArgument
+        As :func:`evaluate_files` does.
+    """
+    if loss is not None:
+        declared_loss(loss)
+    files = find_checkpoints(paths)
+    names_of = check_role_names(role_names or {})
+    task, rows = task_of(
+        data,
+        {roles: ALL_ROWS} if isinstance(roles, str) else dict(roles or {}),
+        names_of,
+        args=data_args or {},
+        transform=transform,
+        sampling=sampling,
+        priors=priors,
+    )
+    task = replace(task, repeats=check_repeats(repeats), ignore_label=ignore_label)
+    shared = Entry(
+        name="",
+        file=Path(),
+        task=task.name,
+        model=user_code(model),
+        args=dict(args or {}),
+        roles=rows,
+        selected_among=chosen_among(selected_among, names_of),
+        loss=loss,
+        **fields,
+    )
+    series = {files[name]: called for name, called in found_series(files).items()}
+    entries = {
+        n: replace(shared, name=n, file=f, series=series.get(f, ""))
+        for n, f in _named(files, names).items()
+    }
+    return Manifest(None, {task.name: task}, entries)
+
+
+def of_zoo(
+    paths: "Sequence[str | Path]",
+    manifest: "str | Path | None" = None,
+    *,
+    model: str | None = None,
+    args: Mapping[str, Any] | None = None,
+    data: str | None = None,
+    trust: bool = False,
+    **fields: Any,
+) -> tuple[Manifest, list[str] | None]:
+    """Return a manifest with what was typed beside it, and the names that ``paths`` stand for.
+
+    Parameters
+    ----------
+    paths, manifest
+        See :func:`ncbounds.runs.paths.select_files`.
+    model, args, data, trust
+        See :func:`ncbounds.runs.trust.with_code`.
+    **fields
+        Fields of all checkpoints in place of their own.
+
+    Raises
+    ------
+    DataError
+        If there are arguments without a model.
+    ManifestError
+        If the manifest cannot be read, or does not name the code or a file.
+    """
+    if args and model is None:
+        raise DataError("--args goes with --model; a zoo.toml names args beside its models")
+    book, only = select_files(list(map(Path, paths)), None if manifest is None else Path(manifest))
+    book = with_code(book, model=model, args=args, data=data, trust=trust)
+    return changed(book, **fields), only
 
 
 def changed(book: Manifest, **fields: Any) -> Manifest:

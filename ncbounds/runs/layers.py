@@ -1,7 +1,6 @@
 """Layers of checkpoints of a manifest: the road of every checkpoint, up to the places."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,8 @@ from ncbounds.data.points import entry_points
 from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.layers import layers
-from ncbounds.evidence.roles import check_repeats
 from ncbounds.extraction.running import USUAL, Running
-from ncbounds.runs.files import chosen_among
-from ncbounds.runs.parts import described
-from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.own_data import kept_by_name
 from ncbounds.runs.subject import classifier_of, draw_of
 
 #: Name of the file that :func:`write_layers` makes.
@@ -48,35 +44,6 @@ def layers_of(
         checkpoint=entry.name,
         **asked,
     )
-
-
-def described_files(
-    paths: Iterable["str | Path"],
-    *,
-    data: Any,
-    sampling: str = "unknown",
-    selected_among: "int | Mapping[str, int]" = 1,
-    repeats: str | None = None,
-    ignore_label: int | None = None,
-    **given: Any,
-) -> Manifest:
-    """Checkpoint files and data as a manifest; see :func:`ncbounds.evaluate_files`.
-
-    Parameters
-    ----------
-    paths, data, sampling, selected_among, repeats, ignore_label
-        As there.
-    **given
-        What :func:`ncbounds.runs.parts.described` takes.
-    """
-    files = find_checkpoints(list(paths))
-    book = described(next(iter(files.values())), data, sampling=sampling, **given)
-    (task,), (entry,) = book.tasks.values(), book.checkpoints.values()
-    task = replace(task, repeats=check_repeats(repeats), ignore_label=ignore_label)
-    among = chosen_among(selected_among, given.get("role_names") or {})
-    entry = replace(entry, selected_among=among)
-    entries = {name: replace(entry, name=name, file=file) for name, file in files.items()}
-    return replace(book, tasks={task.name: task}, checkpoints=entries)
 
 
 def write_layers(reports: Mapping[str, LayerReport], folder: Path) -> Path:
@@ -113,7 +80,7 @@ def each_layers(
     **asked
         See :func:`layers_of`.
     """
-    chosen = list(names)
+    chosen, book = list(names), kept_by_name(book)
     each = delta / len(chosen) if simultaneous and chosen else delta
     found = {}
     for name in chosen:

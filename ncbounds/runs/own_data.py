@@ -1,13 +1,15 @@
 """Data that are named beside checkpoints, as the task of a manifest in memory."""
 
 import os
+import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.given import UserData, data_at
-from ncbounds.data.manifest import ALL_ROWS, FASHION_MNIST, Task
+from ncbounds.data.manifest import ALL_ROWS, FASHION_MNIST, Manifest, Task
 from ncbounds.data.parts import Folder
 from ncbounds.data.role_names import by_role
 from ncbounds.data.tables import TABLES
@@ -116,3 +118,14 @@ def _only(rows: Mapping[Role, str], data: UserData) -> Role | None:
             "role by itself, or is one sample, whose role is named without rows: --role holdout"
         )
     return next(iter(rows))
+
+
+def kept_by_name(book: Manifest) -> Manifest:
+    """Give data of one's own that were not hashed a name under which one process keeps them."""
+    tasks = {
+        name: replace(task, data=replace(task.data, key=uuid.uuid4().hex))
+        if isinstance(task.data, UserData) and not task.data.key
+        else task
+        for name, task in book.tasks.items()
+    }
+    return replace(book, tasks=tasks)

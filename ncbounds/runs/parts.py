@@ -1,26 +1,20 @@
 """A checkpoint's features in parts: one folder for each role, by the road of every checkpoint."""
 
 import os
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ncbounds.data.given import UserData
 from ncbounds.data.manifest import Entry, Manifest, Task
 from ncbounds.data.points import entry_points
-from ncbounds.data.role_names import check_role_names
 from ncbounds.errors import DataError, ManifestError, suggest
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.extraction.parts import extract_parts
 from ncbounds.extraction.running import Running
-from ncbounds.runs.own_data import task_of
-from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.own_data import kept_by_name
 from ncbounds.runs.subject import classifier_of
-from ncbounds.runs.trust import user_code
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
@@ -51,50 +45,6 @@ def own_device(device: str, environment: Mapping[str, str] = os.environ) -> str:
     found = Running(device).resolved().device
     local = environment.get("LOCAL_RANK", "")
     return f"cuda:{local}" if found == "cuda" and local.isdecimal() else found
-
-
-def described(
-    checkpoint: "str | Path",
-    data: Any,
-    roles: Mapping[str, str] | None = None,
-    model: Any = None,
-    args: Mapping[str, Any] | None = None,
-    *,
-    role_names: Mapping[str, str] | None = None,
-    data_args: Mapping[str, Any] | None = None,
-    transform: str | None = None,
-    sampling: str = "unknown",
-    **picked: Any,
-) -> Manifest:
-    """Describe one checkpoint and its data in memory; see :func:`ncbounds.evaluate_files`.
-
-    Raises
-    ------
-    DataError
-        If the checkpoint does not exist, or what is given does not fit the data.
-    """
-    name, file = next(iter(find_checkpoints([checkpoint]).items()))
-    task, rows = task_of(
-        data,
-        roles or {},
-        check_role_names(role_names or {}),
-        args=data_args or {},
-        transform=transform,
-        sampling=sampling,
-        priors=None,
-    )
-    if isinstance(task.data, UserData):  # a name under which one process keeps what it has read
-        task = replace(task, data=replace(task.data, key=uuid.uuid4().hex))
-    entry = Entry(
-        name=name,
-        file=file,
-        task=task.name,
-        model=user_code(model),
-        args=dict(args or {}),
-        roles=rows,
-        **picked,
-    )
-    return Manifest(None, {task.name: task}, {name: entry})
 
 
 def extract_entry(
@@ -135,6 +85,7 @@ def extract_entry(
     NcboundsError
         If the checkpoint or its data cannot be read, or as ``extract_parts`` says.
     """
+    book = kept_by_name(book)
     entry = book.checkpoints[name]
     task = book.tasks[entry.task]
     known = list(entry_points(entry, task))

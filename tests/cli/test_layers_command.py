@@ -76,6 +76,18 @@ def test_declarations_beside_a_zoo_are_refused(project):
     assert "--sampling go with --data" in done.output
 
 
+def test_what_a_command_cannot_use_is_refused_by_each_alike(project):
+    code = ("--model", "net.py:build", "--data", "points.py:load")
+    done = CliRunner().invoke(app, ["extract", "run", *code, "--out", "parts"])
+    assert done.exit_code == 2
+    assert "run stands for 2 checkpoints; extract takes one at a time" in done.output
+    assert not (project / "parts").exists()
+    for command in (["layers", "run"], ["extract", "run/epoch-1.pt", "--out", "parts"]):
+        done = CliRunner().invoke(app, [*command, "--args", "width=8"])
+        assert done.exit_code == 2
+        assert "--args goes with --model" in done.output
+
+
 def test_evaluate_shows_layers_beside_its_rows(project):
     given = ("--model", "net.py:build", "--data", "points.py:load", "--sampling", "iid")
     words = ("run/epoch-1.pt", *given, "--bounds", "binomial", "--workers", "0", "--out", "both")

@@ -369,3 +369,17 @@ def test_names_of_a_checkpoint_that_differ_from_those_of_the_data_are_said():
     names, (said,) = _names(task, told, [Points(None, classes=("ape", "bee"))], 2)
     assert "ape, bee" in said
     assert "another order" not in said
+
+
+def test_two_data_sets_that_nobody_hashed_are_kept_apart():
+    """Where rows are not stored under their hash, one process still reads each set once."""
+    from ncbounds.data.given import UserData, user_samples
+    from ncbounds.data.manifest import Manifest, Task
+    from ncbounds.runs.own_data import kept_by_name
+
+    x, y = np.zeros((2, 3)), np.arange(2)
+    tasks = {name: Task(name, UserData({"fit": (x + i, y)})) for i, name in enumerate("ab")}
+    book = kept_by_name(Manifest(None, tasks, {}))
+    for _ in range(2):
+        for i, name in enumerate("ab"):
+            assert (user_samples(book.tasks[name].data)["fit"][0] == i).all()
