@@ -1,6 +1,7 @@
 """Layers of a network: probes of every place by hand, certificates, exits, refusals."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.depth.exits import layer_error
 from ncbounds.depth.hashing import sign_hash
 from ncbounds.errors import DataError, UnknownName
+from ncbounds.evaluation.layers import certified
 from ncbounds.procedures.linear import ncm, ridge
 from ncbounds.statistics.class_moments import ClassMoments
 
@@ -183,3 +185,18 @@ def test_candidates_that_were_compared_cost_delta(data):
     limits = [x.limits["ridge"] for x in report.layers]
     np.testing.assert_array_equal(limits, layer_error(errors, 400, 0.05 / 4, family=8))
     assert "4 candidates" in str(report)
+
+
+@pytest.mark.parametrize(("candidates", "shown"), [(1, True), (1000, False)])
+def test_better_probes_and_exits_cost_delta_too(found, candidates, shown):
+    """Twelve rows that the network alone gets wrong are enough for one candidate, not for many."""
+    y = np.arange(400) % 3
+    draw = {"role": "holdout", "sampling": "iid", "repeats": "by chance"}
+    sample = nb.Sample.from_arrays(np.eye(3)[y], y, **draw, selected_among=candidates)
+    evidence = nb.Evidence(head=nb.LinearHead(np.eye(3)), holdout=sample)
+    network, probe = np.arange(400) < 12, np.zeros(400, dtype=bool)
+    report = replace(found[0], layers=found[0].layers[:1], family=2, eps=0.0, delta=0.05)
+    made = certified(report, evidence, {"input": {"ncm": probe, "ridge": probe}}, network)
+    assert made.kind == "certificate"
+    assert set(made.layers[0].better.values()) == {shown}
+    assert made.exit == (0 if shown else None)
