@@ -51,6 +51,56 @@ Priors = Annotated[
     str | None,
     typer.Option(help="balanced, or class probabilities 0.5,0.3,0.2", rich_help_panel=DATA),
 ]
+#: What is declared of checkpoint files and their data, where no zoo.toml says it.
+DataArgs = Annotated[
+    str,
+    typer.Option(help="of the data function: root=data,size=32 or JSON", rich_help_panel=DATA),
+]
+Transform = Annotated[
+    str | None,
+    typer.Option(
+        help="with a folder of images: FILE.py:FUNCTION from a PIL image to a tensor",
+        rich_help_panel=DATA,
+    ),
+]
+Rows = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="rows of a role, such as holdout=0:4000, in a file; a role alone: what data that "
+        "are one sample were used for; repeatable",
+        rich_help_panel=DATA,
+    ),
+]
+Roles = Annotated[
+    str | None,
+    typer.Option(
+        help="roles of parts that have other names: train=fit,val=holdout", rich_help_panel=DATA
+    ),
+]
+DeclaredSampling = Annotated[
+    str | None,
+    typer.Option(help="with --data: iid, stratified or unknown (default)", rich_help_panel=DATA),
+]
+SelectedAmong = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="with --data: how many checkpoints could have been picked by comparing them, a "
+        "list fixed before; a number, or ROLE=NUMBER for the sample that they were compared on",
+        rich_help_panel=DATA,
+    ),
+]
+BestOf = Annotated[
+    int | None,
+    typer.Option(
+        help="with --data: these are the best, on the holdout sample, of so many checkpoints "
+        "(in place of --selected-among holdout=NUMBER; beside it the two are multiplied)",
+        rich_help_panel=DATA,
+    ),
+]
+DeclaredIgnoreLabel = Annotated[
+    int | None,
+    typer.Option(help="with --data: label of rows to leave out, such as 255", rich_help_panel=DATA),
+]
 #: What is meant where a file leaves a choice.
 Key = Annotated[
     str | None,

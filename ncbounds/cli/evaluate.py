@@ -13,7 +13,11 @@ from ncbounds.cli.arguments import (
     Arguments,
     Averaged,
     BatchSize,
+    BestOf,
     Bounds,
+    DataArgs,
+    DeclaredIgnoreLabel,
+    DeclaredSampling,
     Delta,
     Device,
     Head,
@@ -25,9 +29,13 @@ from ncbounds.cli.arguments import (
     Parts,
     Precision,
     Repeats,
+    Roles,
+    Rows,
+    SelectedAmong,
     Simultaneous,
     Spec,
     Store,
+    Transform,
     Trust,
     choice,
     declarations,
@@ -78,60 +86,15 @@ def evaluate(
             rich_help_panel=DATA,
         ),
     ] = None,
-    data_args: Annotated[
-        str,
-        typer.Option(help="of the data function: root=data,size=32 or JSON", rich_help_panel=DATA),
-    ] = "",
-    transform: Annotated[
-        str | None,
-        typer.Option(
-            help="with a folder of images: FILE.py:FUNCTION from a PIL image to a tensor",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="rows of a role, such as holdout=0:4000, in a file; a role alone: what data that "
-            "are one sample were used for; repeatable",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    roles: Annotated[
-        str | None,
-        typer.Option(
-            help="roles of parts that have other names: train=fit,val=holdout", rich_help_panel=DATA
-        ),
-    ] = None,
-    sampling: Annotated[
-        str | None,
-        typer.Option(
-            help="with --data: iid, stratified or unknown (default)", rich_help_panel=DATA
-        ),
-    ] = None,
-    selected_among: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="with --data: how many checkpoints could have been picked by comparing them, a "
-            "list fixed before; a number, or ROLE=NUMBER for the sample that they were compared on",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    best_of: Annotated[
-        int | None,
-        typer.Option(
-            help="with --data: these are the best, on the holdout sample, of so many checkpoints "
-            "(in place of --selected-among holdout=NUMBER; beside it the two are multiplied)",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
+    data_args: DataArgs = "",
+    transform: Transform = None,
+    role: Rows = None,
+    roles: Roles = None,
+    sampling: DeclaredSampling = None,
+    selected_among: SelectedAmong = None,
+    best_of: BestOf = None,
     repeats: Repeats = None,
-    ignore_label: Annotated[
-        int | None,
-        typer.Option(
-            help="with --data: label of rows to leave out, such as 255", rich_help_panel=DATA
-        ),
-    ] = None,
+    ignore_label: DeclaredIgnoreLabel = None,
     priors: Annotated[
         str | None,
         typer.Option(

@@ -9,12 +9,16 @@ from ncbounds.cli.arguments import (
     DATA,
     Arguments,
     Averaged,
+    DataArgs,
     Device,
     Head,
     Key,
     Output,
+    Roles,
+    Rows,
     Spec,
     Store,
+    Transform,
     Trust,
     choice,
     declarations,
@@ -37,32 +41,10 @@ def extract(
             rich_help_panel=DATA,
         ),
     ] = None,
-    data_args: Annotated[
-        str,
-        typer.Option(
-            help="arguments of the function that --data names, such as split=val",
-            rich_help_panel=DATA,
-        ),
-    ] = "",
-    transform: Annotated[
-        str | None,
-        typer.Option(
-            help="with a folder of images: FILE.py:FUNCTION of one image", rich_help_panel=DATA
-        ),
-    ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="with a file: rows of a role, such as holdout=0:4000; repeatable",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    roles: Annotated[
-        str,
-        typer.Option(
-            help="roles of parts with other names: train=fit,val=holdout", rich_help_panel=DATA
-        ),
-    ] = "",
+    data_args: DataArgs = "",
+    transform: Transform = None,
+    role: Rows = None,
+    roles: Roles = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="a role to extract (default: all); repeatable", rich_help_panel=DATA),

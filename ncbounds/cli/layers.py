@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ncbounds.cli.arguments import (
+    DATA,
     Arguments,
     Averaged,
     BatchSize,
+    BestOf,
+    DataArgs,
+    DeclaredIgnoreLabel,
+    DeclaredSampling,
     Device,
     Head,
     Key,
@@ -16,7 +21,11 @@ from ncbounds.cli.arguments import (
     Parts,
     Precision,
     Repeats,
+    Roles,
+    Rows,
+    SelectedAmong,
     Spec,
+    Transform,
     Trust,
     choice,
     declarations,
@@ -76,34 +85,19 @@ def layers(
         str | None,
         typer.Option(
             help="FILE.py:FUNCTION that returns {'fit': ..., 'holdout': ..., 'test': ...}, or a "
-            "file with --role; for checkpoints that no zoo.toml describes"
+            "file with --role; for checkpoints that no zoo.toml describes",
+            rich_help_panel=DATA,
         ),
     ] = None,
-    data_args: Annotated[
-        str, typer.Option(help="of the data function: root=data,size=32 or JSON")
-    ] = "",
-    role: Annotated[
-        list[str] | None,
-        typer.Option(help="with a file: rows of a role, such as fit=0:4000; repeatable"),
-    ] = None,
-    roles: Annotated[
-        str, typer.Option(help="roles of parts with other names: train=fit,val=holdout")
-    ] = "",
-    sampling: Annotated[
-        str | None, typer.Option(help="with --data: iid, stratified or unknown (default)")
-    ] = None,
-    selected_among: Annotated[
-        list[str] | None,
-        typer.Option(help="with --data: how many checkpoints could have been picked, or ROLE=N"),
-    ] = None,
-    best_of: Annotated[
-        int | None,
-        typer.Option(help="with --data: the best, on the holdout sample, of so many checkpoints"),
-    ] = None,
+    data_args: DataArgs = "",
+    transform: Transform = None,
+    role: Rows = None,
+    roles: Roles = None,
+    sampling: DeclaredSampling = None,
+    selected_among: SelectedAmong = None,
+    best_of: BestOf = None,
     repeats: Repeats = None,
-    ignore_label: Annotated[
-        int | None, typer.Option(help="with --data: label of rows to leave out, such as 255")
-    ] = None,
+    ignore_label: DeclaredIgnoreLabel = None,
     trust: Trust = False,
     device: Device = "auto",
     precision: Precision = None,
@@ -119,6 +113,7 @@ def layers(
             "--role": role,
             "--roles": roles,
             "--data-args": data_args,
+            "--transform": transform,
             "--sampling": sampling,
             "--selected-among": selected_among,
             "--best-of": best_of,
