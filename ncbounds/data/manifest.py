@@ -300,7 +300,6 @@ def _entry(
 ) -> Entry:
     where = where or f"{path} [checkpoints.{name}]"
     known(raw, _keys(Entry), where)
-    by_part = raw.get("task") in tasks and isinstance(tasks[raw["task"]].data, UserData)
     for key in ("file", "task"):
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
@@ -324,6 +323,7 @@ def _entry(
         raise ManifestError(f"{where} weights: 'ema' or 'raw', found {raw['weights']!r}")
     if raw["task"] not in tasks:
         raise ManifestError(f"{where}: no task {raw['task']!r}; {suggest(raw['task'], [*tasks])}")
+    by_part = isinstance(tasks[raw["task"]].data, UserData)
     raw = {**raw, **renamed(raw, tasks[raw["task"]].role_names, where)}
     if by_part and ("roles" in raw or "classes" in raw):
         raise ManifestError(

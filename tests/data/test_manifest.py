@@ -3,13 +3,14 @@
 import os
 import string
 import tomllib
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncbounds.data.manifest import Task, load_manifest, row_ids
+from ncbounds.data.manifest import Entry, Task, load_manifest, row_ids
 from ncbounds.data.task import task_arrays
 from ncbounds.errors import ManifestError
 from ncbounds.files import file_hash
@@ -180,11 +181,7 @@ VALUES = st.recursive(
     st.integers(-2, 3) | st.floats() | st.booleans() | st.text(max_size=6),
     lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=6), x, max_size=3),
 )
-FIELDS = (
-    *("data", "label_noise", "noise_seed", "priors", "sampling", "classes", "file", "task"),
-    *("model", "roles", "args", "group", "protocol", "selected_among", "procedure", "code_word"),
-    *("tried", "key", "weights", "head", "output", "unknown"),
-)
+FIELDS = sorted({f.name for kind in (Task, Entry) for f in fields(kind)} | {"files", "unknown"})
 
 
 def toml(value):
@@ -201,10 +198,11 @@ def toml(value):
 @settings(max_examples=120, deadline=None)
 def test_any_manifest_is_one_or_one_clear_error(tmp_path_factory, data):
     table = st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=3)
+    kind, file = data.draw(st.sampled_from([("checkpoints", "file"), ("series", "files")]))
     tasks = {"t": {"data": "d.npz", **data.draw(table)}}
-    entry = {"file": "a.pt", "task": "t", "roles": {"test": "0:1"}, **data.draw(table)}
+    entry = {file: "a.pt", "task": "t", "roles": {"test": "0:1"}, **data.draw(table)}
     name = data.draw(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
-    text = f"tasks = {toml(tasks)}\ncheckpoints = {toml({name: entry})}\n"
+    text = f"tasks = {toml(tasks)}\n{kind} = {toml({name: entry})}\n"
     text += data.draw(st.just("") | st.text(string.printable, max_size=4))
     path = tmp_path_factory.getbasetemp() / "zoo.toml"
     path.write_text(text, newline="")
@@ -214,4 +212,5 @@ def test_any_manifest_is_one_or_one_clear_error(tmp_path_factory, data):
         said = str(error)
         assert said.isprintable()
         return
-    assert list(book.checkpoints) == [name] == list(tomllib.loads(text)["checkpoints"])
+    assert [*tomllib.loads(text)[kind]] == [name]
+    assert all(n == name or n.startswith(f"{name}/") for n in book.checkpoints)
