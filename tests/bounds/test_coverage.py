@@ -61,7 +61,7 @@ def assert_not_rejected(tallies):
 
 @pytest.mark.parametrize(("world", "sampling"), CASES)
 def test_reduced(world, sampling):
-    draws = FEW if is_hard(world) else 25
+    draws = FEW if is_hard(world) else 12
     if not CHEAP:
         pytest.skip("empty catalogue")
     cheap = coverage(CHEAP, world, draws=draws, sampling=sampling, seed=SEED, on_fit=False)
@@ -101,7 +101,7 @@ def test_holdout_counts_are_tight_in_the_extremal_worlds():
         if not world.name.startswith("jump_at_"):
             continue
         (binomial,) = [b for b in catalogue() if b.id == "binomial"]
-        tallies = coverage([binomial], world, draws=400, seed=SEED, on_fit=False)
+        tallies = coverage([binomial], world, draws=200, seed=SEED, on_fit=False)
         pooled = next(t for t in tallies if not t.params)
         assert 0.015 < pooled.violations / pooled.draws < 0.1, world.name
 

@@ -1,8 +1,9 @@
 """Few-shot error on new classes, from classes that the features were never fitted on."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.unmeasured import UnseenClasses
@@ -118,20 +119,22 @@ def unseen_classes(view: View, delta: float, k: int = WAYS, m: int = SHOTS) -> O
 def _task_loss(points: list[Floats], m: int, rng: np.random.Generator) -> float:
     """Average over the task's classes of the share of missed non-shot points."""
     shots = [rng.choice(len(x), m, replace=False) for x in points]
+    sizes = np.array([len(x) for x in points])
+    own = np.repeat(np.arange(len(points)), sizes)
     with np.errstate(invalid="ignore", over="ignore"):
         means = np.stack([x[s].mean(axis=0) for x, s in zip(points, shots, strict=True)])
-        square = np.einsum("ij,ij->i", means, means)
-        shares = [
-            _missed(np.delete(x, s, axis=0), means, square, c)
-            for c, (x, s) in enumerate(zip(points, shots, strict=True))
-        ]
-    return float(np.mean(shares))
+        missed = _missed(np.concatenate(points), means, own)
+    starts = np.cumsum(sizes) - sizes
+    missed[np.concatenate([start + s for start, s in zip(starts, shots, strict=True)])] = False
+    return float(np.mean(np.bincount(own[missed], minlength=len(points)) / (sizes - m)))
 
 
-def _missed(queries: Floats, means: Floats, square: Floats, own: int) -> float:
-    # squared distance up to the query's own norm, which all means share
-    score = square - 2.0 * (queries @ means.T)
-    mine = score[:, own].copy()
-    score[:, own] = np.inf
-    size = np.einsum("ij,ij->i", queries, queries) + square.max()
-    return float(np.mean(~strictly_nearer(mine, score.min(axis=1), size)))
+def _missed(points: Floats, means: Floats, own: Ints) -> NDArray[np.bool_]:
+    """Which points (n, d) are not strictly nearest to the mean of their own class, (n,)."""
+    square = np.einsum("ij,ij->i", means, means)
+    # squared distance up to the point's own norm, which all means share
+    score = square - 2.0 * (points @ means.T)
+    mine = np.take_along_axis(score, own[:, None], axis=1)[:, 0]
+    np.put_along_axis(score, own[:, None], np.inf, axis=1)
+    size = np.einsum("ij,ij->i", points, points) + square.max()
+    return ~strictly_nearer(mine, score.min(axis=1), size)

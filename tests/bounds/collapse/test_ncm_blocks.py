@@ -168,7 +168,7 @@ def test_coverage(laws, m, n):
         z, w = gap_law(one, other, m)
         truth += 0.5 * w[z <= 1e-9].sum()
     rng = np.random.default_rng([m, n])
-    delta, runs = 0.2, 200
+    delta, runs = 0.2, 80
     y = np.repeat([0, 1], n)
     missed = 0
     for _ in range(runs):
@@ -195,7 +195,7 @@ def joint_world(blocks, rng, p, classes=12, atoms=200):
 
 def test_coverage_where_the_errors_of_a_block_come_together(monkeypatch):
     module = sys.modules[MODULE]
-    delta, n_blocks, runs = 0.2, 3, 300
+    delta, n_blocks, runs = 0.2, 3, 120
     p = 0.61
     rng = np.random.default_rng(11)
     f = joint_world(20_000, rng, p)

@@ -113,7 +113,7 @@ def rate_is(hits, draws, probability, level=1e-6):
 
 def test_each_pair_fails_exactly_as_often_as_it_may():
     # the heart of the statement is exact, so that one point or one degree of freedom shows
-    draws, n, d, delta = 2400, 12, 1.0, 0.4
+    draws, n, d, delta = 800, 12, 1.0, 0.4
     rng = np.random.default_rng(8)
     below = 0
     for _ in range(draws // 2):
@@ -127,7 +127,7 @@ def test_each_pair_fails_exactly_as_often_as_it_may():
 def test_covers_gaussian_classes(sampling):
     # three rare to frequent classes, correlated margins, true error by the orthant probability
     rng = np.random.default_rng(9)
-    priors, draws, n = np.array([0.6, 0.3, 0.1]), 300, 90
+    priors, draws, n = np.array([0.6, 0.3, 0.1]), 100, 90
     means = np.array([[2.0, 0.0], [-1.0, 1.8], [-1.0, -1.8]])
     weight, bias = means, -0.5 * (means**2).sum(axis=1)
     errors = []
