@@ -75,6 +75,42 @@ def test_another_file_of_that_name_and_other_data_stand_apart():
     }  # fmt: skip
 
 
+def test_a_checkpoint_that_fails_keeps_its_earlier_rows_beside_the_reason():
+    first, bad = run(["one", "two"]), Failure("one", "worker killed")
+    for facts in ({}, {"one": {"file": "one", "key": "other"}}, {"one": first.facts["one"]}):
+        now = run(["two"])
+        found = with_earlier(Report(now.rows, [bad], {**now.facts, **facts}), first)
+        assert sorted(places(found.report)) == sorted(places(first))
+        assert found.report.failures == (bad,)
+        assert found.report.facts["one"] == first.facts["one"]
+        assert found.said == ("one failed this time; its 2 earlier rows stay",)
+    # what failed under this name is another file: the rows are not its own
+    other = with_earlier(Report([], [bad], {"one": {"file": "b/one"}}), run(["one"], folder="a/"))
+    assert {r.checkpoint for r in other.report} == {"one [a]"}
+    # and where two stand there, neither takes the name of the other
+    two = with_earlier(run(folder="b/"), run(folder="a/")).report
+    assert sorted(places(with_earlier(Report([], [bad]), two).report)) == sorted(places(two))
+
+
+def test_a_checkpoint_run_in_another_way_stands_apart():
+    ways = {"precision": ("fp32", "bf16"), "limit": (None, 500), "store": (None, "float16")}
+
+    def ran(**how):
+        usual = {name: found[0] for name, found in ways.items()}
+        plain = run(key=str(sorted(how.items())))
+        rows = [replace(r, provenance={**r.provenance, **usual, **how}) for r in plain]
+        return Report(rows, facts=plain.facts)
+
+    for name, as_usual in (("precision", "fp32"), ("limit", "all rows"),
+                           ("store", "stored as they are")):  # fmt: skip
+        found = with_earlier(ran(**{name: ways[name][1]}), ran())
+        assert [r.checkpoint for r in found.report] == [f"one [{as_usual}]"] * 2 + ["one"] * 2
+        assert found.said == (f"2 earlier rows of one stay as one [{as_usual}]",)
+        back = with_earlier(ran(), found.report).report
+        assert len(back) == 4
+        assert {r.provenance[name] for r in back if r.checkpoint == "one"} == {ways[name][0]}
+
+
 def test_only_parts_of_one_plan_hold_together():
     def parts(*plans):
         reports = [run([n], key=p) for n, p in zip("ab", plans, strict=True)]
