@@ -168,16 +168,32 @@ def _joined(
     whole: bool,
 ) -> Report:
     """Join parts of one plan, whose rows share one delta; those of several plans do not."""
-    plans = {r.plan for r in reports}
+    rows, plans = list(rows), {r.plan for r in reports}
     one = whole and len(plans) == 1 and "" not in plans
     return Report(
-        rows,
+        _along_steps(rows),
         failures,
         facts,
         simultaneous=one and all(r.simultaneous for r in reports),
         planned=reports[0].planned if one else 0,
         plan=reports[0].plan if one else "",
     )
+
+
+def _along_steps(rows: list[Row]) -> list[Row]:
+    """Rows of each series together, in the order of its steps; those without one come last."""
+    first: dict[tuple[str, str], int] = {}
+    for i, r in enumerate(rows):
+        first.setdefault(("series", r.series), i)
+        first.setdefault(("checkpoint", r.checkpoint), i)
+
+    def place(r: Row) -> tuple[int, float, int]:
+        own = first["checkpoint", r.checkpoint]
+        if not r.series:
+            return own, 0.0, own
+        return first["series", r.series], r.step if np.isfinite(r.step) else np.inf, own
+
+    return sorted(rows, key=place)
 
 
 def _subjects(run: str, report: Report) -> list[_Subject]:

@@ -1,6 +1,7 @@
 """Several runs: into one folder, and several folders in one report."""
 
 import re
+import shlex
 
 import pytest
 from fixtures.project import make_project, save
@@ -92,3 +93,11 @@ def test_a_checkpoint_that_became_unreadable_keeps_its_rows_in_the_tables(projec
     assert after.rows == before
     assert [f.checkpoint for f in after.failures] == ["best.pt"]
     assert "failed, its rows are of before: best.pt" in invoke("report", project / "broken")
+
+
+def test_a_table_is_no_run_and_the_run_is_named(project):
+    evaluate(project, "a/best.pt", "a run")
+    for name in ("table.csv", "table.md", "report.html"):
+        said = invoke("report", project / "a run" / name, code=2)
+        (typed,) = re.findall(r"ncbounds report (.*)", said)
+        assert "best.pt" in invoke("report", *shlex.split(typed))

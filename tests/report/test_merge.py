@@ -191,3 +191,39 @@ def test_two_entries_of_one_file_keep_their_rows():
     found = with_earlier(only, first)
     assert sorted(places(found.report)) == sorted(places(first))
     assert not found.said
+
+
+def test_a_choice_that_was_paid_for_is_no_warning():
+    for among, said in ((1, True), (2, True), (3, False), (20, False)):
+        report = run(["a", "b", "c"])
+        paid = [replace(r, details={**r.details, "selected_among": among}) for r in report]
+        assert ("is a choice among" in Report(paid).to_screen()) is said
+    y = np.arange(60) % 3
+    sample = drawn(np.eye(3)[y], y)
+    sample = replace(sample, draw=replace(sample.draw, selected_among=20))
+    evidence = evidence_of(nb.LinearHead(np.eye(3), np.zeros(3)), sample)
+    assert nb.bounds.get("binomial")(evidence).details["selected_among"] == 20
+
+
+def test_a_series_of_several_runs_stands_in_the_order_of_its_steps():
+    def steps(**known):
+        report = run(list(known))
+        rows = [replace(r, series="r1", step=known[r.checkpoint]) for r in report]
+        return Report(rows, facts=report.facts)
+
+    first, other = steps(e10=10.0, e30=30.0, final=np.nan), run(["alone"])
+    both = with_earlier(steps(e20=20.0, e5=5.0), with_earlier(other, first).report).report
+    assert list(dict.fromkeys(r.checkpoint for r in both)) == [
+        *("e5", "e10", "e20", "e30", "final", "alone"),
+    ]
+    assert "in r1; final has no step and stands last." in both.to_screen()
+    together = merged({"a": first, "b": steps(e20=20.0)}).report
+    assert list(dict.fromkeys(r.checkpoint for r in together)) == ["e10", "e20", "e30", "final"]
+
+
+def test_what_is_undefined_is_a_dash_in_every_table():
+    rows = [replace(r, value=np.nan) for r in run().rows]
+    report = Report(rows)
+    for text in (report.to_markdown(), report.to_latex(), report.to_html(), repr(report)):
+        assert "–" in text
+        assert "nan" not in text
