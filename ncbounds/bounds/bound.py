@@ -191,6 +191,8 @@ class Bound:
             details["weights"] = claim.weights.tolist()
             if sample.sampling == "stratified":
                 reasons += _not_of_the_priors(claim, evidence)
+        if (among := sample.selected_among or 1) > 1:
+            details["selected_among"] = among
         if copies := copies_found(sample, evidence):
             details["copies"] = copies
         common: dict[str, Any] = {

@@ -56,7 +56,9 @@ def load_checkpoint(
         File or folder.
     key : str, optional
         Where the file holds several networks: the entry to take, a path to one
-        (``callbacks.EMA.weights``), or a beginning of names that ends with a point (``model.``).
+        (``callbacks.EMA.weights``), or a beginning of names that ends with a point (``model.``);
+        or several that are joined, each with what its names begin with in the network
+        (``backbone=model,classifier=classifier``).
     weights : {"ema", "raw"}, optional
         Averaged weights, or those that the optimizer moved; by default averaged ones where a usual
         name says that they are there.

@@ -105,7 +105,9 @@ DeclaredIgnoreLabel = Annotated[
 Key = Annotated[
     str | None,
     typer.Option(
-        help="where the weights stand: an entry, or a prefix like model.", rich_help_panel=NETWORK
+        help="where the weights stand: an entry, a prefix like model., or several entries that are "
+        "joined, backbone=model,classifier=head",
+        rich_help_panel=NETWORK,
     ),
 ]
 Averaged = Annotated[

@@ -152,6 +152,7 @@ def evaluate(
     from ncbounds.runs.folder import default_folder
 
     with user_errors():
+        _refuse_features(paths)
         folder = out or default_folder(paths[0])
         stated = (
             *(data_args, transform, role, roles),
@@ -243,6 +244,19 @@ def _with_earlier(report: "Report", folder: Path) -> tuple["Report", list[str]]:
         f"{more} more rows{what} of earlier runs stand in the tables of {folder}; "
         f"`ncbounds report {shlex.quote(str(folder))}` shows all",
     ]
+
+
+def _refuse_features(paths: list[Path]) -> None:
+    """Raise where folders hold features, not checkpoints."""
+    from ncbounds.extraction.part_folder import folders_of_parts
+
+    found = [shlex.quote(str(p)) for p in paths if folders_of_parts(p)]
+    if found:
+        raise NcboundsError(
+            f"{' and '.join(found)} holds features that ncbounds extract wrote: type "
+            f"`ncbounds evaluate-features {' '.join(found)} --sampling iid` (iid if the rows were "
+            "drawn independently)"
+        )
 
 
 def _described(typed: Typed) -> bool:

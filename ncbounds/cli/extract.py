@@ -1,5 +1,6 @@
 """``ncbounds extract``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +10,15 @@ from ncbounds.cli.arguments import (
     DATA,
     Arguments,
     Averaged,
+    BatchSize,
     DataArgs,
     Device,
     Head,
     Key,
+    LoaderWorkers,
     Output,
+    Parts,
+    Precision,
     Roles,
     Rows,
     Spec,
@@ -25,6 +30,7 @@ from ncbounds.cli.arguments import (
     given,
     model_arguments,
     refuse_trust,
+    running,
 )
 from ncbounds.cli.console import echo, user_errors
 from ncbounds.errors import NcboundsError
@@ -53,8 +59,10 @@ def extract(
         int | None, typer.Option(help="ranges of rows (default: one per process)")
     ] = None,
     store: Store = None,
-    batch_size: Annotated[int, typer.Option(help="rows of a forward pass")] = 256,
     device: Device = "auto",
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+    workers_per_loader: LoaderWorkers = None,
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes it")] = None,
     trust: Trust = False,
     model: Spec = None,
@@ -63,20 +71,23 @@ def extract(
     ema: Averaged = None,
     head: Head = None,
     output: Output = None,
+    part: Parts = None,
 ) -> None:
     """Extract features in parts, which one or many processes make, and which are added on reading.
 
     Under torchrun, or wherever RANK and WORLD_SIZE are set, each process makes its share. What was
-    interrupted goes on at the next part. Read them with nb.read_parts("OUT/holdout", "holdout").
+    interrupted goes on at the next part. `ncbounds evaluate-features OUT --sampling iid` evaluates
+    them; nb.read_parts("OUT/holdout", "holdout") reads them.
     """
     with user_errors():
-        from ncbounds.extraction.rounding import checked_dtype
         from ncbounds.runs.files import described, of_zoo
         from ncbounds.runs.parts import extract_entry, own_device, ranks
 
         rank, world = ranks()
-        place = own_device(device)
-        picked = choice(key, ema, head, output)
+        how = running(device, precision, batch_size, workers_per_loader, None, store)
+        how.check_here()
+        how = replace(how, device=own_device(how.device))
+        picked = choice(key, ema, head, output, part)
         code: dict[str, Any] = {"model": model, "args": model_arguments(args)}
         if data is None:
             if role or roles or data_args or transform:
@@ -105,9 +116,7 @@ def extract(
             roles=only or (),
             rank=rank,
             world=world,
-            batch_size=batch_size,
-            dtype=checked_dtype(store),
-            device=place,
+            running=how,
             done=lambda name, number: echo(f"{name}: part {number} of {count}"),
         )
-        echo(f"written to {out}: {', '.join(made)} (device: {place})")
+        echo(f"written to {out}: {', '.join(made)} (device: {how})")

@@ -30,12 +30,16 @@ def evaluate_features(
         list[Path],
         typer.Argument(
             help="npz, csv or parquet with features (n, d) and labels (n,); several files are a "
-            "role each, by name: fit.npz holdout.npz test.npz"
+            "role each, by name: fit.npz holdout.npz test.npz; or what ncbounds extract wrote"
         ),
     ],
     head: Annotated[
-        Path, typer.Option(help="npz or checkpoint with a weight (C, d) and perhaps a bias (C,)")
-    ],
+        Path | None,
+        typer.Option(
+            help="npz or checkpoint with a weight (C, d) and perhaps a bias (C,); default: of what "
+            "ncbounds extract wrote"
+        ),
+    ] = None,
     role: Annotated[
         list[str] | None,
         typer.Option(

@@ -78,7 +78,9 @@ def show_report(report: "Report") -> None:
     present = {r.checkpoint for r in report.rows}
     failed: dict[tuple[str, str], list[str]] = {}  # one mistake may stop every checkpoint alike
     for failure in report.failures:
-        what = "evaluated in part" if failure.checkpoint in present else "not evaluated"
+        what = (
+            "failed, its rows are of before" if failure.checkpoint in present else "not evaluated"
+        )
         failed.setdefault((what, failure.reason), []).append(failure.checkpoint)
     for (what, reason), names in failed.items():
         called = few(names) if len(names) > 1 else names[0]

@@ -6,8 +6,11 @@
         features.npy, labels.npy, input_hashes.npy    of these rows
         moments.npz                                   their class moments
         part.json                                     which rows, of which network, and all hashes
+    head.npz                                          weight and bias that multiply the features
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -30,6 +33,11 @@ FEATURES, LABELS, HASHES, MOMENTS, META = (
     *("features.npy", "labels.npy", "input_hashes.npy"),
     *("moments.npz", "part.json"),
 )
+HEAD_FILE = "head.npz"
+#: What each part of one extraction says alike.
+_ALIKE = ("network", "identity", "n", "dtype", "precision")
+#: Words for what messages would name oddly.
+_WORDS = {"identity": "head", "dtype": "--store"}
 _NAME = re.compile(r"part-(\d{5})-of-(\d{5})")
 SUMS = ("count", "mean", "within", "trace")
 
@@ -89,6 +97,35 @@ def read_moments(folder: str | os.PathLike[str]) -> ClassMoments:
     return _added(_all(Path(folder)))
 
 
+def holds_parts(folder: Path) -> bool:
+    """Whether a folder is one that :func:`read_parts` reads, as far as its names say."""
+    return any(_NAME.fullmatch(path.name) for path in folder.glob("part-*-of-*"))
+
+
+def folders_of_parts(path: Path) -> list[Path]:
+    """Folders of parts that a path stands for: itself, or those in it, one for each role."""
+    if holds_parts(path):
+        return [path]
+    return [p for p in sorted(path.iterdir()) if holds_parts(p)] if path.is_dir() else []
+
+
+def about_parts(folder: str | os.PathLike[str]) -> dict[str, str]:
+    """Hash of all that the parts hold, and by what device and in which precision they were made.
+
+    Raises
+    ------
+    StoreError
+        As :func:`read_parts` does.
+    """
+    found = _all(Path(folder))
+    digests = json.dumps([part.meta["digests"] for part in found], sort_keys=True)
+    made = {
+        name: ", ".join(sorted({str(part.meta.get(name, "not known")) for part in found}))
+        for name in ("device", "precision")
+    }
+    return {"sha256": hashlib.sha256(digests.encode()).hexdigest(), **made}
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """One folder, and what its ``part.json`` says."""
@@ -138,10 +175,11 @@ def _all(folder: Path) -> list[Part]:
 
 def _check_one_extraction(folder: Path, found: list[Part], others: list[Part]) -> None:
     """See that all parts are of one network and one data, those of another number of parts too."""
-    for key in ("network", "n", "dtype"):
-        if len({part.meta[key] for part in (*found, *others)}) != 1:
+    for key in _ALIKE:
+        if len({part.meta.get(key) for part in (*found, *others)}) != 1:
             raise StoreError(
-                f"parts in {folder} differ in {key}: they are of different extractions"
+                f"parts in {folder} differ in {_WORDS.get(key, key)}: they are of different "
+                "extractions"
             )
     for name in (LABELS, HASHES) if others else ():
         whole = np.concatenate([part.array(name) for part in found])
@@ -187,7 +225,7 @@ def check_same(
         of its first rows, or of all.
     """
     meta = _meta(folder)
-    other = [key for key, value in about.items() if meta[key] != value]
+    other = [_WORDS.get(key, key) for key, value in about.items() if meta.get(key) != value]
     for name, rows in ((HASHES, hashes), (LABELS, labels)):
         kept = np.load(folder / name, mmap_mode="r", allow_pickle=False)
         if not np.array_equal(kept[: len(rows)], rows) and "data" not in other:

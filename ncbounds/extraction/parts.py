@@ -4,6 +4,7 @@ Each part needs nothing of the others: they are made one after the other, by an 
 process each; who reads them adds their moments and maps their rows side by side.
 """
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -16,13 +17,16 @@ from numpy.typing import NDArray
 
 from ncbounds.data.batched import is_pair
 from ncbounds.errors import DataError, InvalidSample, StoreError
+from ncbounds.evidence.head import LinearHead
 from ncbounds.extraction.batches import DataDigest, batches, gives_other_rows
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
+from ncbounds.extraction.loading import with_workers
 from ncbounds.extraction.lookup import Beginning, beginning_of, network_keys
 from ncbounds.extraction.part_folder import (
     FEATURES,
     HASHES,
+    HEAD_FILE,
     LABELS,
     META,
     MOMENTS,
@@ -37,7 +41,7 @@ from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.store import remove_abandoned, sync_folder, unfinished
 from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, declared_taps
-from ncbounds.files import write_sealed
+from ncbounds.files import write_bytes, write_sealed
 from ncbounds.statistics.moments import class_moments
 
 if TYPE_CHECKING:
@@ -54,7 +58,8 @@ def extract_parts(
     parts: int,
     numbers: Iterable[int] | None = None,
     executor: Executor | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
+    workers_per_loader: int | None = None,
     dtype: str | None = None,
     done: Callable[[int], None] | None = None,
 ) -> None:
@@ -74,8 +79,8 @@ def extract_parts(
         Which of them, from 0 on, are made here; by default all.
     executor : concurrent.futures.Executor, optional
         Where they are made; by default one after the other, in this process.
-    batch_size : int
-        Rows of a forward pass where data are no loader.
+    batch_size, workers_per_loader
+        As in :func:`ncbounds.extract`.
     dtype : "float16", optional
         Round features to it; see :attr:`Sample.rounded`.
     done : callable, optional
@@ -95,7 +100,7 @@ def extract_parts(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = range(parts) if numbers is None else list(numbers)
-    settings = (folder, parts, batch_size, dtype)
+    settings = (folder, parts, batch_size, workers_per_loader, dtype)
     if executor is None:
         classifier, data = source()
         for number in chosen:
@@ -131,14 +136,18 @@ def _make(
     number: int,
     out: Path,
     parts: int,
-    batch_size: int,
+    batch_size: int | str | None,
+    workers: int | None,
     dtype: str | None,
 ) -> None:
+    from ncbounds.checkpoints.head.device import describe
+
     n = row_count(data)
     start, stop = part_rows(n, number, parts)
     if n < parts:
         raise DataError(f"{n} rows make at most {n} parts, found {parts}")
-    rows = rows_between(data, start, stop, batch_size)
+    size = batch_size if isinstance(batch_size, int) else BATCH_ROWS
+    rows = with_workers(rows_between(data, start, stop, size), workers)
     first, rows = beginning_of(rows, batch_size)
     if first is None:
         raise DataError(f"rows {start} to {stop} could not be read")
@@ -149,17 +158,21 @@ def _make(
         "n": n,
         "parts": parts,
         "network": network_keys(classifier, first.inputs, taps, dtype)[HEAD],
+        "identity": classifier.identity,
         "dtype": dtype,
+        "precision": classifier.precision,
     }
     target = out / f"part-{number:05d}-of-{parts:05d}"
     if target.exists():
         check_same(target, about, *_seen(rows, first))
         return
     remove_abandoned(out)
+    if not (out / HEAD_FILE).exists():
+        write_bytes(out / HEAD_FILE, _head_file(classifier.head))
     fresh = unfinished(out)
     try:
         meta = _write(classifier, rows, fresh, start, stop - start, batch_size, dtype)
-        write_sealed(fresh / META, {**about, **meta, "identity": classifier.identity})
+        write_sealed(fresh / META, {**about, **meta, "device": describe(classifier.device)})
         sync_folder(fresh)
         try:
             os.rename(fresh, target)
@@ -169,6 +182,13 @@ def _make(
         sync_folder(out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _head_file(head: LinearHead) -> bytes:
+    """Arrays of a head as an npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, weight=head.weight, bias=head.bias)
+    return buffer.getvalue()
 
 
 def _seen(rows: Any, first: Beginning) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -187,7 +207,7 @@ def _write(
     folder: Path,
     before: int,
     count: int,
-    batch_size: int,
+    batch_size: int | str | None,
     dtype: str | None,
 ) -> dict[str, Any]:
     """Write what one part holds; return what is said about it."""
@@ -231,7 +251,6 @@ def _write(
         "no_moments": why,
         "module_disagreements": differ,
         "other_rows": gives_other_rows(rows, digest),
-        "precision": classifier.precision,
     }
 
 

@@ -68,6 +68,13 @@ class Running:
             return self
         return replace(self, device="cuda" if _has_cuda() else "cpu")
 
+    def check_here(self) -> None:
+        """Raise DataError if this machine lacks the device; torch is not imported for a CPU."""
+        if self.resolved().device != "cpu":
+            from ncbounds.checkpoints.head.device import check_device
+
+            check_device(self.device)
+
     @property
     def key(self) -> str:
         """What a row depends on of all this; empty for weights as they are, on a CPU, whole."""

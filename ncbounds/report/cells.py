@@ -7,16 +7,19 @@ import numpy as np
 
 from ncbounds.results import BoundResult, Row
 
+#: What tables show in place of a value that is not defined.
+UNDEFINED = "–"
+
 
 def number(x: float, digits: int = 3, *, up: bool = False) -> str:
-    """Format an error-like number: ``.208``, ``1.30``, ``3.2e4``, ``nan``.
+    """Format an error-like number: ``.208``, ``1.30``, ``3.2e4``, and ``–`` where it is undefined.
 
     ``digits`` decimals below 1, as many significant digits from there on (a vacuous value keeps
     its size), powers of ten from 1000 on and where no decimal would be left. With ``up`` a figure
     below 1 is never below ``x``, as a bound needs; from 1 on a bound says nothing either way.
     """
     if not math.isfinite(x):
-        return str(x)
+        return UNDEFINED if math.isnan(x) else str(x)
     if x == 0:
         return "0"
     size, rounding = abs(x), ROUND_CEILING if up and x < 1 else ROUND_HALF_EVEN
@@ -51,7 +54,7 @@ def legend() -> str:
 def interval(error: float, low: float, high: float) -> str:
     """``".197 [.189, .205]"``."""
     if np.isnan(error):
-        return "nan"
+        return UNDEFINED
     return f"{number(error)} [{number(low)}, {number(high)}]"
 
 

@@ -6,7 +6,7 @@ brackets, and that is said.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -21,6 +21,14 @@ from ncbounds.results import BoundResult, Row, plain
 
 #: Of where a row comes from, what may differ between runs on the same evidence.
 _INCIDENTAL = ("versions",)
+#: What a row is about beside its file, and how that is written where it tells rows apart.
+_SOURCE: Mapping[str, Callable[[Any], str]] = {
+    "file": lambda file: PurePath(file).parent.name or str(file),
+    "data": str,
+    "precision": str,
+    "limit": lambda limit: "all rows" if limit is None else f"first {limit} rows",
+    "store": lambda store: f"stored as {store or 'they are'}",
+}
 
 
 class Merged(NamedTuple):
@@ -40,12 +48,15 @@ class _Subject(NamedTuple):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        return {k: v for k, v in self.rows[0].provenance.items() if k not in _INCIDENTAL}
+        return {
+            k: v for r in self.rows[:1] for k, v in r.provenance.items() if k not in _INCIDENTAL
+        }
 
     @property
-    def source(self) -> tuple[str, str]:
-        """File, from the run folder, and name of the data; empty where they are not known."""
-        return str(self.facts.get("file", "")), str(self.provenance.get("data", ""))
+    def source(self) -> dict[str, Any]:
+        """File, from the run folder, name of the data, how it was run; what is known of them."""
+        known = {name: self.provenance[name] for name in _SOURCE if name in self.provenance}
+        return {"file": file, **known} if (file := self.facts.get("file")) else known
 
     @property
     def called(self) -> str:
@@ -59,44 +70,48 @@ class _Subject(NamedTuple):
 def with_earlier(now: Report, before: Report) -> Merged:
     """Return a run's report with the rows that earlier runs left in the same folder.
 
-    What was evaluated now takes the place of what is there about the same file on the same data;
-    rows of other bounds stay beside it if they rest on the same evidence. Another file of that
-    name, or other data, keep their rows under a name of their own.
+    What was evaluated now takes the place of what is there about the same file on the same data,
+    run in the same way; rows of other bounds stay beside it if they rest on the same evidence.
+    Another file of that name, other data, another precision or number of rows keep their rows
+    under a name of their own. What could not be evaluated now keeps the rows that it had.
     """
     asked = {s.name: s for s in _subjects("", now)}
-    taken = {*asked, *(f.checkpoint for f in now.failures)}
+    for f in now.failures:
+        asked.setdefault(
+            f.checkpoint, _Subject("", f.checkpoint, (), now.facts.get(f.checkpoint, {}))
+        )
+    taken = {*asked}
     done = {(r.checkpoint, r.bound) for r in now.rows}
     kept: list[_Subject] = []
     said, apart = [], False
     for old in _subjects("", before):
         new = asked.get(old.called)
-        if old.called not in taken:
+        if new is None:
             kept.append(old)
-        elif (
-            new is None
-            or not old.source[0]
-            or old.source == new.source
-            or _same_key(old, new)  # the run folder was moved
-        ):
+        elif _same_key(old, new) or not _unlike(old, new):  # the run folder may have been moved
             left = tuple(r for r in old.rows if (old.called, r.bound) not in done)
-            if new is not None and _same_key(old, new):
+            if left and not new.rows:
+                said.append(f"{old.name} failed this time; its {len(left)} earlier rows stay")
+            if _same_key(old, new):
                 kept.append(old._replace(rows=left).named(new.name))
+            elif not new.rows:
+                kept.append(old)
             elif left:
-                why = (
-                    "it was not evaluated this time, and they may be about something else"
-                    if new is None
-                    else "its file, its data, what is declared of them or this package has "
-                    "changed since"
+                said.append(
+                    f"{len(left)} earlier rows of {old.name} are left out: its file, its data, "
+                    "what is declared of them or this package has changed since"
                 )
-                said.append(f"{len(left)} earlier rows of {old.name} are left out: {why}")
         else:
             name = old.name if old.name not in taken else _apart(old, new, taken)
             kept.append(old.named(name)._replace(facts={**old.facts, "called": old.called}))
+            if old.name in taken:
+                said.append(f"{len(old.rows)} earlier rows of {old.called} stay as {name}")
             taken.add(name)
             apart = True
     failures = [f for f in before.failures if f.checkpoint not in taken]
     kept = [s for s in kept if s.rows]
-    facts = {s.name: s.facts for s in kept} | dict(now.facts)
+    evaluated = {name for name, s in asked.items() if s.rows}
+    facts = dict(now.facts) | {s.name: s.facts for s in kept if s.name not in evaluated}
     rows = [*(r for s in kept for r in s.rows), *now.rows]
     failures += now.failures
     found = _joined(rows, failures, facts, [before, now], whole=not apart)
@@ -153,16 +168,32 @@ def _joined(
     whole: bool,
 ) -> Report:
     """Join parts of one plan, whose rows share one delta; those of several plans do not."""
-    plans = {r.plan for r in reports}
+    rows, plans = list(rows), {r.plan for r in reports}
     one = whole and len(plans) == 1 and "" not in plans
     return Report(
-        rows,
+        _along_steps(rows),
         failures,
         facts,
         simultaneous=one and all(r.simultaneous for r in reports),
         planned=reports[0].planned if one else 0,
         plan=reports[0].plan if one else "",
     )
+
+
+def _along_steps(rows: list[Row]) -> list[Row]:
+    """Rows of each series together, in the order of its steps; those without one come last."""
+    first: dict[tuple[str, str], int] = {}
+    for i, r in enumerate(rows):
+        first.setdefault(("series", r.series), i)
+        first.setdefault(("checkpoint", r.checkpoint), i)
+
+    def place(r: Row) -> tuple[int, float, int]:
+        own = first["checkpoint", r.checkpoint]
+        if not r.series:
+            return own, 0.0, own
+        return first["series", r.series], r.step if np.isfinite(r.step) else np.inf, own
+
+    return sorted(rows, key=place)
 
 
 def _subjects(run: str, report: Report) -> list[_Subject]:
@@ -236,11 +267,18 @@ def _written(r: Row, exactly: bool) -> str:
     return f"{r.kind} {number}"
 
 
+def _unlike(old: _Subject, now: _Subject) -> list[str]:
+    """What tells an earlier checkpoint from one of its name, as far as both are known."""
+    a, b = old.source, now.source
+    return [name for name in _SOURCE if name in a and name in b and a[name] != b[name]]
+
+
 def _apart(old: _Subject, now: _Subject, taken: Iterable[str]) -> str:
     """Name for an earlier checkpoint whose name was given to another one."""
-    file, data = old.source
-    short = f"{old.called} [{data if now.source[0] == file else PurePath(file).parent.name}]"
-    return short if short not in taken else f"{old.called} [{file}, {data}]"
+    about = old.source
+    short = [_SOURCE[name](about[name]) for name in _unlike(old, now)]
+    name = f"{old.called} [{', '.join(short)}]"
+    return name if name not in taken else f"{old.called} [{', '.join(map(str, about.values()))}]"
 
 
 def _failures(

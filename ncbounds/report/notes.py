@@ -19,6 +19,7 @@ def notes(report: ReportData) -> list[str]:
 
 def _choice(report: ReportData) -> list[str]:
     """The smallest of a column is a choice; what it would be if all rows held together."""
+    many = len({r.checkpoint for r in report.rows})
     found = [
         r
         for r in report.rows
@@ -27,11 +28,11 @@ def _choice(report: ReportData) -> list[str]:
         and r.target == "saved"
         and not r.qualifier
         and r.role != "fit"
+        and r.details.get("selected_among", 1) < many  # else the choice is paid for
     ]
     series: dict[str, set[str]] = {}
     for r in report.rows:
         series.setdefault(r.series, set()).add(r.checkpoint)
-    many = sum(map(len, series.values()))
     if many < 2 or not found or report.simultaneous:
         return []
     among = f"{many} checkpoints"
@@ -57,7 +58,10 @@ def _choice(report: ReportData) -> list[str]:
 def _series(report: ReportData) -> list[str]:
     """What the steps of each series count, and where that was read."""
     units: dict[str, str] = {}
+    unknown: dict[str, dict[str, None]] = {}
     for r in report.rows:
+        if r.series and not np.isfinite(r.step):
+            unknown.setdefault(r.series, {})[r.checkpoint] = None
         if np.isfinite(r.step):
             units.setdefault(r.series, str(report.facts.get(r.checkpoint, {}).get("step_unit", "")))
     said = [
@@ -66,7 +70,10 @@ def _series(report: ReportData) -> list[str]:
         else f"the number in the names in {printable(name)}"
         for name, unit in units.items()
     ]
-    return [f"Steps: {'; '.join(said)}."] if said else []
+    last = [n for name in units for n in unknown.get(name, ())]
+    has = "have no step and stand" if len(last) > 1 else "has no step and stands"
+    ends = f"; {few(last)} {has} last" if last else ""
+    return [f"Steps: {'; '.join(said)}{ends}."] if said else []
 
 
 def _predictions(report: ReportData) -> list[str]:

@@ -1,6 +1,7 @@
 """The long table: one row per checkpoint, bound, sample and parameters."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,11 @@ def load_report(path: "str | Path") -> Report:
     """
     path = Path(path)
     path = path / "report.json" if path.is_dir() else path
+    if path.name != "report.json" and VIEWS.find(path.name) is not None:
+        raise NcboundsError(
+            f"{path} is a table that a run wrote, without all that is known of its rows; name the "
+            f"run folder: ncbounds report {shlex.quote(str(path.parent))}"
+        )
     if not os.path.lexists(path):
         raise NcboundsError(f"no stored report at {path}; run `ncbounds evaluate` first")
     try:

@@ -7,6 +7,7 @@ from concurrent.futures import (
     BrokenExecutor,
     Executor,
     Future,
+    ProcessPoolExecutor,
     ThreadPoolExecutor,
     as_completed,
     wait,
@@ -42,6 +43,13 @@ def check_engine(name: str, workers: int | None) -> str:
     if name != PROCESSES and workers is not None and workers < 1:
         raise NcboundsError(f"{name} needs at least one worker, found workers = {workers}")
     return name
+
+
+def runs_here(executor: Executor | str | None) -> bool:
+    """Whether an engine or executor is known to work on this machine."""
+    if isinstance(executor, str):
+        return not executor.startswith(DASK)
+    return executor is None or isinstance(executor, ProcessPoolExecutor | ThreadPoolExecutor)
 
 
 def over_executor(

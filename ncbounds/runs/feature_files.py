@@ -1,6 +1,7 @@
 """A given linear head and files of features: evidence without a network."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_repeats
 from ncbounds.evidence.sample import Sample
+from ncbounds.extraction.part_folder import (
+    HEAD_FILE,
+    about_parts,
+    folders_of_parts,
+    read_parts,
+)
 from ncbounds.files import file_hash
 from ncbounds.procedures.scikit_learn import per_class
 from ncbounds.runs.files import chosen_among
@@ -29,7 +36,7 @@ BIAS = ("bias", "b", "intercept", "intercept_")
 
 def evidence_of_features(
     files: "Sequence[str | Path]",
-    head: "str | Path",
+    head: "str | Path | None" = None,
     *,
     roles: Mapping[str, str] | None = None,
     role_names: Mapping[str, str] | None = None,
@@ -39,16 +46,17 @@ def evidence_of_features(
     ignore_label: int | None = None,
     priors: Any = None,
 ) -> Evidence:
-    """Read a linear head, and features with labels, from files.
+    """Read a linear head, and features with labels, from files or parts of an extraction.
 
     Parameters
     ----------
     files : sequence of paths
         npz, csv or parquet files with features (n, d) and labels (n,), which are found by their
-        names. Several files are a role each, which their names say: ``holdout.npz``.
-    head : path
+        names. Several files are a role each, which their names say: ``holdout.npz``. Or folders
+        that ``ncbounds extract`` wrote: one of parts, or the one that holds it for each role.
+    head : path, optional
         npz file, or any checkpoint that is read, with a weight (C, d) and perhaps a bias (C,), as
-        :func:`read_head` finds them.
+        :func:`read_head` finds them; by default the one beside parts.
     roles : mapping from role to rows, optional
         Of one file, for example ``{"holdout": "0:4000", "test": "4000:8000"}`` or
         ``{"holdout": "all"}``.
@@ -63,40 +71,49 @@ def evidence_of_features(
         If a file cannot be read, or options do not go with the files.
     RoleError
         If a name is no role and mapped to none.
+    StoreError
+        If parts are missing or damaged.
     InvalidSample
         If features do not fit the head.
     """
     names = check_role_names(role_names or {})
-    linear, head_name = read_head(head)
+    paths = [folder for f in files for folder in folders_of_parts(Path(f)) or [Path(f)]]
+    path = _head_beside(paths) if head is None else Path(head)
+    linear, head_name = read_head(path)
     among = chosen_among(selected_among, names)
     samples: dict[Role, Sample] = {}
-    for role, (features, labels, groups, rows) in _points(files, roles or {}, names).items():
+    for role, found in _points(paths, roles or {}, names).items():
         draw = Draw.of(
             role,
             sampling=sampling,
             selected_among=among.get(role, 1),
-            rows=rows,
-            groups=groups,
             repeats=check_repeats(repeats),
         )
+        if isinstance(found, Path):
+            samples[role] = read_parts(found, draw, ignore_label=ignore_label)
+            continue
+        features, labels, groups, rows = found
         unlabelled = role == "unlabelled"
         samples[role] = Sample.from_arrays(
             features,
             None if unlabelled else labels,
-            role=draw,
+            role=replace(draw, rows=rows, groups=groups),
             ignore_label=None if unlabelled else ignore_label,
         )
-    path = Path(head)
+    parts = {p.name: about_parts(p) for p in paths if p.is_dir()}
     return Evidence.of(
         samples,
         head=linear,
         priors=priors,
-        checkpoint=path.name,
+        checkpoint=path.parent.resolve().name if head is None else path.name,
         provenance={
             "checkpoint_sha256": file_hash(path),
             "head": head_name,
-            "data": ", ".join(Path(f).name for f in files),
-            "data_sha256": {Path(f).name: file_hash(Path(f)) for f in files},
+            "data": ", ".join(p.name for p in paths),
+            "data_sha256": {
+                p.name: parts[p.name]["sha256"] if p.name in parts else file_hash(p) for p in paths
+            },
+            **({"extracted": parts} if parts else {}),
             "versions": versions(),
         },
     )
@@ -105,24 +122,40 @@ def evidence_of_features(
 Points = tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, Ints | None]
 
 
+def _head_beside(paths: Sequence[Path]) -> Path:
+    """The head that all folders of parts were extracted with."""
+    heads = [p / HEAD_FILE for p in paths]
+    missing = [h for h in heads if not h.is_file()]
+    if missing:
+        raise DataError(
+            f"--head FILE is needed: an npz file or a checkpoint with the weight of the head that "
+            f"multiplies the features ({missing[0]} is not there, which ncbounds extract writes)"
+        )
+    if len({file_hash(h) for h in heads}) > 1:
+        raise DataError(
+            f"{few(map(str, heads))} are different heads: the parts are of different networks; "
+            "name folders of one extraction"
+        )
+    return heads[0]
+
+
 def _points(
-    files: "Sequence[str | Path]", roles: Mapping[str, str], names: Mapping[str, str]
-) -> dict[Role, Points]:
-    """Features, labels, groups and row numbers by role."""
-    paths = [Path(f) for f in files]
+    paths: Sequence[Path], roles: Mapping[str, str], names: Mapping[str, str]
+) -> "dict[Role, Points | Path]":
+    """Features, labels, groups and row numbers by role; or the folder of its parts."""
     if not roles:
         stems = {p.stem: p for p in paths}
         if len(stems) < len(paths):
             raise DataError(f"files of one name, which says their role: {few(map(str, paths))}")
         parts = by_role(stems, names, "the list of files")
-        return {role: (*_read(path), None) for role, path in parts.items()}
-    if len(paths) != 1:
+        return {r: p if p.is_dir() else (*_read(p), None) for r, p in parts.items()}
+    if len(paths) != 1 or paths[0].is_dir():
         raise DataError(
             f"--role names rows of one file, found {len(paths)} files, whose names say their roles "
             "(--roles val=holdout maps other names)"
         )
     features, labels, groups = _read(paths[0])
-    found: dict[Role, Points] = {}
+    found: dict[Role, Points | Path] = {}
     for role, text in by_role(roles, names, "--role", all_named=False).items():
         rows = row_ids(text, len(features), f"--role {role}")
         found[role] = (

@@ -44,6 +44,7 @@ def collect(
         known = found or {}
         facts[entry.name] = {
             **known,
+            "key": keys[entry.name].facts,
             "group": dict(entry.group),
             "protocol": entry.protocol,
             "file": os.path.relpath(entry.file, plan.out),

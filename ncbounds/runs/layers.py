@@ -81,6 +81,7 @@ def each_layers(
         See :func:`layers_of`.
     """
     chosen, book = list(names), kept_by_name(book)
+    asked.get("running", USUAL).check_here()
     each = delta / len(chosen) if simultaneous and chosen else delta
     found = {}
     for name in chosen:

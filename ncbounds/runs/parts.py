@@ -12,7 +12,7 @@ from ncbounds.data.points import entry_points
 from ncbounds.errors import DataError, ManifestError, suggest
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.extraction.parts import extract_parts
-from ncbounds.extraction.running import Running
+from ncbounds.extraction.running import USUAL, Running
 from ncbounds.runs.own_data import kept_by_name
 from ncbounds.runs.subject import classifier_of
 
@@ -57,9 +57,7 @@ def extract_entry(
     rank: int = 0,
     world: int = 1,
     executor: Executor | None = None,
-    batch_size: int = 256,
-    dtype: str | None = None,
-    device: str | None = None,
+    running: Running = USUAL,
     done: Callable[[str, int], None] | None = None,
 ) -> list[Role]:
     """Extract the features of one checkpoint of a manifest, each role into a folder of its name.
@@ -73,10 +71,9 @@ def extract_entry(
         Which; by default all.
     rank, world : int
         This process makes parts ``rank``, ``rank + world``, ...
-    parts, executor, batch_size, dtype
+    parts, executor
         See :func:`ncbounds.extraction.parts.extract_parts`.
-    device : str, optional
-        Where the network runs, such as ``"cuda:1"``; by default on the CPU.
+    running : Running
     done : callable, optional
         Called with the role and the number of each part that is there.
 
@@ -95,17 +92,19 @@ def extract_entry(
             raise ManifestError(f"{name} has no role {role!r}; {suggest(role, [*known])}")
     for role in chosen:
         extract_parts(
-            partial(_source, entry, task, role, device),
+            partial(_source, entry, task, role, running),
             Path(out) / role,
             parts=parts,
             numbers=range(rank, parts, world),
             executor=executor,
-            batch_size=batch_size,
-            dtype=dtype,
+            batch_size=running.batch_size,
+            workers_per_loader=running.workers_per_loader,
+            dtype=running.store_dtype,
             done=None if done is None else partial(done, role),
         )
     return chosen
 
 
-def _source(entry: Entry, task: Task, role: Role, device: str | None) -> "tuple[Classifier, Any]":
-    return classifier_of(entry)[1].to(device), entry_points(entry, task)[role].loader
+def _source(entry: Entry, task: Task, role: Role, running: Running) -> "tuple[Classifier, Any]":
+    classifier = classifier_of(entry)[1].to(running.device, running.precision)
+    return classifier, entry_points(entry, task)[role].loader

@@ -138,6 +138,8 @@ def evidence_of(
             "head_max_abs_diff": classifier.head_report.max_abs_diff,
             "device": describe(classifier.device),
             "precision": classifier.precision,
+            "limit": running.limit,
+            "store": running.store_dtype,
             "task": task.name,
             "data": task.data.name,
             "label_noise": task.label_noise,

@@ -22,7 +22,7 @@ from ncbounds.extraction.running import Running
 from ncbounds.files import write_json
 from ncbounds.report import Failure, Report
 from ncbounds.runs.engine import failed, run_entries
-from ncbounds.runs.executors import check_engine
+from ncbounds.runs.executors import check_engine, runs_here
 from ncbounds.runs.folder import collect, description, pending_bounds
 from ncbounds.runs.keys import Keys, checkpoint_keys, with_key
 from ncbounds.runs.trust import refuse_untrusted, with_code
@@ -105,7 +105,8 @@ def sweep(
         If the manifest cannot be read, lacks a name of ``only``, or names code that nobody else
         has named.
     DataError
-        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none.
+        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none; if this
+        machine lacks the device, and is where networks run.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     if isinstance(executor, str):
@@ -113,6 +114,8 @@ def sweep(
     book = with_code(book, model=model, trust=trust)
     how = (device, precision, batch_size, workers_per_loader, limit, store_dtype)
     running = Running(*how).resolved()
+    if runs_here(executor):
+        running.check_here()
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
     plan = replace(plan, running=running)
     entries = _chosen(book, only)

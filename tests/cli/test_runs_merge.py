@@ -1,12 +1,14 @@
 """Several runs: into one folder, and several folders in one report."""
 
 import re
+import shlex
 
 import pytest
 from fixtures.project import make_project, save
 from typer.testing import CliRunner
 
 from ncbounds.cli.app import app
+from ncbounds.cli.console import NOTHING
 from ncbounds.report import load_report
 
 
@@ -76,3 +78,26 @@ def test_an_unreadable_report_of_an_earlier_run_is_replaced_and_that_is_said(pro
     assert names(project / "odd") == ["best.pt"]
     said = invoke("report", project / "odd", project / "odd" / ".", project / "odd")
     assert "written to" in said  # one run is one run, however often it is named
+
+
+def test_a_checkpoint_that_became_unreadable_keeps_its_rows_in_the_tables(project):
+    save(project / "d/best.pt", 5)
+    evaluate(project, "d/best.pt", "broken")
+    before = load_report(project / "broken").rows
+    (project / "d/best.pt").write_bytes(b"cut off")
+    files = ["evaluate", project / "d/best.pt", "--out", project / "broken", "--workers", "0"]
+    code = ["--model", f"{project}/net.py:build", "--data", f"{project}/data.py:load"]
+    said = invoke(*files, *code, "--bounds", "binomial", code=NOTHING)
+    assert f"best.pt failed this time; its {len(before)} earlier rows stay" in said
+    after = load_report(project / "broken")
+    assert after.rows == before
+    assert [f.checkpoint for f in after.failures] == ["best.pt"]
+    assert "failed, its rows are of before: best.pt" in invoke("report", project / "broken")
+
+
+def test_a_table_is_no_run_and_the_run_is_named(project):
+    evaluate(project, "a/best.pt", "a run")
+    for name in ("table.csv", "table.md", "report.html"):
+        said = invoke("report", project / "a run" / name, code=2)
+        (typed,) = re.findall(r"ncbounds report (.*)", said)
+        assert "best.pt" in invoke("report", *shlex.split(typed))

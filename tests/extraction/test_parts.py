@@ -23,7 +23,7 @@ from ncbounds.cli.app import app
 from ncbounds.errors import DataError, InvalidSample, StoreError
 from ncbounds.extraction import joined as joining
 from ncbounds.extraction.extract import extract
-from ncbounds.extraction.part_folder import read_moments, read_parts
+from ncbounds.extraction.part_folder import about_parts, read_moments, read_parts
 from ncbounds.extraction.parts import extract_parts
 from ncbounds.runs.parts import own_device, ranks
 
@@ -48,6 +48,13 @@ def points() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 def source(seed: int = 0) -> tuple[Classifier, Any]:
     return network(seed), points()
+
+
+def refitted() -> tuple[Classifier, Any]:
+    classifier = network()
+    with torch.no_grad():
+        classifier.module[2].bias += 1.0
+    return classifier, points()
 
 
 def dies_once(marker: Path) -> tuple[Classifier, Any]:
@@ -143,8 +150,10 @@ def test_what_is_there_is_left_and_what_is_missing_is_said(tmp_path: Path) -> No
 
 def test_other_networks_and_other_data_are_refused(tmp_path: Path) -> None:
     extract_parts(source, tmp_path, parts=2)
-    with pytest.raises(StoreError, match="other network"):
+    with pytest.raises(StoreError, match="other network, head"):
         extract_parts(partial(source, 1), tmp_path, parts=2)
+    with pytest.raises(StoreError, match=r"other head\)"):
+        extract_parts(refitted, tmp_path, parts=2)
     x, y = points()
     with pytest.raises(StoreError, match="other data"):
         extract_parts(lambda: (network(), (x[::-1].copy(), y)), tmp_path, parts=2)
@@ -186,6 +195,9 @@ def test_precision_and_draws_of_parts_are_kept(tmp_path: Path) -> None:
     extract_parts(noisy, tmp_path, parts=2)
     found = read_parts(tmp_path, "holdout")
     assert (found.precision, found.other_rows) == ("bf16", True)
+    about = about_parts(tmp_path)
+    assert (about["device"], about["precision"]) == ("cpu", "bf16")
+    assert len(about["sha256"]) == 64
 
 
 def test_threads_of_an_executor(tmp_path: Path) -> None:
@@ -341,5 +353,7 @@ def test_two_ranks_of_which_one_is_killed(tmp_path: Path) -> None:
     assert f"written to {out}: holdout" in result.output
     sample = read_parts(out / "holdout", "holdout")
     np.testing.assert_array_equal(sample.labels, np.arange(100) % 3)
+    linear = np.load(out / "holdout" / "head.npz")
+    np.testing.assert_array_equal(linear["bias"], model.state_dict()["head.bias"].double())
     assert len(np.unique(sample.input_hashes)) == 100
     assert not list((out / "holdout").glob(".unfinished*"))

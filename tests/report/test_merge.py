@@ -75,6 +75,42 @@ def test_another_file_of_that_name_and_other_data_stand_apart():
     }  # fmt: skip
 
 
+def test_a_checkpoint_that_fails_keeps_its_earlier_rows_beside_the_reason():
+    first, bad = run(["one", "two"]), Failure("one", "worker killed")
+    for facts in ({}, {"one": {"file": "one", "key": "other"}}, {"one": first.facts["one"]}):
+        now = run(["two"])
+        found = with_earlier(Report(now.rows, [bad], {**now.facts, **facts}), first)
+        assert sorted(places(found.report)) == sorted(places(first))
+        assert found.report.failures == (bad,)
+        assert found.report.facts["one"] == first.facts["one"]
+        assert found.said == ("one failed this time; its 2 earlier rows stay",)
+    # what failed under this name is another file: the rows are not its own
+    other = with_earlier(Report([], [bad], {"one": {"file": "b/one"}}), run(["one"], folder="a/"))
+    assert {r.checkpoint for r in other.report} == {"one [a]"}
+    # and where two stand there, neither takes the name of the other
+    two = with_earlier(run(folder="b/"), run(folder="a/")).report
+    assert sorted(places(with_earlier(Report([], [bad]), two).report)) == sorted(places(two))
+
+
+def test_a_checkpoint_run_in_another_way_stands_apart():
+    ways = {"precision": ("fp32", "bf16"), "limit": (None, 500), "store": (None, "float16")}
+
+    def ran(**how):
+        usual = {name: found[0] for name, found in ways.items()}
+        plain = run(key=str(sorted(how.items())))
+        rows = [replace(r, provenance={**r.provenance, **usual, **how}) for r in plain]
+        return Report(rows, facts=plain.facts)
+
+    for name, as_usual in (("precision", "fp32"), ("limit", "all rows"),
+                           ("store", "stored as they are")):  # fmt: skip
+        found = with_earlier(ran(**{name: ways[name][1]}), ran())
+        assert [r.checkpoint for r in found.report] == [f"one [{as_usual}]"] * 2 + ["one"] * 2
+        assert found.said == (f"2 earlier rows of one stay as one [{as_usual}]",)
+        back = with_earlier(ran(), found.report).report
+        assert len(back) == 4
+        assert {r.provenance[name] for r in back if r.checkpoint == "one"} == {ways[name][0]}
+
+
 def test_only_parts_of_one_plan_hold_together():
     def parts(*plans):
         reports = [run([n], key=p) for n, p in zip("ab", plans, strict=True)]
@@ -155,3 +191,39 @@ def test_two_entries_of_one_file_keep_their_rows():
     found = with_earlier(only, first)
     assert sorted(places(found.report)) == sorted(places(first))
     assert not found.said
+
+
+def test_a_choice_that_was_paid_for_is_no_warning():
+    for among, said in ((1, True), (2, True), (3, False), (20, False)):
+        report = run(["a", "b", "c"])
+        paid = [replace(r, details={**r.details, "selected_among": among}) for r in report]
+        assert ("is a choice among" in Report(paid).to_screen()) is said
+    y = np.arange(60) % 3
+    sample = drawn(np.eye(3)[y], y)
+    sample = replace(sample, draw=replace(sample.draw, selected_among=20))
+    evidence = evidence_of(nb.LinearHead(np.eye(3), np.zeros(3)), sample)
+    assert nb.bounds.get("binomial")(evidence).details["selected_among"] == 20
+
+
+def test_a_series_of_several_runs_stands_in_the_order_of_its_steps():
+    def steps(**known):
+        report = run(list(known))
+        rows = [replace(r, series="r1", step=known[r.checkpoint]) for r in report]
+        return Report(rows, facts=report.facts)
+
+    first, other = steps(e10=10.0, e30=30.0, final=np.nan), run(["alone"])
+    both = with_earlier(steps(e20=20.0, e5=5.0), with_earlier(other, first).report).report
+    assert list(dict.fromkeys(r.checkpoint for r in both)) == [
+        *("e5", "e10", "e20", "e30", "final", "alone"),
+    ]
+    assert "in r1; final has no step and stands last." in both.to_screen()
+    together = merged({"a": first, "b": steps(e20=20.0)}).report
+    assert list(dict.fromkeys(r.checkpoint for r in together)) == ["e10", "e20", "e30", "final"]
+
+
+def test_what_is_undefined_is_a_dash_in_every_table():
+    rows = [replace(r, value=np.nan) for r in run().rows]
+    report = Report(rows)
+    for text in (report.to_markdown(), report.to_latex(), report.to_html(), repr(report)):
+        assert "–" in text
+        assert "nan" not in text

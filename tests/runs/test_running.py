@@ -10,6 +10,7 @@ import ncbounds as nb
 from ncbounds.cli.app import app
 from ncbounds.errors import DataError
 from ncbounds.extraction.running import Running
+from ncbounds.runs.executors import runs_here
 
 USER = """
 import numpy as np
@@ -106,11 +107,29 @@ def test_the_command_line_names_the_device(own):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_a_row_with_what_to_type(own):
-    (failure,) = run(own, device="cuda").failures
-    assert "use device='cpu' (--device cpu)" in failure.reason
+def test_a_device_that_is_not_there_ends_a_command_before_anything_starts(own):
+    code = ["--model", f"{own}/user.py:build", "--data", f"{own}/user.py:data"]
+    for words in (["evaluate"], ["evaluate", "--engine", "threads"], ["layers"], ["extract"]):
+        for device in ("cuda", "cuda:7", "mps"):
+            typed = [*words, own / "net.pt", *code, "--out", own / "run", "--device", device]
+            found = CliRunner().invoke(app, [*map(str, typed)])
+            assert found.exit_code == 2
+            (line,) = found.output.splitlines()
+            assert line.startswith("ncbounds: torch")
+            assert line.endswith("use device='cpu' (--device cpu)")
+    assert not (own / "run").exists()
     with pytest.raises(DataError, match="cpu, cuda, cuda:0"):
         run(own, device="gpu")
+
+
+def test_a_device_of_other_machines_is_looked_for_there():
+    from concurrent.futures import Executor, ThreadPoolExecutor
+
+    assert runs_here(None)
+    assert runs_here("loky")
+    assert runs_here(ThreadPoolExecutor(1))
+    assert not runs_here("dask://127.0.0.1:8786")
+    assert not runs_here(Executor())
 
 
 def test_what_changes_a_row_is_in_its_key():

@@ -22,7 +22,7 @@ from ncbounds.checkpoints.head.passes import HeadFunction
 from ncbounds.checkpoints.head.state import reseeded, tensors_outside, to_eval
 from ncbounds.checkpoints.loaded import Loaded
 from ncbounds.data.user import NamedCode
-from ncbounds.errors import UnknownArchitecture, suggest
+from ncbounds.errors import CheckpointMismatch, UnknownArchitecture, few, suggest
 
 __all__ = ["Classifier", "build_classifier", "build_module"]
 
@@ -90,12 +90,33 @@ def build_module(
         return module.eval(), config_identity(config), notes
     module, architecture = _make(checkpoint, model, dict(args or {}))
     beside = checkpoint.hints.get("extra_state", {})
-    notes = fit(module, checkpoint.tensors, checkpoint.path, beside)
+    try:
+        notes = fit(module, checkpoint.tensors, checkpoint.path, beside)
+    except CheckpointMismatch as error:
+        raise CheckpointMismatch(f"{error}{_part_of(module, checkpoint)}") from error.__cause__
     outside = tensors_outside(module) if isinstance(model, nn.Module) else []
     if outside:
         notes += (f"taken from the module given, not from the file: {', '.join(outside[:8])}",)
     to_eval(module)
     return module, architecture, notes
+
+
+def _part_of(module: nn.Module, checkpoint: Loaded) -> str:
+    """How groups of a file are joined, where the one that was taken is a part of the model."""
+    want = module.state_dict().keys()
+    parts = list(dict.fromkeys(n.partition(".")[0] for n in want if "." in n))
+    own = [p for p in parts if all(f"{p}.{n}" in want for n in checkpoint.tensors)]
+    if not own or not checkpoint.others or not checkpoint.place:
+        return ""
+    rest = [p for p in parts if p != own[0]]
+    named = dict(zip(rest, checkpoint.others)) if len(rest) == len(checkpoint.others) else {}
+    called = {place.rpartition(".")[2]: place for place in checkpoint.others}
+    named |= {part: called[part] for part in rest if part in called}
+    pairs = ",".join(f"{p}={place}" for p, place in {own[0]: checkpoint.place, **named}.items())
+    return (
+        f". What was taken, {checkpoint.place!r}, is {own[0]}.* of the model, and the file has "
+        f"{few(checkpoint.others)} beside it: --key {pairs} joins them"
+    )
 
 
 def _make(

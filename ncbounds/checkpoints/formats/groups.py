@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ncbounds.errors import few, shown
+from ncbounds.errors import CheckpointUnreadable, few, shown
 
 Tensors = dict[str, torch.Tensor]
 
@@ -82,6 +82,29 @@ def _inside(path: str, value: Any) -> list[tuple[str, Any]]:
         return []
     held = [(k, v) for k, v in items if isinstance(v, Mapping | list | tuple)]
     return [(f"{path}.{k}" if path else k, v) for k, v in held]
+
+
+def pairs_of(key: str) -> dict[str, str]:
+    """Read ``backbone=model,classifier=head``: beginning of names, and the path of their group.
+
+    Returns
+    -------
+    dict from beginning (empty: none) to path
+        Empty if it is a path alone.
+
+    Raises
+    ------
+    CheckpointUnreadable
+        If only some of it are pairs, or one beginning stands twice.
+    """
+    words = [word.partition("=") for word in key.split(",")]
+    pairs = {name.strip().rstrip("."): path.strip() for name, equals, path in words if equals}
+    if pairs and (len(pairs) < len(words) or not all(pairs.values())):
+        raise CheckpointUnreadable(
+            "a key that joins groups of weights is PREFIX=PLACE with commas between them, each "
+            f"prefix once, as in backbone=model,classifier=classifier; found {shown(key)}"
+        )
+    return pairs
 
 
 def averages(groups: Mapping[str, Tensors]) -> list[str]:

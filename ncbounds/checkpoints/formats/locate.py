@@ -13,6 +13,7 @@ from ncbounds.checkpoints.formats.groups import (
     averages,
     key_text,
     named_tensors,
+    pairs_of,
     passed_over,
     prefixes,
     tensor_groups,
@@ -76,7 +77,9 @@ def locate_weights(
         Name of the file, for messages.
     key : str, optional
         Take the weights under this key instead of searching: the name of a group, a path to one
-        (``callbacks.EMA.weights``), or a beginning of names that ends with a point (``model.``).
+        (``callbacks.EMA.weights``), or a beginning of names that ends with a point (``model.``);
+        or several groups that are joined, each with what its names begin with in the network
+        (``backbone=model,classifier=classifier``).
     weights : {"ema", "raw"}, optional
         Averaged weights, or those that the optimizer moved; by default averaged ones where a
         usual name says so.
@@ -102,6 +105,8 @@ def locate_weights(
     groups = tensor_groups(content)
     optimizer = [name for name in map(key_text, content) if "optim" in name]
     notes = [f"optimizer state ignored: {few(optimizer)}"] if optimizer else []
+    if key not in groups and (pairs := pairs_of(key or "")):
+        return _joined(pairs, groups, path, notes)
     if key is not None and not key.endswith("."):
         taken = _with_inner(key, groups)
         if taken is None:
@@ -110,6 +115,30 @@ def locate_weights(
         return Located(*normalise(groups[taken], notes, path), taken, _others(groups, taken))
     found = _searched(content, groups, path, weights, notes)
     return found if key is None else located_under(found, key, path)
+
+
+def _joined(
+    pairs: Mapping[str, str], groups: dict[str, Tensors], path: object, notes: list[str]
+) -> Located:
+    """Join groups, each under what its names begin with."""
+    whole: Tensors = {}
+    taken = []
+    for prefix, place in pairs.items():
+        group = _with_inner(place, groups)
+        if group is None:
+            raise _absent(path, f"no tensors under '{shown(place)}'", groups)
+        tensors, notes = normalise(groups[group], notes, path)
+        named = {f"{prefix}.{n}" if prefix else n: t for n, t in tensors.items()}
+        if twice := whole.keys() & named.keys():
+            raise CheckpointUnreadable(
+                f"{path}: {few(sorted(twice))} stand in several of the groups that are joined"
+            )
+        whole |= named
+        taken.append(group)
+        notes = [*notes, f"weights taken from {group!r}" + f", as {prefix}.*" * bool(prefix)]
+    rest = {p: tensors for p, tensors in groups.items() if p not in taken}
+    others = _others(rest, "")
+    return Located(whole, [*notes, *passed_over(rest, "")], " and ".join(taken), others)
 
 
 def located_under(found: Located, prefix: str, path: object) -> Located:
@@ -166,7 +195,7 @@ def _searched(
     raise CheckpointUnreadable(
         f"{path} has {'several groups of tensors' if groups else 'no named tensors'}; found "
         f"{few(groups or map(key_text, content)) or 'an empty dict'}"
-        + ("; choose one with load_checkpoint(path, key=...) (--key ...)" if groups else "")
+        + (_choice(groups) if groups else "")
     )
 
 
@@ -186,8 +215,16 @@ def _outer(path: str) -> str:
 
 def _absent(path: object, what: str, groups: Mapping[str, Tensors]) -> CheckpointUnreadable:
     listed = few(p for p in groups if p)
-    hint = "; choose one with load_checkpoint(path, key=...) (--key ...)" if listed else ""
+    hint = _choice(groups) if listed else ""
     return CheckpointUnreadable(f"{path} has {what}; it has {listed or 'no groups'}{hint}")
+
+
+def _choice(groups: Mapping[str, Tensors]) -> str:
+    """How one of the groups is chosen, or several are joined."""
+    named = [p for p in groups if p]
+    pairs = ",".join(f"{p.rpartition('.')[2]}={p}" for p in named[:2])
+    join = f", or join several under what their names begin with in the model (--key {pairs})"
+    return "; choose one with load_checkpoint(path, key=...) (--key ...)" + join * (len(named) > 1)
 
 
 def normalise(

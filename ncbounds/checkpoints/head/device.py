@@ -28,6 +28,14 @@ def find_device(name: str | torch.device) -> torch.device:
     DataError
         If it is no device, or is not there.
     """
+    device = check_device(name)
+    if str(device) == "cuda":
+        device = torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+def check_device(name: str | torch.device) -> torch.device:
+    """See that a device is there, as :func:`find_device` does, without starting to use it."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -48,8 +56,6 @@ def find_device(name: str | torch.device) -> torch.device:
         raise DataError(
             f"torch {torch.__version__} finds no MPS device here; use device='cpu' (--device cpu)"
         )
-    if str(device) == "cuda":
-        device = torch.device("cuda", torch.cuda.current_device())
     return device
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ncbounds.bounds import ScreenColumn, catalogue
 from ncbounds.errors import printable
-from ncbounds.report.cells import interval, legend, number, significant
+from ncbounds.report.cells import UNDEFINED, interval, legend, number, significant
 from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
@@ -64,12 +64,12 @@ class Shown:
         ]
         defined = [(r, digits) for r, digits in found if np.isfinite(r.value)]
         if not defined:
-            return "–" if found else ""
+            return UNDEFINED if found else ""
         says = ((r, digits) for r, digits in defined if r.value <= 1 - 10.0**-digits)
         r, digits = next(says, defined[-1])
         own = ""
         if r.target != "saved" and r.test:
-            own = f" ({number(r.test.error, 2) if np.isfinite(r.test.error) else '–'})"
+            own = f" ({number(r.test.error, 2)})"
         huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
         return f"{MARK[r.kind]} {huge or number(r.value, digits, up=True)}{own}"
 
@@ -128,7 +128,7 @@ def header(report: ReportData, shown: list[Shown]) -> list[str]:
 def used(report: ReportData) -> list[Shown]:
     """Columns that any line fills."""
     found = _by_subject(report).values()
-    return [c for c in columns() if any(c.cell(rows) not in ("", "–") for rows in found)]
+    return [c for c in columns() if any(c.cell(rows) not in ("", UNDEFINED) for rows in found)]
 
 
 def table(report: ReportData) -> "Text":

@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,16 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from ncbounds.checkpoints.read import load_checkpoint
-from ncbounds.errors import CheckpointMismatch, CheckpointRefused, CheckpointUnreadable
+from ncbounds.errors import (
+    CheckpointMismatch,
+    CheckpointRefused,
+    CheckpointUnreadable,
+    NcboundsError,
+)
 
 
 def weights(value: float = 1.0) -> dict[str, torch.Tensor]:
@@ -350,6 +357,59 @@ def test_weights_that_are_not_there(
     torch.save(content, tmp_path / "c.pt")
     with pytest.raises(CheckpointUnreadable, match=message):
         load_checkpoint(tmp_path / "c.pt", **options)
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.classifier = nn.Linear(6, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.classifier(self.backbone(x).relu())
+        return out
+
+
+@pytest.mark.parametrize("places", ["model,classifier", "best.feat,best.classifier", "net,fc"])
+def test_groups_of_one_network_are_joined_as_the_message_says(tmp_path: Path, places: str) -> None:
+    two = Two()
+    content: dict[str, Any] = {"epoch": 3, "optimizer": {"state": {}}}
+    parts = {"module.": two.backbone.state_dict(), "": two.classifier.state_dict()}
+    for place, (wrapper, tensors) in zip(places.split(","), parts.items(), strict=True):
+        *outer, last = place.split(".")
+        inside = content.setdefault(outer[0], {}) if outer else content
+        inside[last] = {f"{wrapper}{n}": t for n, t in tensors.items()}
+    torch.save(content, tmp_path / "c.pt")
+    with pytest.raises(NcboundsError) as said:
+        load_checkpoint(tmp_path / "c.pt").build(Two)
+    (key,) = re.findall(r"--key (\w+=\S+?,\S+?)(?:\)| joins)", str(said.value))
+    first, second = places.split(",")
+    wanted = f"backbone={first},classifier={second}"
+    assert key == wanted.replace("backbone=best.feat", "feat=best.feat")
+    checkpoint = load_checkpoint(tmp_path / "c.pt", key=wanted)
+    same(checkpoint.tensors, two.state_dict())
+    assert checkpoint.others == ()
+    assert checkpoint.hints["epoch"] == 3
+    checkpoint.build(Two)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("backbone=model,classifier=head", "no tensors under 'head'; it has model, classifier"),
+        ("backbone=model,classifier", "each prefix once, as in backbone=model,"),
+        ("a=model,a=classifier", "each prefix once"),
+        ("a=", "PREFIX=PLACE"),
+        ("a=model,=model,a.=model", "each prefix once"),
+        ("=model,=classifier", "each prefix once"),
+        ("a=model,a.b=inner", "a.b.weight stand in several"),
+    ],
+)
+def test_groups_that_cannot_be_joined(tmp_path: Path, key: str, message: str) -> None:
+    a, b = nn.Linear(6, 4).state_dict(), nn.Linear(4, 3).state_dict()
+    model = {**a, "b.weight": torch.ones(2)}
+    torch.save({"model": model, "classifier": b, "inner": a}, tmp_path / "c.pt")
+    with pytest.raises(CheckpointUnreadable, match=message):
+        load_checkpoint(tmp_path / "c.pt", key=key)
 
 
 def test_a_safetensors_file_has_prefixes_only(tmp_path: Path) -> None:

@@ -1,0 +1,107 @@
+"""``ncbounds extract``: what it writes is evaluated as the checkpoint itself is."""
+
+import re
+import shlex
+
+import pytest
+from fixtures.project import make_project, save
+from typer.testing import CliRunner
+
+import ncbounds as nb
+from ncbounds.cli.app import app
+
+CODE = ("--model", "net.py:build", "--data", "data.py:load")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    save(make_project(tmp_path) / "m.pt")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def invoke(*words, code=0):
+    done = CliRunner().invoke(app, [*map(str, words)])
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def rows(folder):
+    return [
+        (r.bound, r.role, str(r.params), r.kind, r.n, r.value, r.reasons, r.test.error)
+        for r in nb.load_report(folder).rows
+    ]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_what_was_extracted_is_evaluated_as_the_checkpoint_is(project, precision):
+    how = ("--precision", precision, "--device", "cpu", "--batch-size", "auto")
+    invoke("extract", "m.pt", *CODE, "--out", "parts", "--parts", "3", *how)
+    asked = ("--bounds", "binomial,hoeffding,transport_margin")
+    refused = invoke("evaluate", "parts", *CODE, *asked, "--out", "run", code=2)
+    (typed,) = re.findall(r"type `ncbounds (.*)`", refused)
+    invoke(*shlex.split(typed), *asked, "--out", "features")
+    own = (*how[:2], "--workers", "0", "--sampling", "iid")
+    invoke("evaluate", "m.pt", *CODE, *asked, "--out", "run", *own)
+    found = rows("features")
+    assert found == rows("run")
+    assert {kind for _, _, _, kind, *_ in found} == {"certificate"}
+    provenance = nb.load_report("features").rows[0].provenance
+    assert provenance["extracted"]["test"]["device"] == "cpu"
+    assert provenance["extracted"]["test"]["precision"] == precision
+
+
+def test_folders_of_parts_may_be_named_and_have_one_head(project):
+    save(project / "other.pt", 1)
+    for name in ("m", "other"):
+        invoke("extract", f"{name}.pt", *CODE, "--out", name)
+    invoke("evaluate-features", "m/holdout", "m/test", "--bounds", "binomial", "--out", "named")
+    invoke("evaluate-features", "m", "--bounds", "binomial", "--out", "whole")
+    assert rows("named") == rows("whole")
+    two = invoke("evaluate-features", "m/holdout", "other/test", code=2)
+    assert "are different heads" in two
+    (project / "m/test/head.npz").unlink()
+    assert "--head FILE is needed" in invoke("evaluate-features", "m", code=2)
+    invoke("evaluate-features", "m", "--head", "m/holdout/head.npz", "--bounds", "binomial")
+
+
+def test_a_head_in_a_file_of_its_own_is_named(project):
+    """As in ``evaluate``: what one file has of a network, and its head in another."""
+    import torch
+
+    whole = torch.load("m.pt", weights_only=True)["state_dict"]
+    torch.save({k: v for k, v in whole.items() if k.startswith("0.")}, "backbone.pt")
+    torch.save({k: v for k, v in whole.items() if k.startswith("2.")}, "head.pt")
+    invoke("extract", "m.pt", *CODE, "--out", "one")
+    invoke("extract", "backbone.pt", "--part", "head.pt", *CODE, "--out", "two")
+    for report in ("one", "two"):
+        invoke("evaluate-features", report, "--bounds", "binomial", "--out", f"{report}-rows")
+    assert rows("one-rows") == rows("two-rows")
+
+
+def test_more_processes_read_a_data_set(project):
+    (project / "rows.py").write_text(ROWS)
+    data = ("--model", "net.py:build", "--data", "rows.py:load", "--only", "holdout")
+    invoke("extract", "m.pt", *data, "--out", "a")
+    assert not (project / "rows.py.worker").exists()
+    invoke("extract", "m.pt", *data, "--out", "b", "--workers-per-loader", "1")
+    assert (project / "rows.py.worker").exists()
+    one, two = (nb.read_parts(f"{out}/holdout", "holdout") for out in "ab")
+    assert (one.features == two.features).all()
+
+
+ROWS = """
+from pathlib import Path
+import numpy as np
+from torch.utils.data import Dataset, get_worker_info
+class Rows(Dataset):
+    def __len__(self):
+        return 60
+    def __getitem__(self, i):
+        if get_worker_info() is not None:
+            Path(__file__ + ".worker").touch()
+        x = np.random.default_rng(i).standard_normal(4).astype("float32")
+        return x, i % 3
+def load():
+    return {"holdout": Rows()}
+"""
