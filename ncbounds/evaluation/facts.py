@@ -30,6 +30,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
         "classes": list(evidence.decision.names),
         "n": {role: s.n for role, s in samples.items()},
         "collapse": _collapse(evidence),
+        "error_rates": _error_rates(evidence),
         "errors": {bits.role: bits.to_dict() for bits in error_bits(evidence)},
         "duplicates": evidence.duplicates(),
         "module_disagreements": {r: s.module_disagreements for r, s in samples.items()},
@@ -53,6 +54,16 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
         ).to_dict("records")
         for role, seconds in SECONDS.items()
         if role in samples
+    }
+
+
+def _error_rates(evidence: Evidence) -> dict[str, float]:
+    """Share of errors of the saved classifier on each labelled sample."""
+    wrong = evidence.decision.wrong
+    return {
+        role: float(wrong(s, evidence.head).mean())
+        for role, s in evidence.samples().items()
+        if role != "unlabelled" and s.n
     }
 
 
