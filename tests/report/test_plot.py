@@ -29,7 +29,8 @@ def steps(*numbers, **more):
             *("r", f"e{i}.pt", x, True),
             **{
                 "train_error": 0.1 / (i + 1), "test_error": 0.2, "test_low": 0.18,
-                "test_high": 0.22, "certificate": "binomial", "value": 1.2 if i == 0 else 0.3, "loss": 10.0**-i,
+                "test_high": 0.22, "certificate": "binomial", "value": 1.2 if i == 0 else 0.3,
+                "loss": 10.0**-i,
                 "nc1": 0.5**i, "efficiency": 0.1 * i, "efficiency_upper": 0.1 * i + 0.02,
                 "within": 0.9, "log": {"loss": 9.0 - i, "lr": 0.1}, **more,
             },
