@@ -47,14 +47,14 @@ def line(ax, label):
 def test_a_series_is_drawn_by_step_with_brackets_and_the_log_beside():
     axes = draw_series(steps(1.0, 10.0, 100.0))
     assert [ax.get_ylabel() for ax in axes] == [
-        *("error", "share of the best", "fit rows", "lr (log)"),
+        *("error", "share of the best", "fit rows", "lr, as logged"),
     ]
     assert axes[0].get_xscale() == "log"
     assert axes[2].get_yscale() == "log"
     x, y = line(axes[0], "training error")
     assert x.tolist() == [1, 10, 100]
     assert y.tolist() == [0.1, 0.05, 0.1 / 3]
-    assert line(axes[2], "loss (log)")[1].tolist() == [9, 8, 7]
+    assert line(axes[2], "loss, as logged")[1].tolist() == [9, 8, 7]
     (container,) = axes[1].containers
     assert container.lines[0].get_ydata() == pytest.approx([0.01, 0.11, 0.21])
 

@@ -112,8 +112,8 @@ def test_a_step_near_the_last_before_one_that_is_far_does_not_count():
     "before",
     [
         bits(FAR),
-        bits(wrong(N, range(240))),  # within .01, and shown to err more often
-        bits(wrong(N, range(160))),  # and less often
+        bits(wrong(N, range(214))),  # within .01, and shown to err more often
+        bits(wrong(N, range(186))),  # and less often
         bits(NEAR, rows="y"),
         bits(NEAR[:-1]),
         None,
@@ -122,6 +122,13 @@ def test_a_step_near_the_last_before_one_that_is_far_does_not_count():
 )
 def test_nothing_is_said_where_the_step_before_the_last_is_not_shown_to_be_near(before):
     assert said([bits(LAST), before, bits(LAST)]) == []
+
+
+def test_both_directions_have_to_be_shown():
+    # 8 rows against 2 of 1,000: no difference is seen, and one of two limits is beyond .01
+    one, other = wrong(1000, range(8)), wrong(1000, range(8, 10))
+    assert said([bits(one), bits(other)]) == said([bits(other), bits(one)]) == []
+    assert said([bits(one[::-1]), bits(one[::-1])])
 
 
 def test_few_rows_show_nothing_and_an_undeclared_draw_is_no_certificate():

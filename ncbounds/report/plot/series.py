@@ -67,7 +67,7 @@ def draw_series(steps: Sequence[Step], words: Sequence[Word] = ()) -> NDArray[An
         for ax, name in zip(axes[len(draws) :], logged):
             _plot(ax, x, placed, _logged(name, "black"))
             _scaled(ax)
-            finish(ax, f"{name} (log)")
+            finish(ax, f"{name}, as logged")
         for word in words:
             if isinstance(word, Indistinguishable):
                 _since(axes, x, placed, word)
@@ -121,7 +121,7 @@ def _plot(ax: Any, x: Floats, placed: Sequence[Step], line: _Line) -> None:
 
 
 def _logged(name: str, colour: str, dashed: int = 0) -> _Line:
-    return _Line(f"{name} (log)", lambda s: s.log.get(name, np.nan), colour, dashed)
+    return _Line(f"{name}, as logged", lambda s: s.log.get(name, np.nan), colour, dashed)
 
 
 def _known(placed: Sequence[Step], *names: str) -> bool:
@@ -195,7 +195,8 @@ def _since(axes: Any, x: Floats, placed: Sequence[Step], word: Indistinguishable
             "from here on as the last",
             (at, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(2, -8),
+            xytext=(-3, -8),
             textcoords="offset points",
+            ha="right",
             fontsize=7,
         )
