@@ -75,6 +75,7 @@ def with_earlier(now: Report, before: Report) -> Merged:
     Another file of that name, other data, another precision or number of rows keep their rows
     under a name of their own. What could not be evaluated now keeps the rows that it had.
     """
+    now = now.with_facts(_layers_before(now, before))
     asked = {s.name: s for s in _subjects("", now)}
     for f in now.failures:
         asked.setdefault(
@@ -117,6 +118,18 @@ def with_earlier(now: Report, before: Report) -> Merged:
     found = _joined(rows, failures, facts, [before, now], whole=not apart)
     more = len(rows) > len(now.rows) or len(failures) > len(now.failures)
     return Merged(found if more else now, tuple(map(printable, said)))
+
+
+def _layers_before(now: Report, before: Report) -> dict[str, dict[str, Any]]:
+    """Layers that were evaluated before on the same evidence, and not this time."""
+    return {
+        name: {"layers": old["layers"]}
+        for name, about in now.facts.items()
+        if "layers" in (old := before.facts.get(name, {}))
+        and "layers" not in about
+        and about.get("key")
+        and about["key"] == old.get("key")
+    }
 
 
 def merged(reports: Mapping[str, Report]) -> Merged:
