@@ -1,0 +1,65 @@
+"""From files to candidates: predictions of any framework, stored runs, checkpoints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ncbounds.data.prediction_file import TABLES, read_labels, read_predictions
+from ncbounds.errors import DataError, few
+from ncbounds.evidence.decision import MultiClass
+from ncbounds.evidence.evidence import Evidence
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a file is a table of predictions by its name."""
+    return path.suffix.lower() in (*TABLES, ".npz")
+
+
+def of_prediction_files(
+    paths: Sequence[Path],
+    *,
+    role: list[str] | None = None,
+    roles: dict[str, str] | None = None,
+    use: str | None = None,
+    labels: Path | None = None,
+    names: Sequence[str] | None = None,
+    **declared: Any,
+) -> dict[str, Evidence]:
+    """Evidence of one classifier a file, by name.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        See :func:`ncbounds.data.prediction_file.read_predictions`.
+    role, roles, use
+        As there, and in :meth:`~ncbounds.data.prediction_file.Predictions.by_role`.
+    labels : path, optional
+        File of ids and labels, for files that have ids and no labels.
+    names : sequence of str, optional
+        In place of the names of the files.
+    **declared
+        Of :meth:`ncbounds.Evidence.from_predictions`.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or names are too few or repeat.
+    """
+    called = list(names or (path.stem for path in paths))
+    if len(called) != len(paths) or len({*called}) < len(called):
+        raise DataError(
+            f"{len(paths)} files need a name each, all different; found {few(called)}: --name, once "
+            "for each"
+        )
+    known = None if labels is None else read_labels(labels)
+    out = {}
+    for name, path in zip(called, paths, strict=True):
+        found = read_predictions(path, use, known)
+        out[name] = Evidence.from_predictions(
+            **found.by_role(role, roles or {}),
+            decision=MultiClass(found.names) if found.names else None,
+            checkpoint=name,
+            provenance={"predictions": path.name, "columns": found.said},
+            **declared,
+        )
+    return out
