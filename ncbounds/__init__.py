@@ -19,6 +19,7 @@ _WHERE = {
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
     "certify_head": "ncbounds.certify.certify",
+    "compare": "ncbounds.comparison.comparison",
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier as Classifier
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
+    from ncbounds.comparison.comparison import compare as compare
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass

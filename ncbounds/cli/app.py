@@ -8,6 +8,7 @@ import typer
 
 from ncbounds.cli.catalogue import explain, list_bounds
 from ncbounds.cli.code_words import compress, verify
+from ncbounds.cli.compare import compare
 from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
 from ncbounds.cli.extract import extract
@@ -59,6 +60,7 @@ app.command()(evaluate)
 app.command()(init)
 app.command("evaluate-predictions")(evaluate_predictions)
 app.command("evaluate-features")(evaluate_features)
+app.command()(compare)
 app.command()(inspect)
 app.command()(layers)
 app.command()(extract)

@@ -11,7 +11,9 @@ from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.errors import InvalidSample, MissingEvidence, few, shown
 from ncbounds.evidence.evidence import FIELD, Evidence
-from ncbounds.evidence.roles import Role, Sampling, check_role
+from ncbounds.evidence.error_bits import ErrorBits, rows_hash
+from ncbounds.evidence.predictions import row_ids
+from ncbounds.evidence.roles import DEPENDENCE, Role, Sampling, check_role
 from ncbounds.results import Kind
 
 Bools = NDArray[np.bool_]
@@ -28,8 +30,11 @@ class Candidate:
     ----------
     name : str
     wrong : bool array of shape (n,)
+    rows : str
+        Hash of the labelled rows in their order (:func:`~ncbounds.evidence.error_bits.rows_hash`).
     ids, labels : integer arrays of shape (n,) or None
-        What rows are called and what they are labelled, by which rows are told to be the same.
+        What rows are called and what they are labelled, by which rows are told to be the same where
+        hashes do not say it.
     role : str
     sampling : {"iid", "stratified", "unknown"}
     selected_among : int or None
@@ -43,6 +48,7 @@ class Candidate:
 
     name: str
     wrong: Bools
+    rows: str = ""
     ids: Ints | None = None
     labels: Ints | None = None
     role: Role = "holdout"
@@ -92,13 +98,32 @@ class Candidate:
         return cls(
             name=name,
             wrong=evidence.decision.wrong(sample, evidence.head),
+            rows=rows_hash(sample),
             ids=sample.rows,
-            labels=sample.labels,
+            labels=_named_labels(sample.labels, evidence.decision.names),
             role=sample.role,
             sampling=sample.sampling,
             selected_among=sample.selected_among,
             kind="plug-in" if chosen else verdict.kind,
-            reasons=(*chosen, *(r for r in verdict.reasons if not r.startswith("delta divided"))),
+            reasons=(*chosen, *verdict.reasons),
+            cost=cost,
+        )
+
+    @classmethod
+    def of_bits(cls, name: str, bits: ErrorBits, cost: float = np.nan) -> "Candidate":
+        """Candidate of errors that were stored."""
+        chosen = _chosen(bits.candidates)
+        held = bits.kind == "certificate" and not chosen
+        beside = () if bits.role == "holdout" else (f"needs role holdout: {DEPENDENCE[bits.role]}",)
+        return cls(
+            name=name,
+            wrong=bits.wrong,
+            rows=bits.rows,
+            role=bits.role,
+            sampling=bits.sampling,
+            selected_among=bits.candidates,
+            kind="certificate" if held else "plug-in",
+            reasons=(*chosen, *beside, *bits.reasons),
             cost=cost,
         )
 
@@ -110,6 +135,14 @@ def _chosen(among: int | None) -> tuple[str, ...]:
         f"picked among {among} by comparing them on these rows, so that it looks better here than "
         f"it is: compare all {among}, or on rows that it was not picked on",
     )
+
+
+def _named_labels(labels: Ints, names: tuple[str, ...]) -> Ints:
+    """Labels that are equal where classes are called the same, however files number them."""
+    if not names:
+        return labels
+    called = row_ids(np.array([*names, *map(str, range(len(names), int(labels.max()) + 1))]))
+    return called[labels]
 
 
 def candidates_of(
@@ -152,12 +185,17 @@ def _aligned(candidate: Candidate, first: Candidate) -> Candidate:
             f"rows, drawn {candidate.sampling}, of the other"
         )
     n, m = len(first.wrong), len(candidate.wrong)
+    if n == m and first.rows and first.rows == candidate.rows:
+        return candidate
     if n != m:
         raise InvalidSample(f"{pair}: {n:,} rows of the one, {m:,} of the other; needed: the same")
     if first.ids is not None and candidate.ids is not None:
         candidate = _by_ids(candidate, first.ids, candidate.ids, pair)
-    elif (first.ids is None) != (candidate.ids is None):
-        raise InvalidSample(f"{pair}: only one of them says what its rows are called (ids)")
+    elif first.rows or candidate.rows:
+        raise InvalidSample(
+            f"{pair}: they were judged on different rows, or on the same in another order; evaluate "
+            "both on the same data"
+        )
     if first.labels is None or candidate.labels is None:
         return candidate
     if other := int(np.count_nonzero(first.labels != candidate.labels)):

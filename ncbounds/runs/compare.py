@@ -4,10 +4,51 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ncbounds.comparison.candidates import Candidate
+from ncbounds.comparison.comparison import Comparison
+from ncbounds.comparison.stored import stored_candidates
 from ncbounds.data.prediction_file import TABLES, read_labels, read_predictions
 from ncbounds.errors import DataError, few
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.evidence import Evidence
+from ncbounds.files import write_text
+from ncbounds.report import load_report
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds stored results."""
+    return (path / "report.json").is_file()
+
+
+def of_runs(
+    folders: Sequence[Path], names: Sequence[str] = (), role: str = "holdout"
+) -> list[Candidate]:
+    """Candidates of stored runs; what they cost is the size of their files, where these are left.
+
+    Parameters
+    ----------
+    folders : sequence of path
+    names : sequence of str
+        Checkpoints, by default all; in several runs each is called ``RUN/CHECKPOINT``.
+    role : str
+
+    Raises
+    ------
+    NcboundsError
+        If a run cannot be read, or keeps no such errors.
+    """
+    facts: dict[str, Any] = {}
+    costs = {}
+    for folder in folders:
+        for name, known in load_report(folder).facts.items():
+            called = name if len(folders) == 1 else f"{folder.name}/{name}"
+            if called in facts:
+                raise DataError(f"two checkpoints are called {called}; name the runs differently")
+            facts[called] = known
+            file = folder / str(known.get("file", ""))
+            if file.is_file():
+                costs[called] = float(file.stat().st_size)
+    return stored_candidates(facts, names, role, costs)
 
 
 def is_predictions(path: Path) -> bool:
@@ -63,3 +104,15 @@ def of_prediction_files(
             **declared,
         )
     return out
+
+
+def write_comparison(found: Comparison, folder: Path) -> list[str]:
+    """Write pairs, candidates and the words into a folder; returns the names of the files."""
+    written = {
+        "pairs.csv": found.to_frame().to_csv(index=False),
+        "candidates.csv": found.to_candidates().to_csv(index=False),
+        "comparison.txt": f"{found}\n",
+    }
+    for name, text in written.items():
+        write_text(folder / name, text)
+    return list(written)
