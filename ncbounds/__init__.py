@@ -18,6 +18,7 @@ _WHERE = {
     "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
+    "anytime": "ncbounds.comparison.looks",
     "certify_head": "ncbounds.certify.certify",
     "compare": "ncbounds.comparison.comparison",
     "evaluate": "ncbounds.evaluation.evaluate",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
     from ncbounds.comparison.comparison import compare as compare
+    from ncbounds.comparison.looks import anytime as anytime
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass

@@ -20,6 +20,7 @@ from ncbounds.cli.layers import layers
 from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.report import report
 from ncbounds.cli.store import store
+from ncbounds.cli.watch import watch
 
 EPILOG = (
     "Exit codes: 0 done; 1 nothing could be evaluated; 2 an option or an input is wrong; "
@@ -68,6 +69,7 @@ app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
 app.command()(explain)
 app.command()(report)
+app.command()(watch)
 app.command()(store)
 app.command()(compress)
 app.command()(verify)

@@ -44,7 +44,10 @@ def compare(
     ],
     only: Annotated[
         list[str] | None,
-        typer.Option(help="of a run or a zoo: a checkpoint to compare (default: all); repeatable"),
+        typer.Option(
+            help="of a run or a zoo: a checkpoint to compare (default: all), picked before the "
+            "rows were looked at, else --among says of how many; repeatable"
+        ),
     ] = None,
     on: Annotated[str, typer.Option(help="role of the rows; others make plug-ins")] = "holdout",
     delta: Annotated[

@@ -25,6 +25,8 @@ def at_most(limit: float) -> str:
 
 
 def _rounded(units: int) -> str:
+    if not units:
+        return "0"
     text = f"{units / 10**DIGITS:.{DIGITS}f}"
     return text.replace("0.", ".", 1) if abs(units) < 10**DIGITS else text
 
@@ -50,15 +52,14 @@ def statements(found: Comparison) -> list[str]:
         *_pairs(found),
         f"{mark} best: each of the best is among {_named(found, found.best)}",
         f"{mark} regret: {names[found.chosen]} errs at most {at_most(found.regret)} more often than "
-        "the best of them",
+        "the best of these",
     ]
     if found.requirement is not None:
         how = "in the order given" if found.in_order else "Holm"
         listed = [names[t] for t in found.cheapest_first()]
         lines.append(
-            f"{mark} list: {few(listed) if listed else 'none'} err{'s' if not listed else ''} at "
-            f"most {found.requirement:g}, all at once ({how}; the requirement was fixed beforehand)"
-            f"{_cheapest(found)}"
+            f"{mark} list of those that err at most {found.requirement:g}, all at once ({how}; the "
+            f"requirement was fixed beforehand{_cheapest(found)}): {few(listed) or 'none'}"
         )
     return [*lines, *_reasons(found)]
 
@@ -70,7 +71,7 @@ def _named(found: Comparison, marked: np.ndarray) -> str:
 
 def _cheapest(found: Comparison) -> str:
     known = [t for t in found.cheapest_first() if not np.isnan(found.candidates[t].cost)]
-    return "; cheapest first" if len(known) > 1 else ""
+    return ", cheapest first" if len(known) > 1 else ""
 
 
 def _pairs(found: Comparison) -> list[str]:
