@@ -18,6 +18,7 @@ from ncbounds.cli.init import init
 from ncbounds.cli.inspect import inspect
 from ncbounds.cli.layers import layers
 from ncbounds.cli.predictions import evaluate_predictions
+from ncbounds.cli.rank import rank
 from ncbounds.cli.report import report
 from ncbounds.cli.store import store
 from ncbounds.cli.watch import watch
@@ -69,6 +70,7 @@ app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
 app.command()(explain)
 app.command()(report)
+app.command()(rank)
 app.command()(watch)
 app.command()(store)
 app.command()(compress)

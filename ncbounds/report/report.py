@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncbounds.comparison.comparison import Comparison, compared
+from ncbounds.comparison.rank import Ranking, rank
 from ncbounds.comparison.stored import stored_candidates
 from ncbounds.errors import NcboundsError, UnknownName, suggest
 from ncbounds.files import read_sealed, write_text
@@ -134,6 +135,21 @@ class Report(ReportData):
             If two were judged on different rows, with what differs.
         """
         return compared(stored_candidates(self.facts, names, role), **options)
+
+    def rank(self, delta: float = 0.05) -> Ranking:
+        """Rank bounds and measures by how they order checkpoints whose order is known.
+
+        Parameters
+        ----------
+        delta : float in (0, 1)
+            Probability with which any order that is taken for known may be wrong.
+
+        Raises
+        ------
+        MissingEvidence
+            If fewer than two checkpoints have a measured error.
+        """
+        return rank(self.rows, self.facts, delta)
 
     def render(self, view: str, path: "str | Path | None" = None) -> str:
         """Write (and return) one view by its name, e.g. ``"table.tex"``; also one of your own.
