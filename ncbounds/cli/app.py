@@ -20,6 +20,7 @@ from ncbounds.cli.layers import layers
 from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.rank import rank
 from ncbounds.cli.report import report
+from ncbounds.cli.shift import shift
 from ncbounds.cli.store import store
 from ncbounds.cli.watch import watch
 
@@ -71,6 +72,7 @@ app.command("list")(list_bounds)
 app.command()(explain)
 app.command()(report)
 app.command()(rank)
+app.command()(shift)
 app.command()(watch)
 app.command()(store)
 app.command()(compress)

@@ -31,7 +31,7 @@ from ncbounds.cli.console import echo, progress_bar, show, user_errors
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
-    from ncbounds.comparison.candidates import Candidate
+    from ncbounds.evidence.evidence import Evidence
 
 
 def compare(
@@ -122,6 +122,7 @@ def compare(
     All on the same held-out rows, which none of the classifiers was fitted, stopped or chosen on.
     """
     with user_errors():
+        from ncbounds.comparison.candidates import candidates_of
         from ncbounds.comparison.comparison import compared
         from ncbounds.runs.compare import is_predictions, is_run, of_runs, write_comparison
 
@@ -144,7 +145,8 @@ def compare(
         tables = data is None and manifest is None and all(map(is_predictions, rest))
         found = of_runs(runs, only or [], on) if runs else []
         if rest and tables:
-            found += _tables(rest, on, delta, declared, use=use, labels=labels, classes=classes)
+            how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes}
+            found += candidates_of(of_tables(rest, declared, **how), on, delta)
         elif rest:
             folder, report = _evaluated(
                 rest,
@@ -173,19 +175,16 @@ def compare(
             echo(f"written to {out}: {', '.join(write_comparison(comparison, out))}")
 
 
-def _tables(
-    paths: list[Path], on: str, delta: float, declared: dict[str, Any], **how: Any
-) -> "list[Candidate]":
-    from ncbounds.comparison.candidates import candidates_of
+def of_tables(paths: list[Path], declared: dict[str, Any], **how: Any) -> "dict[str, Evidence]":
+    """Evidence of tables of predictions, one a classifier; ``declared`` by option, as typed."""
     from ncbounds.evidence.roles import ROLES
     from ncbounds.runs.compare import of_prediction_files
 
-    odd = {"--data-args", "--transform"} & declared.keys()
-    if odd:
+    if odd := {"--data-args", "--transform"} & declared.keys():
         raise NcboundsError(f"{' and '.join(sorted(odd))} go with checkpoints and --data")
     said = declarations({k: v for k, v in declared.items() if k not in ("--role", "--roles")})
     among = said["selected_among"]
-    found = of_prediction_files(
+    return of_prediction_files(
         paths,
         role=declared.get("--role"),
         roles=role_names(declared["--roles"]) if "--roles" in declared else {},
@@ -196,7 +195,6 @@ def _tables(
         ignore_label=said["ignore_label"],
         **how,
     )
-    return candidates_of(found, on, delta)
 
 
 def _evaluated(

@@ -172,7 +172,9 @@ def on_the_same_rows(candidates: Sequence[Candidate]) -> list[Candidate]:
         raise InvalidSample("there is nothing to compare: name two classifiers or more")
     names = [c.name for c in candidates]
     if twice := {n for n in names if names.count(n) > 1}:
-        raise InvalidSample(f"two candidates are called {shown(min(twice))}; give each its own name")
+        raise InvalidSample(
+            f"two candidates are called {shown(min(twice))}; give each its own name"
+        )
     first, *others = candidates
     return [first, *(_aligned(c, first) for c in others)]
 

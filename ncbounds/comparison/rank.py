@@ -162,9 +162,7 @@ def _saved(known: Mapping[str, Any]) -> Judged | None:
     return Judged(int(bits.wrong.sum()), bits.n, bits.rows, bits.wrong)
 
 
-def _of_rows(
-    rows: Iterable[Row], facts: Facts, saved: Mapping[str, Judged]
-) -> "list[_Quantity]":
+def _of_rows(rows: Iterable[Row], facts: Facts, saved: Mapping[str, Judged]) -> "list[_Quantity]":
     """Quantities of a report's rows: one for each bound, parameters and sample."""
     larger = {b.id for b in catalogue() if b.larger_is_better}
     found: dict[tuple[str, ...], _Quantity] = {}

@@ -7,12 +7,16 @@ from typing import Any
 from ncbounds.comparison.candidates import Candidate
 from ncbounds.comparison.comparison import Comparison
 from ncbounds.comparison.stored import stored_candidates
+from ncbounds.data.manifest import Manifest
 from ncbounds.data.prediction_file import TABLES, read_labels, read_predictions
 from ncbounds.errors import DataError, few
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.evidence import Evidence
+from ncbounds.extraction.running import Running
 from ncbounds.files import write_text
 from ncbounds.report import load_report
+from ncbounds.runs.own_data import kept_by_name
+from ncbounds.runs.subject import evidence_of
 
 
 def is_run(path: Path) -> bool:
@@ -104,6 +108,19 @@ def of_prediction_files(
             **declared,
         )
     return out
+
+
+def evidences(book: Manifest, names: Sequence[str], running: Running) -> dict[str, Evidence]:
+    """Evidence of checkpoints of a manifest, one after the other, by name.
+
+    Raises
+    ------
+    NcboundsError
+        If a checkpoint cannot be read or built, or its data not be read.
+    """
+    book = kept_by_name(book)
+    chosen = {name: book.checkpoints[name] for name in names}
+    return {n: evidence_of(e, book.tasks[e.task], None, running) for n, e in chosen.items()}
 
 
 def write_comparison(found: Comparison, folder: Path) -> list[str]:

@@ -16,7 +16,7 @@ from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.roles import Role, check_repeats
+from ncbounds.evidence.roles import LABELS_OPTIONAL, Role, check_repeats
 from ncbounds.evidence.sample import Sample
 from ncbounds.files import file_hash
 from ncbounds.procedures.scikit_learn import per_class
@@ -79,7 +79,7 @@ def evidence_of_features(
             groups=groups,
             repeats=check_repeats(repeats),
         )
-        unlabelled = role == "unlabelled"
+        unlabelled = role in LABELS_OPTIONAL
         samples[role] = Sample.from_arrays(
             features,
             None if unlabelled else labels,
