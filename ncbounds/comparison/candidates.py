@@ -10,8 +10,8 @@ from ncbounds.arrays import Ints
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.errors import InvalidSample, MissingEvidence, few, shown
-from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.error_bits import ErrorBits, rows_hash
+from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.predictions import row_ids
 from ncbounds.evidence.roles import DEPENDENCE, Role, Sampling, check_role
 from ncbounds.results import Kind
@@ -195,8 +195,8 @@ def _aligned(candidate: Candidate, first: Candidate) -> Candidate:
         candidate = _by_ids(candidate, first.ids, candidate.ids, pair)
     elif first.rows or candidate.rows:
         raise InvalidSample(
-            f"{pair}: they were judged on different rows, or on the same in another order; evaluate "
-            "both on the same data"
+            f"{pair}: they were judged on different rows, or on the same in another order; "
+            "evaluate both on the same data"
         )
     if first.labels is None or candidate.labels is None:
         return candidate

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 MOST_LOOKS = 1000
 #: What no certificate can do without, in words.
 UNDECLARED = (
-    "no certificate without a declared draw: if the order was drawn at random before labelling, and "
-    "nobody picked the next row, declare sampling='iid' (--sampling iid)"
+    "no certificate without a declared draw: if the order was drawn at random before labelling, "
+    "and nobody picked the next row, declare sampling='iid' (--sampling iid)"
 )
 
 

@@ -1,9 +1,11 @@
 """The table of a ranking, for a terminal."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ncbounds.comparison.order import FEWEST, FEWEST_OF_FACTOR
-from ncbounds.comparison.rank import Ranked, Ranking
+from ncbounds.comparison.ranked import Ranked
 from ncbounds.errors import printable
 
 #: Titles and what stands under them.
@@ -13,30 +15,29 @@ _HEAD = (
 )
 
 
-def rank_words(found: Ranking) -> str:
+def rank_words(ranked: Iterable[Ranked], delta: float, families: int) -> str:
     """Return the table, least sign error first, what has a dash last, and what it means."""
-    rows = sorted(found.rows, key=lambda r: (np.isnan(r.sign_error), r.sign_error, -r.resolved))
+    rows = sorted(ranked, key=lambda r: (np.isnan(r.sign_error), r.sign_error, -r.resolved))
     cells = [_HEAD, *(_cells(r) for r in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
     lines = [
         "  ".join(c.rjust(w) if i > 1 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths)))
         for row in cells
     ]
-    return "\n".join(map(printable, [*lines, "", *_legend(found)]))
+    return "\n".join(map(printable, [*lines, "", *_legend(delta, families)]))
 
 
-def _legend(found: Ranking) -> list[str]:
+def _legend(delta: float, families: int) -> list[str]:
     return [
-        "wrong: share of the resolved pairs of checkpoints that a smaller value orders wrongly, ties "
-        "by half; .5 is no",
-        "order at all. A pair is resolved where test rows show which of the two errs less often, all "
-        f"pairs at once at delta {found.delta:g}.",
-        "Inside strata: pairs of equal label law, fit and head rows. Worst factor: pairs that differ "
-        f"in it alone, at least {FEWEST_OF_FACTOR} resolved.",
-        f"Intervals redraw the {found.families} families and describe these checkpoints; regret: of "
-        "the pick in the largest stratum, beside a",
-        f"random pick. – : fewer than {FEWEST} resolved pairs, or no count of the target's errors. "
-        "Values of measures that grow with quality are negated.",
+        "wrong: share of the resolved pairs of checkpoints that a smaller value orders wrongly, a",
+        "tie by half; .5 is no order at all. A pair is resolved where test rows show which of the two",
+        f"errs less often, all pairs at once at delta {delta:g}. Inside strata: pairs of equal",
+        "label law, fit and head rows. Worst factor: pairs that differ in it alone, at least",
+        f"{FEWEST_OF_FACTOR} resolved.",
+        f"Intervals redraw the {families} families and describe these checkpoints. Regret: of the",
+        "pick in the largest stratum, beside a random pick.",
+        f"– : fewer than {FEWEST} resolved pairs, or no count of the target's errors. Measures",
+        "that grow with quality are negated.",
     ]
 
 

@@ -5,7 +5,7 @@ table of their own, and stand in no other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.comparison.candidates import NEEDS
+from ncbounds.comparison.shift_words import shift_words
+from ncbounds.comparison.statement import Statement
 from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.evidence.decision import Bools
 from ncbounds.evidence.evidence import Evidence
@@ -50,48 +52,6 @@ UNSEEN = (
     "a class that the network gets worse at may look like a shift of priors, and is then neither "
     "seen nor paid for"
 )
-COVARIATE = (
-    "covariate shift (other inputs of the same classes) has no number here: a limit would need the "
-    "true ratio of the two densities, and an estimated one guarantees nothing; label some rows of "
-    "the target instead (ncbounds watch)"
-)
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One line of the table.
-
-    Attributes
-    ----------
-    checkpoint, statement : str
-    claim : str
-        Which error, and on which law.
-    relation : {"<=", ">=", "refuted", ""}
-        What the value is to the error.
-    value : float
-        Rounded to the safe side; nan if refuted or undefined.
-    kind : str
-    delta : float
-        Which the statement spends by itself.
-    n : int
-        Rows that it counts.
-    measured : float
-        Share of errors on the target rows, where these have labels, for a claim about the target.
-    reasons : tuple of str
-    details : dict
-    """
-
-    checkpoint: str
-    statement: str
-    claim: str
-    relation: str
-    value: float
-    kind: Kind
-    delta: float
-    n: int
-    measured: float = np.nan
-    reasons: tuple[str, ...] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,9 +80,7 @@ class Shifted:
 
     def __str__(self) -> str:
         """Return the table, and what has to be known beside it."""
-        from ncbounds.comparison.shift_words import shift_words
-
-        return shift_words(self)
+        return shift_words(self.statements)
 
 
 def shifted(
@@ -290,8 +248,8 @@ def _new_priors(
         w = np.asarray(priors, dtype=np.float64)
     if w.ndim != 1 or not (w >= 0).all() or not abs(w.sum() - 1) <= 1e-9 or len(w) < len(n):
         raise InvalidSample(
-            f"priors {np.asarray(w).tolist()} are no proportions of {len(n)} {what}s: needed are as "
-            "many numbers from 0 on, of sum 1"
+            f"priors {np.asarray(w).tolist()} are no proportions of {len(n)} {what}s: needed are "
+            "as many numbers from 0 on, of sum 1"
         )
     n = np.pad(n, (0, len(w) - len(n)))
     k = np.bincount(cells[wrong], minlength=len(w))
@@ -348,8 +306,8 @@ def _label_shift(
     target = evidence.target
     if target is None or not target.n:
         raise InvalidSample(
-            f"{name}: label shift is declared, and there are no rows of role target: give them "
-            "(--role target=0:1000, a part called target, or Evidence(target=...))"
+            f"{name}: label shift is declared, and there are no rows of role target: give "
+            "them (--role target=0:1000, a part called target, or Evidence(target=...))"
         )
     at = _judge_target(target, evidence, delta)
     classes = max(sample.classes, evidence.head.classes)

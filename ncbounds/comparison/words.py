@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ncbounds.comparison.comparison import Comparison
+from ncbounds.comparison.pairs import ComparisonData
 from ncbounds.errors import few, printable
 from ncbounds.results import MARK
 
@@ -31,7 +31,7 @@ def _rounded(units: int) -> str:
     return text.replace("0.", ".", 1) if abs(units) < 10**DIGITS else text
 
 
-def words(found: Comparison) -> str:
+def words(found: ComparisonData) -> str:
     """Return the table of pairs and what is claimed, each with the mark of what it is worth."""
     first = found.candidates[0]
     rows = f"the same {found.n:,} {first.role} rows, drawn {first.sampling}"
@@ -43,7 +43,7 @@ def words(found: Comparison) -> str:
     return "\n".join(map(printable, lines))
 
 
-def statements(found: Comparison) -> list[str]:
+def statements(found: ComparisonData) -> list[str]:
     """Sentences: what is claimed of pairs, the best, the chosen one and the list."""
     mark, names = MARK[found.kind], found.names
     lines = [
@@ -51,8 +51,8 @@ def statements(found: Comparison) -> list[str]:
         f"{MARK['certificate']} certificate, {MARK['plug-in']} no guarantee",
         *_pairs(found),
         f"{mark} best: each of the best is among {_named(found, found.best)}",
-        f"{mark} regret: {names[found.chosen]} errs at most {at_most(found.regret)} more often than "
-        "the best of these",
+        f"{mark} regret: {names[found.chosen]} errs at most {at_most(found.regret)} more often "
+        "than the best of these",
     ]
     if found.requirement is not None:
         how = "in the order given" if found.in_order else "Holm"
@@ -64,17 +64,17 @@ def statements(found: Comparison) -> list[str]:
     return [*lines, *_reasons(found)]
 
 
-def _named(found: Comparison, marked: np.ndarray) -> str:
+def _named(found: ComparisonData, marked: np.ndarray) -> str:
     inside = [name for name, yes in zip(found.names, marked, strict=True) if yes]
     return f"{few(inside)} ({len(inside)} of {len(found.names)})"
 
 
-def _cheapest(found: Comparison) -> str:
+def _cheapest(found: ComparisonData) -> str:
     known = [t for t in found.cheapest_first() if not np.isnan(found.candidates[t].cost)]
     return ", cheapest first" if len(known) > 1 else ""
 
 
-def _pairs(found: Comparison) -> list[str]:
+def _pairs(found: ComparisonData) -> list[str]:
     """Who beats whom, and which pairs the rows do not tell apart."""
     names, more = found.names, found.limits > 0
     count = len(names)
@@ -87,8 +87,8 @@ def _pairs(found: Comparison) -> list[str]:
         for i, j in np.argwhere(more):
             lines.append(
                 f"{MARK[found.kind_of(i, j)]} {names[i]} beats {names[j]} by at least "
-                f"{at_least(found.limits[i, j])}: only {names[j]} errs on {found.only[j, i]:,} rows, "
-                f"only {names[i]} on {found.only[i, j]:,}"
+                f"{at_least(found.limits[i, j])}: only {names[j]} errs on {found.only[j, i]:,} "
+                f"rows, only {names[i]} on {found.only[i, j]:,}"
             )
     open_pairs = [
         f"{names[i]} and {names[j]}"
@@ -103,7 +103,7 @@ def _pairs(found: Comparison) -> list[str]:
     return lines
 
 
-def _reasons(found: Comparison) -> list[str]:
+def _reasons(found: ComparisonData) -> list[str]:
     """What lowers a kind or has to be known, once for all that it is about."""
     about: dict[str, list[str]] = {}
     for c in found.candidates:
@@ -122,7 +122,7 @@ def _reasons(found: Comparison) -> list[str]:
     return lines
 
 
-def _table(found: Comparison) -> list[str]:
+def _table(found: ComparisonData) -> list[str]:
     """Limits of all pairs, a dash where the rows do not show that the row errs less often."""
     cells = [["errs less by at least", *found.names, "errors"]]
     for i, name in enumerate(found.names):
@@ -133,7 +133,7 @@ def _table(found: Comparison) -> list[str]:
     return _columns(cells)
 
 
-def _short(found: Comparison) -> list[str]:
+def _short(found: ComparisonData) -> list[str]:
     """Of many candidates, fewest errors first: how many each one beats and is beaten by."""
     more = found.limits > 0
     cells = [["", "errors", "beats", "beaten by", "may be best"]]

@@ -110,7 +110,8 @@ class Sample:
         Parameters
         ----------
         features : array-like of shape (n, d)
-        labels : array-like of n integers >= 0; may be left out for the roles ``"unlabelled"`` and ``"target"`` only.
+        labels : array-like of n integers >= 0
+            May be left out for the roles ``"unlabelled"`` and ``"target"`` only.
         role : str or Draw
         input_hashes, module_disagreements, classes, tap, other_rows, rounded, precision
             See the class.

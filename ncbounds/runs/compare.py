@@ -93,8 +93,8 @@ def of_prediction_files(
     called = list(names or (path.stem for path in paths))
     if len(called) != len(paths) or len({*called}) < len(called):
         raise DataError(
-            f"{len(paths)} files need a name each, all different; found {few(called)}: --name, once "
-            "for each"
+            f"{len(paths)} files need a name each, all different; found {few(called)}: --name, "
+            "once for each"
         )
     known = None if labels is None else read_labels(labels)
     out = {}
