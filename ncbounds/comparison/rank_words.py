@@ -30,9 +30,9 @@ def rank_words(ranked: Iterable[Ranked], delta: float, families: int) -> str:
 def _legend(delta: float, families: int) -> list[str]:
     return [
         "wrong: share of the resolved pairs of checkpoints that a smaller value orders wrongly, a",
-        "tie by half; .5 is no order at all. A pair is resolved where test rows show which of the two",
-        f"errs less often, all pairs at once at delta {delta:g}. Inside strata: pairs of equal",
-        "label law, fit and head rows. Worst factor: pairs that differ in it alone, at least",
+        "tie by half; .5 is no order at all. A pair is resolved where test rows show which of",
+        f"the two errs less often, all pairs at once at delta {delta:g}. Inside strata: pairs of",
+        "equal label law, fit and head rows. Worst factor: pairs that differ in it alone, at least",
         f"{FEWEST_OF_FACTOR} resolved.",
         f"Intervals redraw the {families} families and describe these checkpoints. Regret: of the",
         "pick in the largest stratum, beside a random pick.",

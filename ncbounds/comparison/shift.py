@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 RADIUS = 0.1
 #: Classes up to which the range of each class prior is sought, a programme an end.
 MOST_RANGES = 30
+MANY = {"class": "classes", "group": "groups"}
 #: What a statement about unlabelled rows of the target asks of them.
 TARGET = Needs(kind="certificate", role="target", features=False)
 ASSUMED = (
@@ -248,8 +249,8 @@ def _new_priors(
         w = np.asarray(priors, dtype=np.float64)
     if w.ndim != 1 or not (w >= 0).all() or not abs(w.sum() - 1) <= 1e-9 or len(w) < len(n):
         raise InvalidSample(
-            f"priors {np.asarray(w).tolist()} are no proportions of {len(n)} {what}s: needed are "
-            "as many numbers from 0 on, of sum 1"
+            f"priors {np.asarray(w).tolist()} are no proportions of {len(n)} {MANY[what]}: "
+            "needed are as many numbers from 0 on, of sum 1"
         )
     n = np.pad(n, (0, len(w) - len(n)))
     k = np.bincount(cells[wrong], minlength=len(w))
