@@ -18,7 +18,9 @@ _WHERE = {
     "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
+    "anytime": "ncbounds.comparison.looks",
     "certify_head": "ncbounds.certify.certify",
+    "compare": "ncbounds.comparison.comparison",
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
@@ -30,6 +32,7 @@ _WHERE = {
     "predict": "ncbounds.extraction.predict",
     "read_parts": "ncbounds.extraction.part_folder",
     "register": "ncbounds.registry",
+    "shifted": "ncbounds.comparison.shift",
     "split": "ncbounds.evidence.split",
     "sweep": "ncbounds.runs.sweep",
     "with_code_word": "ncbounds.code_words.counted",
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier as Classifier
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
+    from ncbounds.comparison.comparison import compare as compare
+    from ncbounds.comparison.looks import anytime as anytime
+    from ncbounds.comparison.shift import shifted as shifted
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass

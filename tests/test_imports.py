@@ -31,6 +31,7 @@ ORDER = (
     "bounds",
     "formulas",
     "testing",
+    "comparison",
     "report",
     # torch may be imported from here on
     "network.reading",

@@ -71,6 +71,8 @@ class Bound:
     invariant_to : tuple of str
         Of ``"relabelling", "rotation", "translation", "feature scale", "head scale",
         "common row"``.
+    larger_is_better : bool
+        Of a measure, whether larger values are taken to go with smaller errors.
     default : bool
         Whether it is evaluated where nobody asked for bounds by name.
     column : ScreenColumn or None
@@ -99,6 +101,7 @@ class Bound:
     references: tuple[str | Reference, ...] = ()
     decreasing_in: tuple[str, ...] = ()
     invariant_to: tuple[str, ...] = ()
+    larger_is_better: bool = False
     default: bool = False
     column: ScreenColumn | None = None
     restated: Restated | str | None = None

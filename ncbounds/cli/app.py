@@ -8,6 +8,7 @@ import typer
 
 from ncbounds.cli.catalogue import explain, list_bounds
 from ncbounds.cli.code_words import compress, verify
+from ncbounds.cli.compare import compare
 from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
 from ncbounds.cli.extract import extract
@@ -18,8 +19,11 @@ from ncbounds.cli.inspect import inspect
 from ncbounds.cli.layers import layers
 from ncbounds.cli.plot import plot
 from ncbounds.cli.predictions import evaluate_predictions
+from ncbounds.cli.rank import rank
 from ncbounds.cli.report import report
+from ncbounds.cli.shift import shift
 from ncbounds.cli.store import store
+from ncbounds.cli.watch import watch
 
 EPILOG = (
     "Exit codes: 0 done; 1 nothing could be evaluated; 2 an option or an input is wrong; "
@@ -60,6 +64,7 @@ app.command()(evaluate)
 app.command()(init)
 app.command("evaluate-predictions")(evaluate_predictions)
 app.command("evaluate-features")(evaluate_features)
+app.command()(compare)
 app.command()(inspect)
 app.command()(layers)
 app.command()(extract)
@@ -68,6 +73,9 @@ app.command("list")(list_bounds)
 app.command()(explain)
 app.command()(report)
 app.command()(plot)
+app.command()(rank)
+app.command()(shift)
+app.command()(watch)
 app.command()(store)
 app.command()(compress)
 app.command()(verify)

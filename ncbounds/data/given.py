@@ -11,7 +11,7 @@ from ncbounds.data.parts import Folder, is_idx, read_parts
 from ncbounds.data.role_names import by_role
 from ncbounds.data.user import NamedCode, UserCode, user_data
 from ncbounds.errors import DataError
-from ncbounds.evidence.roles import ROLES, Role
+from ncbounds.evidence.roles import LABELS_OPTIONAL, ROLES, Role
 
 NEEDED_DICT = "needed a dict such as {'holdout': (inputs, labels), 'test': loader}"
 
@@ -63,7 +63,7 @@ def read_samples(data: UserData) -> dict[Role, Any]:
     if isinstance(data.source, Folder):  # only now: parts that are left out are never read
         found = {role: v() if isinstance(v, partial) else v for role, v in found.items()}
     for role, value in found.items():
-        if role != "unlabelled" and is_array(value):
+        if role not in LABELS_OPTIONAL and is_array(value):
             raise DataError(
                 f"{data.name}: the {role} sample is one array of shape {tuple(value.shape)}, "
                 "without labels; needed (inputs, labels)"
@@ -85,7 +85,8 @@ def _found(data: UserData) -> Any:
 
 
 def _by_role(found: Any, data: UserData) -> dict[Role, Any]:
-    if isinstance(found, Mapping) and not (is_one_sample(found) and not {*ROLES} & {*found}):
+    roles = {*ROLES} - {*LABELS}  # labels may be called "target"
+    if isinstance(found, Mapping) and not (is_one_sample(found) and not roles & {*found}):
         if not found:
             raise DataError(f"{data.name} returned an empty dict; {NEEDED_DICT}")
         parts = by_role(found, data.role_names, data.name)

@@ -108,7 +108,32 @@ class Predictions:
         return found
 
 
-def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
+def read_labels(path: "str | Path") -> tuple[Array, Array]:
+    """Read ids and labels of the same rows, (n,) each, of a table or an npz file.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or has no columns ``id`` and ``label``.
+    """
+    path = Path(path)
+    columns = _columns(path)
+    found = {}
+    for what in ("ids", "labels"):
+        there = [c for c in columns if c.lower() in NAMES[what]]
+        if len(there) != 1:
+            raise DataError(f"{_found(path, columns)}; needed is one column 'id' and one 'label'")
+        found[what] = columns[there[0]]
+    if len(found["ids"]) != len(found["labels"]):
+        raise DataError(f"{path}: ids and labels differ in length")
+    if len(set(found["ids"].tolist())) < len(found["ids"]):
+        raise DataError(f"{path}: an id stands more than once, so that its label is not known")
+    return found["ids"], found["labels"]
+
+
+def read_predictions(
+    path: "str | Path", use: str | None = None, labels: "tuple[Array, Array] | None" = None
+) -> Predictions:
     """Read predictions and labels of a ``.csv``, ``.tsv``, ``.parquet`` or ``.npz`` file.
 
     Columns (of an npz file, arrays) are found by :data:`NAMES`; logits or probabilities may also
@@ -119,6 +144,8 @@ def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
     path : path
     use : {"predicted", "logits", "probabilities"}, optional
         Which of them to take where a file has several.
+    labels : pair of arrays, optional
+        Ids and labels as :func:`read_labels` gives them, for a file that has ids and no labels.
 
     Raises
     ------
@@ -137,6 +164,9 @@ def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
             raise DataError(f"{path}: {few(there)} could all be {what}; keep one of them")
         if there:
             taken[what] = there[0]
+    if "labels" not in taken and labels is not None and "ids" in taken:
+        columns["label"] = _looked_up(path, columns[taken["ids"]], *labels)
+        taken["labels"] = "label"
     if "labels" not in taken:
         raise DataError(f"{_found(path, columns)}; needed is a column 'label'")
     wide = _wide(columns, set(taken.values()))
@@ -165,6 +195,15 @@ def read_predictions(path: "str | Path", use: str | None = None) -> Predictions:
     if len(lengths) > 1:
         raise DataError(f"{path}: labels, {kind} and what stands beside differ in length")
     return Predictions(kind, outputs, labels, parts, names, said_all)
+
+
+def _looked_up(path: Path, wanted: Array, ids: Array, labels: Array) -> Array:
+    """Labels of the rows ``wanted``."""
+    known = dict(zip(map(str, ids.tolist()), labels.tolist(), strict=True))
+    names = [str(x) for x in wanted.tolist()]
+    if missing := [name for name in names if name not in known]:
+        raise DataError(f"{path}: {len(missing)} rows have no label, such as {shown(missing[0])}")
+    return np.array([known[name] for name in names])
 
 
 def _columns(path: Path) -> dict[str, Array]:

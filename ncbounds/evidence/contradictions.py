@@ -13,7 +13,7 @@ from ncbounds.arrays import Ints
 from ncbounds.evidence.copies import TOLERATED, repeated, shared
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import NoHead
-from ncbounds.evidence.roles import APART
+from ncbounds.evidence.roles import APART, LABELS_OPTIONAL
 from ncbounds.evidence.sample import Sample
 
 #: Probability, over all classes of a sample, below which class frequencies are no such draw.
@@ -191,7 +191,8 @@ def _beyond(sample: Sample, evidence: Evidence) -> list[str]:
 def _against_priors(sample: Sample, evidence: Evidence) -> list[str]:
     """Class frequencies that no draw at random from the prescribed class probabilities gives."""
     priors = evidence.class_priors()
-    if priors is None or sample.sampling != "iid" or (sample.labels < 0).any():
+    of_the_law = sample.sampling == "iid" and sample.role != "target"
+    if priors is None or not of_the_law or (sample.labels < 0).any():
         return []
     from scipy.stats import binom
 
@@ -211,10 +212,10 @@ def _against_priors(sample: Sample, evidence: Evidence) -> list[str]:
 
 def _absent(sample: Sample, evidence: Evidence) -> list[str]:
     """Classes without a point that the head, or another sample of the same draw, knows."""
-    if sample.sampling == "unknown" or sample.role == "unlabelled":
+    if sample.sampling == "unknown" or sample.role in LABELS_OPTIONAL:
         return []
     name = evidence.decision.name
-    others = [s for r, s in evidence.samples().items() if r not in (sample.role, "test")]
+    others = [s for r, s in evidence.samples().items() if r not in (sample.role, "target", "test")]
     if sample.sampling == "stratified":
         known = np.zeros(max(s.classes for s in (sample, *others)), dtype=np.bool_)
         known[: evidence.head.classes] = True

@@ -37,7 +37,10 @@ LEVEL = 1e-6
 
 COPIED = "copies of points that are counted already"
 #: Samples that some rows read together, and that have to be independent then.
-READ_TOGETHER: dict[Role, tuple[Role, ...]] = {"unlabelled": ("holdout",)}
+READ_TOGETHER: dict[Role, tuple[Role, ...]] = {
+    "unlabelled": ("holdout",),
+    "target": ("holdout",),
+}
 
 Marks = NDArray[np.bool_]
 

@@ -24,6 +24,7 @@ PARTS: dict[Role, frozenset[str]] = {
     "head": frozenset({"fit", "head"}),
     "holdout": frozenset(ROLES),
     "unlabelled": frozenset({"unlabelled"}),
+    "target": frozenset({"target"}),
     "test": frozenset({"test"}),
 }
 
@@ -34,7 +35,7 @@ class Draw:
 
     Attributes
     ----------
-    role : {"fit", "head", "holdout", "unlabelled", "test"}
+    role : {"fit", "head", "holdout", "unlabelled", "target", "test"}
         What the rows were used for.
     sampling : {"iid", "stratified", "unknown"}
         How they were drawn. ``"unknown"`` makes every certificate a plug-in.

@@ -24,6 +24,7 @@ FIELD: dict[Role, str] = {
     "head": "head_sample",
     "holdout": "holdout",
     "unlabelled": "unlabelled",
+    "target": "target",
     "test": "test",
 }
 
@@ -36,7 +37,7 @@ class Evidence:
     ----------
     head : LinearHead or NoHead
         ``NoHead`` where predictions are all that is known: see :meth:`from_predictions`.
-    fit, head_sample, holdout, unlabelled, test : Sample, optional
+    fit, head_sample, holdout, unlabelled, target, test : Sample, optional
         Each of the role of its name (``head_sample``: role ``"head"``).
     network : object, optional
         Summary of the whole network, for bounds that read it.
@@ -74,6 +75,7 @@ class Evidence:
     head_sample: Sample | None = None
     holdout: Sample | None = None
     unlabelled: Sample | None = None
+    target: Sample | None = None
     test: Sample | None = None
     network: Any = None
     code_word: Compressed | None = None

@@ -56,8 +56,8 @@ def predicted_parts(
         value in the row that is not finite, count as errors.** One number per row decides between
         two classes: 1 above the threshold, 0 below, an error at it.
     labels : array-like of n integers, or mapping from role to it
-        May be left out of a mapping for ``"unlabelled"``.
-    role : {"fit", "head", "holdout", "unlabelled", "test"}
+        May be left out of a mapping for ``"unlabelled"`` and ``"target"``.
+    role : {"fit", "head", "holdout", "unlabelled", "target", "test"}
         What the rows were used for; left out where mappings name the roles.
     threshold : float, optional
         For one number per row: 0 for logits and 1/2 for probabilities unless given.

@@ -4,11 +4,13 @@ from typing import Literal, get_args
 
 from ncbounds.errors import InvalidSample, RoleError, suggest
 
-Role = Literal["fit", "head", "holdout", "unlabelled", "test"]
+Role = Literal["fit", "head", "holdout", "unlabelled", "target", "test"]
 Sampling = Literal["iid", "stratified", "unknown"]
 Repeats = Literal["by chance", "copies"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
+#: Roles whose labels are read by no statement, so that there need be none.
+LABELS_OPTIONAL: frozenset[Role] = frozenset({"unlabelled", "target"})
 SAMPLINGS: tuple[Sampling, ...] = get_args(Sampling)
 REPEATS: tuple[Repeats, ...] = get_args(Repeats)
 
@@ -18,6 +20,7 @@ SERVES: dict[Role, frozenset[Role]] = {
     "head": frozenset({"head", "fit"}),
     "holdout": frozenset({"holdout", "head", "fit", "unlabelled"}),
     "unlabelled": frozenset({"unlabelled"}),
+    "target": frozenset({"target"}),
     "test": frozenset({"test"}),
 }
 
@@ -27,6 +30,7 @@ DEPENDENCE: dict[Role, str] = {
     "head": "the head was fitted on this sample",
     "holdout": "neither features nor head depend on this sample",
     "unlabelled": "its labels are not read",
+    "target": "it is a draw of another law",
     "test": "it measures the error and nothing else",
 }
 
@@ -71,5 +75,6 @@ APART: dict[Role, tuple[Role, ...]] = {
     "head": ("fit",),
     "holdout": ("fit", "head"),
     "unlabelled": ("fit", "head"),
+    "target": ("fit", "head"),
     "test": ("fit", "head"),
 }

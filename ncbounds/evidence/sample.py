@@ -16,7 +16,7 @@ from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.logit_rows import KEPT_BYTES, LogitRows
 from ncbounds.evidence.point_hashes import point_hashes
-from ncbounds.evidence.roles import Role, Sampling
+from ncbounds.evidence.roles import LABELS_OPTIONAL, Role, Sampling
 from ncbounds.numerics.scaling import divided, exponent, row_norms
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ class Sample:
         Parameters
         ----------
         features : array-like of shape (n, d)
-        labels : array-like of n integers >= 0; may be left out for role ``"unlabelled"`` only.
+        labels : array-like of n integers >= 0
+            May be left out for the roles ``"unlabelled"`` and ``"target"`` only.
         role : str or Draw
         input_hashes, module_disagreements, classes, tap, other_rows, rounded, precision
             See the class.
@@ -437,8 +438,10 @@ def _counted(labels: object, n: int, ignore_label: int) -> NDArray[np.bool_]:
 
 def _labels(labels: object | None, n: int, role: Role) -> Ints:
     if labels is None:
-        if role != "unlabelled":
-            raise InvalidSample(f"a {role} sample needs labels; only role='unlabelled' has none")
+        if role not in LABELS_OPTIONAL:
+            raise InvalidSample(
+                f"a {role} sample needs labels; only role='unlabelled' and role='target' have none"
+            )
         return np.full(n, -1, dtype=np.int64)
     y = plain_array(labels, "labels")
     if y.shape != (n,):
@@ -456,7 +459,7 @@ def _labels(labels: object | None, n: int, role: Role) -> Ints:
             f"a label is {y.max()}, labels are class numbers 0, 1, ... below {CLASSES}; number "
             "them with numpy.unique(labels, return_inverse=True)[1]"
         )
-    if role != "unlabelled" and y.min(initial=0) < 0:
+    if role not in LABELS_OPTIONAL and y.min(initial=0) < 0:
         raise InvalidSample(
             f"labels are class numbers 0, 1, ..., found {y.min()} ({int((y == y.min()).sum())} "
             f"rows); ignore_label={y.min()} leaves them out if they are not to count"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
+from ncbounds.evidence.roles import LABELS_OPTIONAL
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.batches import DataDigest, first_rows, gives_other_rows
 from ncbounds.extraction.loading import with_workers
@@ -221,7 +222,7 @@ def extract(
             module_disagreements=disagreements(classifier, kept[name]) if name == HEAD else None,
             tap=None if at is None else name,
             other_rows=bool(kept[name].meta.get("other_rows")),
-            ignore_label=None if draw.role == "unlabelled" else ignore_label,
+            ignore_label=None if draw.role in LABELS_OPTIONAL else ignore_label,
             rounded=dtype is not None,
             precision=classifier.precision,
         )
@@ -231,7 +232,7 @@ def extract(
 
 
 def _labels(draw: Draw, kept: Stored) -> NDArray[np.int64] | None:
-    return None if draw.role == "unlabelled" and (kept.labels < 0).all() else kept.labels
+    return None if draw.role in LABELS_OPTIONAL and (kept.labels < 0).all() else kept.labels
 
 
 def _run(

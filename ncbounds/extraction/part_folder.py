@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ncbounds.errors import InvalidSample, StoreError
 from ncbounds.evidence.draw import Draw
+from ncbounds.evidence.roles import LABELS_OPTIONAL
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.joined import joined
@@ -66,14 +67,14 @@ def read_parts(
     draw = Draw.of(role, **declared)
     found = _all(Path(folder))
     labels = np.concatenate([part.array(LABELS) for part in found])
-    unlabelled = draw.role == "unlabelled" and bool((labels < 0).all())
+    unlabelled = draw.role in LABELS_OPTIONAL and bool((labels < 0).all())
     sample = Sample.from_arrays(
         joined([part.folder / FEATURES for part in found]),
         None if unlabelled else labels,
         role=draw,
         input_hashes=np.concatenate([part.array(HASHES) for part in found]),
         module_disagreements=sum(part.meta["module_disagreements"] for part in found),
-        ignore_label=None if draw.role == "unlabelled" else ignore_label,
+        ignore_label=None if draw.role in LABELS_OPTIONAL else ignore_label,
         other_rows=any(part.meta.get("other_rows") for part in found),
         rounded=found[0].meta["dtype"] is not None,
         precision=found[0].meta.get("precision"),

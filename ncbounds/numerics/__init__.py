@@ -15,7 +15,7 @@ from ncbounds.numerics.binomial import (
 from ncbounds.numerics.ellipsoid_factored import CovarianceFactor
 from ncbounds.numerics.gaussian import gaussian_loss, gaussian_loss_fast
 from ncbounds.numerics.kl import kl_interval, kl_lower, kl_upper, ln_xi
-from ncbounds.numerics.label_shift import LabelShift, label_shift
+from ncbounds.numerics.label_shift import LabelShift, label_shift, refuting_level, shifted_priors
 from ncbounds.numerics.noncentral_t import noncentral_t_d_lower, noncentral_t_upper
 from ncbounds.numerics.oracle import mean_binomial_upper
 from ncbounds.numerics.pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
@@ -82,9 +82,11 @@ __all__ = [
     "partition_upper",
     "prior_ball",
     "probability_up",
+    "refuting_level",
     "regret_upper",
     "saw_one_sided",
     "scale_free_kl",
+    "shifted_priors",
     "sign_test_p",
     "star_factor",
     "stratified_upper",

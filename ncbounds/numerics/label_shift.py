@@ -16,6 +16,8 @@ from ncbounds.numerics.arguments import counts, probability
 from ncbounds.numerics.binomial import binomial_lower, binomial_upper
 from ncbounds.numerics.rounding import EPS, FloatArray, down, up
 
+# Levels between which one that refutes is sought, and bisections of its logarithm.
+_LEVELS, _STEPS = (1e-12, 0.999), 14
 #: Part of delta for the laws of predictions inside the classes.
 SHARE = 0.7
 
@@ -93,6 +95,20 @@ def label_shift(
     ----------
     Lipton, Wang and Smola, arXiv:1802.03916 (label shift).
     """
+    table, seen, delta, sigma = _checked(confusion, target_predictions, delta, share)
+    programme = _programme(table, seen, delta, sigma)
+    gain = np.zeros(programme.upper.shape[1])
+    classes = table.shape[0]
+    gain[classes + np.arange(classes) * (table.shape[1] + 1)] = 1.0
+    proven = programme.least(gain)
+    if proven is not None:
+        return LabelShift(min(1.0, max(0.0, float(up(1.0 - proven)))), refuted=False)
+    return LabelShift(math.nan, refuted=programme.is_infeasible())
+
+
+def _checked(
+    confusion: ArrayLike, target_predictions: ArrayLike, delta: float, share: float
+) -> tuple[FloatArray, FloatArray, float, float]:
     table, seen = counts("confusion", confusion), counts("target_predictions", target_predictions)
     if table.ndim != 2 or not 1 <= table.shape[0] <= table.shape[1]:
         raise InvalidArgument(
@@ -104,15 +120,77 @@ def label_shift(
             f"target_predictions is {target_predictions!r}; needed: {table.shape[1]} counts, one "
             "for each prediction, of one row or more"
         )
-    delta, sigma = probability("delta", delta), probability("share", share)
+    return table, seen, probability("delta", delta), probability("share", share)
+
+
+def shifted_priors(
+    confusion: ArrayLike, target_predictions: ArrayLike, delta: float, share: float = SHARE
+) -> FloatArray:
+    r"""Ranges of the target's class priors in the programme of :func:`label_shift`.
+
+    Parameters
+    ----------
+    confusion, target_predictions, delta, share
+        As there.
+
+    Returns
+    -------
+    ndarray
+        (C, 2), lower and upper ends, rounded outward; they hold together with the value there, with
+        the same probability and under the same assumption. nan where the solver gave no
+        multipliers.
+
+    Raises
+    ------
+    InvalidArgument
+        As there.
+    """
+    table, seen, delta, sigma = _checked(confusion, target_predictions, delta, share)
     programme = _programme(table, seen, delta, sigma)
-    gain = np.zeros(programme.upper.shape[1])
-    classes = table.shape[0]
-    gain[classes + np.arange(classes) * (table.shape[1] + 1)] = 1.0
-    proven = programme.least(gain)
-    if proven is not None:
-        return LabelShift(min(1.0, max(0.0, float(up(1.0 - proven)))), refuted=False)
-    return LabelShift(math.nan, refuted=programme.is_infeasible())
+    out = np.full((len(table), 2), np.nan)
+    for c in range(len(table)):
+        cost = np.zeros(programme.upper.shape[1])
+        for end, sign in ((0, 1.0), (1, -1.0)):
+            cost[c] = sign
+            proven = programme.least(cost)
+            if proven is not None:
+                out[c, end] = min(1.0, max(0.0, sign * proven))
+    return out
+
+
+def refuting_level(
+    confusion: ArrayLike, target_predictions: ArrayLike, share: float = SHARE
+) -> float:
+    """Least delta found at which :func:`label_shift` refutes its assumption; 1 if none was.
+
+    Limits narrow as delta grows, and so what is refuted at one level is at larger ones. Found by
+    bisection; at the level returned the assumption has been refuted.
+
+    Parameters
+    ----------
+    confusion, target_predictions, share
+        As there.
+
+    Raises
+    ------
+    InvalidArgument
+        As there.
+    """
+    table, seen, _, sigma = _checked(confusion, target_predictions, 0.5, share)
+
+    def refuted(ln_level: float) -> bool:
+        level = math.exp(ln_level)
+        return _programme(table, seen, level, sigma).is_infeasible()
+
+    high, low = math.log(_LEVELS[1]), math.log(_LEVELS[0])
+    if not refuted(high):
+        return 1.0
+    if refuted(low):
+        return _LEVELS[0]
+    for _ in range(_STEPS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if refuted(middle) else (middle, high)
+    return math.exp(high)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ncbounds.comparison.comparison import Comparison, compared
+from ncbounds.comparison.rank import Ranking, rank
+from ncbounds.comparison.stored import stored_candidates
 from ncbounds.errors import NcboundsError, UnknownName, suggest
 from ncbounds.files import read_sealed, write_text
 from ncbounds.report.cells import legend, shown_params, shown_value
@@ -112,6 +115,45 @@ class Report(ReportData):
         """
         rows, left_out = whatif(self.rows, n=n, delta=delta)
         return Report(rows, [*self.failures, *left_out], self.facts)
+
+    def compare(self, *names: str, role: str = "holdout", **options: Any) -> Comparison:
+        """Compare checkpoints on the same rows, from the errors that their run has kept.
+
+        Parameters
+        ----------
+        *names : str
+            Checkpoints; by default all that were judged on such rows.
+        role : str
+            Another one than ``"holdout"`` makes plug-ins.
+        **options
+            ``delta``, ``requirement``, ``in_order``, ``chosen``, ``among`` of
+            :func:`ncbounds.compare`.
+
+        Raises
+        ------
+        UnknownName
+            If there is no checkpoint of a name.
+        MissingEvidence
+            If no errors are kept.
+        InvalidSample
+            If two were judged on different rows, with what differs.
+        """
+        return compared(stored_candidates(self.facts, names, role), **options)
+
+    def rank(self, delta: float = 0.05) -> Ranking:
+        """Rank bounds and measures by how they order checkpoints whose order is known.
+
+        Parameters
+        ----------
+        delta : float in (0, 1)
+            Probability with which any order that is taken for known may be wrong.
+
+        Raises
+        ------
+        MissingEvidence
+            If fewer than two checkpoints have a measured error.
+        """
+        return rank(self.rows, self.facts, delta)
 
     def render(self, view: str, path: "str | Path | None" = None) -> str:
         """Write (and return) one view by its name, e.g. ``"table.tex"``; also one of your own.

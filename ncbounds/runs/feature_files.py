@@ -17,7 +17,7 @@ from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.roles import Role, check_repeats
+from ncbounds.evidence.roles import LABELS_OPTIONAL, Role, check_repeats
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.part_folder import (
     HEAD_FILE,
@@ -93,7 +93,7 @@ def evidence_of_features(
             samples[role] = read_parts(found, draw, ignore_label=ignore_label)
             continue
         features, labels, groups, rows = found
-        unlabelled = role == "unlabelled"
+        unlabelled = role in LABELS_OPTIONAL
         samples[role] = Sample.from_arrays(
             features,
             None if unlabelled else labels,

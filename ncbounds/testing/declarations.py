@@ -44,7 +44,7 @@ def _words(bound: Bound) -> None:
     allowed = {
         "kind": get_args(Kind),
         "target": tuple(CLAIMS),
-        "role": (*(r for r in ROLES if r not in ("test", "unlabelled")), "any"),
+        "role": (*(r for r in ROLES if r not in ("test", "unlabelled", "target")), "any"),
     }
     for name, words in allowed.items():
         if getattr(bound, name) not in words:

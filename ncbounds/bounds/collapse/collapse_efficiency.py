@@ -16,6 +16,7 @@ from ncbounds.geometry.least_budget import CLOSE
 @bound(
     family="collapse",
     kind="measure",
+    larger_is_better=True,
     role="fit",
     target="saved",
     requires=("head",),

@@ -12,6 +12,7 @@ LOW = round(100 * QUANTILE)
 @bound(
     family="collapse",
     kind="measure",
+    larger_is_better=True,
     role="fit",
     target="saved",
     requires=("head",),

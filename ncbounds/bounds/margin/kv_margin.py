@@ -30,6 +30,7 @@ def kv_margin_formula(margins: Floats, spreads: Floats, counts: Ints) -> float:
 @bound(
     family="margin",
     kind="measure",
+    larger_is_better=True,
     role="any",
     target="saved",
     requires=("head",),

@@ -19,6 +19,7 @@ def quantile(x: Floats, percent: float) -> float:
 @bound(
     family="margin",
     kind="measure",
+    larger_is_better=True,
     role="any",
     target="saved",
     requires=("head",),

@@ -34,6 +34,7 @@ def normalized_margin_formula(distances: Floats, variance: float) -> dict[str, f
 @bound(
     family="margin",
     kind="measure",
+    larger_is_better=True,
     role="any",
     target="saved",
     requires=("head",),

@@ -1,0 +1,231 @@
+"""``ncbounds compare``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ncbounds.cli.arguments import (
+    DATA,
+    Arguments,
+    BatchSize,
+    BestOf,
+    DataArgs,
+    DeclaredIgnoreLabel,
+    DeclaredSampling,
+    Device,
+    Repeats,
+    Roles,
+    Rows,
+    SelectedAmong,
+    Spec,
+    Transform,
+    Trust,
+    declarations,
+    given,
+    model_arguments,
+    role_names,
+    running,
+)
+from ncbounds.cli.console import echo, progress_bar, show, user_errors
+from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from ncbounds.evidence.evidence import Evidence
+
+
+def compare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="run folders; tables of predictions (csv, tsv, parquet, npz), one a classifier; "
+            "or checkpoints with --data, or a zoo"
+        ),
+    ],
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="of a run or a zoo: a checkpoint to compare (default: all), picked before the "
+            "rows were looked at, else --among says of how many; repeatable"
+        ),
+    ] = None,
+    on: Annotated[str, typer.Option(help="role of the rows; others make plug-ins")] = "holdout",
+    delta: Annotated[
+        float, typer.Option(help="probability with which each statement may be wrong")
+    ] = 0.05,
+    requirement: Annotated[
+        float | None,
+        typer.Option(
+            help="list all that are shown to err at most so often, such as 0.1; fixed before the "
+            "rows were looked at"
+        ),
+    ] = None,
+    in_order: Annotated[
+        bool,
+        typer.Option(
+            "--in-order",
+            help="list in the order given, fixed before too, up to the first that fails",
+        ),
+    ] = False,
+    chosen: Annotated[
+        str | None,
+        typer.Option(help="whose distance from the best is bounded (default: fewest errors)"),
+    ] = None,
+    among: Annotated[
+        int | None,
+        typer.Option(help="how many could have been compared, if more than those given"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for pairs.csv, candidates.csv, comparison.txt")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="file of ids and labels, for tables of predictions without", rich_help_panel=DATA
+        ),
+    ] = None,
+    use: Annotated[
+        str | None,
+        typer.Option(
+            help="where a table has several: predicted, logits or probabilities",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="of tables: how many there are", rich_help_panel=DATA)
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="of each table or checkpoint, in order; repeatable")
+    ] = None,
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    model: Spec = None,
+    args: Arguments = "",
+    data: Annotated[
+        str | None,
+        typer.Option(help="for checkpoints: as for evaluate", rich_help_panel=DATA),
+    ] = None,
+    data_args: DataArgs = "",
+    transform: Transform = None,
+    role: Rows = None,
+    roles: Roles = None,
+    sampling: DeclaredSampling = None,
+    selected_among: SelectedAmong = None,
+    best_of: BestOf = None,
+    repeats: Repeats = None,
+    ignore_label: DeclaredIgnoreLabel = None,
+    trust: Trust = False,
+    device: Device = "auto",
+    batch_size: BatchSize = None,
+) -> None:
+    """Say who errs less often than whom, which may be the best, and which meet a requirement.
+
+    All on the same held-out rows, which none of the classifiers was fitted, stopped or chosen on.
+    """
+    with user_errors():
+        from ncbounds.comparison.candidates import candidates_of
+        from ncbounds.comparison.comparison import compared
+        from ncbounds.runs.compare import is_predictions, is_run, of_runs, write_comparison
+
+        declared = given(
+            {
+                "--role": role,
+                "--roles": roles,
+                "--data-args": data_args,
+                "--transform": transform,
+                "--sampling": sampling,
+                "--selected-among": selected_among,
+                "--best-of": best_of,
+                "--repeats": repeats,
+                "--ignore-label": ignore_label,
+                "--name": name,
+            }
+        )
+        runs = [path for path in paths if is_run(path)]
+        rest = [path for path in paths if not is_run(path)]
+        tables = data is None and manifest is None and all(map(is_predictions, rest))
+        found = of_runs(runs, only or [], on) if runs else []
+        if rest and tables:
+            how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes}
+            found += candidates_of(of_tables(rest, declared, **how), on, delta)
+        elif rest:
+            folder, report = _evaluated(
+                rest,
+                only,
+                declared,
+                manifest,
+                out,
+                model=model,
+                args=model_arguments(args),
+                data=data,
+                trust=trust,
+                **vars(running(device, None, batch_size, None, None, None)),
+            )
+            echo(f"evaluated into {folder}", err=True)
+            found += of_runs([folder], [n for n in report if not only or n in only], on)
+        comparison = compared(
+            found,
+            delta=delta,
+            requirement=requirement,
+            in_order=in_order,
+            chosen=chosen,
+            among=among,
+        )
+        show(str(comparison))
+        if out is not None:
+            echo(f"written to {out}: {', '.join(write_comparison(comparison, out))}")
+
+
+def of_tables(paths: list[Path], declared: dict[str, Any], **how: Any) -> "dict[str, Evidence]":
+    """Evidence of tables of predictions, one a classifier; ``declared`` by option, as typed."""
+    from ncbounds.evidence.roles import ROLES
+    from ncbounds.runs.compare import of_prediction_files
+
+    if odd := {"--data-args", "--transform"} & declared.keys():
+        raise NcboundsError(f"{' and '.join(sorted(odd))} go with checkpoints and --data")
+    said = declarations({k: v for k, v in declared.items() if k not in ("--role", "--roles")})
+    among = said["selected_among"]
+    return of_prediction_files(
+        paths,
+        role=declared.get("--role"),
+        roles=role_names(declared["--roles"]) if "--roles" in declared else {},
+        names=said["names"],
+        sampling=said["sampling"],
+        selected_among=dict.fromkeys(ROLES, 1) | among if isinstance(among, dict) else among,
+        repeats=said["repeats"],
+        ignore_label=said["ignore_label"],
+        **how,
+    )
+
+
+def _evaluated(
+    paths: list[Path],
+    only: list[str] | None,
+    declared: dict[str, Any],
+    manifest: Path | None,
+    out: Path | None,
+    *,
+    model: str | None,
+    args: dict[str, Any],
+    data: str | None,
+    trust: bool,
+    **how: Any,
+) -> tuple[Path, list[str]]:
+    """Count the errors of checkpoints; the run folder that keeps them, and their names."""
+    from ncbounds.cli.layers import of_files, of_zoo
+    from ncbounds.report.write import write_report
+    from ncbounds.runs.folder import default_folder
+    from ncbounds.runs.sweep import sweep
+
+    code: dict[str, Any] = {"model": model, "args": args, "trust": trust}
+    if data is None or manifest is not None:
+        book, names = of_zoo(paths, manifest, declared, {}, data=data, **code)
+    else:
+        book, names = of_files(paths, data, declared, {}, **code)
+    names = [n for n in names if not only or n in only]
+    folder = default_folder(paths[0]) if out is None else out
+    with progress_bar() as progress:
+        report = sweep(book, folder, only=names, bounds="binomial", progress=progress, **how)
+    for failure in report.failures:
+        echo(f"{failure.checkpoint}: {failure.reason}", err=True)
+    write_report(report, folder)
+    return folder, [n for n in names if n not in {f.checkpoint for f in report.failures}]

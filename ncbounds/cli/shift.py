@@ -1,0 +1,141 @@
+"""``ncbounds shift``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ncbounds.cli.arguments import (
+    DATA,
+    Arguments,
+    BatchSize,
+    DataArgs,
+    DeclaredIgnoreLabel,
+    DeclaredSampling,
+    Device,
+    Repeats,
+    Roles,
+    Rows,
+    SelectedAmong,
+    Spec,
+    Transform,
+    Trust,
+    class_priors,
+    given,
+    model_arguments,
+    running,
+)
+from ncbounds.cli.compare import of_tables
+from ncbounds.cli.console import echo, show, user_errors
+
+
+def shift(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="tables of predictions (csv, tsv, parquet, npz), one a classifier; or checkpoints "
+            "with --data, or a zoo; with holdout rows, and rows of role target for --label-shift"
+        ),
+    ],
+    new_priors: Annotated[
+        str | None,
+        typer.Option(help="class proportions of the target: balanced, or 0.5,0.3,0.2"),
+    ] = None,
+    radius: Annotated[
+        list[float] | None,
+        typer.Option(help="also all proportions so near in total variation; repeatable"),
+    ] = None,
+    label_shift: Annotated[
+        bool,
+        typer.Option(
+            "--label-shift",
+            help="your declaration: inside each class, predictions have the same law on the target",
+        ),
+    ] = False,
+    delta: Annotated[
+        float, typer.Option(help="probability with which each statement may be wrong")
+    ] = 0.05,
+    only: Annotated[
+        list[str] | None, typer.Option(help="of a zoo: a checkpoint (default: all); repeatable")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="csv file for the table")] = None,
+    use: Annotated[
+        str | None,
+        typer.Option(
+            help="where a table has several: predicted, logits or probabilities",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="of tables: how many there are", rich_help_panel=DATA)
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="of each table or checkpoint, in order; repeatable")
+    ] = None,
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    model: Spec = None,
+    args: Arguments = "",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="for checkpoints: as for evaluate, with a part called target", rich_help_panel=DATA
+        ),
+    ] = None,
+    data_args: DataArgs = "",
+    transform: Transform = None,
+    role: Rows = None,
+    roles: Roles = None,
+    sampling: DeclaredSampling = None,
+    selected_among: SelectedAmong = None,
+    repeats: Repeats = None,
+    ignore_label: DeclaredIgnoreLabel = None,
+    trust: Trust = False,
+    device: Device = "auto",
+    batch_size: BatchSize = None,
+) -> None:
+    """Limit errors on a target of other class proportions, or without any labels.
+
+    Held-out rows judge the source; what they say of a target rests on what is declared to be
+    unchanged, and is printed as refuted where the target's rows speak against it.
+    """
+    with user_errors():
+        from ncbounds.comparison.shift import shifted
+        from ncbounds.files import write_text
+        from ncbounds.runs.compare import evidences, is_predictions
+
+        declared = given(
+            {
+                "--role": role,
+                "--roles": roles,
+                "--data-args": data_args,
+                "--transform": transform,
+                "--sampling": sampling,
+                "--selected-among": selected_among,
+                "--repeats": repeats,
+                "--ignore-label": ignore_label,
+                "--name": name,
+            }
+        )
+        if data is None and manifest is None and all(map(is_predictions, paths)):
+            found = of_tables(paths, declared, use=use, labels=None, classes=classes)
+        else:
+            from ncbounds.cli.layers import of_files, of_zoo
+
+            code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
+            if data is None or manifest is not None:
+                book, names = of_zoo(paths, manifest, declared, {}, data=data, **code)
+            else:
+                book, names = of_files(paths, data, declared, {}, **code)
+            how = running(device, None, batch_size, None, None, None)
+            found = evidences(book, [n for n in names if not only or n in only], how)
+        answer = shifted(
+            found,
+            priors=class_priors(new_priors),
+            radius=radius or (),
+            label_shift_declared=label_shift,
+            delta=delta,
+        )
+        show(str(answer))
+        if out is not None:
+            write_text(out, answer.to_frame().to_csv(index=False))
+            echo(f"written to {out}")

@@ -1,0 +1,69 @@
+"""The table of a ranking, for a terminal."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ncbounds.comparison.order import FEWEST, FEWEST_OF_FACTOR
+from ncbounds.comparison.ranked import Ranked
+from ncbounds.errors import printable
+
+#: Titles and what stands under them.
+_HEAD = (
+    *("", "sample", "pairs", "wrong [95 %]", "tau-b", "pairs", "inside strata [95 %]"),
+    *("worst factor", "regret", "random"),
+)
+
+
+def rank_words(ranked: Iterable[Ranked], delta: float, families: int) -> str:
+    """Return the table, least sign error first, what has a dash last, and what it means."""
+    rows = sorted(ranked, key=lambda r: (np.isnan(r.sign_error), r.sign_error, -r.resolved))
+    cells = [_HEAD, *(_cells(r) for r in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
+    lines = [
+        "  ".join(c.rjust(w) if i > 1 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths)))
+        for row in cells
+    ]
+    return "\n".join(map(printable, [*lines, "", *_legend(delta, families)]))
+
+
+def _legend(delta: float, families: int) -> list[str]:
+    return [
+        "wrong: share of the resolved pairs of checkpoints that a smaller value orders wrongly, a",
+        "tie by half; .5 is no order at all. A pair is resolved where test rows show which of",
+        f"the two errs less often, all pairs at once at delta {delta:g}. Inside strata: pairs of",
+        "equal label law, fit and head rows. Worst factor: pairs that differ in it alone, at least",
+        f"{FEWEST_OF_FACTOR} resolved.",
+        f"Intervals redraw the {families} families and describe these checkpoints. Regret: of the",
+        "pick in the largest stratum, beside a random pick.",
+        f"– : fewer than {FEWEST} resolved pairs, or no count of the target's errors. Measures",
+        "that grow with quality are negated.",
+    ]
+
+
+def _cells(r: Ranked) -> tuple[str, ...]:
+    name = f"{r.name} {r.params}".rstrip() + (f" [{r.target}]" if r.target != "saved" else "")
+    factor = f"{r.factor} {_share(r.factor_error)}" if r.factor else "–"
+    return (
+        name,
+        r.kind if r.kind == "baseline" else r.role,
+        str(r.resolved),
+        _with_ends(r.sign_error, r.low, r.high),
+        _share(r.tau_b),
+        str(r.within_resolved),
+        _with_ends(r.within, r.within_low, r.within_high),
+        factor,
+        _share(r.regret, 3),
+        _share(r.random_regret, 3),
+    )
+
+
+def _share(x: float, digits: int = 2) -> str:
+    if np.isnan(x):
+        return "–"
+    text = f"{x:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(x) < 1 and float(text) else text
+
+
+def _with_ends(x: float, low: float, high: float) -> str:
+    return "–" if np.isnan(x) else f"{_share(x)} [{_share(low)}, {_share(high)}]"

@@ -1,0 +1,112 @@
+"""A file of labels that grows: rows in the order in which they are labelled."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.data.prediction_file import NAMES, TABLES
+from ncbounds.data.unpacking import said
+from ncbounds.errors import DataError, few, shown
+
+Bools = NDArray[np.bool_]
+#: A column that says whether the classifier errs, in place of a label and a prediction.
+WRONG = ("wrong", "error", "errs")
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Rows labelled so far.
+
+    Attributes
+    ----------
+    wrong : bool array of shape (n,)
+    against : bool array of shape (n,) or None
+        Errors of another classifier, whose predictions stand in a column of their own.
+    passed_over : int
+        Rows without a label that stand before one with a label: they count as errors.
+    waiting : int
+        Rows at the end that have no label yet.
+    """
+
+    wrong: Bools
+    against: Bools | None
+    passed_over: int
+    waiting: int
+
+
+def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
+    """Read a csv, tsv or parquet file with columns ``label`` and ``predicted``, or ``wrong``.
+
+    Rows stand in the order in which they are labelled; a label that is empty is still to come, or,
+    with labelled rows behind it, an error. ``against`` names the column of another classifier's
+    predictions. Labels and predictions are compared as they are written.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, or lacks a column.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in TABLES:
+        raise DataError(f"{path}: rows in the order of labelling are read from {', '.join(TABLES)}")
+    more = {} if suffix == ".parquet" else {"dtype": str, "sep": "\t" if suffix == ".tsv" else ","}
+    try:
+        frame = getattr(pd, TABLES[suffix])(path, **more)
+    except Exception as error:  # whatever a damaged table makes pandas raise
+        raise DataError(f"{path} cannot be read as {suffix[1:]}: {said(error)}") from error
+    columns = {str(c): _texts(frame[c]) for c in frame.columns}
+    if own := [c for c in columns if c.lower() in WRONG]:
+        labels = columns[own[0]]
+        if odd := {*labels[labels != ""].tolist()} - {"0", "1", "True", "False"}:
+            raise DataError(f"{path}: {own[0]} is 0 or 1, empty if not labelled; found {few(odd)}")
+        errs: Callable[[str], Bools] = lambda name: np.isin(columns[name], ["1", "True"])  # noqa: E731
+        name = own[0]
+    else:
+        labels = columns[_one(path, columns, "labels", "label")]
+        errs = lambda name: columns[name] != labels  # noqa: E731
+        name = _one(path, columns, "predicted", "predicted")
+    if against is not None and (against not in columns or own):
+        raise DataError(
+            f"{path}: no column of predictions is called {shown(against)}; there are "
+            f"{few(columns)}, and needed are label, predicted and {shown(against)}"
+        )
+    there = labels != ""
+    n = int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0
+    skipped = ~there[:n]
+    return Labelled(
+        wrong=errs(name)[:n] | skipped,
+        against=None if against is None else errs(against)[:n] | skipped,
+        passed_over=int(skipped.sum()),
+        waiting=len(there) - n,
+    )
+
+
+def _one(path: Path, columns: dict[str, NDArray[np.str_]], what: str, call_it: str) -> str:
+    there = [c for c in columns if c.lower() in NAMES[what]]
+    if len(there) != 1:
+        raise DataError(
+            f"{path} holds {few(columns) or 'nothing'}; needed is one column '{call_it}' (columns "
+            "'label' and 'predicted', or one 'wrong')"
+        )
+    return there[0]
+
+
+def _texts(column: "object") -> NDArray[np.str_]:
+    """Values as they are written; empty where there is none, whole numbers without a point."""
+    import pandas as pd
+
+    values = pd.Series(column)
+    texts = []
+    for value in values.tolist():
+        if pd.isna(value):
+            texts.append("")
+        else:
+            text = str(value).strip()
+            texts.append(text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text)
+    return np.array(texts, dtype=str)

@@ -1,0 +1,135 @@
+"""From files to candidates: predictions of any framework, stored runs, checkpoints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ncbounds.comparison.candidates import Candidate
+from ncbounds.comparison.comparison import Comparison
+from ncbounds.comparison.stored import stored_candidates
+from ncbounds.data.manifest import Manifest
+from ncbounds.data.prediction_file import TABLES, read_labels, read_predictions
+from ncbounds.errors import DataError, few
+from ncbounds.evidence.decision import MultiClass
+from ncbounds.evidence.evidence import Evidence
+from ncbounds.extraction.running import Running
+from ncbounds.files import write_text
+from ncbounds.report import load_report
+from ncbounds.runs.own_data import kept_by_name
+from ncbounds.runs.subject import evidence_of
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds stored results."""
+    return (path / "report.json").is_file()
+
+
+def of_runs(
+    folders: Sequence[Path], names: Sequence[str] = (), role: str = "holdout"
+) -> list[Candidate]:
+    """Candidates of stored runs; what they cost is the size of their files, where these are left.
+
+    Parameters
+    ----------
+    folders : sequence of path
+    names : sequence of str
+        Checkpoints, by default all; in several runs each is called ``RUN/CHECKPOINT``.
+    role : str
+
+    Raises
+    ------
+    NcboundsError
+        If a run cannot be read, or keeps no such errors.
+    """
+    facts: dict[str, Any] = {}
+    costs = {}
+    for folder in folders:
+        for name, known in load_report(folder).facts.items():
+            called = name if len(folders) == 1 else f"{folder.name}/{name}"
+            if called in facts:
+                raise DataError(f"two checkpoints are called {called}; name the runs differently")
+            facts[called] = known
+            file = folder / str(known.get("file", ""))
+            if file.is_file():
+                costs[called] = float(file.stat().st_size)
+    return stored_candidates(facts, names, role, costs)
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a file is a table of predictions by its name."""
+    return path.suffix.lower() in (*TABLES, ".npz")
+
+
+def of_prediction_files(
+    paths: Sequence[Path],
+    *,
+    role: list[str] | None = None,
+    roles: dict[str, str] | None = None,
+    use: str | None = None,
+    labels: Path | None = None,
+    names: Sequence[str] | None = None,
+    **declared: Any,
+) -> dict[str, Evidence]:
+    """Evidence of one classifier a file, by name.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        See :func:`ncbounds.data.prediction_file.read_predictions`.
+    role, roles, use
+        As there, and in :meth:`~ncbounds.data.prediction_file.Predictions.by_role`.
+    labels : path, optional
+        File of ids and labels, for files that have ids and no labels.
+    names : sequence of str, optional
+        In place of the names of the files.
+    **declared
+        Of :meth:`ncbounds.Evidence.from_predictions`.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or names are too few or repeat.
+    """
+    called = list(names or (path.stem for path in paths))
+    if len(called) != len(paths) or len({*called}) < len(called):
+        raise DataError(
+            f"{len(paths)} files need a name each, all different; found {few(called)}: --name, "
+            "once for each"
+        )
+    known = None if labels is None else read_labels(labels)
+    out = {}
+    for name, path in zip(called, paths, strict=True):
+        found = read_predictions(path, use, known)
+        out[name] = Evidence.from_predictions(
+            **found.by_role(role, roles or {}),
+            decision=MultiClass(found.names) if found.names else None,
+            checkpoint=name,
+            provenance={"predictions": path.name, "columns": found.said},
+            **declared,
+        )
+    return out
+
+
+def evidences(book: Manifest, names: Sequence[str], running: Running) -> dict[str, Evidence]:
+    """Evidence of checkpoints of a manifest, one after the other, by name.
+
+    Raises
+    ------
+    NcboundsError
+        If a checkpoint cannot be read or built, or its data not be read.
+    """
+    book = kept_by_name(book)
+    chosen = {name: book.checkpoints[name] for name in names}
+    return {n: evidence_of(e, book.tasks[e.task], None, running) for n, e in chosen.items()}
+
+
+def write_comparison(found: Comparison, folder: Path) -> list[str]:
+    """Write pairs, candidates and the words into a folder; returns the names of the files."""
+    written = {
+        "pairs.csv": found.to_frame().to_csv(index=False),
+        "candidates.csv": found.to_candidates().to_csv(index=False),
+        "comparison.txt": f"{found}\n",
+    }
+    for name, text in written.items():
+        write_text(folder / name, text)
+    return list(written)

@@ -1,0 +1,304 @@
+"""Comparing classifiers: what is claimed, of which rows, and what is refused."""
+
+import numpy as np
+import pytest
+
+import ncbounds as nb
+from ncbounds.comparison.candidates import Candidate, on_the_same_rows
+from ncbounds.comparison.comparison import compared
+from ncbounds.errors import InvalidSample, MissingEvidence, UnknownName
+from ncbounds.evidence.error_bits import ErrorBits
+from ncbounds.numerics import (
+    best_set,
+    certified_list,
+    paired_lower,
+    paired_lower_stratified,
+    paired_lower_two_step,
+    regret_upper,
+)
+
+N = 400
+
+
+def bits(*counts, n=N):
+    """Errors on the first so many rows each: nested, so that pairs are as clear as can be."""
+    return [np.arange(n) < k for k in counts]
+
+
+def candidates(*errors, **declared):
+    declared = {"sampling": "iid", "kind": "certificate", **declared}
+    return [Candidate(f"c{i}", e, **declared) for i, e in enumerate(errors)]
+
+
+def predictions(name, wrong, ids=None, labels=None, **declared):
+    y = np.arange(len(wrong)) % 3 if labels is None else labels
+    declared = {"role": "holdout", "sampling": "iid", "classes": 3, **declared}
+    answers = np.where(wrong, (y + 1) % 3, y)
+    ids = np.arange(len(wrong)) if ids is None else ids
+    return nb.Evidence.from_predictions(
+        predicted=answers, labels=y, ids=ids, checkpoint=name, **declared
+    )
+
+
+def test_statements_are_those_of_the_numerics_at_their_shares():
+    rng = np.random.default_rng(0)
+    wrong = [rng.random(N) < p for p in (0.05, 0.1, 0.3)]
+    found = compared(candidates(*wrong), delta=0.05, requirement=0.2)
+    for i in range(3):
+        for j in range(3):
+            b, c = (int((wrong[x] & ~wrong[y]).sum()) for x, y in ((j, i), (i, j)))
+            limit = paired_lower(b, c, N, 0.05 / 6 * (1 - 1e-12))
+            if i != j and limit > 0:
+                assert found.limits[i, j] == pytest.approx(limit, abs=1e-9)
+            elif i != j:
+                assert not found.limits[i, j] > 0
+    assert found.best.tolist() == best_set(np.stack(wrong), 0.05).tolist()
+    assert found.regret == regret_upper(np.stack(wrong), found.chosen, 0.05)
+    assert found.listed.tolist() == certified_list(found.errors, N, 0.2, 0.05).tolist()
+    assert found.kind == "certificate"
+
+
+def test_stratified_rows_have_two_binomial_limits():
+    a, b = bits(20, 60)
+    found = compared(candidates(a, b, sampling="stratified"), delta=0.05)
+    assert found.form == "stratified"
+    assert found.limits[0, 1] == pytest.approx(paired_lower_stratified(40, 0, N, 0.025), abs=1e-12)
+    assert "class frequencies" in str(found)
+
+
+def test_many_candidates_have_the_quick_form():
+    wrong = bits(*range(10, 140, 10))
+    found = compared(candidates(*wrong), delta=0.05)
+    assert len(wrong) == 13
+    assert found.form == "two-step"
+    expected = paired_lower_two_step(120, 0, N, 0.05 / (13 * 12))
+    assert found.limits[0, 12] == pytest.approx(expected, abs=1e-12)
+    assert "beaten by" in str(found)
+
+
+def test_what_could_have_been_compared_is_paid_for():
+    a, b = bits(20, 60)
+    found = compared(candidates(a, b), among=40, requirement=0.15)
+    alone = compared(candidates(a, b), requirement=0.15)
+    assert 0 < found.limits[0, 1] < alone.limits[0, 1]
+    assert found.limits[0, 1] == pytest.approx(paired_lower_two_step(40, 0, N, 0.05 / 1560))
+    assert found.regret == 0
+    c = np.roll(a, 200)
+    assert not (compared(candidates(a, c), among=40).regret < compared(candidates(a, c)).regret)
+    # listed as if the other 38 stood last: the first at delta / 40
+    limit = nb.numerics.binomial_upper(20, N, 0.05 / 40)
+    for requirement, listed in ((limit + 1e-6, True), (limit - 1e-6, False)):
+        strict = compared(candidates(a, b), among=40, requirement=requirement)
+        assert strict.listed.tolist() == [listed, False]
+        assert compared(candidates(a, b), requirement=requirement).listed.tolist() == [True, False]
+
+
+def test_a_list_in_order_needs_every_candidate():
+    with pytest.raises(InvalidSample, match="all that could have been compared"):
+        compared(candidates(*bits(1, 2)), among=3, requirement=0.1, in_order=True)
+
+
+def test_lists_name_the_cheapest_first():
+    found = [
+        Candidate("dear", bits(3)[0], sampling="iid", kind="certificate", cost=9.0),
+        Candidate("cheap", bits(5)[0], sampling="iid", kind="certificate", cost=1.0),
+    ]
+    answer = compared(found, requirement=0.1)
+    assert [answer.names[t] for t in answer.cheapest_first()] == ["cheap", "dear"]
+    assert "cheapest first): cheap, dear" in str(answer)
+
+
+def test_one_candidate_alone():
+    found = compared(candidates(bits(9)[0]), requirement=0.5)
+    assert found.best.tolist() == [True]
+    assert found.regret == 0
+    assert len(found.to_frame()) == 0
+
+
+def test_frames_have_a_row_for_each_ordered_pair_and_each_candidate():
+    found = nb.compare([predictions("a", bits(20)[0]), predictions("b", bits(90)[0])])
+    pairs = found.to_frame()
+    assert pairs[["better", "worse", "shown", "only_worse", "only_better"]].values.tolist() == [
+        ["a", "b", True, 70, 0],
+        ["b", "a", False, 0, 70],
+    ]
+    assert found.matrix().loc["a", "b"] == pairs.at_least[0]
+    assert found.to_candidates()[["errors", "may_be_best"]].values.tolist() == [
+        [20, True],
+        [90, False],
+    ]
+    assert "a beats b by at least" in str(found)
+
+
+def test_rows_in_another_order_are_put_into_one():
+    rng = np.random.default_rng(1)
+    wrong = rng.random(N) < 0.2
+    order = rng.permutation(N)
+    a = predictions("a", wrong)
+    b = predictions("b", wrong[order], ids=order, labels=(np.arange(N) % 3)[order])
+    assert nb.compare([a, b]).only.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"wrong": bits(3, n=30)[0]}, "400 rows of the one, 30 of the other"),
+        ({"ids": np.arange(N) + 1}, "1 rows of the first are none of the second"),
+        ({"labels": np.arange(N) % 2}, "rows are labelled differently"),
+        ({"sampling": "stratified"}, "drawn iid, of the one, holdout rows, drawn stratified"),
+    ],
+)
+def test_pairs_on_different_rows_are_refused_with_what_differs(other, says):
+    b = predictions("b", **{"wrong": bits(3)[0], **other})
+    with pytest.raises(InvalidSample, match=says):
+        nb.compare([predictions("a", bits(3)[0]), b])
+
+
+def test_classes_of_one_name_are_one_label_however_they_are_numbered():
+    names = ("cat", "dog", "emu")
+    wrong, y = bits(30)[0], np.arange(N) % 3
+    answers = np.where(wrong, (y + 1) % 3, y)
+    common = {"ids": np.arange(N), "role": "holdout", "sampling": "iid"}
+    swap = np.array([2, 1, 0])
+    a = nb.Evidence.from_predictions(
+        predicted=answers, labels=y, decision=nb.MultiClass(names), **common
+    )
+    b = nb.Evidence.from_predictions(
+        predicted=swap[answers], labels=swap[y], decision=nb.MultiClass(names[::-1]), **common
+    )
+    assert nb.compare({"a": a, "b": b}).only.sum() == 0
+    other = nb.Evidence.from_predictions(
+        predicted=swap[answers], labels=swap[y], decision=nb.MultiClass(names), **common
+    )
+    with pytest.raises(InvalidSample, match="labelled differently"):
+        nb.compare({"a": a, "b": other})
+
+
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        ({"sampling": "unknown"}, "not declared"),
+        ({"selected_among": 7}, "picked among 7"),
+        ({"selected_among": None}, "unknown"),
+        ({"role": "fit"}, "needs role holdout"),
+        ({"role": "test"}, "needs role holdout"),
+    ],
+)
+def test_what_lowers_a_comparison(declared, reason):
+    role = declared.get("role", "holdout")
+    a, b = (predictions(n, bits(k)[0], **declared) for n, k in (("a", 5), ("b", 80)))
+    found = nb.compare([a, b], role=role)
+    assert found.kind == "plug-in"
+    assert found.kind_of(0, 1) == "plug-in"
+    assert any(reason in r for r in found.candidates[0].reasons)
+    assert "~ a beats b" in str(found)
+
+
+def test_one_picked_candidate_lowers_what_it_takes_part_in():
+    subjects = [
+        predictions("a", bits(5)[0]),
+        predictions("b", bits(60)[0]),
+        predictions("c", bits(120)[0], selected_among=4),
+    ]
+    found = nb.compare(subjects)
+    assert (found.kind_of(0, 1), found.kind_of(0, 2), found.kind) == (
+        "certificate",
+        "plug-in",
+        "plug-in",
+    )
+
+
+def report(**wrong):
+    facts = {
+        name: {
+            "errors": {"holdout": ErrorBits("holdout", "h", w, "iid", 1, "certificate").to_dict()}
+        }
+        for name, w in wrong.items()
+    }
+    return nb.Report([], facts=facts)
+
+
+def test_a_report_compares_what_its_run_has_kept():
+    found = report(a=bits(10)[0], b=bits(70)[0], c=bits(200)[0])
+    both = found.compare("b", "a")
+    assert both.names == ("b", "a")
+    assert both.limits[1, 0] == pytest.approx(paired_lower(60, 0, N, 0.025), abs=1e-9)
+    assert len(found.compare().candidates) == 3
+    with pytest.raises(UnknownName, match="did you mean"):
+        found.compare("aa")
+    with pytest.raises(MissingEvidence, match="no errors on test rows are kept"):
+        found.compare(role="test")
+
+
+def test_stored_errors_on_other_rows_are_refused():
+    a, b = (
+        Candidate.of_bits(n, ErrorBits("holdout", rows, bits(3)[0], "iid", 1, "certificate"))
+        for n, rows in (("a", "h"), ("b", "g"))
+    )
+    with pytest.raises(InvalidSample, match="different rows"):
+        on_the_same_rows([a, b])
+
+
+def test_stored_test_rows_and_picked_checkpoints_are_plug_ins():
+    on_test = ErrorBits("test", "h", bits(3)[0], "iid", 1, "measure")
+    picked = ErrorBits("holdout", "h", bits(3)[0], "iid", 5, "certificate")
+    assert Candidate.of_bits("a", on_test).kind == "plug-in"
+    assert Candidate.of_bits("a", picked).kind == "plug-in"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"among": 1}, "2 are given"),
+        ({"chosen": "d"}, "no candidate is called"),
+        ({"delta": 0.7}, "at most 1/2"),
+    ],
+)
+def test_impossible_options(options, says):
+    with pytest.raises(InvalidSample, match=says):
+        compared(candidates(*bits(3, 5)), **options)
+
+
+def test_two_candidates_of_one_name_and_none_at_all():
+    with pytest.raises(InvalidSample, match="two candidates are called a"):
+        nb.compare([predictions("a", bits(3)[0])] * 2)
+    with pytest.raises(InvalidSample, match="nothing to compare"):
+        compared([])
+    with pytest.raises(MissingEvidence, match="a has no test rows"):
+        nb.compare([predictions("a", bits(3)[0])], role="test")
+
+
+def _misses(runs, total, n, seed):
+    """How often any limit of a pair is above the truth, among equal candidates."""
+    rng = np.random.default_rng(seed)
+    missed = left = 0
+    for _ in range(runs):
+        found = compared(candidates(*(rng.random((total, n)) < 0.3)), delta=0.5)
+        missed += bool((found.limits > 0).any())
+        left += not found.best[0]
+    return missed, left
+
+
+def test_equal_candidates_are_rarely_told_apart():
+    missed, left = _misses(30, 3, 16, 2)
+    # 24 or more of 30 at 1/2: probability .0007
+    assert missed < 24
+    assert left < 24
+
+
+@pytest.mark.slow
+def test_coverage_of_pairs_and_best_set_among_equal_candidates():
+    missed, left = _misses(2000, 4, 60, 3)
+    assert missed <= 1080
+    assert left <= 1080
+
+
+@pytest.mark.slow
+def test_coverage_of_the_regret_of_the_best_looking():
+    rng = np.random.default_rng(4)
+    rates = np.array([0.2, 0.2, 0.2, 0.25])
+    missed = 0
+    for _ in range(600):
+        found = compared(candidates(*(rng.random((4, 80)) < rates[:, None])), delta=0.5)
+        missed += found.regret < rates[found.chosen] - 0.2
+    assert missed <= 340

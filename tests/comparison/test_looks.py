@@ -1,0 +1,118 @@
+"""Limits at every look, and files that grow while rows are labelled."""
+
+import numpy as np
+import pytest
+
+import ncbounds as nb
+from ncbounds.data.label_file import read_labelled
+from ncbounds.errors import DataError, InvalidSample
+
+
+def test_limits_are_those_of_the_numerics_and_the_least_stays():
+    rng = np.random.default_rng(0)
+    wrong = rng.random(300) < 0.1
+    found = nb.anytime(wrong, sampling="iid")
+    assert found.kind == "certificate"
+    assert found.n.tolist() == list(range(1, 301))
+    k = int(wrong[:200].sum())
+    assert found.limits[199] == nb.numerics.anytime_upper(k, 200, 0.05)
+    assert found.value == found.limits.min()
+    frame = found.to_frame()
+    assert (frame.least.diff().dropna() <= 0).all()
+    assert found.reached(found.value) == found.n[np.argmin(found.limits)]
+    assert found.reached(0.0) is None
+
+
+def test_looks_are_thinned_where_there_are_many():
+    found = nb.anytime(np.zeros(5000, dtype=bool), sampling="iid")
+    assert len(found.n) == 1000
+    assert (found.n[0], found.n[-1]) == (1, 5000)
+
+
+def test_a_pair_is_shown_at_the_first_look_with_the_evidence():
+    wrong = np.zeros(40, dtype=bool)
+    against = np.ones(40, dtype=bool)
+    found = nb.anytime(wrong, against=against, sampling="iid")
+    first = next(b for b in range(1, 40) if nb.numerics.anytime_beats(b, 0, 0.05))
+    assert found.beats == first
+    assert nb.anytime(against, against=wrong, sampling="iid").beats is None
+    assert "errs less often than the other: shown" in str(found)
+
+
+@pytest.mark.parametrize("sampling", ["unknown", "stratified"])
+def test_without_a_random_order_it_is_a_plug_in(sampling):
+    found = nb.anytime([True, False], sampling=sampling)
+    assert found.kind == "plug-in"
+    assert str(found).startswith("~")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "more"),
+    [
+        ([0, 1], {}),
+        ([[True]], {}),
+        ([True], {"delta": 0.6}),
+        ([True], {"sampling": "x"}),
+        ([True], {"against": [True, False]}),
+    ],
+)
+def test_impossible_looks(wrong, more):
+    with pytest.raises(InvalidSample):
+        nb.anytime(wrong, **more)
+
+
+def test_no_row_yet():
+    found = nb.anytime([], sampling="iid")
+    assert found.value == 1.0
+    assert "no row" in str(found)
+
+
+def test_labels_to_come_wait_and_rows_passed_over_are_errors(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("label,predicted,other\n1,1,2\n,0,0\n2,1,2\n,1,1\n,2,2\n")
+    found = read_labelled(path, "other")
+    assert found.wrong.tolist() == [False, True, True]
+    assert found.against.tolist() == [True, True, False]
+    assert (found.passed_over, found.waiting) == (1, 2)
+
+
+def test_a_column_of_errors_and_labels_as_they_are_written(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("id,wrong\na,0\nb,1\nc,\n")
+    assert read_labelled(path).wrong.tolist() == [False, True]
+    path.write_text("label,predicted\n1.0,1\ncat,cat\ncat,dog\n")
+    assert read_labelled(path).wrong.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "against", "says"),
+    [
+        ("a,b\n1,2\n", None, "one column 'label'"),
+        ("label\n1\n", None, "one column 'predicted'"),
+        ("label,predicted\n1,2\n", "other", "no column of predictions is called other"),
+        ("wrong\n2\n", None, "0 or 1"),
+    ],
+)
+def test_files_without_what_is_needed(tmp_path, text, against, says):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=says):
+        read_labelled(path, against)
+
+
+def _ever(runs, n, rate, seed, delta):
+    rng = np.random.default_rng(seed)
+    return sum(
+        nb.anytime(rng.random(n) < rate, sampling="iid", delta=delta).value < rate
+        for _ in range(runs)
+    )
+
+
+def test_all_looks_hold_together():
+    assert _ever(30, 60, 0.2, 1, 0.5) < 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.02, 0.2, 0.6])
+def test_coverage_at_every_look(rate):
+    assert _ever(2000, 400, rate, 2, 0.25) <= 560
