@@ -69,12 +69,15 @@ def show_report(report: "Report") -> None:
     from rich.text import Text
 
     from ncbounds.report.views.screen import caption, table, used
+    from ncbounds.report.views.series import series_lines
 
     if report.rows:
         show(table(report))
         if not used(report):  # bounds that have no column were asked for
             show(_listed(report))
         show(Text(caption(report), "dim"))
+        if lines := series_lines(report):
+            show("\n".join(lines))
     present = {r.checkpoint for r in report.rows}
     failed: dict[tuple[str, str], list[str]] = {}  # one mistake may stop every checkpoint alike
     for failure in report.failures:

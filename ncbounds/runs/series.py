@@ -1,6 +1,6 @@
 """Series in a report: which run each row belongs to, at which step, in the order of the steps."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ncbounds.data.manifest import Entry
-from ncbounds.data.series import in_order, series_among, steps_of
+from ncbounds.data.series import in_order, last_ones, series_among, steps_of
 from ncbounds.report import Report
 
 
@@ -18,10 +18,14 @@ def found_series(files: dict[str, Path]) -> dict[str, str]:
     return series_among(files, folder)
 
 
-def along_steps(report: Report, entries: Sequence[Entry]) -> Report:
+def along_steps(
+    report: Report, entries: Sequence[Entry], planned: Mapping[str, int], delta: float
+) -> Report:
     """Name the series and the step in every row, and put those of a series in the order of steps.
 
     Steps are what is declared, else what the files that were read say, else what their names say.
+    ``planned`` is the number of checkpoints that each series has, evaluated or not, and ``delta``
+    what was asked for; facts keep both for what is said of a series as a whole.
     """
     series: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -38,6 +42,8 @@ def along_steps(report: Report, entries: Sequence[Entry]) -> Report:
         steps = steps_of({labels[e.name]: read.get(e.name) for e in members})
         known = {labels[e.name]: e.step for e in members if e.step is not None}
         order = in_order(labels.values(), steps.of | known)
+        ends = last_ones(label for label in order if label not in steps.of | known)
+        common = {"planned": planned.get(name, len(members)), "delta": delta}
         first = min(place[e.name] for e in members)[0]
         for e in members:
             label = labels[e.name]
@@ -46,6 +52,7 @@ def along_steps(report: Report, entries: Sequence[Entry]) -> Report:
             place[e.name] = (first, order.index(label))
             if e.name in facts:
                 facts[e.name]["step_unit"] = "" if label in known else steps.unit
+                facts[e.name]["steps"] = {**common, "last": label in ends}
     return Report(
         sorted(
             (replace(r, **marks.get(r.checkpoint, {})) for r in report.rows),

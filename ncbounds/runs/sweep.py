@@ -6,6 +6,7 @@ where it stopped, and nothing stale is taken for current.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -192,7 +193,11 @@ def make_plan(
     files = [(name, str(e.file)) for name, e in manifest.checkpoints.items()]
     what = repr((files, [b.id for b in chosen], delta, simultaneous))
     identity = hashlib.sha256(what.encode("utf-8", "backslashreplace")).hexdigest()[:16]
-    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity)
+    series = Counter(e.series for e in manifest.checkpoints.values() if e.series)
+    return Plan(
+        *(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity),
+        series=dict(series),
+    )
 
 
 def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:
