@@ -12,6 +12,7 @@ from ncbounds.files import read_sealed, write_text
 from ncbounds.report.cells import legend, shown_params, shown_value
 from ncbounds.report.columns import frame
 from ncbounds.report.data import Failure, ReportData
+from ncbounds.report.plot import Plots
 from ncbounds.report.steps import frame as series_frame
 from ncbounds.report.trend import Word, words_of
 from ncbounds.report.views import VIEWS
@@ -142,6 +143,11 @@ class Report(ReportData):
         Values of the types of :mod:`ncbounds.report.trend`; ``str`` writes them as a sentence.
         """
         return tuple(words_of(self))
+
+    @property
+    def plot(self) -> Plots:
+        """Figures, as axes of matplotlib: ``report.plot.series()``, ``report.plot.layers()``."""
+        return Plots(self)
 
     def to_csv(self, path: "str | Path | None" = None) -> str:
         """Write (and return) :meth:`to_frame` as CSV with full precision."""

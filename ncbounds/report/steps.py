@@ -1,6 +1,7 @@
 """Checkpoints of one run along its steps: what was measured and certified at each, as one line."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ COLUMNS = (
 #: What stands before the name of a log's column.
 LOGGED = "log_"
 _NAN = float("nan")
+#: Endings of files such as ``.pt`` and ``.pth.tar``.
+_ENDING = re.compile(r"(\.[A-Za-z]+)+$")
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Step:
     @property
     def shown(self) -> str:
         """The step as it is written; the checkpoint's name where it has no number."""
-        return shown_step(self.step) or self.checkpoint.rpartition("/")[2]
+        return shown_step(self.step) or _ENDING.sub("", self.checkpoint.rpartition("/")[2])
 
 
 def steps_of(report: ReportData) -> dict[str, list[Step]]:

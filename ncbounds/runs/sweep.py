@@ -26,6 +26,7 @@ from ncbounds.runs.engine import failed, run_entries
 from ncbounds.runs.executors import check_engine
 from ncbounds.runs.folder import collect, description, pending_bounds
 from ncbounds.runs.keys import Keys, checkpoint_keys, with_key
+from ncbounds.runs.series import check_logs
 from ncbounds.runs.trust import refuse_untrusted, with_code
 
 
@@ -106,7 +107,8 @@ def sweep(
         If the manifest cannot be read, lacks a name of ``only``, or names code that nobody else
         has named.
     DataError
-        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none.
+        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none, or the
+        log of a series cannot be read.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     if isinstance(executor, str):
@@ -118,6 +120,7 @@ def sweep(
     plan = replace(plan, running=running)
     entries = _chosen(book, only)
     refuse_untrusted(book, entries)
+    check_logs(entries)
     write_json(plan.out / "run.json", description(plan, book))
     tasks, keys, failures = _keys(plan, book, entries)
     todo = [

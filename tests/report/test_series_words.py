@@ -219,7 +219,7 @@ def test_the_smallest_certificate_is_taken_where_all_hold_together_only():
 
 def test_words_are_charged_for_steps_that_were_planned_and_pass_by_the_best():
     (word,) = REPORT.words()
-    assert (word.since, word.last, word.delta, word.charged) == ("10", "final.pt", 0.1, 29)
+    assert (word.since, word.last, word.delta, word.charged) == ("10", "final", 0.1, 29)
     text = "\n".join(series_lines(REPORT))
     assert str(word) in text
     assert "not evaluated" in text
