@@ -60,11 +60,14 @@ def _series(report: ReportData) -> list[str]:
     for r in report.rows:
         if np.isfinite(r.step):
             units.setdefault(r.series, str(report.facts.get(r.checkpoint, {}).get("step_unit", "")))
+    by_unit: dict[str, list[str]] = {}
+    for name, unit in units.items():
+        by_unit.setdefault(unit, []).append(printable(name))
     said = [
-        f"{unit.replace('_', ' ')} (as the files say) in {printable(name)}"
+        f"{unit.replace('_', ' ')} (as the files say) in {few(names)}"
         if unit
-        else f"the number in the names in {printable(name)}"
-        for name, unit in units.items()
+        else f"the number in the names in {few(names)}"
+        for unit, names in by_unit.items()
     ]
     return [f"Steps: {'; '.join(said)}."] if said else []
 
