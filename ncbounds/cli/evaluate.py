@@ -168,11 +168,6 @@ def evaluate(
         )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
-        if layers is not None and (limit, store, workers_per_loader) != (None, None, None):
-            raise NcboundsError(
-                "--layers reads all rows and keeps its views as they are: leave --limit, --store "
-                "and --workers-per-loader out beside it"
-            )
         with progress_bar() as progress:
             typed = Typed(
                 paths=paths,

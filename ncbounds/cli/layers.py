@@ -17,6 +17,8 @@ from ncbounds.cli.arguments import (
     Device,
     Head,
     Key,
+    Limit,
+    LoaderWorkers,
     Output,
     Parts,
     Precision,
@@ -70,6 +72,13 @@ def layers(
     probe: Annotated[
         str, typer.Option(help="early exit: ridge or ncm, fixed before too")
     ] = "ridge",
+    token: Annotated[
+        str,
+        typer.Option(
+            help="of places with tokens: mean, class (the first), last, or a position; fixed "
+            "before too"
+        ),
+    ] = "mean",
     out: Annotated[Path | None, typer.Option(help="folder for layers.json")] = None,
     store: Annotated[
         Path | None, typer.Option(help="folder that keeps the views (default: they are removed)")
@@ -103,6 +112,8 @@ def layers(
     device: Device = "auto",
     precision: Precision = None,
     batch_size: BatchSize = None,
+    workers_per_loader: LoaderWorkers = None,
+    limit: Limit = None,
 ) -> None:
     """Show collapse from the input to the logits, and certify linear probes of every layer.
 
@@ -137,8 +148,9 @@ def layers(
             at=at or None,
             eps=eps,
             exit_probe=probe,
+            token=token,
             store=store,
-            running=running(device, precision, batch_size, None, None, None),
+            running=running(device, precision, batch_size, workers_per_loader, limit, None),
         )
 
 

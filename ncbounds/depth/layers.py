@@ -83,6 +83,8 @@ class LayerReport:
     effective_depth : int or None
         First layer whose nearest class mean errs on at most eps of the fit rows.
     checkpoint : str
+    token : str
+        What places with tokens were read at.
     """
 
     layers: tuple[Layer, ...]
@@ -98,6 +100,7 @@ class LayerReport:
     law: Mapping[Role, SeparationLaw]
     effective_depth: int | None
     checkpoint: str = ""
+    token: str = "mean"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON; what is nan is null."""
@@ -158,6 +161,8 @@ def statements(report: LayerReport) -> list[str]:
                 f"{law.slope:.3g} of its logarithm, correlation {law.correlation:.2f})"
             )
     lines.append(f"# effective depth: {_depth(report)}")
+    if report.token != "mean":
+        lines.append(f"(places with tokens are read at one of them: {report.token})")
     return [*lines, *(f"({reason})" for reason in report.reasons)]
 
 

@@ -124,8 +124,10 @@ def extract(
         tokens (n, t, d) are averaged over all positions but those that ``attention_mask`` marks as
         padding; p averages images to p x p. An output (n, d) is taken as it is. ``"hash"`` keeps
         whole images, averages tokens, and hashes what has more than 512 coordinates to as many
-        (``"hash:1000"``: to 1000). Axes are taken in this order: where a network has another one,
-        name a place that flattens or pools.
+        (``"hash:1000"``: to 1000). ``"average@class"`` and ``"hash@last"`` take one token in place
+        of their mean: the first, the last that is no padding, or a position (``"hash@3"``). Axes
+        are taken in this order: where a network has another one, name a place that flattens or
+        pools.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
         row ranges). A lookup then needs no pass over the data. By default they are hashed while

@@ -17,11 +17,12 @@ from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import DataDigest, as_array, batches
+from ncbounds.extraction.batches import DataDigest, as_array, batches, first_rows
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.places import INPUT, Places
 from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.taps import HASH, HEAD
+from ncbounds.extraction.tokens import MEAN
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
@@ -30,15 +31,23 @@ if TYPE_CHECKING:
 ARRAYS = 8
 
 
-def announcement(places: Places, size: int, loaders: Mapping[Role, Any]) -> list[str]:
+def announcement(
+    places: Places,
+    size: int,
+    loaders: Mapping[Role, Any],
+    limit: int | None = None,
+    store_dtype: str | None = None,
+) -> list[str]:
     """Which places are read, and the disk and memory that this takes."""
     names = ", ".join(places.shapes)
-    row = 4 * sum(min(int(np.prod(shape)), size) for shape in places.shapes.values())
+    row = (4 if store_dtype is None else 2) * sum(
+        min(int(np.prod(shape)), size) for shape in places.shapes.values()
+    )
     found = [f"{len(places.shapes)} places: {names}"]
     read = list(loaders.values())
     memory = f"memory for moments {8 * ARRAYS * size * size / 2**20:.0f} MiB, whatever the rows"
     if all(map(is_pair, read)):
-        n = sum(len(loader[1]) for loader in read)
+        n = sum(min(len(loader[1]), limit or len(loader[1])) for loader in read)
         return [*found, f"views of {n} rows: {n * row / 2**20:.0f} MiB of disk; {memory}"]
     return [*found, f"views: {row / 2**10:.1f} KiB of disk a row; {memory}"]
 
@@ -51,13 +60,16 @@ def read_views(
     size: int,
     folder: str | os.PathLike[str],
     options: Mapping[str, Any],
+    token: str = MEAN,
 ) -> dict[str, Sample]:
     """Views of one sample at all places; the head's features stay whole under ``"head"``."""
     modules = [name for name in places.shapes if name not in (INPUT, HEAD)]
-    at = {**dict.fromkeys(modules, f"{HASH}:{size}"), HEAD: "average"}
+    pool = f"{HASH}:{size}" + ("" if token == MEAN else f"@{token}")
+    at = {**dict.fromkeys(modules, pool), HEAD: "average"}
     found = extract(classifier, loader, draw, store=folder, at=at, **options)
     if INPUT in places.shapes:
-        found[INPUT] = _input_view(loader, found[HEAD], size, Path(folder))
+        read = first_rows(loader, options.get("limit"))
+        found[INPUT] = _input_view(read, found[HEAD], size, Path(folder))
     return found
 
 

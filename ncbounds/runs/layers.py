@@ -14,7 +14,7 @@ from ncbounds.evaluation.layers import layers
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.files import read_bounded
 from ncbounds.runs.own_data import kept_by_name
-from ncbounds.runs.subject import classifier_of, draw_of
+from ncbounds.runs.subject import classifier_of, draw_of, first_points
 
 #: Name of the file that :func:`write_layers` makes.
 FILE = "layers.json"
@@ -36,7 +36,10 @@ def layers_of(
     """
     _, classifier = classifier_of(entry)
     classifier.to(running.device, running.precision)
-    points = entry_points(entry, task)
+    points = {
+        role: first_points(drawn, running.limit)
+        for role, drawn in entry_points(entry, task).items()
+    }
     return layers(
         classifier,
         {role: drawn.loader for role, drawn in points.items()},
@@ -44,6 +47,9 @@ def layers_of(
         draws={role: draw_of(entry, task, role, drawn) for role, drawn in points.items()},
         ignore_label=task.ignore_label,
         batch_size=running.batch_size,
+        workers_per_loader=running.workers_per_loader,
+        limit=running.limit,
+        store_dtype=running.store_dtype,
         checkpoint=entry.name,
         **asked,
     )

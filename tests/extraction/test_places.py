@@ -108,6 +108,38 @@ def test_a_vision_transformer_and_an_encoder():
     )
 
 
+class Attention(nn.Module):
+    """A block that returns what it weighed its tokens by, as blocks of transformers may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(6, 6)
+
+    def forward(self, x):
+        weights = (x @ x.transpose(1, 2)).softmax(2)
+        return self.mix(weights @ x), weights
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleList(Attention() for _ in range(3))
+        self.fc = nn.Linear(6, 5)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)[0]
+        return self.fc(x[:, 0])
+
+
+def test_blocks_that_return_a_tuple_are_places():
+    x = np.random.default_rng(0).normal(size=(40, 4, 6)).astype(np.float32)
+    found = find_places(Classifier(Encoder()), (x, np.arange(40) % 5)).shapes
+    assert list(found) == ["input", "layers.0", "layers.1", "layers.2", "head"]
+    assert found["layers.1"] == (4, 6)
+
+
 def test_patterns_name_places_and_misses_are_told():
     assert names(ResNet(), images(), "layer1.*.conv?")[1:3] == ["layer1.0.conv1", "layer1.0.conv2"]
     assert names(ResNet(), images(), ["relu", "pool"]) == ["input", "relu", "pool", "head"]
