@@ -12,7 +12,7 @@ SOURCES := pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/ncbounds evaluate data/zoo --out $(RUN)
 	$(BIN)/ncbounds evaluate $(LOSSES) --manifest data/losses/zoo.toml --out $(RUN)/losses \
-		--bounds binomial,collapse_efficiency --batch-size 5000
+		--bounds binomial --batch-size 5000
 	@$(THREADS) $(BIN)/ncbounds verify data/zoo28/network.ncz || [ $$? -eq 1 ]  # 1: no images here
 
 test: $(VENV)/.dev lint types unit notebooks
