@@ -150,7 +150,8 @@ def layers(
             draw = (draws or {}).get(role) or Draw(role, **declared)
             views[role] = read_views(classifier, loader, draw, places, size, folder, options, token)
         report = _report(
-            classifier.head, views, places, delta, eps, exit_probe, checkpoint, named=at is not None
+            *(classifier.head, views, places, folder, delta, eps, exit_probe, checkpoint),
+            named=at is not None,
         )
         return replace(report, token=token)
 
@@ -170,6 +171,7 @@ def _report(
     head: LinearHead,
     views: Mapping[Role, dict[str, Sample]],
     places: "Places",
+    folder: str | os.PathLike[str],
     delta: float,
     eps: float,
     exit_probe: str,
@@ -188,7 +190,10 @@ def _report(
     wrong: dict[str, dict[Role, dict[str, Bools]]] = {}
     geometry: dict[str, dict[Role, Geometry]] = {}
     for name in places.shapes:
-        at = {r: counted_rows(views[r][name], views[r][HEAD], s, size) for r, s in samples.items()}
+        at = {
+            r: counted_rows(views[r][name], views[r][HEAD], s, size, folder)
+            for r, s in samples.items()
+        }
         wrong[name], geometry[name] = measure_place(at, samples, head.classes)
     found = tuple(
         Layer(

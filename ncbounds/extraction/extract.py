@@ -26,7 +26,7 @@ from ncbounds.extraction.rounding import checked_dtype, rounded
 from ncbounds.extraction.running import check_batch_size
 from ncbounds.extraction.store import Stored, StoreWriter, note_use, read_stored, store_key
 from ncbounds.extraction.stream import features_at, stream
-from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
+from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps, hash_size
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
@@ -257,7 +257,9 @@ def _run(
             for name, parts in blocks.items()
         }
     with ExitStack() as stack:
-        writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
+        # views of many places are read beside each other, so that they stay mapped
+        packs = all(hash_size(tap.pool) is None for tap in taps.values())
+        writers = {name: stack.enter_context(StoreWriter(store, packs=packs)) for name in taps}
         keep = {name: _rounding(writer, dtype) for name, writer in writers.items()}
         digest, differ = stream(classifier, loader, taps, keep, batch_size, progress, ignore_label)
         data = digest.parts() if key_parts is None else dict(key_parts)

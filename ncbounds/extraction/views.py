@@ -101,7 +101,9 @@ def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
     return replace(head, features=features, tap=INPUT)
 
 
-def _on_disk(blocks: Iterable[NDArray[Any]], folder: Path) -> NDArray[Any]:
+def _on_disk(
+    blocks: Iterable[NDArray[Any]], folder: str | os.PathLike[str] | None
+) -> NDArray[Any]:
     """Rows that were written to a nameless file, mapped into memory."""
     width, dtype = 0, np.dtype(np.float32)
     with tempfile.TemporaryFile(dir=folder) as stream:
@@ -112,10 +114,17 @@ def _on_disk(blocks: Iterable[NDArray[Any]], folder: Path) -> NDArray[Any]:
         return np.memmap(stream, dtype=dtype, mode="r").reshape(-1, width)
 
 
-def counted_rows(view: Sample, head: Sample, counted: Sample, size: int) -> NDArray[Any]:
+def counted_rows(
+    view: Sample,
+    head: Sample,
+    counted: Sample,
+    size: int,
+    folder: str | os.PathLike[str] | None = None,
+) -> NDArray[Any]:
     """Features of a view on the rows that count, narrow enough.
 
     ``head`` is the sample at the head as it was read, ``counted`` what the evidence made of it.
+    What is hashed only now goes to a nameless file in ``folder``.
     """
     features = view.features
     if counted.n != head.n and counted.kept is not None:  # declared copies count once
@@ -123,5 +132,7 @@ def counted_rows(view: Sample, head: Sample, counted: Sample, size: int) -> NDAr
         features = features[np.searchsorted(kept, counted.kept)]
     if features.shape[1] <= size:
         return features
-    blocks = [sign_hash(features[i : i + BLOCK], size) for i in range(0, len(features), BLOCK)]
-    return np.concatenate(blocks) if blocks else features[:, :size]
+    if not len(features):
+        return features[:, :size]
+    starts = range(0, len(features), BLOCK)
+    return _on_disk((sign_hash(features[i : i + BLOCK], size) for i in starts), folder)

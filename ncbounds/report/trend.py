@@ -35,6 +35,7 @@ LOSSES = ("train_loss", "training_loss", "loss")
 class StillCollapsing:
     """The efficiency rises and NC1 falls over the last third of the steps, on the fit rows.
 
+    The last step alone raises the efficiency by more than ``FLAT`` above all before.
     ``efficiency`` holds the upper end at the first of these steps and the lower end at the last.
     """
 
@@ -142,9 +143,11 @@ def moving(steps: Sequence[Step]) -> list[Word]:
         if after < (1 - FALLS) * before:
             return [Stalled(*names, (lowest, highest), (before, after))]
         return []
-    rises = last.efficiency - first.efficiency_upper > FLAT
-    falls_back = any(last.efficiency_upper < s.efficiency for s in window)
-    if rises and not falls_back and last.nc1 < first.nc1:
+    # by more than what is flat, over all of the window and at its last step too
+    if (
+        last.efficiency - max(s.efficiency_upper for s in window[:-1]) > FLAT
+        and last.nc1 < first.nc1
+    ):
         ends = (first.efficiency_upper, last.efficiency)
         return [StillCollapsing(*names, ends, (first.nc1, last.nc1))]
     return []

@@ -1,5 +1,7 @@
 """Places of a network are found by themselves, whatever stands around its blocks."""
 
+import mmap
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,15 @@ def test_a_vision_transformer_and_an_encoder():
     np.testing.assert_allclose(
         views[found[1]].features[:2], short[found[1]].features[:2], atol=1e-5
     )
+
+
+def test_rectified_views_stay_on_disk_whole(tmp_path):
+    """What is packed is read into memory, at all places at once."""
+    at = {"layer1.1": "hash", "head": "average"}
+    found = extract(Classifier(ResNet()), images(400), "fit", tmp_path, at=at)
+    assert (found["layer1.1"].features == 0).mean() > 0.3
+    assert all(isinstance(sample.features.base, np.memmap | mmap.mmap) for sample in found.values())
+    assert not [*tmp_path.glob("arrays/*.packed")]
 
 
 class Attention(nn.Module):

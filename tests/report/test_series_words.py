@@ -54,6 +54,7 @@ def test_a_flat_efficiency_with_a_falling_loss_is_stalled():
         (run(RISING, HALVED, nc1=np.ones(9)), "NC1 does not fall"),
         (run(RISING[::-1], HALVED), "the efficiency falls"),
         (run([*RISING[:7], 0.9, 0.8], HALVED), "it falls back at the last step"),
+        (run([*RISING[:7], 0.9, 0.905], HALVED), "it has stopped to rise at the last step"),
         (run(RISING[:6], HALVED[:6]), "the last third has two steps"),
         (run([*RISING[:7], NAN, 0.8], HALVED), "a step of the last third is not known"),
         ([replace(s, placed=False) for s in run(RISING, HALVED)], "nobody knows the order"),
