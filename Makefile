@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+LOSSES := $(foreach epoch,002 014 070 200,data/losses/*/epoch-$(epoch).safetensors)
 SOURCES := pyproject.toml constraints.txt
 
 .PHONY: demo test lint types unit notebooks coverage bench zoo data clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ncbounds evaluate data/zoo --out $(RUN)
+	$(BIN)/ncbounds evaluate $(LOSSES) --manifest data/losses/zoo.toml --out $(RUN)/losses \
+		--bounds binomial --batch-size 5000
 	@$(THREADS) $(BIN)/ncbounds verify data/zoo28/network.ncz || [ $$? -eq 1 ]  # 1: no images here
 
 test: $(VENV)/.dev lint types unit notebooks
@@ -38,6 +41,7 @@ bench: $(VENV)/.dev
 # Train the shipped checkpoints again / make the shipped images again from the idx files.
 zoo: $(VENV)/.installed
 	$(THREADS) $(BIN)/python -m ncbounds.zoo --out data/zoo
+	$(THREADS) $(BIN)/python -m ncbounds.zoo.losses --out data/losses
 
 data: $(VENV)/.installed
 	$(BIN)/python -m ncbounds.zoo.fashion14 --out data/fashion14.npz

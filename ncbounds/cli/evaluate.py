@@ -106,7 +106,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="with --data: what the networks were trained with: cross-entropy (assumed), "
-            "label-smoothing:0.1, mse, binary",
+            "label-smoothing:0.1, focal:2, mse, binary",
             rich_help_panel=DATA,
         ),
     ] = None,

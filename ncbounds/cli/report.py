@@ -68,10 +68,13 @@ def show_report(report: "Report", *, series: bool = True) -> None:
     """Print the table of a report, series along their steps, and what could not be evaluated."""
     from rich.text import Text
 
+    from ncbounds.report.side_by_side import MANY, without_earlier_steps
+    from ncbounds.report.steps import steps_of
     from ncbounds.report.views.screen import caption, table, used
 
     if report.rows:
-        show(table(report))
+        along = steps_of(report)
+        show(table(without_earlier_steps(report, along) if len(along) >= MANY else report))
         if not used(report):  # bounds that have no column were asked for
             show(_listed(report))
         show(Text(caption(report), "dim"))

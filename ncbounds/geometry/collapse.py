@@ -134,13 +134,11 @@ def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterat
 
 def _best_rows(sample: Sample, head: LinearHead, loss: str | None, seconds: float) -> Iterator[Row]:
     """What is measured against the best that the norms allow."""
-    chosen = declared_loss(loss or ASSUMED)
+    chosen = loss or ASSUMED
     nan = float("nan")
     distances: tuple[FrameDistance, ...] = ()
     try:
-        found = collapse_efficiency(
-            sample, head, chosen.name, smoothing=chosen.smoothing, seconds=seconds
-        )
+        found = collapse_efficiency(sample, head, chosen, seconds=seconds)
         margin = margin_efficiency(sample, head)
         distances = frame_distances(sample, head, found)
     except (RoleError, InvalidSample) as error:  # a test sample, labels without an output
@@ -150,7 +148,7 @@ def _best_rows(sample: Sample, head: LinearHead, loss: str | None, seconds: floa
     for name in ("within", "alignment", "outputs"):
         part = Metric(getattr(found, name), found.reasons)
         yield _row(f"collapse efficiency ({name})", "plug-in", part, "factor of the lower end")
-    share = f"norms that the {chosen} needs, over ||W||_F ||H||_F"
+    share = f"norms that the {declared_loss(chosen)} needs, over ||W||_F ||H||_F"
     for end, value in (("at least", found.lower), ("at most", found.upper)):
         yield _row("collapse efficiency", end, Metric(value, found.reasons), share)
     share = "kappa times the margin, over ||W||_F ||H||_F"

@@ -1,6 +1,7 @@
 """How far a head and its features are from the best possible at their norms."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.loss import ASSUMED, declared_loss
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.efficiency_groups import LOSSES, grouped, label_sets, loss_and_response
+from ncbounds.geometry.focal import cross_entropy_of, focal, scaled
 from ncbounds.geometry.free_features import ROUNDING, Task
 from ncbounds.geometry.labelled import centred_rows, labelled
 from ncbounds.geometry.least_budget import least_budget
@@ -79,9 +81,10 @@ def collapse_efficiency(
         n labelled points with features of shape (n, d); of any role but test, and meant for fit.
     head : LinearHead
         Weight (C, d). Its ``has_bias`` declares whether the bias is free (and not penalised).
-    loss : {"cross-entropy", "label-smoothing:0.1", "pick-all-label", "binary", "mse"}
-        ``lse(s) - q's``, with label smoothing of the share behind the colon; ``|set| lse(s)`` less
-        the logits of the set; logistic losses summed over the outputs; ``||s - q||^2/2``.
+    loss : {"cross-entropy", "label-smoothing:0.1", "focal:2", "pick-all-label", "binary", "mse"}
+        ``lse(s) - q's``, with label smoothing of the share behind the colon; ``c (1 - e^-c)^gamma``
+        of the cross-entropy c, gamma behind the colon; ``|set| lse(s)`` less the logits of the set;
+        logistic losses summed over the outputs; ``||s - q||^2/2``.
     smoothing : float in [0, 1)
         Label smoothing r of the cross-entropy, ``q = (1 - r) e_y + r/C``, if ``loss`` names none.
     targets : array-like of shape (n, C), optional
@@ -124,6 +127,11 @@ def collapse_efficiency(
     **Upper end.** Logits Z whose loss is at most L can be had with norms whose product is the
     nuclear norm of ``Z`` with its points, by its singular vectors.
 
+    **Focal loss.** Points of mean focal loss L have a mean cross-entropy of at most some ``c(L)``
+    (:mod:`ncbounds.geometry.focal`), so that whatever needs more norm than this network at ``c(L)``
+    needs more at L: everything above is then said of ``c(L)``. For classes of equal size this is
+    exact; otherwise the upper end is that of the logits found, scaled until they reach L.
+
     **Factors.** With ``M_g`` the group means of the centred features and
     ``G = -sum_g (n_g/n) a_g <p_g - q_g, W~ M_g>``:
     ``sqrt(sum_g n_g ||M_g||^2)/||H~||``, ``G/(sigma ||W~|| sqrt(sum_g n_g ||M_g||^2))`` and
@@ -142,7 +150,7 @@ def collapse_efficiency(
     its bracket and its factors: proved above.
     """
     labelled(sample, head)
-    name, share = declared_loss(loss)
+    name, share, gamma = declared_loss(loss)
     if not 0 <= smoothing < 1 or (smoothing and (share or name != "cross-entropy")):
         raise InvalidArgument(
             f"smoothing is {smoothing!r} with loss={loss!r}; needed: a number in [0, 1), and 0 "
@@ -162,21 +170,28 @@ def collapse_efficiency(
         head_norm = float(np.linalg.norm(weight))
     budget = head_norm * norm
     small = task.restricted()
-    mean_loss, response = loss_and_response(sample, head, groups, small)
+    of_point = partial(focal, gamma=gamma) if name == "focal" else None
+    mean_loss, response = loss_and_response(sample, head, groups, small, of_point)
+    reached = cross_entropy_of(mean_loss, gamma) if name == "focal" else mean_loss
     nan = float("nan")
-    why = _undefined(task, small, mean_loss, budget)
+    why = _undefined(task, small, reached, budget)
     if why:
         return Efficiency(nan, nan, nan, nan, nan, mean_loss, budget, (why,))
-    if mean_loss >= task.idle:
+    if reached >= task.idle:
         why = "a head reaches this loss without features"
-        return Efficiency(0.0, 0.0, nan, nan, nan, mean_loss, budget, (why,))
+        most = 0.0
+        if name == "focal":
+            why, most = f"a head reaches cross-entropy {reached:.3g} without features", 1.0
+        return Efficiency(0.0, most, nan, nan, nan, mean_loss, budget, (why,))
     reasons = _width(task, head)
     kept = task.unsettled
     own = (means @ head.weight.T)[:, kept]
     offset = (head.bias + head.weight @ centre)[kept]
-    found = least_budget(small, mean_loss, budget, own + offset, response, seconds)
+    found = least_budget(small, reached, budget, own + offset, response, seconds)
+    if name == "focal":
+        found = scaled(small, found, mean_loss, gamma)
     norms = (float(np.sqrt(between)), norm, head_norm)
-    parts = _factors(small, found.response, own, mean_loss, norms)
+    parts = _factors(small, found.response, own, reached, norms)
     lower = min(1.0, float(found.lower) / budget * (1 - ROUNDING))
     upper = max(lower, min(1.0, float(found.upper) / budget * (1 + ROUNDING)))
     best = small.centred(found.logits)

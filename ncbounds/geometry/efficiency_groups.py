@@ -1,5 +1,6 @@
 """Points of equal target as one group: what the efficiency of a checkpoint is computed from."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +14,10 @@ from ncbounds.geometry.free_features import Task
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.moments import class_moments
 
-#: Losses by the names under which they are declared.
+#: What proves limits of the losses, by the names under which these are declared.
 LOSSES: dict[str, Fenchel] = {
     "cross-entropy": SOFTMAX,
+    "focal": SOFTMAX,  # by way of the cross-entropy that it allows
     "pick-all-label": SOFTMAX,
     "binary": BINARY,
     "mse": SQUARED,
@@ -91,9 +93,16 @@ def _of_present(moments: ClassMoments) -> ClassMoments:
 
 
 def loss_and_response(
-    sample: Sample, head: LinearHead, groups: Groups, small: Task
+    sample: Sample,
+    head: LinearHead,
+    groups: Groups,
+    small: Task,
+    of_point: Callable[[Floats], Floats] | None = None,
 ) -> tuple[float, Floats]:
-    """Mean loss of all points, and the group means of their responses on the outputs kept."""
+    """Mean loss of all points, and the group means of their responses on the outputs kept.
+
+    ``of_point`` makes the loss of a point from the one that the groups' tangents belong to.
+    """
     task, kept = groups.task, groups.task.unsettled
     logits = sample.logit_rows(head)
     total = 0.0
@@ -102,7 +111,7 @@ def loss_and_response(
         for i in range(0, sample.n, _BLOCK):
             s, group = logits[i : i + _BLOCK], groups.group[i : i + _BLOCK]
             value, u = task.loss.tangent(s, task.target[group])
-            total += float(task.factor[group] @ value)
+            total += float(task.factor[group] @ (of_point(value) if of_point else value))
             if not kept.all():
                 _, u = task.loss.tangent(s[:, kept], small.target[group])
             response += _sums(u, group, len(response))

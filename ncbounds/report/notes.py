@@ -64,11 +64,14 @@ def _series(report: ReportData) -> list[str]:
             unknown.setdefault(r.series, {})[r.checkpoint] = None
         if np.isfinite(r.step):
             units.setdefault(r.series, str(report.facts.get(r.checkpoint, {}).get("step_unit", "")))
+    by_unit: dict[str, list[str]] = {}
+    for name, unit in units.items():
+        by_unit.setdefault(unit, []).append(printable(name))
     said = [
-        f"{unit.replace('_', ' ')} (as the files say) in {printable(name)}"
+        f"{unit.replace('_', ' ')} (as the files say) in {few(names)}"
         if unit
-        else f"the number in the names in {printable(name)}"
-        for name, unit in units.items()
+        else f"the number in the names in {few(names)}"
+        for unit, names in by_unit.items()
     ]
     last = [n for name in units for n in unknown.get(name, ())]
     has = "have no step and stand" if len(last) > 1 else "has no step and stands"

@@ -58,19 +58,10 @@ def code_word(folder: Path, recipe: Whole | Refit) -> str | None:
 
 def manifest(data: str, folder: Path) -> str:
     """Text of ``zoo.toml`` in ``folder``; ``data`` is the path of the npz file relative to it."""
-    tables = [_HEADER]
-    for name, task in TASKS.items():
-        entries = {
-            "data": data,
-            "label_noise": task.label_noise,
-            "noise_seed": task.noise_seed,
-            "priors": "balanced",
-            "sampling": "iid",
-        }
-        tables.append(_table(f"tasks.{_string(name)}", entries))
+    tables = [_HEADER, *(task_table(name, data) for name in TASKS)]
     for recipe in RECIPES:
         backbone = backbone_of(recipe)
-        entries = {
+        entries: dict[str, Any] = {
             "file": file_name(recipe),
             "task": backbone.task,
             "protocol": "whole" if isinstance(recipe, Whole) else "refit",
@@ -85,12 +76,27 @@ def manifest(data: str, folder: Path) -> str:
             entries["procedure"] = recipe.procedure
         if (word := code_word(folder, recipe)) is not None:
             entries["code_word"] = word
-        tables.append(_table(f"checkpoints.{_string(recipe.name)}", entries))
+        tables.append(table("checkpoints", recipe.name, entries))
     return "\n".join(tables)
 
 
-def _table(header: str, entries: Mapping[str, Any]) -> str:
-    return f"[{header}]\n" + "".join(f"{key} = {_value(v)}\n" for key, v in entries.items())
+def task_table(name: str, data: str) -> str:
+    """Table of one of the ``TASKS``."""
+    task = TASKS[name]
+    entries = {
+        "data": data,
+        "label_noise": task.label_noise,
+        "noise_seed": task.noise_seed,
+        "priors": "balanced",
+        "sampling": "iid",
+    }
+    return table("tasks", name, entries)
+
+
+def table(kind: str, name: str, entries: Mapping[str, Any]) -> str:
+    """TOML of one table of a manifest."""
+    lines = (f"{key} = {_value(v)}\n" for key, v in entries.items())
+    return f"[{kind}.{_string(name)}]\n" + "".join(lines)
 
 
 def _value(value: Any) -> str:

@@ -36,6 +36,8 @@ class Whole:
     epochs : int or None
         Length of a cosine schedule; None: constant rate until every training point is classified
         correctly, then a fixed number of annealing epochs.
+    loss : str
+        What it is trained with, as a manifest declares it.
     group : mapping
         The block of the table that the checkpoint belongs to and what varies in it.
     layout : str
@@ -52,6 +54,7 @@ class Whole:
     task: str = "fashion14"
     weight_decay: float = 0.0
     epochs: int | None = None
+    loss: str = "cross-entropy"
     seed: int = 0
     layout: str = "safetensors"
     classes: int = 10

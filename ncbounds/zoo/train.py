@@ -1,8 +1,9 @@
 """Training of the zoo's networks: plain SGD on tensors in memory, seeded, on one thread."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ncbounds.data.images import standardise
 from ncbounds.data.noise import noisy_labels
 from ncbounds.data.npz import load_npz
 from ncbounds.errors import NcboundsError
+from ncbounds.evidence.loss import declared_loss
 from ncbounds.zoo.recipes import Task, Whole
 
 RATE = 0.05
@@ -50,12 +52,38 @@ def task_tensors(data: Path, task: Task) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(standardise(arrays["images"])), torch.from_numpy(labels)
 
 
-def train(recipe: Whole, inputs: Tensor, labels: Tensor) -> Trained:
+def training_loss(declared: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Mean loss of logits (n, C) with labels (n,), of a loss as a manifest declares it."""
+    name, smoothing, gamma = declared_loss(declared)
+
+    def focal(logits: Tensor, labels: Tensor) -> Tensor:
+        c = functional.cross_entropy(logits, labels, reduction="none")
+        return ((-torch.expm1(-c)) ** gamma * c).mean()
+
+    def squared(logits: Tensor, labels: Tensor) -> Tensor:
+        targets = functional.one_hot(labels, logits.shape[1])  # type: ignore[no-untyped-call]
+        return ((logits - targets) ** 2).sum(dim=1).mean() / 2
+
+    losses = {
+        "cross-entropy": partial(functional.cross_entropy, label_smoothing=smoothing),
+        "focal": focal,
+        "mse": squared,
+    }
+    return losses[name]
+
+
+def train(
+    recipe: Whole,
+    inputs: Tensor,
+    labels: Tensor,
+    after_epoch: Callable[[int, nn.Module], None] = lambda epoch, model: None,
+) -> Trained:
     """Train a network from scratch on all the given rows.
 
     With ``recipe.epochs`` the rate follows one cosine down to zero. Without, it stays constant
     until all training points are classified correctly (in eval mode), then falls to zero in
     ``ANNEALING_EPOCHS`` more. The first ``WARM_UP_STEPS`` steps warm up either way.
+    ``after_epoch`` is shown the network after each epoch, counted from 1.
 
     Raises
     ------
@@ -68,6 +96,7 @@ def train(recipe: Whole, inputs: Tensor, labels: Tensor) -> Trained:
     optimizer = SGD(
         model.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=recipe.weight_decay
     )
+    loss = training_loss(recipe.loss)
     averaged = None
     if recipe.layout == "ema":
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))  # type: ignore[no-untyped-call]
@@ -84,12 +113,13 @@ def train(recipe: Whole, inputs: Tensor, labels: Tensor) -> Trained:
                 decay = (1 + math.cos(math.pi * done)) / 2
             optimizer.param_groups[0]["lr"] = RATE * decay * min(1.0, (step + 1) / WARM_UP_STEPS)
             optimizer.zero_grad()
-            functional.cross_entropy(model(inputs[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
+            loss(model(inputs[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if averaged is not None:
                 averaged.update_parameters(model)
             step += 1
         epoch += 1
+        after_epoch(epoch, model)
         if start is None and accuracy(model, inputs, labels) == 1:
             start, end = epoch, epoch + ANNEALING_EPOCHS
     if start is None:

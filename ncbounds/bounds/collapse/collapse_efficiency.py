@@ -52,7 +52,8 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
     Role: ``fit``, the points that the loss was trained on.
 
     Assumptions: none, and no error is bounded: networks of one error have efficiencies far apart.
-    The loss is the one that the evidence declares, else the cross-entropy. A bias that the
+    The loss is the one that the evidence declares, else the cross-entropy. A focal loss is measured
+    by the largest mean cross-entropy that it allows. A bias that the
     architecture has counts as free, and features are then centred by their mean; head rows are
     centred for losses of the softmax. Compare networks at equal loss, on the same rows.
 
@@ -72,8 +73,8 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
     """
     del delta
     sample, head = view.sample, view.head
-    loss = declared_loss(view.loss or ASSUMED)
-    found = efficiency(sample, head, loss.name, smoothing=loss.smoothing)
+    loss = view.loss or ASSUMED
+    found = efficiency(sample, head, loss)
     counts = sample.counts[: head.classes]
     present = counts[counts > 0]
     details: dict[str, Any] = {
@@ -81,7 +82,7 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
         "within": found.within,
         "alignment": found.alignment,
         "outputs": found.outputs,
-        "loss": str(loss),
+        "loss": str(declared_loss(loss)),
         "declared": view.loss is not None,
         "mean loss": found.loss,
         "budget": found.budget,

@@ -56,6 +56,9 @@ def pyplot() -> Iterator[Any]:
         raise MissingExtra("figures need matplotlib: pip install 'ncbounds[plots]'") from None
     with plt.rc_context(_STYLE):
         yield plt
+        interactive = plt.isinteractive()
+    if interactive:  # a notebook's backend switched it on when it was loaded inside
+        plt.ion()
 
 
 def panels(plt: Any, heights: Sequence[float], width: float = 6.4) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from ncbounds.errors import printable
 from ncbounds.report.cells import legend
 from ncbounds.report.columns import cells, readable, titles
 from ncbounds.report.data import ReportData
+from ncbounds.report.side_by_side import side_by_side
 from ncbounds.report.steps import cells as series_cells
 from ncbounds.report.steps import steps_of
 from ncbounds.report.trend import words_of
@@ -32,7 +33,11 @@ def markdown(report: ReportData) -> str:
     rule = ["---:" if c.right else "---" for c, _ in readable(report)]
     parts = [*_lines([titles(report), rule, *cells(report)]), "", legend(), ""]
     words = words_of(report)
-    for series, steps in steps_of(report).items():
+    found = steps_of(report)
+    if len(found) > 1 and (beside := side_by_side(found, words)):
+        parts += ["Series side by side, the efficiency by its lower end:", ""]
+        parts += [*_lines([beside[0], ["---:"] * len(beside[0]), *beside[1:]]), ""]
+    for series, steps in found.items():
         heading, *body = series_cells(steps)
         parts += [f"Steps of {escaped(printable(series))}:", ""]
         parts += [*_lines([heading, ["---:"] * len(heading), *body]), ""]

@@ -2,6 +2,7 @@
 
 from ncbounds.errors import printable
 from ncbounds.report.data import ReportData
+from ncbounds.report.side_by_side import MANY, side_by_side
 from ncbounds.report.steps import cells, frame, steps_of
 from ncbounds.report.trend import words_of
 from ncbounds.report.view import view
@@ -16,16 +17,28 @@ def series(report: ReportData) -> str:
 
 
 def series_lines(report: ReportData) -> list[str]:
-    """Compact tables along the steps of each series, with what can be said of it in words."""
+    """Series side by side; if they are few, compact tables along their steps, and words."""
     words = words_of(report)
+    series = steps_of(report)
     lines: list[str] = []
-    for name, steps in steps_of(report).items():
-        table = cells(steps)
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    if len(series) > 1 and (beside := side_by_side(series, words)):
+        lines += [
+            "",
+            "series side by side (efficiency: lower end; all measured)",
+            *_aligned(beside),
+        ]
+    if len(series) >= MANY:
+        return [printable(line) for line in [*lines, "step by step: table.md, series.csv"]]
+    for name, steps in series.items():
         lines += ["", f"{name}, step by step (certificate: {_which(report)}; the rest measured)"]
-        lines += ["  ".join(c.rjust(w) for c, w in zip(row, widths)).rstrip() for row in table]
+        lines += _aligned(cells(steps))
         lines += [str(word) for word in words if word.series == name]
     return [printable(line) for line in lines]
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(c.rjust(w) for c, w in zip(row, widths)).rstrip() for row in table]
 
 
 def _which(report: ReportData) -> str:
