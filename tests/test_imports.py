@@ -32,6 +32,7 @@ ORDER = (
     "formulas",
     "testing",
     "report",
+    "choosing",
     # torch may be imported from here on
     "network.reading",
     "data",
