@@ -18,6 +18,8 @@ _WHERE = {
     "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
+    "choose": "ncbounds.evaluation.choose",
+    "choose_files": "ncbounds.runs.choose",
     "certify_head": "ncbounds.certify.certify",
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
@@ -25,6 +27,7 @@ _WHERE = {
     "extract_parts": "ncbounds.extraction.parts",
     "from_sklearn": "ncbounds.procedures.from_sklearn",
     "layers": "ncbounds.evaluation.layers",
+    "load_chosen": "ncbounds.evaluation.chosen",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_report": "ncbounds.report.report",
     "predict": "ncbounds.extraction.predict",
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier as Classifier
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
+    from ncbounds.evaluation.choose import choose as choose
+    from ncbounds.evaluation.chosen import load_chosen as load_chosen
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
@@ -68,6 +73,7 @@ if TYPE_CHECKING:
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
+    from ncbounds.runs.choose import choose_files as choose_files
     from ncbounds.runs.files import evaluate_files as evaluate_files
     from ncbounds.runs.sweep import sweep as sweep
 

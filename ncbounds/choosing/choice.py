@@ -74,6 +74,9 @@ class Choice:
         more on average, at the share of errors that was counted.
     baselines : tuple of Baseline
     notes : tuple of str
+    network : str
+        Python for the network that was chosen, as :func:`ncbounds.load_chosen` takes it; empty for
+        raw inputs.
     """
 
     result: BoundResult
@@ -87,6 +90,7 @@ class Choice:
     worth: float
     baselines: tuple[Baseline, ...]
     notes: tuple[str, ...] = ()
+    network: str = ""
 
     @property
     def candidate(self) -> Candidate:
@@ -185,12 +189,20 @@ class Choice:
         folder = Path(folder)
         for name, frame in (("candidates.csv", self.to_frame()), ("layers.csv", self.curve())):
             write_text(folder / name, frame.to_csv(index=False, lineterminator="\n"))
-        write_json(folder / "choice.json", self.to_dict())
+        loader = self.loader(folder) if self.head is not None else None
+        write_json(folder / "choice.json", {**self.to_dict(), "loader": loader})
         names = ["candidates.csv", "layers.csv", "choice.json"]
         if self.head is None:
             return names
         save_chosen(self, folder / HEAD_FILE)
         return [*names, HEAD_FILE]
+
+    def loader(self, folder: "str | Path") -> str:
+        """Line of Python that reads the head which was written into a folder, on its network."""
+        from ncbounds.choosing.chosen import HEAD_FILE
+
+        words = [repr(str(Path(folder) / HEAD_FILE)), *([self.network] if self.network else [])]
+        return f"nb.load_chosen({', '.join(words)})"
 
     def __str__(self) -> str:
         """Return tables of the layers and the shortlist, and what is claimed."""

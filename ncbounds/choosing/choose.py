@@ -14,7 +14,7 @@ the head fitted on F, not about one that is fitted on all rows.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ Bools = NDArray[np.bool_]
 SHORTLIST, SHARE, SEED = 5, 0.5, 5
 #: What the certificate asks of the rows: the features do not depend on them.
 NEEDS = Needs(kind="certificate", role="head", features=False)
+#: Roles of the rows to choose on, the first of them that is there.
+CHOSEN_ON: tuple[Role, ...] = ("head", "holdout", "fit")
 _WHY = "heads are fitted on part of these rows"
 
 
@@ -96,7 +98,7 @@ def choose_among(
     heads: Sequence[str] = tuple(HEADS),
     delta: float = 0.05,
     share: float = SHARE,
-    notes: tuple[str, ...] = (),
+    notes: Sequence[str] = (),
 ) -> Choice:
     """Choose a head on one of several taps.
 
@@ -116,8 +118,8 @@ def choose_among(
         Of each statement: the certificate, the regret, and each baseline.
     share : float in (0, 1)
         Of the rows that heads are fitted on; fixed beforehand.
-    notes : tuple of str
-        Said in the report.
+    notes : sequence of str
+        Said in the report; may grow while taps are read.
 
     Returns
     -------
@@ -197,7 +199,7 @@ def choose_among(
             paired.baseline(what, fitted[i].candidate, count.wrong(i, fitted[i]), again)
             for what, i, again in _baselines(fitted, chosen)
         ),
-        notes=notes,
+        notes=tuple(notes),
     )
 
 
@@ -206,8 +208,7 @@ def labelled_rows(
     role: "str | Draw",
     *,
     input_hashes: NDArray[np.uint64] | None = None,
-    classes: int | None = None,
-    **declared: object,
+    **declared: Any,
 ) -> Sample:
     """Sample of rows to choose on: labels and declarations, without features.
 
@@ -218,15 +219,12 @@ def labelled_rows(
         ``"head"`` or ``"holdout"``; another role makes a plug-in.
     input_hashes : uint64 array of shape (n,), optional
         By which copies are found.
-    classes : int, optional
-        By default the largest label plus one.
     **declared
+        ``classes``, ``ignore_label`` of :meth:`Sample.from_arrays`; where ``role`` is a word, also
         ``sampling``, ``selected_among``, ... of :class:`~ncbounds.Draw`.
     """
     zeros = np.zeros(len(np.asarray(labels)), dtype=np.int64)
-    return Sample.from_answers(
-        zeros, labels, role=role, input_hashes=input_hashes, classes=classes, **declared
-    )
+    return Sample.from_answers(zeros, labels, role=role, input_hashes=input_hashes, **declared)
 
 
 def _check(heads: Sequence[str], delta: float, share: float) -> None:
@@ -243,8 +241,7 @@ def _check(heads: Sequence[str], delta: float, share: float) -> None:
 
 def _judged(samples: Mapping[Role, Sample]) -> tuple[Role, Ints, Evidence]:
     """Role of the rows to choose on, which of them count, and all rows as evidence."""
-    order: tuple[Role, ...] = ("head", "holdout", "fit")
-    role = next((r for r in order if r in samples), None)
+    role = next((r for r in CHOSEN_ON if r in samples), None)
     if role is None:
         raise InvalidSample(
             f"rows to choose on are of role head, holdout or fit; found "

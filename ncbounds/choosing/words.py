@@ -10,6 +10,13 @@ from ncbounds.report.cells import interval, number, significant
 from ncbounds.results import MARK
 
 
+#: What it means that a baseline is what was chosen.
+_ITSELF = {
+    "raw inputs": "nothing to transfer: raw inputs are the choice",
+    "an untrained network": "training bought nothing: an untrained network is the choice",
+}
+
+
 def in_words(choice: Choice) -> str:
     """Return everything that is shown, one network after the other, then what was chosen."""
     blocks = [
@@ -72,13 +79,10 @@ def _worth(labels: float) -> str:
 def _against(choice: Choice, b: Baseline) -> str:
     """Say what a baseline would have given, and whether the chosen head is shown to be better."""
     r, mark = choice.result, MARK[choice.result.kind]
-    if b.candidate is choice.candidate:
-        found = {
-            "raw inputs": "nothing to transfer: raw inputs are the choice",
-            "an untrained network": "training bought nothing: an untrained network is the choice",
-            "its last layer": "its last layer is the choice",
-        }[b.what]
-        return f"  {found}"
+    if b.candidate.place.origin == choice.place.origin and b.what in _ITSELF:
+        return f"  {_ITSELF[b.what]}"
+    if b.candidate.place is choice.place:
+        return f"  {b.what} is the choice"
     rate = f"{b.what} ({b.candidate}) {number(b.errors / r.n)}, at most {number(b.limit, up=True)}"
     if b.gain > 0:
         least = math.floor(b.gain * 1000) / 1000

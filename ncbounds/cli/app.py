@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ncbounds.cli.catalogue import explain, list_bounds
+from ncbounds.cli.choose import choose
 from ncbounds.cli.code_words import compress, verify
 from ncbounds.cli.console import TRACEBACK
 from ncbounds.cli.evaluate import evaluate
@@ -61,6 +62,7 @@ app.command("evaluate-predictions")(evaluate_predictions)
 app.command("evaluate-features")(evaluate_features)
 app.command()(inspect)
 app.command()(layers)
+app.command()(choose)
 app.command()(extract)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
