@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncbounds.choosing.candidates import Candidate, Layer
+from ncbounds.choosing.chosen import HEAD_FILE, save_chosen
 from ncbounds.evidence.head import LinearHead
 from ncbounds.results import BoundResult, plain
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Of a layer: what says which features a head is for.
+_ABOUT = ("checkpoint", "layer", "origin", "view", "weights")
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,6 @@ class Choice:
             Names of the files. ``head.npz`` is read by :func:`ncbounds.load_chosen`; without a head
             there is none.
         """
-        from ncbounds.choosing.chosen import HEAD_FILE, save_chosen
         from ncbounds.files import write_json, write_text
 
         folder = Path(folder)
@@ -194,15 +197,20 @@ class Choice:
         names = ["candidates.csv", "layers.csv", "choice.json"]
         if self.head is None:
             return names
-        save_chosen(self, folder / HEAD_FILE)
+        save_chosen(self.head, self._about(), folder / HEAD_FILE)
         return [*names, HEAD_FILE]
 
     def loader(self, folder: "str | Path") -> str:
         """Line of Python that reads the head which was written into a folder, on its network."""
-        from ncbounds.choosing.chosen import HEAD_FILE
-
         words = [repr(str(Path(folder) / HEAD_FILE)), *([self.network] if self.network else [])]
         return f"nb.load_chosen({', '.join(words)})"
+
+    def _about(self) -> dict[str, Any]:
+        """Which features the head is for, and what is certified of it."""
+        place = self.place
+        about = {name: getattr(place, name) for name in _ABOUT}
+        known = {"kind": self.result.kind, "value": self.value, "delta": self.result.delta}
+        return {**about, "head": self.candidate.head, **plain(known)}
 
     def __str__(self) -> str:
         """Return tables of the layers and the shortlist, and what is claimed."""

@@ -1,11 +1,13 @@
 """The chosen head as a file: weight, bias, and which features they are for."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ncbounds.choosing.choice import Choice
+from ncbounds.evidence.head import LinearHead
 
 #: Name of the file in a folder of results.
 HEAD_FILE = "head.npz"
@@ -13,25 +15,10 @@ HEAD_FILE = "head.npz"
 ABOUT = "about"
 
 
-def save_chosen(choice: Choice, path: Path) -> None:
-    """Write the chosen head as npz: ``weight`` (C, d), ``bias`` (C,), and what it is for as text.
+def save_chosen(head: LinearHead, about: Mapping[str, Any], path: Path) -> None:
+    """Write a head as npz: ``weight`` (C, d), ``bias`` (C,), and what it is for as text.
 
     ``nb.load_chosen`` reads it, and whatever reads a head alone reads weight and bias.
     """
-    if choice.head is None:
-        raise ValueError("there is no head to save")
-    place = choice.place
-    about = {
-        "checkpoint": place.checkpoint,
-        "layer": place.layer,
-        "origin": place.origin,
-        "head": choice.candidate.head,
-        "view": place.view,
-        "weights": place.weights,
-        "kind": choice.result.kind,
-        "value": str(choice.value),
-        "delta": choice.result.delta,
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {"weight": choice.head.weight, "bias": choice.head.bias}
-    np.savez(path, **arrays, **{ABOUT: np.array(json.dumps(about))})  # type: ignore[arg-type]
+    np.savez(path, weight=head.weight, bias=head.bias, **{ABOUT: np.array(json.dumps(about))})

@@ -9,7 +9,6 @@ from ncbounds.choosing.choice import Baseline, Choice
 from ncbounds.report.cells import interval, number, significant
 from ncbounds.results import MARK
 
-
 #: What it means that a baseline is what was chosen.
 _ITSELF = {
     "raw inputs": "nothing to transfer: raw inputs are the choice",
