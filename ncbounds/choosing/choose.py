@@ -24,8 +24,9 @@ from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.choosing.candidates import Candidate, Layer, Origin, Tap
-from ncbounds.choosing.choice import Baseline, Choice, Finalist
+from ncbounds.choosing.choice import Choice
 from ncbounds.choosing.estimates import HEADS, Estimate
+from ncbounds.choosing.found import Baseline, Finalist
 from ncbounds.claims.heads import OtherHead
 from ncbounds.depth.measure import wrong_rows
 from ncbounds.errors import InvalidArgument, InvalidSample, UnknownName, suggest

@@ -14,7 +14,7 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.collapse.ncm_leave_one_out import ncm_leave_one_out_formula
 from ncbounds.evidence.head import LinearHead, margins
 from ncbounds.evidence.sample import Sample
-from ncbounds.geometry.leave_one_out import ridge_leave_one_out
+from ncbounds.geometry.leave_one_out import penalty_per_variance, ridge_leave_one_out
 from ncbounds.procedures.linear import PENALTY, Procedure, logistic, ncm, ridge
 
 
@@ -34,11 +34,9 @@ def ncm_estimate(sample: Sample) -> Estimate:
 
 def ridge_estimate(sample: Sample) -> Estimate:
     """Ridge at the penalty of least leave-one-out squared error; exact for each penalty."""
-    f = np.asarray(sample.features, dtype=np.float64)
     found = ridge_leave_one_out(sample)
-    variance = float(np.mean(np.square(f - f.mean(axis=0)))) or 1.0
-    # the procedure scales features to variance 1 and averages over rows
-    penalty = found.penalty / (sample.n * variance) if np.isfinite(found.penalty) else PENALTY
+    defined = np.isfinite(found.penalty)
+    penalty = penalty_per_variance(found, sample) if defined else PENALTY
     return Estimate(found.error, partial(ridge, penalty=penalty))
 
 

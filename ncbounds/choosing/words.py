@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ncbounds.choosing.candidates import Layer
-from ncbounds.choosing.choice import Baseline, Choice
+from ncbounds.choosing.found import Baseline, Found
 from ncbounds.report.cells import interval, number, significant
 from ncbounds.results import MARK
 
@@ -16,7 +16,7 @@ _ITSELF = {
 }
 
 
-def in_words(choice: Choice) -> str:
+def in_words(choice: Found) -> str:
     """Return everything that is shown, one network after the other, then what was chosen."""
     blocks = [
         "\n".join(layer_table(list(layers)))
@@ -39,7 +39,7 @@ def layer_table(layers: Sequence[Layer]) -> list[str]:
     return _aligned(cells)
 
 
-def shortlist_table(choice: Choice) -> list[str]:
+def shortlist_table(choice: Found) -> list[str]:
     """Lines of the shortlist with its errors, and of the baselines."""
     n = choice.result.n
     cells = [["shortlist", "~ leave-one-out", f"errors of {n:,}", ""]]
@@ -50,7 +50,7 @@ def shortlist_table(choice: Choice) -> list[str]:
     return _aligned(cells)
 
 
-def claims(choice: Choice) -> list[str]:
+def claims(choice: Found) -> list[str]:
     """Sentences: certificate, its worth, regret, and each baseline, every one with its delta."""
     r, mark = choice.result, MARK[choice.result.kind]
     k, q = r.details["errors"], r.details["shortlist"]
@@ -75,7 +75,7 @@ def _worth(labels: float) -> str:
     return f"{labels:,.0f} held-out labels" if math.isfinite(labels) else "any number of labels"
 
 
-def _against(choice: Choice, b: Baseline) -> str:
+def _against(choice: Found, b: Baseline) -> str:
     """Say what a baseline would have given, and whether the chosen head is shown to be better."""
     r, mark = choice.result, MARK[choice.result.kind]
     if b.candidate.place.origin == choice.place.origin and b.what in _ITSELF:
@@ -90,7 +90,7 @@ def _against(choice: Choice, b: Baseline) -> str:
     return f"{mark} {rate}: the choice is not shown to be better, delta {r.delta:g}"
 
 
-def guidance(choice: Choice) -> list[str]:
+def guidance(choice: Found) -> list[str]:
     """Which layer to tap, network by network, in the words of what was measured on these rows."""
     lines = []
     for network, group in groupby(choice.layers, key=lambda p: p.network):
@@ -118,7 +118,7 @@ def _least(place: Layer) -> float:
     return min((e for e in place.leave_one_out.values() if not math.isnan(e)), default=math.inf)
 
 
-def _small_print(choice: Choice) -> list[str]:
+def _small_print(choice: Found) -> list[str]:
     always = (
         "leave-one-out errors choose the shortlist and certify nothing: the least of many is too "
         "small"
