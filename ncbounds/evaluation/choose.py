@@ -19,7 +19,7 @@ from ncbounds.depth.hashing import coordinates
 from ncbounds.errors import DataError, NcboundsError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
-from ncbounds.evidence.roles import check_role
+from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
 
 if TYPE_CHECKING:
@@ -137,6 +137,24 @@ def choose(
     return replace(
         found, network="" if place.origin == "raw" else f"networks[{place.checkpoint!r}]"
     )
+
+
+def taps_of(
+    networks: "Mapping[str, Classifier | Callable[[], Classifier]]",
+    loader: Any,
+    at: str | Iterable[str] | None = None,
+    *,
+    role: Role = "holdout",
+) -> list[Tap]:
+    """Read the taps of networks into memory, in the order in which :func:`choose` reads them.
+
+    Raw inputs come first, then the layers of each network, those of an untrained copy behind the
+    first network of an architecture.
+    """
+    with tempfile.TemporaryDirectory(prefix="ncbounds-taps-") as folder:
+        sample = _labelled(loader, Draw(role), None)
+        reader = _Reader(loader, sample, Path(folder), at, {}, None, None)
+        return [replace(t, features=np.array(t.features)) for t in reader.taps(networks)]
 
 
 def _labelled(loader: Any, draw: Draw, ignore_label: int | None) -> Sample:
