@@ -39,6 +39,7 @@ from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
     from ncbounds.data.manifest import Manifest
+    from ncbounds.depth.layers import LayerReport
 
 
 def layers(
@@ -141,7 +142,9 @@ def layers(
         )
 
 
-def show_layers(book: "Manifest", names: list[str], out: Path | None = None, **asked: Any) -> None:
+def show_layers(
+    book: "Manifest", names: list[str], out: Path | None = None, **asked: Any
+) -> "dict[str, LayerReport]":
     """Show layers of checkpoints one after the other, and write them into a folder.
 
     A checkpoint of several that has none is named with the reason, on standard error.
@@ -166,6 +169,7 @@ def show_layers(book: "Manifest", names: list[str], out: Path | None = None, **a
         raise typer.Exit(NOTHING)
     if out is not None:
         echo(f"written to {write_layers(reports, out)}")
+    return reports
 
 
 def of_zoo(

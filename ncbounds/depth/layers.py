@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ncbounds.depth.separation import SeparationLaw
+from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.roles import Role
 from ncbounds.results import MARK, Kind
 
@@ -103,9 +104,34 @@ class LayerReport:
         found: dict[str, Any] = _plain(asdict(self))
         return found
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "LayerReport":
+        """Rebuild a report from :meth:`to_dict`.
+
+        Raises
+        ------
+        InvalidArgument
+            If that is not what is there.
+        """
+        try:
+            layers = tuple(_layer(x) for x in stored["layers"])
+            law = {role: SeparationLaw(**_nans(x)) for role, x in stored["law"].items()}
+            return cls(**{**stored, "layers": layers, "law": law})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidArgument(f"these are no stored layers: {error!r}") from None
+
     def __str__(self) -> str:
         """Return the table from input to logits, and what is claimed."""
         return "\n".join([*_table(self), "", *statements(self)])
+
+
+def _layer(stored: Mapping[str, Any]) -> Layer:
+    geometry = {role: Geometry(**_nans(x)) for role, x in stored["geometry"].items()}
+    return Layer(**{**stored, "geometry": geometry})
+
+
+def _nans(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if x is None else x for name, x in stored.items()}
 
 
 def statements(report: LayerReport) -> list[str]:

@@ -1,15 +1,18 @@
 """Layers of checkpoints of a manifest: the road of every checkpoint, up to the places."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ncbounds.budgets import JSON_BYTES
 from ncbounds.data.manifest import Entry, Manifest, Task
 from ncbounds.data.points import entry_points
 from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.layers import layers
 from ncbounds.extraction.running import USUAL, Running
+from ncbounds.files import read_bounded
 from ncbounds.runs.own_data import kept_by_name
 from ncbounds.runs.subject import classifier_of, draw_of
 
@@ -53,6 +56,25 @@ def write_layers(reports: Mapping[str, LayerReport], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FILE, {name: report.to_dict() for name, report in reports.items()})
     return folder / FILE
+
+
+def stored_layers(folder: Path) -> dict[str, dict[str, Any]]:
+    """Layers by checkpoint as :func:`write_layers` left them.
+
+    Raises
+    ------
+    NcboundsError
+        If they cannot be read.
+    """
+    try:
+        found = json.loads(read_bounded(folder / FILE, JSON_BYTES))
+        if not isinstance(found, dict) or not all(isinstance(x, dict) for x in found.values()):
+            raise ValueError("it holds no layers by checkpoint")
+    except (OSError, ValueError, RecursionError) as error:
+        raise NcboundsError(
+            f"{folder / FILE} cannot be read: {error}; `ncbounds layers` writes it again"
+        ) from None
+    return found
 
 
 def each_layers(
