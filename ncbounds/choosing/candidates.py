@@ -1,5 +1,6 @@
 """What is chosen among: taps of networks, what is measured at them, heads that are fitted there."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -69,6 +70,11 @@ class Layer:
     logme: float
     leave_one_out: Mapping[str, float]
     reasons: tuple[str, ...] = ()
+
+    @property
+    def least(self) -> float:
+        """Least leave-one-out error of its heads; infinite where there is none."""
+        return min((e for e in self.leave_one_out.values() if not math.isnan(e)), default=math.inf)
 
     @property
     def network(self) -> str:

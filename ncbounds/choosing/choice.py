@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from ncbounds.choosing.chosen import HEAD_FILE, save_chosen
 from ncbounds.choosing.found import Baseline, Finalist, Found
 from ncbounds.choosing.words import in_words
+from ncbounds.errors import UnknownName, suggest
 from ncbounds.files import write_json, write_text
 from ncbounds.results import plain
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 #: Of a layer: what says which features a head is for.
 _ABOUT = ("checkpoint", "layer", "origin", "view", "weights")
@@ -72,6 +74,37 @@ class Choice(Found):
                 for p in self.layers
             ]
         )
+
+    def plot(self, network: str | None = None) -> "NDArray[Any]":
+        """Draw leave-one-out errors and NC1 over the layers of one network.
+
+        Parameters
+        ----------
+        network : str, optional
+            By default the one that was chosen; of raw inputs, the first.
+
+        Returns
+        -------
+        array of matplotlib axes
+            Errors above, NC1 below. Raw inputs and the best untrained layer are levels.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such network.
+        MissingExtra
+            Without matplotlib.
+        """
+        from ncbounds.choosing.plot import draw_curve
+
+        known = list(dict.fromkeys(p.network for p in self.layers if p.origin != "raw"))
+        own = self.place.network if self.place.origin != "raw" else "".join(known[:1])
+        name = own if network is None else network
+        if name not in known:
+            raise UnknownName(f"no network {name!r}; {suggest(name, known)}")
+        levels = [(b.what, b.candidate.place) for b in self.baselines if not b.candidate.place.last]
+        layers = [p for p in self.layers if p.network == name]
+        return draw_curve(layers, levels, self.place)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the head as plain values for JSON."""

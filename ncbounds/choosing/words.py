@@ -95,27 +95,22 @@ def guidance(choice: Found) -> list[str]:
     lines = []
     for network, group in groupby(choice.layers, key=lambda p: p.network):
         layers = [p for p in group if p.origin == "checkpoint"]
-        best = min(layers, key=_least, default=None)
+        best = min(layers, key=lambda p: p.least, default=None)
         last = next((p for p in layers if p.last), None)
-        if best is None or last is None or not math.isfinite(_least(best)):
+        if best is None or last is None or not math.isfinite(best.least):
             continue
         if best is last:
             lines.append(
                 f"~ {network}: tap its last layer, of least leave-one-out error "
-                f"{number(_least(best))}"
+                f"{number(best.least)}"
             )
         else:
             lines.append(
                 f"~ {network}: tap {best.layer}, of least leave-one-out error "
-                f"{number(_least(best))} (NC1 {significant(best.nc1)}); the last layer has "
-                f"{number(_least(last))} (NC1 {significant(last.nc1)})"
+                f"{number(best.least)} (NC1 {significant(best.nc1)}); the last layer has "
+                f"{number(last.least)} (NC1 {significant(last.nc1)})"
             )
     return lines
-
-
-def _least(place: Layer) -> float:
-    """Least leave-one-out error of a layer; infinite where there is none."""
-    return min((e for e in place.leave_one_out.values() if not math.isnan(e)), default=math.inf)
 
 
 def _small_print(choice: Found) -> list[str]:

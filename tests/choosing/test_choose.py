@@ -248,6 +248,24 @@ def bare(monkeypatch):
     monkeypatch.setattr(module, "regret_upper", lambda *_, **__: np.nan)
 
 
+def test_the_curve_is_drawn_of_the_chosen_network_or_of_a_named_one():
+    plt = pytest.importorskip("matplotlib.pyplot")
+    taps, y = world(levels=(0.4, 1.6, 0.2))
+    found = choose_among(taps, rows(y), heads=["ncm"])
+    above, below = found.plot()
+    assert above.get_title(loc="left") == "a"
+    heights = [p.leave_one_out["ncm"] for p in found.layers]
+    np.testing.assert_array_equal(above.get_lines()[0].get_ydata(), heights[1:])
+    np.testing.assert_array_equal(above.get_lines()[1].get_ydata(), heights[0])
+    assert above.get_lines()[2].get_xdata()[0] == 1
+    np.testing.assert_array_equal(
+        below.get_lines()[0].get_ydata(), [p.nc1 for p in found.layers[1:]]
+    )
+    plt.close("all")
+    with pytest.raises(UnknownName, match="no network 'b'"):
+        found.plot("b")
+
+
 @pytest.mark.usefixtures("bare")
 def test_coverage_of_the_best_of_equal_candidates():
     """Labels are noise, so that every candidate errs half of the time and the choice is luck."""
