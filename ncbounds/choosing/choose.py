@@ -276,7 +276,8 @@ def _estimated(
             features[finite], sample.labels[fit_rows][finite], role="head", classes=sample.classes
         )
         metrics = [nc1(seen.moments), vci(seen.moments), logme(seen)]
-        measures = (metrics[0].value, metrics[1].value, metrics[2].value)
+        index = float(np.clip(metrics[1].value, 0, 1))  # a hair outside by rounding
+        measures = (metrics[0].value, index, metrics[2].value)
         reasons = tuple(dict.fromkeys(r for m in metrics for r in m.reasons))
         found = {name: HEADS[name](seen) for name in heads}
     errors = {name: _of_all(estimate, finite) for name, estimate in found.items()}

@@ -21,4 +21,4 @@ def save_chosen(head: LinearHead, about: Mapping[str, Any], path: Path) -> None:
     ``nb.load_chosen`` reads it, and whatever reads a head alone reads weight and bias.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, weight=head.weight, bias=head.bias, **{ABOUT: np.array(json.dumps(about))})
+    np.savez(path, weight=head.weight, bias=head.bias, about=np.array(json.dumps(about)))

@@ -32,6 +32,7 @@ from ncbounds.evaluation.choose import taps_of
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
 from ncbounds.files import write_text
+from ncbounds.report.cells import number
 from ncbounds.zoo.recipes import Setting, Whole
 from ncbounds.zoo.train import train
 
@@ -49,6 +50,8 @@ ARCHITECTURES: Mapping[str, tuple[str, Mapping[str, Setting]]] = {
 #: Labelled rows of a draw, draws of a task, rows on which errors are measured at most.
 LABELS, DRAWS, TEST_ROWS = 400, 6, 4000
 DELTA = 0.05
+#: What the chosen head is held against; columns of ``draws.csv``.
+BASELINES = ("raw inputs", "an untrained network", "its last layer")
 
 Rows = NDArray[np.float32]
 
@@ -85,12 +88,35 @@ def main(arguments: list[str] | None = None) -> None:
             if not draw:
                 combinations += all_of(taps, task, rows, test)
         print(f"{task.name}: {time.process_time() - began:.0f} CPU seconds", flush=True)
+    print(table(pd.DataFrame.from_records(draws)))
     for name, found in (("combinations", combinations), ("draws", draws)):
         text = pd.DataFrame.from_records(found).to_csv(
             index=False, lineterminator="\n", float_format="%.6g"
         )
         write_text(options.out / f"{name}.csv", text)
         print(f"{options.out / name}.csv: {len(found)} rows")
+
+
+def table(draws: pd.DataFrame) -> str:
+    """README's table: means over the draws of each task, and how often a number was too small."""
+    lines = [
+        "| task | candidates | ✓ certificate (measured) | least leave-one-out (measured) "
+        "| raw inputs | untrained | last layer |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, rows in draws.groupby("task", sort=False):
+        mean = rows.mean(numeric_only=True)
+        pairs = [("certificate", "error"), ("least_leave_one_out", "its_error")]
+        cells = [f"{number(mean[a])} ({number(mean[b])})" for a, b in pairs]
+        cells += [number(mean[what]) for what in BASELINES]
+        lines.append(f"| {name} | {mean['candidates']:.0f} | {' | '.join(cells)} |")
+    above = int((draws["certificate"] < draws["error"]).sum())
+    fooled = int((draws["least_leave_one_out"] < draws["its_error"]).sum())
+    lines.append(
+        f"\nOf {len(draws)} draws the certificate was below the measured error in {above}, the "
+        f"least leave-one-out error in {fooled}."
+    )
+    return "\n".join(lines)
 
 
 def trained(inputs: Rows, labels: Ints) -> Iterator[tuple[str, Classifier]]:
@@ -154,7 +180,7 @@ def chosen(taps: Sequence[Tap], task: Task, rows: Ints, test: Ints) -> dict[str,
         "its_error": error(winner),
         **{
             what: error(baselines[what].candidate) if what in baselines else np.nan
-            for what in ("raw inputs", "an untrained network", "its last layer")
+            for what in BASELINES
         },
         "gain_over_raw": baselines["raw inputs"].gain,
     }
