@@ -31,6 +31,7 @@ from ncbounds.cli.arguments import (
     declarations,
     given,
     model_arguments,
+    running,
 )
 from ncbounds.cli.console import echo, show, user_errors
 
@@ -117,6 +118,7 @@ def choose(
         }
         said = declarations(given(declared))
         del said["names"]
+        how = running(device, precision, batch_size, None, None, None)
         several = len(paths) > 1 or any(path.is_dir() for path in paths)
         found = choose_files(
             paths,
@@ -130,9 +132,9 @@ def choose(
             delta=delta,
             share=share,
             store=store,
-            device=device,
-            precision=precision,
-            batch_size=int(batch_size) if (batch_size or "").isdecimal() else batch_size,
+            device=how.device,
+            precision=how.precision,
+            batch_size=how.batch_size,
             failed=(lambda name, error: echo(f"{name}: {error}", err=True)) if several else None,
             say=lambda line: echo(line, err=True),
             **said,

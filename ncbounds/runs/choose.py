@@ -12,7 +12,7 @@ from ncbounds.choosing.estimates import HEADS
 from ncbounds.data.manifest import Entry, Manifest
 from ncbounds.data.points import entry_points
 from ncbounds.data.user import NamedCode, UserCode
-from ncbounds.errors import NcboundsError
+from ncbounds.errors import DataError, NcboundsError
 from ncbounds.evaluation.choose import choose
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.runs.files import declared_task, of_zoo
@@ -90,6 +90,8 @@ def choose_files(
         book, names = of_zoo(typed, manifest, **code, trust=trust, **network)
         entries = [book.checkpoints[name] for name in names or book.checkpoints]
         refuse_untrusted_networks(book, entries)
+    elif trust:
+        raise DataError("trust goes with a zoo.toml; code that is named here is trusted already")
     else:
         found = find_checkpoints(typed)
         entries = [replace(shared, name=name, file=file) for name, file in found.items()]

@@ -86,6 +86,7 @@ def test_a_zoo_says_how_its_checkpoints_are_built_and_not_on_which_rows(project)
         (("--heads", "svm"), "no head 'svm'"),
         (("--share", "2"), "share is 2.0"),
         (("--delta", "0.7"), "delta is 0.7"),
+        (("--trust",), "trust goes with a zoo.toml"),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(project, words, says):
