@@ -270,7 +270,8 @@ def _estimated(
     features = np.asarray(tap.features[rows[fit_rows]])
     finite = np.isfinite(features).all(axis=1)
     found: dict[str, Estimate | None] = dict.fromkeys(heads)
-    measures, reasons = (np.nan, np.nan, np.nan), ("no row with finite features",)
+    measures = (np.nan, np.nan, np.nan)
+    reasons: tuple[str, ...] = ("no row with finite features",)
     if finite.any():
         seen = Sample.from_arrays(
             features[finite], sample.labels[fit_rows][finite], role="head", classes=sample.classes

@@ -104,7 +104,9 @@ def choose(
             f"and roles {', '.join(named) or 'none'}: pass {{'holdout': (inputs, labels)}}"
         )
     drawn = {r: (draws or {}).get(r) or Draw(r, **declared) for r in named}
-    read = [role, *(r for r in ("fit",) if r in named and r != role)]
+    read: list[Role] = [role]
+    if role != "fit" and "fit" in named:
+        read.append("fit")
     samples = {r: _labelled(named[r], drawn[r], ignore_label) for r in read}
     with ExitStack() as stack:
         folder = store
