@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ncbounds.arrays import Ints
 from ncbounds.bounds.holdout.binomial import binomial_formula
-from ncbounds.bounds.kind import judge
+from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.choosing.candidates import Candidate, Layer, Origin, Tap
 from ncbounds.choosing.choice import Choice
@@ -156,35 +156,26 @@ def choose_among(
     count = _Count(rows[fit_rows], rows[rest], samples[role].labels, sample.classes)
     wrong = np.stack([count.wrong(i, fitted[i]) for i in shortlist])
     best = int(np.argmin(wrong.sum(axis=1)))
-    chosen, q = shortlist[best], len(shortlist)
-    errors, n, head = int(wrong[best].sum()), len(rest), count.heads[chosen]
-    stratified = sample.sampling == "stratified"
-    value = binomial_formula(errors, n, float(down(verdict.delta / q)), stratified=stratified)
-    result = BoundResult(
-        bound="choose",
-        family="holdout",
-        kind=verdict.kind,
-        target="refitted-head",
+    chosen, stratified = shortlist[best], sample.sampling == "stratified"
+    errors, n = int(wrong[best].sum()), len(rest)
+    result = _certificate(
+        (errors, n, len(shortlist)),
+        count.heads[chosen],
+        verdict,
+        stratified=stratified,
         role=role,
         sampling=sample.sampling,
         layer=fitted[chosen].tap.layer,
         params={"share": share},
-        n=n,
         delta=delta,
-        value=value if head is not None else np.nan,
-        reasons=(
-            *(() if head is not None else ("no head could be fitted",)),
-            *verdict.reasons,
-        ),
-        terms={"empirical": errors / n, "confidence": value - errors / n},
-        details={"errors": errors, "shortlist": q, "candidates": len(fitted)},
-        claim=None if head is None else OtherHead("refitted-head", head),
+        details={"errors": errors, "shortlist": len(shortlist), "candidates": len(fitted)},
         checkpoint=fitted[chosen].candidate.place.network,
     )
-    paired = _Paired(wrong[best], q, verdict.delta, stratified)
+    paired = _Paired(wrong[best], len(shortlist), verdict.delta, stratified)
+    form = "stratified" if stratified else "exact"
     return Choice(
         result=result,
-        head=head,
+        head=count.heads[chosen],
         layers=tuple(dict.fromkeys(f.candidate.place for f in fitted)),
         candidates=tuple(f.candidate for f in fitted),
         finalists=tuple(
@@ -192,15 +183,39 @@ def choose_among(
         ),
         chosen=best,
         fitted_on=len(fit_rows),
-        regret=regret_upper(
-            wrong, best, verdict.delta, form="stratified" if stratified else "exact"
-        ),
+        regret=regret_upper(wrong, best, verdict.delta, form=form),
         worth=held_out_worth(result.value, errors / n, verdict.delta),
         baselines=tuple(
             paired.baseline(what, fitted[i].candidate, count.wrong(i, fitted[i]), again)
             for what, i, again in _baselines(fitted, chosen)
         ),
         notes=tuple(notes),
+    )
+
+
+def _certificate(
+    counted: tuple[int, int, int],
+    head: LinearHead | None,
+    verdict: Verdict,
+    *,
+    stratified: bool,
+    **known: Any,
+) -> BoundResult:
+    """Bound the error of a head with k errors on n rows, picked there among q; nan without one."""
+    errors, n, q = counted
+    share = float(down(verdict.delta / q))
+    value = np.nan if head is None else binomial_formula(errors, n, share, stratified=stratified)
+    return BoundResult(
+        bound="choose",
+        family="holdout",
+        kind=verdict.kind,
+        target="refitted-head",
+        n=n,
+        value=value,
+        reasons=(*(("no head could be fitted",) if head is None else ()), *verdict.reasons),
+        terms={"empirical": errors / n, "confidence": value - errors / n},
+        claim=None if head is None else OtherHead("refitted-head", head),
+        **known,
     )
 
 

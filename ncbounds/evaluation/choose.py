@@ -200,6 +200,7 @@ class _Reader:
     ) -> Iterator[Tap]:
         """Raw inputs, then layers of each network, an untrained copy behind the first of a kind."""
         from ncbounds.checkpoints.architectures.untrained import architecture_of, untrained_copy
+        from ncbounds.extraction.places import INPUT
 
         kinds: set[str] = set()
         raw = False
@@ -215,10 +216,11 @@ class _Reader:
                 self.failed(name, error)
                 self.notes.append(f"{name} is not among the candidates: {error}")
                 continue
-            if "input" in found and not raw:
+            inputs = found.pop(INPUT, None)
+            if inputs is not None and not raw:
                 raw = True
-                yield replace(found["input"], checkpoint="", origin="raw", weights="")
-            yield from (tap for layer, tap in found.items() if layer != "input")
+                yield replace(inputs, checkpoint="", origin="raw", weights="")
+            yield from found.values()
             kind = architecture_of(classifier)
             if kind in kinds:
                 continue
@@ -228,7 +230,8 @@ class _Reader:
             except NcboundsError as error:
                 self.notes.append(f"no untrained copy of {name} among the candidates: {error}")
                 continue
-            yield from (tap for layer, tap in fresh.items() if layer != "input")
+            fresh.pop(INPUT, None)
+            yield from fresh.values()
         if not raw:
             self.notes.append(
                 "no raw inputs among the candidates: they are not one array of numbers"

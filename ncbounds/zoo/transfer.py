@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Ints
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.choosing.candidates import Candidate, Tap
-from ncbounds.choosing.choose import choose_among, labelled_rows
+from ncbounds.choosing.choose import SEED, choose_among, labelled_rows
 from ncbounds.choosing.estimates import HEADS
 from ncbounds.data.images import PIXEL_MEAN, standardise
 from ncbounds.data.npz import load_npz
@@ -158,7 +158,7 @@ def chosen(taps: Sequence[Tap], task: Task, rows: Ints, test: Ints) -> dict[str,
     ]
     sample = labelled_rows(task.labels[rows], "holdout", sampling="iid")
     found = choose_among(here, {"holdout": sample}, delta=DELTA)
-    fit, _ = two_parts(sample, lambda n: n // 2, seed=5)
+    fit, _ = two_parts(sample, lambda n: n // 2, seed=SEED)
     assert len(fit) == found.fitted_on
 
     def error(candidate: Candidate) -> float:
@@ -189,7 +189,7 @@ def chosen(taps: Sequence[Tap], task: Task, rows: Ints, test: Ints) -> dict[str,
 def all_of(taps: Sequence[Tap], task: Task, rows: Ints, test: Ints) -> Iterator[dict[str, Any]]:
     """Estimate and measured error of every head on every tap."""
     sample = labelled_rows(task.labels[rows], "holdout", sampling="iid")
-    fit, _ = two_parts(sample, lambda n: n // 2, seed=5)
+    fit, _ = two_parts(sample, lambda n: n // 2, seed=SEED)
     for tap, head in product(taps, HEADS):
         seen = Sample.from_arrays(
             tap.features[rows[fit]], task.labels[rows[fit]], role="head", classes=sample.classes

@@ -189,3 +189,20 @@ def test_data_that_cannot_be_chosen_on_are_refused(data):
 
     with pytest.raises(DataError, match="each time that it is read"):
         nb.choose({"a": trained()}, {"holdout": Shuffled()}, heads=["ncm"])
+
+
+def test_inputs_by_keyword_give_no_raw_candidate_and_that_is_said():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.fc = nn.Linear(6, 8), nn.Linear(8, 3)
+
+        def forward(self, values, scale):
+            return self.fc(torch.relu(self.first(values * scale[:, None])))
+
+    x, y = points(120)
+    batches = [({"values": torch.from_numpy(x[:, :6]), "scale": torch.ones(120)}, y)]
+    found = nb.choose({"a": Classifier(Named())}, {"holdout": batches}, heads=["ncm"])
+    assert {p.origin for p in found.layers} == {"checkpoint", "untrained"}
+    assert any("no raw inputs" in note for note in found.notes)
