@@ -13,8 +13,7 @@ the head fitted on F, not about one that is fitted on all rows.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +22,13 @@ from ncbounds.arrays import Ints
 from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import Needs
-from ncbounds.choosing.candidates import Candidate, Layer, Origin, Tap
+from ncbounds.choosing.baselines import Paired, baselines_of
+from ncbounds.choosing.candidates import Tap
 from ncbounds.choosing.choice import Choice
-from ncbounds.choosing.estimates import HEADS, Estimate
-from ncbounds.choosing.found import Baseline, Finalist
+from ncbounds.choosing.estimates import HEADS
+from ncbounds.choosing.fitting import Count, fitted_at, sorted_as
+from ncbounds.choosing.found import Finalist
 from ncbounds.claims.heads import OtherHead
-from ncbounds.depth.measure import wrong_rows
 from ncbounds.errors import InvalidArgument, InvalidSample, UnknownName, suggest
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
@@ -36,15 +36,7 @@ from ncbounds.evidence.head import LinearHead, NoHead
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
-from ncbounds.geometry.logme import logme
-from ncbounds.geometry.variability import nc1, vci
-from ncbounds.numerics import (
-    down,
-    held_out_worth,
-    paired_lower,
-    paired_lower_stratified,
-    regret_upper,
-)
+from ncbounds.numerics import down, held_out_worth, regret_upper
 from ncbounds.results import BoundResult
 
 Bools = NDArray[np.bool_]
@@ -56,40 +48,6 @@ NEEDS = Needs(kind="certificate", role="head", features=False)
 #: Roles of the rows to choose on, the first of them that is there.
 CHOSEN_ON: tuple[Role, ...] = ("head", "holdout", "fit")
 _WHY = "heads are fitted on part of these rows"
-
-
-class _Fitted(NamedTuple):
-    """One candidate with what fits its head, and where its features are."""
-
-    candidate: Candidate
-    estimate: Estimate | None
-    tap: Tap
-
-
-@dataclass
-class _Count:
-    """Errors of candidates on the rows V, each head fitted once, on the rows F."""
-
-    fit_rows: Ints
-    rows: Ints
-    labels: Ints
-    classes: int
-    heads: dict[int, LinearHead | None] = field(default_factory=dict)
-
-    def wrong(self, index: int, fitted: _Fitted) -> Bools:
-        if index not in self.heads:
-            self.heads[index] = self._fit(fitted)
-        head = self.heads[index]
-        if head is None:
-            return np.ones(len(self.rows), dtype=bool)
-        return wrong_rows(head, fitted.tap.features[self.rows], self.labels[self.rows])
-
-    def _fit(self, fitted: _Fitted) -> LinearHead | None:
-        """Fit a head; rows that are not finite are left out, as for its estimate."""
-        if fitted.estimate is None:
-            return None
-        features = np.asarray(fitted.tap.features[self.fit_rows], dtype=np.float64)
-        return fitted.estimate.procedure(features, self.labels[self.fit_rows], self.classes)
 
 
 def choose_among(
@@ -147,13 +105,13 @@ def choose_among(
     fitted = [
         found
         for tap in taps
-        for found in _estimated(tap, rows, fit_rows, sample, samples[role].n, heads)
+        for found in fitted_at(tap, rows, fit_rows, sample, samples[role].n, heads)
     ]
     if not fitted:
         raise InvalidSample("no taps to choose among; pass checkpoints that give features")
-    order = np.argsort([_sorted_as(f.candidate) for f in fitted], kind="stable")
+    order = np.argsort([sorted_as(f.candidate) for f in fitted], kind="stable")
     shortlist = [int(i) for i in order[:SHORTLIST]]
-    count = _Count(rows[fit_rows], rows[rest], samples[role].labels, sample.classes)
+    count = Count(rows[fit_rows], rows[rest], samples[role].labels, sample.classes)
     wrong = np.stack([count.wrong(i, fitted[i]) for i in shortlist])
     best = int(np.argmin(wrong.sum(axis=1)))
     chosen, stratified = shortlist[best], sample.sampling == "stratified"
@@ -171,7 +129,7 @@ def choose_among(
         details={"errors": errors, "shortlist": len(shortlist), "candidates": len(fitted)},
         checkpoint=fitted[chosen].candidate.place.network,
     )
-    paired = _Paired(wrong[best], len(shortlist), verdict.delta, stratified)
+    paired = Paired(wrong[best], len(shortlist), verdict.delta, stratified)
     form = "stratified" if stratified else "exact"
     return Choice(
         result=result,
@@ -187,7 +145,7 @@ def choose_among(
         worth=held_out_worth(result.value, errors / n, verdict.delta),
         baselines=tuple(
             paired.baseline(what, fitted[i].candidate, count.wrong(i, fitted[i]), again)
-            for what, i, again in _baselines(fitted, chosen)
+            for what, i, again in baselines_of(fitted, chosen)
         ),
         notes=tuple(notes),
     )
@@ -271,105 +229,3 @@ def _judged(samples: Mapping[Role, Sample]) -> tuple[Role, Ints, Evidence]:
         return role, np.arange(given.n), evidence
     kept = np.arange(given.n) if given.kept is None else given.kept
     return role, np.searchsorted(kept, counted.kept), evidence
-
-
-def _estimated(
-    tap: Tap, rows: Ints, fit_rows: Ints, sample: Sample, given: int, heads: Sequence[str]
-) -> list[_Fitted]:
-    """Candidates of one tap, estimated on the rows that heads are fitted on."""
-    if len(tap.features) != given:
-        raise InvalidSample(
-            f"{tap.layer} of {tap.checkpoint or 'raw inputs'} has {len(tap.features)} rows, the "
-            f"labels are of {given}"
-        )
-    features = np.asarray(tap.features[rows[fit_rows]])
-    finite = np.isfinite(features).all(axis=1)
-    found: dict[str, Estimate | None] = dict.fromkeys(heads)
-    measures = (np.nan, np.nan, np.nan)
-    reasons: tuple[str, ...] = ("no row with finite features",)
-    if finite.any():
-        seen = Sample.from_arrays(
-            features[finite], sample.labels[fit_rows][finite], role="head", classes=sample.classes
-        )
-        metrics = [nc1(seen.moments), vci(seen.moments), logme(seen)]
-        index = float(np.clip(metrics[1].value, 0, 1))  # a hair outside by rounding
-        measures = (metrics[0].value, index, metrics[2].value)
-        reasons = tuple(dict.fromkeys(r for m in metrics for r in m.reasons))
-        found = {name: HEADS[name](seen) for name in heads}
-    errors = {name: _of_all(estimate, finite) for name, estimate in found.items()}
-    place = Layer(
-        checkpoint=tap.checkpoint,
-        layer=tap.layer,
-        origin=tap.origin,
-        dim=tap.dim,
-        view=features.shape[1],
-        last=tap.last,
-        weights=tap.weights,
-        nc1=measures[0],
-        vci=measures[1],
-        logme=measures[2],
-        leave_one_out=errors,
-        reasons=reasons,
-    )
-    return [_Fitted(Candidate(place, name), found[name], tap) for name in heads]
-
-
-def _of_all(estimate: Estimate | None, finite: Bools) -> float:
-    """Share of wrong rows, those that are not finite among them."""
-    if estimate is None or np.isnan(estimate.error):
-        return np.nan
-    return float((estimate.error * finite.sum() + (~finite).sum()) / len(finite))
-
-
-def _sorted_as(candidate: Candidate) -> float:
-    error = candidate.leave_one_out
-    return np.inf if np.isnan(error) else error
-
-
-def _baselines(fitted: Sequence[_Fitted], chosen: int) -> list[tuple[str, int, bool]]:
-    """Candidates that the chosen one is held against, each fixed by the rows F.
-
-    The last layer is that of the network that was chosen, so one for each of the shortlist.
-    """
-    own = fitted[chosen].candidate.place
-
-    def least(which: list[int]) -> int | None:
-        return min(which, key=lambda i: _sorted_as(fitted[i].candidate), default=None)
-
-    def of(origin: Origin) -> list[int]:
-        return [i for i, f in enumerate(fitted) if f.tap.origin == origin]
-
-    last = [
-        i
-        for i, f in enumerate(fitted)
-        if f.tap.last and f.tap.origin == own.origin and f.tap.checkpoint == own.checkpoint
-    ]
-    found = [
-        ("raw inputs", least(of("raw")), False),
-        ("an untrained network", least(of("untrained")), False),
-        ("its last layer", least(last), True),
-    ]
-    return [(what, i, again) for what, i, again in found if i is not None]
-
-
-class _Paired(NamedTuple):
-    """Errors of the chosen candidate, by which others are compared with it."""
-
-    wrong: Bools
-    shortlist: int
-    delta: float
-    stratified: bool
-
-    def baseline(self, what: str, candidate: Candidate, wrong: Bools, again: bool) -> Baseline:
-        """Limits of one baseline; ``again`` where each of the shortlist has another one."""
-        n, share = len(wrong), float(down(self.delta / self.shortlist))
-        lower = paired_lower_stratified if self.stratified else paired_lower
-        only_other, only_chosen = int((wrong & ~self.wrong).sum()), int((self.wrong & ~wrong).sum())
-        errors, own = int(wrong.sum()), share if again else self.delta
-        return Baseline(
-            what=what,
-            candidate=candidate,
-            errors=errors,
-            limit=binomial_formula(errors, n, own, stratified=self.stratified),
-            gain=float(lower(only_other, only_chosen, n, share)),
-        )

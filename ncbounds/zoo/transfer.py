@@ -28,7 +28,7 @@ from ncbounds.choosing.estimates import HEADS
 from ncbounds.data.images import PIXEL_MEAN, standardise
 from ncbounds.data.npz import load_npz
 from ncbounds.depth.measure import wrong_rows
-from ncbounds.evaluation.choose import taps_of
+from ncbounds.evaluation.taps import taps_of
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
 from ncbounds.files import write_text

@@ -9,8 +9,10 @@ from scipy import stats
 
 from ncbounds.bounds.collapse.ncm_leave_one_out import ncm_leave_one_out_formula
 from ncbounds.choosing import choose as module
+from ncbounds.choosing import fitting
 from ncbounds.choosing.candidates import Tap
 from ncbounds.choosing.choose import SEED, choose_among, labelled_rows
+from ncbounds.choosing.estimates import HEADS
 from ncbounds.errors import InvalidArgument, InvalidSample, UnknownName
 from ncbounds.evidence.split import two_parts
 from ncbounds.geometry.measured import Metric
@@ -115,13 +117,13 @@ def test_rows_to_choose_on_change_no_head_and_no_shortlist(what):
 def test_each_head_is_that_of_the_first_part_alone(monkeypatch):
     taps, y = world()
     seen = []
-    real = module.HEADS["ncm"]
+    real = HEADS["ncm"]
 
     def spied(sample):
         seen.append(sample.n)
         return real(sample)
 
-    monkeypatch.setitem(module.HEADS, "ncm", spied)
+    monkeypatch.setitem(HEADS, "ncm", spied)
     found = choose_among(taps, rows(y), heads=["ncm"], share=0.3)
     assert {*seen} == {36}
     assert (found.fitted_on, found.result.n) == (36, 84)
@@ -244,7 +246,7 @@ def misses(shortlist_reads_all, draws, seed, delta, n=60, count=40):
 def bare(monkeypatch):
     """Without the measures and the regret, which a certificate does not read."""
     for name in ("nc1", "vci", "logme"):
-        monkeypatch.setattr(module, name, lambda *_: Metric(np.nan))
+        monkeypatch.setattr(fitting, name, lambda *_: Metric(np.nan))
     monkeypatch.setattr(module, "regret_upper", lambda *_, **__: np.nan)
 
 
