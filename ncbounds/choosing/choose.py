@@ -39,8 +39,6 @@ from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import down, held_out_worth, regret_upper
 from ncbounds.results import BoundResult
 
-Bools = NDArray[np.bool_]
-
 #: Length of the shortlist, share of the rows that heads are fitted on, seed of the permutation.
 SHORTLIST, SHARE, SEED = 5, 0.5, 5
 #: What the certificate asks of the rows: the features do not depend on them.
