@@ -33,7 +33,7 @@ def layer_table(layers: Sequence[Layer]) -> list[str]:
     cells = [[*titles, *(f"~ {head}" for head in heads)]]
     for p in layers:
         dims = str(p.dim) if p.view == p.dim else f"{p.dim}->{p.view}"
-        measures = [significant(p.nc1, 3), significant(p.vci, 3), f"{p.logme:.3f}"]
+        measures = [significant(p.nc1, 3), significant(round(p.vci, 12), 3), f"{p.logme:.3f}"]
         errors = [number(p.leave_one_out[head]) for head in heads]
         cells.append([p.layer, dims, *measures, *errors])
     return _aligned(cells)
