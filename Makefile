@@ -7,7 +7,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 LOSSES := $(foreach epoch,002 014 070 200,data/losses/*/epoch-$(epoch).safetensors)
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test lint types unit notebooks coverage bench zoo data clean
+.PHONY: demo test lint types unit notebooks coverage bench zoo data study-transfer clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ncbounds evaluate data/zoo --out $(RUN)
@@ -45,6 +45,10 @@ zoo: $(VENV)/.installed
 
 data: $(VENV)/.installed
 	$(BIN)/python -m ncbounds.zoo.fashion14 --out data/fashion14.npz
+
+# Small networks moved to other tasks: the table in README. Some CPU minutes.
+study-transfer: $(VENV)/.installed
+	$(THREADS) $(BIN)/python -m ncbounds.zoo.transfer --out data/transfer
 
 $(VENV)/.installed: $(SOURCES)
 	$(PYTHON) -m venv $(VENV)

@@ -21,6 +21,8 @@ _WHERE = {
     "anytime": "ncbounds.comparison.looks",
     "certify_head": "ncbounds.certify.certify",
     "compare": "ncbounds.comparison.comparison",
+    "choose": "ncbounds.evaluation.choose",
+    "choose_files": "ncbounds.runs.choose",
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
     "extract": "ncbounds.extraction.extract",
@@ -28,6 +30,7 @@ _WHERE = {
     "from_sklearn": "ncbounds.procedures.from_sklearn",
     "layers": "ncbounds.evaluation.layers",
     "load_checkpoint": "ncbounds.checkpoints.read",
+    "load_chosen": "ncbounds.evaluation.chosen",
     "load_report": "ncbounds.report.report",
     "predict": "ncbounds.extraction.predict",
     "read_parts": "ncbounds.extraction.part_folder",
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
     from ncbounds.comparison.comparison import compare as compare
     from ncbounds.comparison.looks import anytime as anytime
     from ncbounds.comparison.shift import shifted as shifted
+    from ncbounds.evaluation.choose import choose as choose
+    from ncbounds.evaluation.chosen import load_chosen as load_chosen
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
@@ -74,6 +79,7 @@ if TYPE_CHECKING:
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
+    from ncbounds.runs.choose import choose_files as choose_files
     from ncbounds.runs.files import evaluate_files as evaluate_files
     from ncbounds.runs.sweep import sweep as sweep
 

@@ -33,6 +33,7 @@ ORDER = (
     "testing",
     "comparison",
     "report",
+    "choosing",
     # torch may be imported from here on
     "network.reading",
     "data",

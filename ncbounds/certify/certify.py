@@ -17,7 +17,7 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import mean_binomial_upper
+from ncbounds.numerics import held_out_worth, mean_binomial_upper
 from ncbounds.procedures.linear import ncm, procedure_name
 from ncbounds.procedures.scikit_learn import head_of, procedure_of
 from ncbounds.results import BoundResult, Measured
@@ -25,8 +25,6 @@ from ncbounds.results import BoundResult, Measured
 #: Shares of the labels at which the learning curve is shown, and random draws per share.
 CURVE_SHARES = (10, 5, 2, 1)
 CURVE_DRAWS = 5
-#: Beyond this many held-out labels a certificate's worth is called unbounded.
-MOST_LABELS = 2**26
 
 
 def certify_head(
@@ -153,31 +151,6 @@ def certify_head(
         delta=delta,
         simultaneous=simultaneous,
     )
-
-
-def held_out_worth(value: float, error: float, delta: float) -> float:
-    """Smallest number of held-out labels that certify no more than ``value`` on average.
-
-    That is the smallest h with ``mean_binomial_upper(error, h, delta) <= value``: 0 for a vacuous
-    value, ``inf`` for one that is not above ``error``, nan for an undefined one.
-    """
-    if not (np.isfinite(value) and np.isfinite(error)):
-        return np.nan
-    if value >= 1.0:
-        return 0.0
-    high = 1
-    while mean_binomial_upper(error, high, delta) > value:
-        high *= 2
-        if value <= error or high > MOST_LABELS:
-            return np.inf
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if mean_binomial_upper(error, middle, delta) > value:
-            low = middle
-        else:
-            high = middle
-    return float(high)
 
 
 def _worth(

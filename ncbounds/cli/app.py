@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ncbounds.cli.catalogue import explain, list_bounds
+from ncbounds.cli.choose import choose
 from ncbounds.cli.code_words import compress, verify
 from ncbounds.cli.compare import compare
 from ncbounds.cli.console import TRACEBACK
@@ -67,6 +68,7 @@ app.command("evaluate-features")(evaluate_features)
 app.command()(compare)
 app.command()(inspect)
 app.command()(layers)
+app.command()(choose)
 app.command()(extract)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)

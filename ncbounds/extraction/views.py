@@ -15,7 +15,7 @@ from ncbounds.depth.hashing import sign_hash
 from ncbounds.depth.probes import BLOCK
 from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
-from ncbounds.evidence.roles import Role
+from ncbounds.evidence.roles import LABELS_OPTIONAL, Role
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.batches import DataDigest, as_array, batches, first_rows
 from ncbounds.extraction.extract import extract
@@ -83,13 +83,7 @@ def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
     """
     digest = DataDigest()
 
-    def blocks() -> Iterator[NDArray[Any]]:
-        for inputs, labels in batches(loader, BATCH_ROWS):
-            digest.add(inputs, labels)
-            rows = np.reshape(as_array(inputs), (len(labels), -1))
-            yield sign_hash(rows.astype(np.float32), size)
-
-    features = _on_disk(blocks(), folder)
+    features = _on_disk(_hashed_inputs(loader, size, digest), folder)
     hashes = digest.hashes()
     if head.kept is not None:
         features, hashes = features[head.kept], hashes[head.kept]
@@ -99,6 +93,44 @@ def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
             "read; pass it with shuffle=False and without augmentation"
         )
     return replace(head, features=features, tap=INPUT)
+
+
+def _hashed_inputs(loader: Any, size: int, digest: DataDigest) -> Iterator[NDArray[Any]]:
+    """Views of inputs, batch by batch, whose rows and labels ``digest`` is told."""
+    for inputs, labels in batches(loader, BATCH_ROWS):
+        digest.add(inputs, labels)
+        rows = np.reshape(as_array(inputs), (len(labels), -1))
+        yield sign_hash(rows.astype(np.float32), size)
+
+
+def one_view(
+    classifier: "Classifier | None",
+    loader: Any,
+    draw: Draw,
+    place: str,
+    size: int,
+    folder: str | os.PathLike[str],
+    options: Mapping[str, Any],
+) -> Sample:
+    """View of ``size`` coordinates of one sample at one place; inputs need no network."""
+    if place == INPUT:
+        digest = DataDigest()
+        features = np.concatenate(list(_hashed_inputs(loader, size, digest)))
+        labels = np.concatenate(digest.labels)
+        return Sample.from_arrays(
+            features,
+            None if draw.role in LABELS_OPTIONAL else labels,
+            role=draw,
+            input_hashes=digest.hashes(),
+            tap=INPUT,
+            ignore_label=None if draw.role in LABELS_OPTIONAL else options.get("ignore_label"),
+        )
+    if classifier is None:
+        raise DataError(f"{place} is a layer of a network, and none is given")
+    views = read_views(classifier, loader, draw, Places({place: ()}, 1), size, folder, options)
+    return replace(
+        views[place], features=counted_rows(views[place], views[HEAD], views[HEAD], size)
+    )
 
 
 def _on_disk(blocks: Iterable[NDArray[Any]], folder: str | os.PathLike[str] | None) -> NDArray[Any]:

@@ -126,6 +126,16 @@ def ridge_leave_one_out(sample: Sample, penalties: ArrayLike | None = None) -> R
     return RidgeLeaveOneOut(*chosen, lam, errors, squared, reasons)
 
 
+def penalty_per_variance(found: RidgeLeaveOneOut, sample: Sample) -> float:
+    """Penalty of :func:`ncbounds.procedures.linear.ridge` at which the chosen one is.
+
+    That procedure averages over the points and scales features to a mean variance of 1.
+    """
+    f = np.asarray(sample.features, dtype=np.float64)
+    variance = float(np.mean(np.square(f - f.mean(axis=0)))) or 1.0
+    return found.penalty / (sample.n * variance)
+
+
 class _Axes(NamedTuple):
     """Centred features in the axes of their scatter: its eigenvalues s, V'X'Y, and rows of XV."""
 

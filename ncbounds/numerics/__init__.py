@@ -17,7 +17,7 @@ from ncbounds.numerics.gaussian import gaussian_loss, gaussian_loss_fast
 from ncbounds.numerics.kl import kl_interval, kl_lower, kl_upper, ln_xi
 from ncbounds.numerics.label_shift import LabelShift, label_shift, refuting_level, shifted_priors
 from ncbounds.numerics.noncentral_t import noncentral_t_d_lower, noncentral_t_upper
-from ncbounds.numerics.oracle import mean_binomial_upper
+from ncbounds.numerics.oracle import held_out_worth, mean_binomial_upper
 from ncbounds.numerics.pac_bayes import catoni, gaussian_kl, optimal_sigma, scale_free_kl
 from ncbounds.numerics.pairs import paired_lower_stratified, paired_lower_two_step, sign_test_p
 from ncbounds.numerics.pairs_exact import paired_at_least, paired_lower
@@ -63,6 +63,7 @@ __all__ = [
     "gaussian_loss",
     "gaussian_loss_fast",
     "head_rademacher_slack",
+    "held_out_worth",
     "kl_interval",
     "kl_lower",
     "kl_upper",

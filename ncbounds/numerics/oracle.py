@@ -12,6 +12,8 @@ from ncbounds.numerics.binomial import binomial_upper
 
 #: Half-width of the window of error counts, in standard deviations; the rest has mass < 1e-20.
 _WINDOW = 10.0
+#: Beyond this many held-out labels a certificate's worth is called unbounded.
+MOST_LABELS = 2**26
 
 
 @lru_cache(maxsize=4096)
@@ -39,3 +41,28 @@ def mean_binomial_upper(error: float, n: int, delta: float) -> float:
     log_count = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
     mass = np.exp(log_count + special.xlogy(k, error) + special.xlog1py(n - k, -error))
     return float(mass @ binomial_upper(k, n, delta) / mass.sum())
+
+
+def held_out_worth(value: float, error: float, delta: float) -> float:
+    """Smallest number of held-out labels that certify no more than ``value`` on average.
+
+    That is the smallest h with ``mean_binomial_upper(error, h, delta) <= value``: 0 for a vacuous
+    value, ``inf`` for one that is not above ``error``, nan for an undefined one.
+    """
+    if not (np.isfinite(value) and np.isfinite(error)):
+        return np.nan
+    if value >= 1.0:
+        return 0.0
+    high = 1
+    while mean_binomial_upper(error, high, delta) > value:
+        high *= 2
+        if value <= error or high > MOST_LABELS:
+            return np.inf
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if mean_binomial_upper(error, middle, delta) > value:
+            low = middle
+        else:
+            high = middle
+    return float(high)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ncbounds.bounds.bound import Bound
-from ncbounds.data.manifest import ALL_ROWS, Entry, Manifest
+from ncbounds.data.manifest import ALL_ROWS, Entry, Manifest, Task
 from ncbounds.data.role_names import by_role, check_role_names
 from ncbounds.errors import DataError, InvalidSample
 from ncbounds.evidence.loss import declared_loss
@@ -197,7 +197,28 @@ def evaluate_files(
 
 
 def described(
-    paths: "Sequence[str | Path]",
+    paths: "Sequence[str | Path]", *, names: Sequence[str] | None = None, **declared: Any
+) -> Manifest:
+    """Describe checkpoint files and their data in memory; see :func:`evaluate_files`.
+
+    ``declared`` is what :func:`declared_task` takes.
+
+    Raises
+    ------
+    DataError, InvalidSample, UnknownName, InvalidArgument
+        As :func:`evaluate_files` does.
+    """
+    files = find_checkpoints(paths)
+    task, shared = declared_task(**declared)
+    series = {files[name]: called for name, called in found_series(files).items()}
+    entries = {
+        n: replace(shared, name=n, file=f, series=series.get(f, ""))
+        for n, f in _named(files, names).items()
+    }
+    return Manifest(None, {task.name: task}, entries)
+
+
+def declared_task(
     *,
     data: Any,
     model: Any = None,
@@ -212,12 +233,12 @@ def described(
     ignore_label: int | None = None,
     priors: Any = None,
     loss: str | None = None,
-    names: Sequence[str] | None = None,
     **fields: Any,
-) -> Manifest:
-    """Describe checkpoint files and their data in memory; see :func:`evaluate_files`.
+) -> tuple[Task, Entry]:
+    """Task of data, and what all checkpoints on it have in common; see :func:`evaluate_files`.
 
-    ``fields`` are those of :class:`~ncbounds.data.manifest.Entry`, for all checkpoints alike.
+    ``fields`` are those of :class:`~ncbounds.data.manifest.Entry`. The entry has no name and no
+    file.
 
     Raises
     ------
@@ -226,7 +247,6 @@ def described(
     """
     if loss is not None:
         declared_loss(loss)
-    files = find_checkpoints(paths)
     names_of = check_role_names(role_names or {})
     task, rows = task_of(
         data,
@@ -249,12 +269,7 @@ def described(
         loss=loss,
         **fields,
     )
-    series = {files[name]: called for name, called in found_series(files).items()}
-    entries = {
-        n: replace(shared, name=n, file=f, series=series.get(f, ""))
-        for n, f in _named(files, names).items()
-    }
-    return Manifest(None, {task.name: task}, entries)
+    return task, shared
 
 
 def of_zoo(

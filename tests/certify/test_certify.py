@@ -11,11 +11,10 @@ from scipy import stats
 from typer.testing import CliRunner
 
 import ncbounds as nb
-from ncbounds.certify.certify import held_out_worth
 from ncbounds.cli.app import app
 from ncbounds.data.manifest import load_manifest
 from ncbounds.errors import InvalidSample, RoleError, UnknownName
-from ncbounds.numerics import binomial_upper, mean_binomial_upper
+from ncbounds.numerics import binomial_upper, held_out_worth, mean_binomial_upper
 from ncbounds.procedures.linear import ncm, ridge
 from ncbounds.procedures.scikit_learn import head_of, procedure_of
 from ncbounds.runs.subject import evidence_of

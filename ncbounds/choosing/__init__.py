@@ -1,0 +1,1 @@
+"""Which layer of which network to tap for a new task: a shortlist, a choice, and a certificate."""

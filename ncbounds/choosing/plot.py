@@ -1,0 +1,58 @@
+"""The curve over the layers of one network on the rows of a new task."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ncbounds.choosing.candidates import Layer
+from ncbounds.report.plot.style import COLOURS, DASHES, MARKS, finish, panels, pyplot, spans
+
+#: Colours of heads, in the order in which they were declared.
+_OF = ("blue", "orange", "green")
+
+
+def draw_curve(
+    layers: Sequence[Layer], beside: Sequence[tuple[str, Layer]] = (), tapped: Layer | None = None
+) -> NDArray[Any]:
+    """Draw leave-one-out errors of the heads and NC1 from the first layer to the last.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Of one network.
+    beside : sequence of pairs of a name and a Layer
+        Levels to compare with, such as raw inputs: their least leave-one-out error.
+    tapped : Layer, optional
+        The one that was chosen, marked if it is among them.
+
+    Returns
+    -------
+    array of matplotlib axes
+        Errors above, NC1 below; ``axes[0].figure`` is the figure.
+    """
+    x = np.arange(len(layers), dtype=float)
+    with pyplot() as plt:
+        above, below = axes = panels(plt, (2.8, 2.0), width=max(6.4, 0.5 * len(x)))
+        for i, head in enumerate(layers[0].leave_one_out):
+            errors = [p.leave_one_out[head] for p in layers]
+            look = {"color": COLOURS[_OF[i]], "ls": DASHES[i], "marker": MARKS[i]}
+            above.plot(x, errors, label=f"{head}, leave-one-out", **look)
+        for i, (name, place) in enumerate(beside):
+            dash = DASHES[1 + i % (len(DASHES) - 1)]
+            above.axhline(place.least, color=COLOURS["black"], ls=dash, lw=0.8, label=name)
+        above.set_ylim(bottom=0)
+        nc1 = [p.nc1 for p in layers]
+        below.plot(x, nc1, color=COLOURS["red"], marker=MARKS[0])
+        if spans(nc1):
+            below.set_yscale("log")
+        if tapped in layers:
+            for ax, said in ((above, "chosen"), (below, None)):
+                at = float(list(layers).index(tapped))  # type: ignore[arg-type]
+                ax.axvline(at, color=COLOURS["sky"], lw=1.0, label=said)
+        finish(above, "error")
+        finish(below, "NC1")
+        below.set_xticks(x, [p.layer for p in layers], rotation=45, ha="right")
+        above.set_title(layers[0].network, loc="left")
+    return axes

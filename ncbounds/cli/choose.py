@@ -1,0 +1,151 @@
+"""``ncbounds choose``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ncbounds.cli.arguments import (
+    DATA,
+    Arguments,
+    Averaged,
+    BatchSize,
+    BestOf,
+    DataArgs,
+    DeclaredIgnoreLabel,
+    DeclaredSampling,
+    Device,
+    Head,
+    Key,
+    Output,
+    Parts,
+    Precision,
+    Repeats,
+    Roles,
+    Rows,
+    SelectedAmong,
+    Spec,
+    Transform,
+    Trust,
+    choice,
+    declarations,
+    given,
+    model_arguments,
+    running,
+)
+from ncbounds.cli.console import echo, show, user_errors
+
+
+def choose(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            help="pretrained checkpoints: files, folders, patterns; or a zoo (folder or zoo.toml)"
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="rows of the new task: FILE.py:FUNCTION that returns {'holdout': (inputs, "
+            "labels), 'test': ...}, or a file with --role",
+            rich_help_panel=DATA,
+        ),
+    ],
+    layers: Annotated[
+        str,
+        typer.Option(help="all (outputs of blocks are found), or modules and patterns with commas"),
+    ] = "all",
+    heads: Annotated[
+        str, typer.Option(help="what may be fitted on a layer, with commas")
+    ] = "ncm,ridge,logistic",
+    delta: Annotated[
+        float, typer.Option(help="probability with which a statement may fail")
+    ] = 0.05,
+    share: Annotated[
+        float,
+        typer.Option(
+            help="of the rows that heads are fitted on, fixed beforehand; 0.3 for one network "
+            "that is known to be collapsed"
+        ),
+    ] = 0.5,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the tables and the chosen head")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="folder that keeps the features (default: removed)")
+    ] = None,
+    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    model: Spec = None,
+    args: Arguments = "",
+    key: Key = None,
+    ema: Averaged = None,
+    head: Head = None,
+    output: Output = None,
+    part: Parts = None,
+    data_args: DataArgs = "",
+    transform: Transform = None,
+    role: Rows = None,
+    roles: Roles = None,
+    sampling: DeclaredSampling = None,
+    selected_among: SelectedAmong = None,
+    best_of: BestOf = None,
+    repeats: Repeats = None,
+    ignore_label: DeclaredIgnoreLabel = None,
+    trust: Trust = False,
+    device: Device = "auto",
+    precision: Precision = None,
+    batch_size: BatchSize = None,
+) -> None:
+    """Choose which layer of which checkpoint to tap for a new task, with a certificate.
+
+    Heads are fitted on half of the labelled rows at every layer, on raw inputs, and on untrained
+    copies; five are shortlisted there by leave-one-out error, and the one with the fewest errors on
+    the other half is chosen. What the scores beside it are: `ncbounds explain logme`.
+    """
+    with user_errors():
+        from ncbounds.runs.choose import choose_files
+
+        declared = {
+            "--role": role,
+            "--roles": roles,
+            "--data-args": data_args,
+            "--transform": transform,
+            "--sampling": sampling,
+            "--selected-among": selected_among,
+            "--best-of": best_of,
+            "--repeats": repeats,
+            "--ignore-label": ignore_label,
+        }
+        said = declarations(given(declared))
+        del said["names"]
+        how = running(device, precision, batch_size, None, None, None)
+        several = len(paths) > 1 or any(path.is_dir() for path in paths)
+        found = choose_files(
+            paths,
+            data=data,
+            manifest=manifest,
+            model=model,
+            args=model_arguments(args),
+            trust=trust,
+            layers="all" if layers == "all" else _words(layers),
+            heads=_words(heads),
+            delta=delta,
+            share=share,
+            store=store,
+            device=how.device,
+            precision=how.precision,
+            batch_size=how.batch_size,
+            failed=(lambda name, error: echo(f"{name}: {error}", err=True)) if several else None,
+            say=lambda line: echo(line, err=True),
+            **said,
+            **choice(key, ema, head, output, part),
+        )
+        show(str(found))
+        if out is not None:
+            echo(f"written to {out}: {', '.join(found.write(out))}")
+            if found.head is not None:
+                show(f"predict with it: {found.loader(out)}.predict(inputs)")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
