@@ -176,15 +176,19 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` to ``path`` atomically: an interruption leaves the old file or the new one."""
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write ``data`` to ``path`` atomically: an interruption leaves the old file or the new one.
+
+    Without ``sync`` that holds if this process ends, not if the machine does.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
@@ -205,9 +209,9 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json_text(data))
 
 
-def write_sealed(path: Path, data: Mapping[str, Any]) -> None:
+def write_sealed(path: Path, data: Mapping[str, Any], *, sync: bool = True) -> None:
     """Write a JSON object with the hash of its content; :func:`read_sealed` reads it back."""
-    write_json(path, sealed(data))
+    write_bytes(path, json_text(sealed(data)).encode("utf-8", "backslashreplace"), sync=sync)
 
 
 def sealed(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -191,6 +192,10 @@ class Evidence:
 
     def without_test(self) -> "Evidence":
         """Return the same evidence as bounds see it: the test sample is gone."""
+        return self._without_test
+
+    @cached_property  # each bound asks
+    def _without_test(self) -> "Evidence":
         word = self.code_word
         return replace(self, test=None, code_word=None if word is None else word.without_test())
 

@@ -39,7 +39,9 @@ def evaluate_entry(
         evidence = evidence_of(entry, task, store, plan.running, say=say)
         for b in pending:
             rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
-            write_sealed(folder / f"{b.id}.json", {"key": keys.rows[b.id], "rows": rows})
+            piece = {"key": keys.rows[b.id], "rows": rows}
+            # what a machine that stops leaves unfinished is known by its seal, and computed again
+            write_sealed(folder / f"{b.id}.json", piece, sync=False)
         if fresh or stored_facts(plan, entry, keys) is None:
             write_sealed(folder / "facts.json", {**facts_of(evidence), "key": keys.facts})
         (folder / TRACEBACK).unlink(missing_ok=True)

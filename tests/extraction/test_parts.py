@@ -325,6 +325,49 @@ def test_each_process_of_a_machine_takes_its_own_gpu() -> None:
     assert own_device("cpu", {"LOCAL_RANK": "3"}) == "cpu"
 
 
+def gloo_rank(number: int, meeting: Path, command: list[str]) -> None:
+    """One process of a script whose ranks know each other."""
+    import torch.distributed as dist
+
+    os.environ.update(RANK=str(number), WORLD_SIZE="2", GLOO_SOCKET_IFNAME="lo")
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=2)
+    total = torch.ones(1)
+    dist.all_reduce(total)
+    assert total == dist.get_world_size() == 2
+    app(command)
+
+
+def test_two_gloo_ranks_of_which_one_is_killed_go_on(tmp_path: Path) -> None:
+    from ncbounds.checkpoints.architectures.small import MODELS
+
+    user, out = tmp_path / "user.py", tmp_path / "out"
+    user.write_text(USER)
+    torch.manual_seed(0)
+    model = MODELS["mlp"](width=6, depth=1, in_features=4, classes=3)
+    torch.save(model.state_dict(), tmp_path / "m.pt")
+    code = ["--model", f"{user}:build", "--data", f"{user}:load"]
+    command = ["extract", str(tmp_path / "m.pt"), *code, "--out", str(out), "--parts", "4"]
+    context = get_context("fork")
+    for meeting, wanted in (("first", [0, -signal.SIGKILL]), ("again", [0, 0])):
+        ranks = [
+            context.Process(target=gloo_rank, args=(r, tmp_path / meeting, command)) for r in (0, 1)
+        ]
+        for process in ranks:
+            process.start()
+        for process in ranks:
+            process.join(60)
+        assert [process.exitcode for process in ranks] == wanted
+    parts = sorted((out / "holdout").glob("part*"))
+    assert [p.name for p in parts] == [f"part-0000{k}-of-00004" for k in range(4)]
+    made = [(p / "part.json").stat().st_mtime_ns for p in parts]
+    killed = Path(f"{user}.died").stat().st_mtime_ns
+    assert made[1] < killed < made[3]  # the second rank went on where it was
+    sample = read_parts(out / "holdout", "holdout")
+    np.testing.assert_array_equal(sample.labels, np.arange(100) % 3)
+    assert len(np.unique(sample.input_hashes)) == 100
+    assert not list((out / "holdout").glob(".unfinished*"))
+
+
 def test_two_ranks_of_which_one_is_killed(tmp_path: Path) -> None:
     """Each makes its share with nothing said between them; one process alone finishes the rest."""
     from ncbounds.checkpoints.architectures.small import MODELS
