@@ -17,6 +17,7 @@ from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.fields import (
     beside,
     by_role,
+    claims,
     class_names,
     known,
     loss,
@@ -53,7 +54,8 @@ class Task:
     the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
     ``classes`` the names of the classes, in the order of their numbers; ``repeats`` says why points
     stand more than once (``"by chance"`` or ``"copies"``), ``ignore_label`` which label marks rows
-    to be left out; ``role_names`` maps a person's names for parts of the data to roles.
+    to be left out; ``role_names`` maps a person's names for parts of the data to roles; ``claims``
+    lists what is asked beside the error (see :func:`ncbounds.evidence.asked.asked_for`).
     """
 
     name: str
@@ -66,6 +68,7 @@ class Task:
     repeats: Repeats | None = None
     ignore_label: int | None = None
     role_names: Mapping[str, str] = field(default_factory=dict)
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,6 +246,7 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     if "priors" in raw:
         priors(raw["priors"], f"{where} priors")
     classes = class_names(raw.get("classes", []), f"{where} classes")
+    asked = claims(raw.get("claims", []), f"{where} claims")
     file = beside(path, raw["data"], f"{where} data")
     data: Path | UserData = file
     if is_code(raw["data"]) and not file.exists():
@@ -255,7 +259,8 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         names = check_role_names(raw.get("role_names", {}))
     except RoleError as error:
         raise ManifestError(f"{where} role_names: {error}") from None
-    declared = {**raw, "name": name, "classes": classes, "role_names": names}
+    read = {"name": name, "classes": classes, "role_names": names, "claims": asked}
+    declared = {**raw, **read}
     if isinstance(data, UserData):
         return Task(**{**declared, "data": replace(data, role_names=names)})
     return Task(**{**declared, "data": data_at(data, names)})

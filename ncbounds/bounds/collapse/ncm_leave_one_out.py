@@ -60,6 +60,7 @@ def _leave_out(features: object, labels: Ints, counts: Ints) -> _Missed:
     target="ncm",
     requires=(),
     assumptions=("an estimate, not a bound: no confidence term is known for it",),
+    answers=("per",),
     references=("stone1974", "luntz1969"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     default=True,
