@@ -18,6 +18,9 @@ _WHERE = {
     "MultiClass": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
+    "class_errors": "ncbounds.evaluation.classes",
+    "confusion": "ncbounds.evaluation.classes",
+    "told_apart": "ncbounds.evaluation.classes",
     "certify_head": "ncbounds.certify.certify",
     "evaluate": "ncbounds.evaluation.evaluate",
     "evaluate_files": "ncbounds.runs.files",
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier as Classifier
     from ncbounds.checkpoints.read import load_checkpoint as load_checkpoint
     from ncbounds.code_words.counted import with_code_word as with_code_word
+    from ncbounds.evaluation.classes import class_errors as class_errors
+    from ncbounds.evaluation.classes import confusion as confusion
+    from ncbounds.evaluation.classes import told_apart as told_apart
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
