@@ -72,7 +72,7 @@ def mean_loss(view: View, delta: float, loss: str = "", form: str = "betting") -
     V [3]_ .
 
     Shapes: losses (n,). Which losses, is asked for by name (``claims=``); without a name it is the
-    error, as 0 and 1, for which ``binomial`` is exact and smaller.
+    error, as 0 and 1, for which ``binomial`` is exact.
 
     Role: ``holdout``, because what is judged, and the loss, must be fixed before the points are
     drawn.
