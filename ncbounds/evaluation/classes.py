@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ncbounds.arrays import Ints
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import Needs
@@ -126,9 +126,9 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
     frame = pd.DataFrame(
         {
             "class": label,
-            "name": [name(c) for c in label],
+            "name": [name(int(c)) for c in label],
             "answer": answer,
-            "answer_name": [NO_ANSWER if a < 0 else name(a) for a in answer],
+            "answer_name": [NO_ANSWER if a < 0 else name(int(a)) for a in answer],
             "n": n,
             "count": cells,
             "share": np.where(some, cells / np.maximum(n, 1), np.nan),
@@ -167,7 +167,10 @@ def told_apart(
     DataFrame
         One row a pair: ``first``, ``second``, ``first_name``, ``second_name``, ``first_n``,
         ``first_errors``, ``second_n``, ``second_errors`` (points on the wrong side of the other
-        class), ``p``, ``told_apart``, ``kind``.
+        class), ``p``, ``told_apart``, and, as measures, the cosines of the two centred rows of the
+        head, ``head_cosine``, and of the two class means around the mean of all training points,
+        ``means_cosine`` (nan without a fit sample): near 1 where a pair has merged, -1/(C-1) for
+        all pairs at a balanced optimum; ``kind``.
 
     Raises
     ------
@@ -181,14 +184,34 @@ def told_apart(
     chosen = list(combinations(range(head.classes), 2) if pairs is None else pairs)
     level, name, rows = verdict.delta / max(1, len(chosen)), evidence.decision.name, []
     ahead = _ahead(sample, head, {(a, b) for pair in chosen for a, b in (pair, pair[::-1])})
+    rows_cos, means_cos = _cosines(head.weight - head.weight.mean(axis=0)), _mean_cosines(evidence)
     for a, b in chosen:
         n = [int((sample.labels == c).sum()) for c in (a, b)]
         k = [n[0] - ahead[a, b], n[1] - ahead[b, a]]
         p = told_apart_p(k, n)
         found = {"first": a, "second": b, "first_name": name(a), "second_name": name(b)}
         found |= {"first_n": n[0], "first_errors": k[0], "second_n": n[1], "second_errors": k[1]}
-        rows.append({**found, "p": p, "told_apart": p <= level})
+        found |= {"p": p, "told_apart": p <= level}
+        rows.append({**found, "head_cosine": rows_cos[a, b], "means_cosine": means_cos[a, b]})
     return _stamped(pd.DataFrame(rows), verdict)
+
+
+def _cosines(rows: Floats) -> Floats:
+    """Cosines of all pairs of rows (C, d), shape (C, C); nan where a row is 0 or not finite."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(unit @ unit.T)
+
+
+def _mean_cosines(evidence: Evidence) -> Floats:
+    """Cosines of class means around the mean of all training points, shape (C, C)."""
+    classes, fit = evidence.head.classes, evidence.fit
+    if fit is None:
+        return np.full((classes, classes), np.nan)
+    means, counts = fit.moments.mean[:classes], fit.counts[:classes]
+    there = counts > 0
+    centre = counts[there] @ means[there] / counts.sum()
+    return _cosines(np.where(there[:, None], means - centre, np.nan))
 
 
 def _ahead(

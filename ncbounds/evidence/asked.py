@@ -262,7 +262,7 @@ def _parts_of(name: str, value: Any) -> list[tuple[str | int, float]]:
         return _checked(name, [(c, float(w)) for c, w in value.items()])
     listed = [value] if isinstance(value, str) else list(np.atleast_1d(value).tolist())
     if listed and all(isinstance(w, float) for w in listed):
-        return _checked(name, list(enumerate(listed)))
+        return _checked(name, [(c, float(w)) for c, w in enumerate(listed)])
     return _alike_parts(listed)
 
 

@@ -80,6 +80,19 @@ def test_pairs_that_are_told_apart_by_fishers_test():
     assert len(nb.told_apart(e, [(0, 1)])) == 1
 
 
+def test_cosines_of_a_pair_by_hand():
+    f, y = np.eye(3)[[0, 0, 1, 2]], [0, 0, 1, 2]
+    fit = drawn(f, y, "fit", repeats="by chance")
+    held = drawn(f, y, repeats="by chance")
+    frame = nb.told_apart(evidence_of(nb.LinearHead(np.eye(3)), fit, held))
+    assert frame["head_cosine"].to_list() == pytest.approx([-0.5] * 3)
+    # around (2, 1, 1)/4 the means are (2, -1, -1)/4, (-2, 3, -1)/4 and (-2, -1, 3)/4
+    hand = [-6 / np.sqrt(6 * 14), -6 / np.sqrt(6 * 14), -2 / 14]
+    assert frame["means_cosine"].to_list() == pytest.approx(hand)
+    lone = nb.told_apart(evidence_of(nb.LinearHead(np.eye(3)), held))
+    assert lone["means_cosine"].isna().all()
+
+
 def test_a_constant_is_told_apart_no_more_often_than_delta():
     rng = np.random.default_rng(1)
     y, claimed = np.repeat([0, 1], 25), 0
