@@ -19,6 +19,9 @@ _WHERE = {
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
     "anytime": "ncbounds.comparison.looks",
+    "class_errors": "ncbounds.evaluation.classes",
+    "confusion": "ncbounds.evaluation.classes",
+    "told_apart": "ncbounds.evaluation.classes",
     "certify_head": "ncbounds.certify.certify",
     "compare": "ncbounds.comparison.comparison",
     "choose": "ncbounds.evaluation.choose",
@@ -62,6 +65,9 @@ if TYPE_CHECKING:
     from ncbounds.comparison.shift import shifted as shifted
     from ncbounds.evaluation.choose import choose as choose
     from ncbounds.evaluation.chosen import load_chosen as load_chosen
+    from ncbounds.evaluation.classes import class_errors as class_errors
+    from ncbounds.evaluation.classes import confusion as confusion
+    from ncbounds.evaluation.classes import told_apart as told_apart
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass

@@ -47,6 +47,20 @@ _SHIPPED = (
         2024,
     ),
     Reference(
+        "berger1994",
+        "R. L. Berger and D. D. Boos",
+        "P values maximized over a confidence set for the nuisance parameter",
+        "Journal of the American Statistical Association 89(427):1012-1016, 1994",
+        1994,
+    ),
+    Reference(
+        "maurer2009",
+        "A. Maurer and M. Pontil",
+        "Empirical Bernstein bounds and sample variance penalization",
+        "Conference on Learning Theory 2009. arXiv:0907.3740",
+        2009,
+    ),
+    Reference(
         "vovk2021",
         "V. Vovk and R. Wang",
         "E-values: calibration, combination and applications",

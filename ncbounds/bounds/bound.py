@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from ncbounds.claims.claim import Claim
 from ncbounds.claims.registry import named
 from ncbounds.claims.unmeasured import UnseenClasses
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
+from ncbounds.evidence.asked import Asked
 from ncbounds.evidence.contradictions import copies_found
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead, NoHead
@@ -34,6 +35,9 @@ from ncbounds.results import BoundResult, Kind, MeasureResult, Target
 
 #: What a bound needs where there is a row of it without a value.
 WITHOUT_HEAD = "needs a linear head and its features, and only predictions are known"
+#: What a bound may answer beside its variants: errors of classes and their averages, losses of 0
+#: and 1, and losses between.
+Answers = Literal["per", "counted", "means"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,10 @@ class Bound:
         where no head is known, and is as sound where features were rounded.
     variants : tuple of dict
         Parameters of the rows that it gives, one row each.
+    answers : tuple of str
+        What else it gives rows of where that is asked for (``Evidence.asked``): ``"per"`` averages
+        over classes, as ``per=NAME``; ``"counted"`` losses that are 0 or 1, ``"means"`` all others,
+        as ``loss=NAME``.
     also_fit : bool
         Whether it is also evaluated on ``fit``, as a plug-in.
     assumptions : tuple of str
@@ -96,6 +104,7 @@ class Bound:
     optional: tuple[Part, ...] = ()
     reads_features: bool = True
     variants: tuple[Mapping[str, Any], ...] = ({},)
+    answers: tuple[Answers, ...] = ()
     also_fit: bool = True
     assumptions: tuple[str, ...] = ()
     references: tuple[str | Reference, ...] = ()
@@ -147,10 +156,40 @@ class Bound:
             return []
         if self.lacks_head(evidence):
             return []
+        weights = evidence.class_weights()
+        empty = {name for name, w in weights.items() if not w.any()}
+        rows = [
+            params
+            for params in self.rows_for(evidence.asked, losses_alone=losses_alone(evidence))
+            if params.get("per") not in empty
+        ]
         roles = [r for r in SOURCES[self.role] if evidence.sample(r) is not None][:1]
         if self.also_fit and self.role != "fit" and evidence.fit is not None:
             roles.append("fit")
-        return [(role, params) for role in roles for params in self.variants]
+        return [(role, params) for role in roles for params in rows]
+
+    def rows_for(self, asked: Asked, *, losses_alone: bool = False) -> list[Mapping[str, Any]]:
+        """Parameters of its rows on one sample, fixed before any sample is seen.
+
+        Parameters
+        ----------
+        asked : Asked
+            What is asked beside the error.
+        losses_alone : bool
+            Whether losses are all that is known, so that there is no error to speak of.
+        """
+        own = list(self.variants)
+        if losses_alone or ("means" in self.answers and asked.means):
+            own = []
+        if "per" in self.answers and not losses_alone:
+            plain = [v for v in self.variants if "per" not in v]
+            more = [{**v, "per": name} for name in asked.per for v in plain]
+            own += [params for params in more if params not in own]
+        if "counted" in self.answers:
+            own += [{"loss": name} for name in asked.counted]
+        if "means" in self.answers:
+            own += [{"loss": name, **v} for name in asked.means for v in self.variants]
+        return own
 
     def lacks_head(self, evidence: Evidence) -> bool:
         """Whether it reads features, and predictions are all that is known of the classifier."""
@@ -278,7 +317,14 @@ class Bound:
             stratified=sample.sampling == "stratified",
             decision=evidence.decision,
             claim=self.claim,
+            asked=evidence.asked,
+            averages=evidence.class_weights(),
         )
+
+
+def losses_alone(evidence: Evidence) -> bool:
+    """Whether losses are all that is known, and not even predictions."""
+    return isinstance(evidence.head, NoHead) and not evidence.head.predicts
 
 
 def bound(**metadata: Any) -> Callable[[Callable[..., Outcome]], Bound]:
@@ -300,7 +346,11 @@ def bound(**metadata: Any) -> Callable[[Callable[..., Outcome]], Bound]:
 def _not_of_the_priors(claim: Weighted, evidence: Evidence) -> list[str]:
     """Say it where class weights are not the prescribed class probabilities."""
     priors = evidence.class_priors()
-    if priors is None or np.allclose(claim.weights, _padded(priors, len(claim.weights))):
+    if (
+        priors is None
+        or claim.name
+        or np.allclose(claim.weights, _padded(priors, len(claim.weights)))
+    ):
         return []
     return ["about the error with the sample's class frequencies as weights, not with the priors"]
 

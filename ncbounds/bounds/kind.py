@@ -8,6 +8,7 @@ import numpy as np
 from ncbounds.bounds.needs import Needs
 from ncbounds.claims.averages import Weighted, WorstClass
 from ncbounds.claims.claim import Claim
+from ncbounds.evidence.asked import BY_TRAINING
 from ncbounds.evidence.contradictions import contradictions, only_first, remarks
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import NoHead
@@ -17,6 +18,9 @@ from ncbounds.results import Kind
 
 #: Above this delta the pooled binomial statement is not proved for samples drawn class by class.
 EDGE_RULE_DELTA = 0.25
+
+#: Averages over classes that no list of classes says.
+OF_ALL = ("balanced", *BY_TRAINING)
 
 #: Beyond this many candidates, delta's share of one leaves the range of float64.
 MOST_CANDIDATES = 2**900
@@ -84,9 +88,11 @@ def over_all_classes(verdict: Verdict, claim: Claim, evidence: Evidence) -> Verd
     """
     head, priors = evidence.head, evidence.priors
     counted = isinstance(head, NoHead) and head.counted
-    prescribed = isinstance(claim, Weighted) and priors is not None
+    named = claim.name if isinstance(claim, Weighted) else ""
+    prescribed = isinstance(claim, Weighted) and priors is not None and not named
+    every = prescribed or named in OF_ALL or isinstance(claim, WorstClass)
     said = priors is not None and not isinstance(priors, str)  # one number for each class
-    if not counted or said or not (prescribed or isinstance(claim, WorstClass)):
+    if not counted or said or not every:
         return verdict
     reason = (
         f"it is over all classes of the law, of which {head.classes} were seen: classes=C "

@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from ncbounds.bounds import catalogue, get
 from ncbounds.bounds.bound import Bound
 from ncbounds.errors import UnknownName
+from ncbounds.evidence.asked import NOTHING, Asked
 
 
-def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, ...]:
+def select(
+    bounds: "str | Iterable[str | Bound] | None" = None, asked: Asked = NOTHING
+) -> tuple[Bound, ...]:
     """Return the bounds of a selection.
 
     Parameters
@@ -15,6 +18,8 @@ def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, 
     bounds : str, iterable of str or Bound, or None
         ``None`` or ``"default"``: the bounds that say so themselves; ``"all"``: the catalogue; a
         family's name: that family; otherwise ids (a string may hold several, separated by commas).
+    asked : Asked
+        What is asked beside the error: bounds that answer it are default ones.
 
     Raises
     ------
@@ -33,7 +38,7 @@ def select(bounds: "str | Iterable[str | Bound] | None" = None) -> tuple[Bound, 
         elif name == "all":
             found = catalogue()
         elif name == "default":
-            found = [b for b in catalogue() if b.default]
+            found = [b for b in catalogue() if b.default or (asked.means and "means" in b.answers)]
         elif name in families:
             found = [b for b in catalogue() if b.family == name]
         else:

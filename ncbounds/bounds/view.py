@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ncbounds.arrays import Floats
 from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
+from ncbounds.errors import InvalidSample
+from ncbounds.evidence.asked import NOTHING, Asked
 from ncbounds.evidence.decision import Bools, Decision
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.risks import losses_of
 from ncbounds.evidence.sample import Sample
 
 
@@ -34,6 +39,10 @@ class View:
         What an error is, and what the classes are called.
     claim : Claim
         What the bound's ``target`` stands for.
+    asked : Asked
+        What is asked beside the error on average.
+    averages : mapping from str to array of shape (C,)
+        Class weights of the averages that are asked for, by name.
     """
 
     sample: Sample
@@ -49,6 +58,8 @@ class View:
     stratified: bool
     decision: Decision
     claim: Claim
+    asked: Asked = NOTHING
+    averages: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def margins(self) -> Floats:
@@ -59,6 +70,26 @@ class View:
     def wrong(self) -> Bools:
         """Error indicators of the head on the sample, shape (n,)."""
         return self.wrong_on(self.sample, self.head)
+
+    def losses(self, name: str) -> Floats:
+        """Losses by a name that is asked for, shape (n,); nan where it does not count the row."""
+        return losses_of(self.asked.risk(name), self.sample, self.head, self.decision)
+
+    def class_weights(self, name: str) -> Floats:
+        """Weights of an average that is asked for, over all counted classes, shape (C,).
+
+        Raises
+        ------
+        InvalidSample
+            If none of that name is asked for.
+        """
+        if name not in self.averages:
+            raise InvalidSample(
+                f"no average {name!r} is asked for: evidence.asking('balanced') first, or "
+                "evaluate(..., claims=...)"
+            )
+        w = self.averages[name]
+        return np.pad(w, (0, max(0, len(self.sample.counts) - len(w))))
 
     def wrong_on(self, sample: Sample, head: LinearHead) -> Bools:
         """Error indicators of any head on a labelled sample, shape (n,)."""

@@ -25,7 +25,7 @@ class Average:
 
     @property
     def qualifier(self) -> str:
-        """Qualifier of the claim that is averaged: weights are no other kind of error."""
+        """Qualifier of the claim that is averaged."""
         return self.of.qualifier
 
     @property
@@ -40,10 +40,16 @@ class Average:
 
 @dataclass(frozen=True, eq=False)
 class Weighted(Average):
-    """A claim with class weights of its own, shape (C,)."""
+    """A claim with class weights of its own, shape (C,), and what their average is called."""
 
     weights: Floats
     of: Claim = field(default_factory=Saved)
+    name: str = ""
+
+    @property
+    def qualifier(self) -> str:
+        """What the average is called, if it was asked for; the claim's own qualifier."""
+        return ", ".join(filter(None, (self.name, self.of.qualifier)))
 
     def measured(
         self, test: Sample, evidence: Evidence, weights: Floats | None = None

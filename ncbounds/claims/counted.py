@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import binomial_interval
+from ncbounds.numerics import binomial_interval, weighted_error_upper
 from ncbounds.results import Measured
 
 LEVEL = 0.95
@@ -17,7 +17,7 @@ def counted_error(
     """Share of ``wrong`` rows of ``test``, shape (n,), with its exact two-sided 95 % interval.
 
     With ``weights`` that differ from the sample's class frequencies, per-class errors are weighted
-    and the interval is the weighted sum of per-class intervals, each at 5 % / C.
+    and the ends are those of :func:`~ncbounds.numerics.weighted_error_upper` at 2.5 % each.
     """
     classes = test.classes if weights is None else max(test.classes, len(weights))
     counts = np.pad(test.counts, (0, classes - test.classes))
@@ -29,10 +29,10 @@ def counted_error(
     per_class = np.bincount(test.labels[wrong], minlength=classes)
     if (counts[weights > 0] == 0).any():
         return Measured(np.nan, 0.0, 1.0, ("a class with weight has no test point",))
-    ends = [
-        binomial_interval(int(k), int(n), 1 - (1 - LEVEL) / classes) if n else (0.0, 1.0)
-        for k, n in zip(per_class, counts, strict=True)
-    ]
-    low, high = weights @ np.asarray(ends, dtype=np.float64)
+    # each end is a limit of the average of its own, at half of what is left
+    half = (1 - LEVEL) / 2
+    total = weights / weights.sum()
+    high = weighted_error_upper(per_class, counts, total, half)
+    low = 1.0 - weighted_error_upper(counts - per_class, counts, total, half)
     error = float(weights @ (per_class / np.maximum(counts, 1)))
-    return Measured(error, float(low), float(high), ("test error re-weighted to the sample",))
+    return Measured(error, max(0.0, low), high, ("test error re-weighted to the sample",))

@@ -18,6 +18,7 @@ from ncbounds.cli.heads import certify_head
 from ncbounds.cli.init import init
 from ncbounds.cli.inspect import inspect
 from ncbounds.cli.layers import layers
+from ncbounds.cli.losses import evaluate_losses
 from ncbounds.cli.plot import plot
 from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.rank import rank
@@ -64,6 +65,7 @@ def options(
 app.command()(evaluate)
 app.command()(init)
 app.command("evaluate-predictions")(evaluate_predictions)
+app.command("evaluate-losses")(evaluate_losses)
 app.command("evaluate-features")(evaluate_features)
 app.command()(compare)
 app.command()(inspect)

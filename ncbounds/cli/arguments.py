@@ -31,6 +31,15 @@ Arguments = Annotated[
         help="of the model: width=128,depth=2 or '{\"width\": 128}'", rich_help_panel=NETWORK
     ),
 ]
+Claims = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--claim",
+        help="ask for more than the error, fixed beforehand: balanced,worst,groups,top-5,"
+        "answered:0.9, a group of classes rare=7+8, or weights",
+        rich_help_panel=DATA,
+    ),
+]
 Repeats = Annotated[
     str | None,
     typer.Option(

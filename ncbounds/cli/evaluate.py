@@ -15,6 +15,7 @@ from ncbounds.cli.arguments import (
     BatchSize,
     BestOf,
     Bounds,
+    Claims,
     DataArgs,
     DeclaredIgnoreLabel,
     DeclaredSampling,
@@ -68,6 +69,7 @@ def evaluate(
     ],
     manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
     bounds: Bounds = "default",
+    claim: Claims = None,
     delta: Delta = 0.05,
     simultaneous: Simultaneous = False,
     out: Out = None,
@@ -181,6 +183,7 @@ def evaluate(
                 changes=choice(key, ema, head, output, part) | _log(log),
                 run={
                     "bounds": bounds,
+                    "claims": claim,
                     "delta": delta,
                     "simultaneous": simultaneous,
                     "workers": workers,

@@ -8,6 +8,7 @@ import typer
 from ncbounds.cli.arguments import (
     DATA,
     Bounds,
+    Claims,
     Delta,
     IgnoreLabel,
     Priors,
@@ -55,6 +56,7 @@ def evaluate_features(
         ),
     ] = None,
     bounds: Bounds = "default",
+    claim: Claims = None,
     delta: Delta = 0.05,
     simultaneous: Simultaneous = False,
     sampling: Sampling = "unknown",
@@ -92,4 +94,4 @@ def evaluate_features(
             ignore_label=ignore_label,
             priors=class_priors(priors),
         )
-        evaluate_and_show(evidence, bounds, delta, simultaneous, out)
+        evaluate_and_show(evidence.asking(claim), bounds, delta, simultaneous, out)

@@ -8,6 +8,7 @@ import typer
 from ncbounds.cli.arguments import (
     DATA,
     Bounds,
+    Claims,
     Delta,
     IgnoreLabel,
     Priors,
@@ -69,6 +70,7 @@ def evaluate_predictions(
         ),
     ] = None,
     bounds: Bounds = "default",
+    claim: Claims = None,
     delta: Delta = 0.05,
     simultaneous: Simultaneous = False,
     sampling: Sampling = "unknown",
@@ -114,6 +116,7 @@ def evaluate_predictions(
             threshold=threshold,
             classes=classes,
             priors=class_priors(priors),
+            claims=claim,
             decision=MultiClass(found.names) if found.names else None,
             checkpoint=name or file.stem,
             provenance={"predictions": str(file.name), "columns": found.said},

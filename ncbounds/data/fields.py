@@ -6,6 +6,7 @@ from typing import Any
 
 from ncbounds.data.role_names import LEFT_OUT, USUAL
 from ncbounds.errors import ManifestError, NcboundsError, shown, suggest
+from ncbounds.evidence.asked import asked_for
 from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.roles import ROLES
 from ncbounds.procedures.linear import named_procedure
@@ -56,6 +57,19 @@ def class_names(found: Any, where: str) -> tuple[str, ...]:
             raise ManifestError(f"{where}: every class has a name of its own; mend {name!r}")
         seen.add(name)
     return tuple(found)
+
+
+def claims(found: Any, where: str) -> tuple[str, ...]:
+    """Return words of what is asked beside the error."""
+    words = [found] if isinstance(found, str) else found
+    typed(words, list, where)
+    for word in words:
+        typed(word, str, where)
+    try:
+        asked_for(words)
+    except NcboundsError as error:
+        raise ManifestError(f"{where}: {error}") from None
+    return tuple(words)
 
 
 def procedure(settings: Mapping[str, Any], where: str) -> None:

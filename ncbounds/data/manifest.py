@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.arrays import Ints
 from ncbounds.budgets import MANIFEST_BYTES
@@ -17,6 +18,7 @@ from ncbounds.data.fashion_mnist import installed_folder
 from ncbounds.data.fields import (
     beside,
     by_role,
+    claims,
     class_names,
     known,
     loss,
@@ -55,7 +57,10 @@ class Task:
     the law's class probabilities (``"balanced"`` or a list); ``sampling`` how rows were drawn;
     ``classes`` the names of the classes, in the order of their numbers; ``repeats`` says why points
     stand more than once (``"by chance"`` or ``"copies"``), ``ignore_label`` which label marks rows
-    to be left out; ``role_names`` maps a person's names for parts of the data to roles.
+    to be left out; ``role_names`` maps a person's names for parts of the data to roles; ``claims``
+    lists what is asked beside the error (see :func:`ncbounds.evidence.asked.asked_for`).
+    ``imbalance`` thins all rows of a file to a long tail, in which the first class is so many times
+    as frequent as the last (see :func:`ncbounds.data.noise.long_tail`).
     """
 
     name: str
@@ -68,6 +73,8 @@ class Task:
     repeats: Repeats | None = None
     ignore_label: int | None = None
     role_names: Mapping[str, str] = field(default_factory=dict)
+    claims: tuple[str, ...] = ()
+    imbalance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -196,8 +203,17 @@ def row_ids(text: str, total: int, where: str = "roles") -> Ints:
     return rows
 
 
-def entry_rows(entry: Entry, labels: Ints) -> dict[Role, Ints]:
+def entry_rows(
+    entry: Entry, labels: Ints, kept: NDArray[np.bool_] | None = None
+) -> dict[Role, Ints]:
     """Row numbers of each role of a checkpoint, given the labels of all rows of its task.
+
+    Parameters
+    ----------
+    entry : Entry
+    labels : integer array of shape (N,)
+    kept : boolean array of shape (N,), optional
+        Rows that the task has left.
 
     Raises
     ------
@@ -207,8 +223,9 @@ def entry_rows(entry: Entry, labels: Ints) -> dict[Role, Ints]:
     found = {}
     for role, text in entry.roles.items():
         rows = row_ids(text, len(labels), f"{entry.name} roles.{role}")
-        kept = entry.classes.get(role)
-        found[role] = rows if kept is None else rows[np.isin(labels[rows], kept)]
+        rows = rows if kept is None else rows[kept[rows]]
+        classes = entry.classes.get(role)
+        found[role] = rows if classes is None else rows[np.isin(labels[rows], classes)]
     return found
 
 
@@ -240,6 +257,9 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         raise ManifestError(
             f"{where} repeats: one of {', '.join(REPEATS)}, found {shown(raw['repeats'])!r}"
         )
+    typed(raw.get("imbalance", 1.0), (int, float), f"{where} imbalance")
+    if not 1 <= raw.get("imbalance", 1.0) < 1e6:
+        raise ManifestError(f"{where} imbalance: a ratio from 1 on, found {raw['imbalance']}")
     typed(raw.get("ignore_label", 0), int, f"{where} ignore_label")
     if raw.get("noise_seed", 0) not in range(1 << 32):
         raise ManifestError(f"{where} noise_seed: 0 to 2^32 - 1, found {shown(raw['noise_seed'])}")
@@ -247,11 +267,14 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     if "priors" in raw:
         priors(raw["priors"], f"{where} priors")
     classes = class_names(raw.get("classes", []), f"{where} classes")
+    asked = claims(raw.get("claims", []), f"{where} claims")
     file = beside(path, raw["data"], f"{where} data")
     data: Path | UserData = file
     if is_code(raw["data"]) and not file.exists():
         if raw.get("label_noise"):
             raise ManifestError(f"{where} label_noise: labels are those that {raw['data']} returns")
+        if raw.get("imbalance", 1) != 1:
+            raise ManifestError(f"{where} imbalance: rows are those that {raw['data']} returns")
         data = UserData(named_by(path, raw["data"]))
     elif raw["data"] == FASHION_MNIST and not file.exists():
         data = installed_folder().resolve()
@@ -259,7 +282,8 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
         names = check_role_names(raw.get("role_names", {}))
     except RoleError as error:
         raise ManifestError(f"{where} role_names: {error}") from None
-    declared = {**raw, "name": name, "classes": classes, "role_names": names}
+    read = {"name": name, "classes": classes, "role_names": names, "claims": asked}
+    declared = {**raw, **read}
     if isinstance(data, UserData):
         return Task(**{**declared, "data": replace(data, role_names=names)})
     return Task(**{**declared, "data": data_at(data, names)})

@@ -1,4 +1,4 @@
-"""Label noise, seeded."""
+"""Label noise, and long tails, seeded."""
 
 from typing import Any
 
@@ -28,3 +28,14 @@ def noisy_labels(
     redrawn = rng.random_sample(len(labels)) < rate
     drawn = rng.randint(0, classes, len(labels))
     return np.where(redrawn, drawn, labels).astype(np.int64)
+
+
+def long_tail(labels: NDArray[Any], ratio: float, seed: int, classes: int) -> NDArray[np.bool_]:
+    """Rows that are left of a long tail, boolean of shape (n,).
+
+    Each row of class c stays with probability ``ratio ** (-c / (classes - 1))``, whatever the
+    others do: of independent draws of a law those that stay are independent draws of the law with
+    such class weights. To be applied to the whole array of a task, as label noise is.
+    """
+    u = np.random.RandomState([seed, 1]).random_sample(len(labels))
+    return np.asarray(u < float(ratio) ** (-np.maximum(labels, 0) / max(1, classes - 1)))

@@ -52,7 +52,7 @@ def entry_points(entry: Entry, task: Task) -> dict[Role, Points]:
             None if arrays.groups is None else arrays.groups[rows],
             None if images is None else images[rows],
         )
-        for role, rows in entry_rows(entry, arrays.labels).items()
+        for role, rows in entry_rows(entry, arrays.labels, arrays.kept).items()
     }
 
 

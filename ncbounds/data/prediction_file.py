@@ -26,6 +26,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "ids": ("id", "ids", "row_id"),
     "groups": ("group", "groups"),
 }
+#: Names of a column of losses.
+LOSSES = ("loss", "losses")
 KINDS = ("predicted", "logits", "probabilities")
 TABLES = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
 
@@ -38,9 +40,10 @@ class Predictions:
 
     Attributes
     ----------
-    kind : {"predicted", "logits", "probabilities"}
+    kind : {"predicted", "logits", "probabilities", "losses"}
     outputs : array of shape (n,) or (n, C)
-    labels : integer array of shape (n,)
+    labels : integer array of shape (n,) or None
+        Losses need none.
     parts : dict of str to array of shape (n,)
         ``"role"``, ``"ids"`` and ``"groups"``, where they are there.
     names : tuple of str
@@ -51,7 +54,7 @@ class Predictions:
 
     kind: str
     outputs: Array
-    labels: Array
+    labels: Array | None
     parts: Mapping[str, Array] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     said: str = ""
@@ -76,10 +79,11 @@ class Predictions:
         rows = self._rows(words or [], renamed or {})
         out: dict[str, Any] = {
             self.kind: {role: self.outputs[index] for role, index in rows.items()},
-            "labels": {role: self.labels[index] for role, index in rows.items()},
         }
+        if self.labels is not None:
+            out["labels"] = {role: self.labels[index] for role, index in rows.items()}
         # without names of their own, rows are called by their place: none may have two roles
-        beside = {"ids": np.arange(len(self.labels)), **self.parts}
+        beside = {"ids": np.arange(len(self.outputs)), **self.parts}
         for name in ("ids", "groups"):
             if name in beside:
                 out[name] = {role: beside[name][index] for role, index in rows.items()}
@@ -103,7 +107,7 @@ class Predictions:
             role, equals, ranges = word.partition("=")
             if role in found or (not equals and len(words) > 1):
                 raise DataError(f"--role is ROLE=ROWS, once for each role; found {shown(word)}")
-            n = len(self.labels)
+            n = len(self.outputs)
             found[role] = row_ids(ranges, n, f"--role {role}") if equals else np.arange(n)
         return found
 
@@ -204,6 +208,47 @@ def _looked_up(path: Path, wanted: Array, ids: Array, labels: Array) -> Array:
     if missing := [name for name in names if name not in known]:
         raise DataError(f"{path}: {len(missing)} rows have no label, such as {shown(missing[0])}")
     return np.array([known[name] for name in names])
+
+
+def read_losses(path: "str | Path", column: str | None = None) -> Predictions:
+    """Read a column of losses of a ``.csv``, ``.tsv``, ``.parquet`` or ``.npz`` file.
+
+    Parameters
+    ----------
+    path : path
+    column : str, optional
+        Its name; ``loss`` or ``losses`` unless given.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or has no such column; the message lists what was found.
+    MissingExtra
+        If pandas needs another package for such a file.
+    """
+    path = Path(path)
+    columns = _columns(path)
+    wanted = LOSSES if column is None else (column.lower(),)
+    there = [c for c in columns if c.lower() in wanted]
+    if len(there) != 1:
+        ask = "a column 'loss', or its name, as in --column brier"
+        needed = ask if column is None else f"one column called {shown(column)}"
+        raise DataError(f"{_found(path, columns)}; needed is {needed}")
+    taken = {
+        what: c
+        for what in ("labels", "role", "ids", "groups")
+        for c in columns
+        if c.lower() in NAMES[what] and c not in there
+    }
+    parts = {what: columns[c] for what, c in taken.items() if what != "labels"}
+    labels = columns[taken["labels"]] if "labels" in taken else None
+    if labels is not None and labels.dtype.kind not in "iub":
+        labels = np.unique(labels.astype(str), return_inverse=True)[1]
+    outputs = columns[there[0]]
+    if len({len(outputs), *map(len, columns.values())}) > 1:
+        raise DataError(f"{path}: losses and what stands beside differ in length")
+    said_all = ", ".join([f"losses: {shown(there[0])}", *(f"{w}: {c}" for w, c in taken.items())])
+    return Predictions("losses", outputs, labels, parts, (), said_all)
 
 
 def _columns(path: Path) -> dict[str, Array]:

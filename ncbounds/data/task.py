@@ -14,7 +14,7 @@ from ncbounds.data.fashion_mnist import fashion_mnist, install_hint
 from ncbounds.data.given import UserData
 from ncbounds.data.images import as_images, standardise
 from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
-from ncbounds.data.noise import noisy_labels
+from ncbounds.data.noise import long_tail, noisy_labels
 from ncbounds.data.npz import load_npz
 from ncbounds.data.tables import named, read_table
 from ncbounds.data.user import is_code, user_data
@@ -27,7 +27,8 @@ class Arrays(NamedTuple):
 
     ``inputs`` (N, ...) float32 or integer tokens; ``labels`` (N,) with the task's noise;
     ``groups`` (N,) or None; ``classes`` the number of classes that labels are drawn from;
-    ``images`` (N, height, width) the 8-bit images that inputs were made of, or None.
+    ``images`` (N, height, width) the 8-bit images that inputs were made of, or None; ``kept`` (N,)
+    the rows that are left of a long tail, or None for all.
     """
 
     inputs: NDArray[Any]
@@ -35,6 +36,7 @@ class Arrays(NamedTuple):
     groups: Ints | None
     classes: int
     images: NDArray[np.uint8] | None
+    kept: NDArray[np.bool_] | None = None
 
 
 def task_arrays(task: Task) -> Arrays:
@@ -58,7 +60,10 @@ def task_arrays(task: Task) -> Arrays:
     classes = int(labels[~ignored].max(initial=-1)) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
     noisy[ignored] = labels[ignored]
-    return Arrays(inputs, noisy, groups, classes, images)
+    kept = None
+    if task.imbalance > 1:
+        kept = long_tail(noisy, task.imbalance, task.noise_seed, classes) | ignored
+    return Arrays(inputs, noisy, groups, classes, images, kept)
 
 
 @lru_cache(maxsize=2)
@@ -168,7 +173,7 @@ def listed_images(path: Path) -> tuple[dict[str, Images], int] | None:
             found = task_arrays(book.tasks[entry.task])
             if found.images is None:
                 raise DataError(f"task {entry.task} has no 8-bit images, which a code word reads")
-            rows = entry_rows(entry, found.labels)
+            rows = entry_rows(entry, found.labels, found.kept)
             return {
                 r: _pair(found.images[i], found.labels[i]) for r, i in rows.items()
             }, found.classes

@@ -1,9 +1,9 @@
 """Evidence in, report out: every selected bound on every sample that it can read."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.bound import Bound, losses_alone
 from ncbounds.bounds.selection import select
 from ncbounds.errors import MissingEvidence
 from ncbounds.evaluation.plan import check_delta, listed, planned_rows
@@ -19,6 +19,7 @@ def evaluate(
     bounds: "str | Iterable[str | Bound] | None" = None,
     delta: float = 0.05,
     simultaneous: bool = False,
+    claims: Any = None,
 ) -> "Report":
     """Evaluate bounds on one classifier and set them beside its measured error.
 
@@ -33,6 +34,11 @@ def evaluate(
         any of them may.
     simultaneous : bool
         Give each row delta divided by the number of rows that spend it.
+    claims : str, mapping, loss, or iterable of these, optional
+        What is asked beside the error, fixed before the samples: ``"balanced"``, ``"worst"``,
+        ``"groups"``, ``{"rare": ["tiger", "lynx"]}``, ``"top-5"``, ...; see
+        :func:`ncbounds.evidence.asked.asked_for`. Each is a row of its own of every bound that
+        answers it.
 
     Returns
     -------
@@ -43,15 +49,16 @@ def evaluate(
     Raises
     ------
     InvalidSample
-        If delta is no probability in (0, 1).
+        If delta is no probability in (0, 1), or a claim is none.
     MissingEvidence
         If none of the bounds finds the samples that it needs.
     """
     from ncbounds.report import Report
 
     check_delta(delta)
-    chosen = select(bounds)
-    planned = planned_rows(chosen)
+    evidence = evidence.asking(claims)
+    chosen = select(bounds, evidence.asked)
+    planned = planned_rows(chosen, evidence.asked, losses_alone=losses_alone(evidence))
     each = delta / max(planned, 1) if simultaneous else delta
     rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:

@@ -10,13 +10,26 @@ from pathlib import Path
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import Entry
 from ncbounds.errors import InvalidSample
+from ncbounds.evidence.asked import NOTHING, Asked
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.results import Row
 
 
-def planned_rows(bounds: Iterable[Bound]) -> int:
-    """Rows of one checkpoint that spend delta: a bound's variants, if it can be a certificate."""
-    return sum(len(b.variants) for b in bounds if b.spends_delta)
+def planned_rows(
+    bounds: Iterable[Bound], asked: Asked = NOTHING, *, losses_alone: bool = False
+) -> int:
+    """Rows of one checkpoint that spend delta: those of bounds that can be certificates.
+
+    Parameters
+    ----------
+    bounds : iterable of Bound
+    asked : Asked
+        What is asked beside the error.
+    losses_alone : bool
+        Whether losses are all that is known of it.
+    """
+    spending = (b for b in bounds if b.spends_delta)
+    return sum(len(b.rows_for(asked, losses_alone=losses_alone)) for b in spending)
 
 
 def listed(rows: Iterable[Row], bounds: "str | Iterable[str | Bound] | None") -> list[Row]:

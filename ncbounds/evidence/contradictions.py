@@ -77,18 +77,19 @@ def remarks(sample: Sample, evidence: Evidence) -> list[str]:
 
 
 def _of_answers(sample: Sample, evidence: Evidence) -> list[str]:
-    """What has to be said where only predictions are known."""
-    if sample.answers is None:
+    """What has to be said where only predictions, or losses, are known."""
+    if sample.dim:
         return []
     found = []
-    if none := int((sample.answers < 0).sum()):
+    if sample.answers is not None and (none := int((sample.answers < 0).sum())):
         found.append(
             f"{none} of {sample.n} {sample.role} rows have no single prediction (a tie within "
             "rounding, a value that is not finite); they count as errors"
         )
     if sample.input_hashes is None:
         found.append(
-            f"whether {sample.role} points repeat is not checked: predictions hold no points "
+            f"whether {sample.role} points repeat is not checked: "
+            f"{'losses' if sample.answers is None else 'predictions'} hold no points "
             "(ids= finds rows with two roles, input_hashes= finds copies)"
         )
     if isinstance(evidence.head, NoHead) and evidence.head.counted:

@@ -128,6 +128,15 @@ def strict_margins(
     return out
 
 
+def doubt(head: LinearHead, features: NDArray[np.floating], *, rounded: bool = False) -> Floats:
+    """What the order of sums can do to the difference of two logits of a row, shape (n,).
+
+    A simple upper bound, by the norms of the rows, for a head of any scale.
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.ldexp(_most(head.scaled, features, None, rounded), head.power)
+
+
 def _beyond(
     head: LinearHead,
     features: NDArray[np.floating],
@@ -138,13 +147,7 @@ def _beyond(
     rounded: bool,
 ) -> NDArray[np.bool_]:
     """Whether leads of ``answers`` exceed what rounding can do to them; cheapest test first."""
-    lengths = longest(features) if norms is None else norms
-    steepest, highest = float(row_norms(head.weight).max()), float(np.abs(head.bias).max())
-    most = digits_lost(head.dim) * (steepest * lengths + highest) + (head.dim + 1) * TINY
-    if rounded:
-        most += steepest * (HALF * lengths + np.sqrt(head.dim) * SUBNORMAL)
-    # twice e for two logits: once for the lead itself, once for the rule
-    sure: NDArray[np.bool_] = lead > 4.0 * most
+    sure: NDArray[np.bool_] = lead > _most(head, features, norms, rounded)
     left = np.flatnonzero(~sure & (lead > 0))
     step = max(1, AGAIN // max(1, head.dim))
     for i in range(0, len(left), step):
@@ -155,6 +158,19 @@ def _beyond(
         else:
             sure[rows] = _one_by_one(head, f, logits[rows], answers[rows])
     return sure
+
+
+def _most(
+    head: LinearHead, features: NDArray[np.floating], norms: Floats | None, rounded: bool
+) -> Floats:
+    """Lead beyond which no other order of the sums can turn it, shape (n,); by norms alone."""
+    lengths = longest(features) if norms is None else norms
+    steepest, highest = float(row_norms(head.weight).max()), float(np.abs(head.bias).max())
+    most = digits_lost(head.dim) * (steepest * lengths + highest) + (head.dim + 1) * TINY
+    if rounded:
+        most += steepest * (HALF * lengths + np.sqrt(head.dim) * SUBNORMAL)
+    # twice e for two logits: once for the lead itself, once for the rule
+    return np.asarray(4.0 * most)
 
 
 def _beyond_halves(

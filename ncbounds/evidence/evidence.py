@@ -10,9 +10,11 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
+from ncbounds.evidence.asked import NOTHING, Asked, asked_for
 from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.copies import COPIED, check_rows, declared_copies, repeated, shared
 from ncbounds.evidence.decision import Decision, MultiClass, answers_of
+from ncbounds.evidence.given_losses import loss_parts
 from ncbounds.evidence.head import Head, LinearHead, NoHead
 from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.predictions import predicted_parts
@@ -54,6 +56,8 @@ class Evidence:
         ``"pick-all-label"``, ``"binary"`` or ``"mse"``. Measures of how far training went read it.
     decision : Decision
         What an error is, and what the classes are called; ``MultiClass(names)`` names them.
+    asked : Asked
+        Claims beside the error on average, fixed before the samples: see :meth:`asking`.
     checkpoint : str
         Name shown in tables.
     provenance : dict
@@ -84,6 +88,7 @@ class Evidence:
     procedure: Any = None
     loss: str | None = None
     decision: Decision = field(default_factory=MultiClass)
+    asked: Asked = NOTHING
     checkpoint: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
 
@@ -107,13 +112,14 @@ class Evidence:
                 )
             if isinstance(self.head, LinearHead):
                 sample.check_dim(self.head)
-            else:
+            elif self.head.predicts:
                 answers_of(sample)
             object.__setattr__(self, name, sample.with_classes(self.head.classes))
         if isinstance(self.head, NoHead):
             object.__setattr__(self, "provenance", {**self.provenance, "no_head": self.head.why})
         check_rows(self.samples())
         self.class_priors()  # raises where they are none
+        self.class_weights()
         self._count_copies_once()
 
     def _count_copies_once(self) -> None:
@@ -153,6 +159,55 @@ class Evidence:
         """
         samples, parts = predicted_parts(**given)
         return cls.of(samples, **parts)
+
+    @classmethod
+    def from_losses(cls, losses: Any, **given: Any) -> "Evidence":
+        """Make evidence of the losses of anything that is judged point by point, each in [0, 1].
+
+        Parameters
+        ----------
+        losses : array-like of n numbers in [0, 1], or mapping from role to it
+            Truth values are right or wrong and have exact limits; numbers have those of
+            ``mean_loss``.
+        **given
+            ``role``, ``labels`` where classes are known, ``name`` of the loss, and all that is
+            declared of a sample: see :func:`ncbounds.evidence.given_losses.loss_parts`.
+
+        Raises
+        ------
+        InvalidSample, RoleError, OverlapError
+            If these do not fit together, or a loss is no number in [0, 1].
+        """
+        samples, parts = loss_parts(losses, **given)
+        return cls.of(samples, **parts)
+
+    def asking(self, claims: Any) -> "Evidence":
+        """Return the same evidence, asked for more: ``"balanced"``, ``"worst"``, ``"groups"``, ...
+
+        Parameters
+        ----------
+        claims : str, mapping, loss, or iterable of these
+            See :func:`ncbounds.evidence.asked.asked_for`; they are fixed before the samples.
+
+        Raises
+        ------
+        InvalidSample
+            If a claim is none, or needs what is not there.
+        """
+        more = asked_for(claims)
+        return replace(self, asked=self.asked + more) if more != NOTHING else self
+
+    def class_weights(self) -> dict[str, Floats]:
+        """Weights of the class averages that are asked for, each (C,), by name; all 0 for none.
+
+        Raises
+        ------
+        InvalidSample
+            If an average needs what is not there.
+        """
+        classes = self.head.classes
+        fit = None if self.fit is None else self.fit.counts[:classes]
+        return {a.name: a.weights(classes, self.decision, fit) for a in self.asked.averages}
 
     @property
     def linear_head(self) -> LinearHead:

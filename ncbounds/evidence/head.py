@@ -94,21 +94,24 @@ class LinearHead:
 
 @dataclass(frozen=True)
 class NoHead:
-    """In place of a head, where only predictions are known.
+    """In place of a head, where only predictions, or only losses, are known.
 
     Attributes
     ----------
     classes : int
-        Number of classes C that are predicted.
+        Number of classes C that are predicted; 0 where not even labels are known.
     why : str
         Why no head is known, as one clause; what needs a head says so with it.
     counted : bool
         Whether C is what was counted among labels and predictions, so that the law may have more.
+    predicts : bool
+        Whether predictions are known; if not, losses are all that is.
     """
 
     classes: int
     why: str
     counted: bool = False
+    predicts: bool = True
 
 
 #: How a classifier is known: by its last affine map, or by what it predicts alone.

@@ -1,19 +1,24 @@
 """Evidence from predictions: what a classifier answered is enough to count its errors."""
 
-import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Ints, numbers, plain_array
+from ncbounds.arrays import Floats, Ints, numbers
 from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.answers import answers_of_outputs
+from ncbounds.evidence.asked import Asked, asked_for
+from ncbounds.evidence.by_role import by_role, declared_of, identified
+from ncbounds.evidence.by_role import row_ids as row_ids
+from ncbounds.evidence.decision import answers_of
 from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.point_hashes import point_hashes
-from ncbounds.evidence.roles import Role, check_role
+from ncbounds.evidence.risks import losses_of_scores
+from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 
 #: Why no head is known of a classifier whose predictions were given.
@@ -38,6 +43,7 @@ def predicted_parts(
     why: str = GIVEN,
     priors: Any = None,
     decision: Any = None,
+    claims: Any = None,
     checkpoint: str = "",
     provenance: Mapping[str, Any] | None = None,
     **declared: Any,
@@ -73,6 +79,9 @@ def predicted_parts(
         Why no head is known.
     priors, decision, checkpoint, provenance
         As for :class:`~ncbounds.Evidence`.
+    claims : str, mapping, loss, or iterable of these, optional
+        What is asked beside the error: see :func:`ncbounds.evidence.asked.asked_for`. Losses that
+        read scores (``"top-5"``, ``"answered:0.9"``) have to be asked for here, where these are.
     **declared
         ``sampling``, ``selected_among``, ``label_noise``, ``groups``, ``repeats`` of
         :class:`~ncbounds.Draw`, and ``ignore_label``: one value, or a mapping from role to it.
@@ -94,20 +103,19 @@ def predicted_parts(
             f"found {' and '.join(given) or 'none'}"
         )
     [(kind, value)] = given.items()
-    by_role = _by_role(kind, value, role)
-    declared |= {"labels": labels, "ids": ids, "input_hashes": input_hashes}
-    for what in declared.values():  # a declaration of a role that there is not would be lost
-        for name in what if isinstance(what, Mapping) else ():
-            check_role(str(name))
+    outputs_of = by_role(kind, value, role)
+    own = declared_of(
+        outputs_of, {**declared, "labels": labels, "ids": ids, "input_hashes": input_hashes}
+    )
+    asked = asked_for(claims)
     samples: dict[Role, Sample] = {}
     widths = set()
-    for name, outputs in by_role.items():
-        own = {k: found for k, v in declared.items() if (found := _own(v, name)) is not None}
-        if _own({name: 1} | _as_mapping(declared, "selected_among", name), name) is None:
-            own["selected_among"] = None  # unknown, which is something else than undeclared
+    for name, outputs in outputs_of.items():
         array = _answered(outputs, kind)
         answers = answers_of_outputs(array, kind, threshold)
-        samples[name] = _sample(answers, array, kind, name, own)
+        sample = _sample(answers, array, kind, name, own[name])
+        scores = _scores(array, kind) if sample.kept is None else _scores(array, kind)[sample.kept]
+        samples[name] = replace(sample, losses=_scored_losses(asked, sample, scores, kind))
         widths.add(_width(array, kind))
     if len(widths) > 1:
         raise InvalidSample(
@@ -123,43 +131,36 @@ def predicted_parts(
     parts: dict[str, Any] = {
         "head": NoHead(max(known, classes or 0), why, counted),
         "priors": priors,
+        "asked": asked,
         "checkpoint": checkpoint,
         "provenance": dict(provenance or {}),
     }
     return samples, parts if decision is None else {**parts, "decision": decision}
 
 
-def _by_role(kind: str, value: Any, role: str | None) -> dict[Role, Any]:
-    if isinstance(value, Mapping):
-        if role is not None:
-            raise InvalidSample(
-                f"{kind} names its roles ({', '.join(map(str, value))}); leave role={role!r} out"
-            )
-        if not value:
-            raise InvalidSample(f"{kind} names no role")
-        return {check_role(str(name)): outputs for name, outputs in value.items()}
-    if role is None:
+def _scores(array: Numbers, kind: str) -> Floats:
+    """Scores of all classes, (n, C), whose softmax are the shares; no columns for predictions."""
+    if kind == "predicted":
+        return np.empty((len(array), 0))
+    s = array.astype(np.float64).reshape(len(array), -1)
+    if s.shape[1] == 1:  # one number decides between two classes
+        s = np.column_stack([1.0 - s if kind == "probabilities" else np.zeros_like(s), s])
+    if kind == "logits":
+        return s
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(np.maximum(s, np.finfo(np.float64).tiny))
+
+
+def _scored_losses(asked: Asked, sample: Sample, scores: Floats, kind: str) -> dict[str, Floats]:
+    """Losses that read scores, which are not kept."""
+    needed = [risk for risk in asked.risks if risk.scored]
+    if needed and kind == "predicted":
         raise InvalidSample(
-            f"role= says what the rows were used for, such as role='holdout'; several roles are "
-            f"{kind}={{'holdout': ..., 'test': ...}}, labels={{...}}"
+            f"{needed[0].name} needs scores of all classes: pass logits= or probabilities= in "
+            "place of predicted="
         )
-    return {check_role(role): value}
-
-
-def _as_mapping(declared: Mapping[str, Any], what: str, role: str) -> dict[str, Any]:
-    """What was declared of ``role``, as a mapping; empty where nothing was."""
-    if what not in declared:
-        return {}
-    value = declared[what]
-    return (
-        {k: v for k, v in value.items() if k == role}
-        if isinstance(value, Mapping)
-        else {role: value}
-    )
-
-
-def _own(value: Any, role: str) -> Any:
-    return value.get(role) if isinstance(value, Mapping) else value
+    answers = answers_of(sample)
+    return {r.name: losses_of_scores(r, sample.labels, answers, scores) for r in needed}
 
 
 def _answered(outputs: Any, kind: str) -> Numbers:
@@ -204,19 +205,9 @@ def _answers_max(sample: Sample) -> int:
 
 
 def _sample(answers: Ints, outputs: Numbers, kind: str, role: str, own: dict[str, Any]) -> Sample:
-    if (ids := own.pop("ids", None)) is not None:
-        own["rows"] = row_ids(ids)
-    hashes = own.pop("input_hashes", None)
-    if hashes is not None:
-        hashes = np.asarray(hashes)
-        if hashes.shape != answers.shape or hashes.dtype.kind not in "iu":
-            raise InvalidSample(
-                f"input_hashes are {len(answers)} integers, found {hashes.dtype} of shape "
-                f"{hashes.shape}"
-            )
-        hashes = hashes.astype(np.uint64)
-    elif kind == "logits" and outputs.ndim == 2 and outputs.shape[1] > 1 and _fine(outputs):
-        hashes = point_hashes(outputs)
+    own, hashes = identified(own, answers.shape, kind)
+    if hashes is None and kind == "logits" and outputs.ndim == 2 and outputs.shape[1] > 1:
+        hashes = point_hashes(outputs) if _fine(outputs) else None
     if hashes is None and own.get("repeats") == "copies":
         raise InvalidSample(
             f"repeats='copies' counts each point once, but {kind} do not say which points are "
@@ -230,22 +221,3 @@ def _sample(answers: Ints, outputs: Numbers, kind: str, role: str, own: dict[str
 def _fine(outputs: Numbers) -> bool:
     """Whether numbers are so fine that equal rows are equal points rather than chance."""
     return outputs.dtype.kind == "f" and outputs.dtype.itemsize >= 4
-
-
-def row_ids(ids: Any) -> Ints:
-    """Row ids as integers: texts by a 63-bit hash, the same in every process.
-
-    Raises
-    ------
-    InvalidSample
-        If they are neither integers nor texts.
-    """
-    array = plain_array(ids, "ids")
-    if array.ndim == 1 and array.dtype.kind in "iu":
-        return array.astype(np.int64)
-    if array.ndim != 1 or not all(isinstance(x, str | int) for x in array.tolist()):
-        raise InvalidSample(
-            f"ids are integers or texts, one a row, found {array.dtype} of shape {array.shape}"
-        )
-    digests = (hashlib.blake2b(str(x).encode(), digest_size=8).digest() for x in array.tolist())
-    return np.array([int.from_bytes(d, "little") >> 1 for d in digests], dtype=np.int64)

@@ -1,7 +1,7 @@
 """Labels and features of one data split, with the role that the split had."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ncbounds.statistics.class_moments import ClassMoments
 
 T = TypeVar("T")
+
+#: What a draw declares beside its role.
+DECLARED = frozenset(f.name for f in fields(Draw)) - {"role"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,9 @@ class Sample:
     answers : integer array of shape (n,) or None
         The classifier's predictions where they are all that is known of it, -1 where there is no
         single one; ``features`` then has no columns.
+    losses : mapping from str to array of shape (n,)
+        Losses in [0, 1] of the rows by name, where they came with the sample; nan where a loss
+        does not count the row.
     other_rows : bool
         Whether what the sample was read from gives other rows each time; it is one such draw.
     rounded : bool
@@ -75,6 +81,7 @@ class Sample:
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
     answers: Ints | None = None
+    losses: Mapping[str, Floats] = field(default_factory=dict)
     other_rows: bool = False
     rounded: bool = False
     precision: str | None = None
@@ -85,7 +92,9 @@ class Sample:
 
     def __repr__(self) -> str:
         """Say how much there is and how it was drawn: ``Sample(holdout, 500 x 8 float32, iid)``."""
-        what = f"{self.dim} {self.features.dtype}" if self.answers is None else "predictions"
+        what = f"{self.dim} {self.features.dtype}"
+        if not self.dim:
+            what = "losses" if self.answers is None else "predictions"
         return f"Sample({self.role}, {self.n} x {what}, {self.sampling})"
 
     @classmethod
@@ -202,6 +211,44 @@ class Sample:
         y = y.astype(np.int64)
         return replace(sample, answers=y if sample.kept is None else y[sample.kept])
 
+    @classmethod
+    def from_losses(
+        cls,
+        losses: Mapping[str, object],
+        labels: object | None = None,
+        *,
+        role: str | Draw,
+        **given: Any,
+    ) -> "Sample":
+        """Make a sample of a classifier, or of anything else, of which only losses are known.
+
+        Parameters
+        ----------
+        losses : mapping from str to array-like of n numbers in [0, 1]
+        labels, role, **given
+            As in :meth:`from_arrays`; labels may be left out.
+
+        Raises
+        ------
+        InvalidSample
+            As :meth:`from_arrays` does, and if a loss is no number in [0, 1].
+        """
+        arrays = {name: _losses(name, found) for name, found in losses.items()}
+        if not arrays:
+            raise InvalidSample("no losses were given")
+        n = len(next(iter(arrays.values())))
+        odd = [name for name, x in arrays.items() if len(x) != n]
+        if odd:
+            raise InvalidSample(f"{odd[0]} has {len(arrays[odd[0]])} rows, another loss {n}")
+        draw = Draw.of(role, **{k: given.pop(k) for k in DECLARED & {*given}})
+        known = np.zeros(n, dtype=np.int64) if labels is None else labels
+        sample = cls.from_arrays(np.empty((n, 0)), known, role=draw, **given)
+        kept = slice(None) if sample.kept is None else sample.kept
+        arrays = {name: x[kept] for name, x in arrays.items()}
+        if labels is None:
+            sample = replace(sample, labels=np.full(n, -1, dtype=np.int64), classes=0)
+        return replace(sample, losses=arrays)
+
     def __getstate__(self) -> dict[str, Any]:
         # heads are told apart by their id, which means nothing in another process
         return {**self.__dict__, "_by_head": {}}
@@ -260,9 +307,9 @@ class Sample:
     def points(self) -> NDArray[np.uint64] | None:
         """64-bit hashes of the feature rows, shape (n,): equal where all float32 roundings are.
 
-        Those of the inputs where only predictions are known, None where not even these were hashed.
+        Those of the inputs where there are no features, None where not even these were hashed.
         """
-        return point_hashes(self.features) if self.answers is None else self.input_hashes
+        return point_hashes(self.features) if self.dim else self.input_hashes
 
     @cached_property
     def moments(self) -> "ClassMoments":
@@ -419,8 +466,23 @@ class Sample:
             draw=draw,
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],
             answers=None if self.answers is None else self.answers[index],
+            losses={name: values[index] for name, values in self.losses.items()},
             module_disagreements=None,
         )
+
+
+def _losses(name: str, found: object) -> Floats:
+    x = numbers(found, name)
+    if x.ndim != 1:
+        raise InvalidSample(f"{name} needs one number a row, shape (n,), found {x.shape}")
+    x = x.astype(np.float64)
+    outside = ~((x >= 0) & (x <= 1))
+    if outside.any():
+        raise InvalidSample(
+            f"{name} has {int(outside.sum())} values that are no numbers in [0, 1], such as "
+            f"{x[outside][0]:g}: divide by the largest value that there can be, fixed beforehand"
+        )
+    return x
 
 
 def _counted(labels: object, n: int, ignore_label: int) -> NDArray[np.bool_]:

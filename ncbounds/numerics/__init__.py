@@ -2,7 +2,7 @@
 
 from ncbounds.numerics.anytime import anytime_beats, anytime_upper, log_beats
 from ncbounds.numerics.best import best_set, certified_list, regret_upper
-from ncbounds.numerics.betting import mean_upper
+from ncbounds.numerics.betting import bernstein_upper, mean_interval, mean_upper
 from ncbounds.numerics.binomial import (
     binomial_interval,
     binomial_lower,
@@ -48,6 +48,7 @@ __all__ = [
     "TwoMomentBound",
     "anytime_beats",
     "anytime_upper",
+    "bernstein_upper",
     "best_set",
     "binomial_interval",
     "binomial_lower",
@@ -71,6 +72,7 @@ __all__ = [
     "ln_xi",
     "log_beats",
     "mean_binomial_upper",
+    "mean_interval",
     "mean_upper",
     "noncentral_t_d_lower",
     "noncentral_t_upper",

@@ -1,4 +1,4 @@
-r"""Upper limit of the mean of losses in [0, 1] by betting."""
+r"""Limits of the mean of losses in [0, 1]: by betting, and by their empirical variance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike
 
 from ncbounds.errors import InvalidArgument
 from ncbounds.numerics.arguments import probability, reals
-from ncbounds.numerics.rounding import EPS, FloatArray
+from ncbounds.numerics.rounding import EPS, FloatArray, up
+
+#: Seed of the order in which losses are bet on; fixed, and drawn without a look at them.
+ORDER_SEED = 20_240_117
 
 _MOST_STAKE = 0.75
 _BISECTIONS = 60
@@ -73,6 +76,83 @@ def mean_upper(losses: ArrayLike, delta: float) -> float:
         else:
             low = middle
     return high
+
+
+def in_drawn_order(losses: ArrayLike) -> FloatArray:
+    """Put losses, (n,), into an order that depends on their number alone.
+
+    Rows often stand sorted, which betting must not see.
+    """
+    x = reals("losses", losses)
+    return np.asarray(x[np.random.default_rng(ORDER_SEED).permutation(len(x))])
+
+
+def mean_interval(losses: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Two-sided interval of the mean of independent losses in [0, 1] of one law, by betting.
+
+    Parameters
+    ----------
+    losses
+        (n,) in [0, 1], in any order: see :func:`in_drawn_order`.
+    level
+        In (0, 1); each end fails with probability at most ``(1 - level) / 2``.
+
+    Returns
+    -------
+    tuple of float
+        Rounded outward; nan for no losses.
+
+    Raises
+    ------
+    InvalidArgument
+        As :func:`mean_upper` does.
+    """
+    x = in_drawn_order(losses)
+    delta = (1.0 - level) / 2
+    # 1 - x is not exact, and the mean of what it rounds to is off by no more than half an ulp of 1
+    below = mean_upper(np.clip(1.0 - x, 0.0, 1.0), delta)
+    return max(0.0, 1.0 - below - 4.0 * EPS), mean_upper(x, delta)
+
+
+def bernstein_upper(losses: ArrayLike, delta: float) -> float:
+    r"""Upper limit of the mean of independent losses in [0, 1] by their variance, rounded up.
+
+    .. math:: \bar x + \sqrt{\frac{2 V \ln(2/\delta)}{n}} + \frac{7 \ln(2/\delta)}{3(n-1)} ,
+        \qquad V = \frac{1}{n-1} \sum_i (x_i - \bar x)^2 .
+
+    Parameters
+    ----------
+    losses
+        (n,) in [0, 1], independent; they need not have one law.
+    delta
+        In (0, 1).
+
+    Returns
+    -------
+    float
+        Not below the mean of the n expectations with probability at least ``1 - delta``; it may
+        exceed 1. 1 for a single loss, nan for none.
+
+    Raises
+    ------
+    InvalidArgument
+        Losses that are no vector or outside [0, 1], or delta outside (0, 1).
+
+    References
+    ----------
+    Maurer and Pontil, COLT 2009, Theorem 11.
+    """
+    x = reals("losses", losses)
+    if x.ndim != 1 or not (np.all(x >= 0) and np.all(x <= 1)):
+        raise InvalidArgument(
+            f"losses have shape {x.shape}; needed: a vector of numbers in [0, 1], none of them nan"
+        )
+    n, log = len(x), math.log(2.0) - math.log(probability("delta", delta))
+    if n < 2:
+        return math.nan if n == 0 else 1.0
+    mean = math.fsum(x) / n
+    variance = math.fsum((x - mean) ** 2) / (n - 1)
+    return float(up(mean + math.sqrt(2.0 * variance * log / n) + 7.0 * log / (3.0 * (n - 1)), 16))
 
 
 def _stakes(x: FloatArray, ln_inverse_delta: float) -> FloatArray:

@@ -52,6 +52,7 @@ def evaluate_files(
     names: Sequence[str] | None = None,
     out: "str | Path | None" = None,
     bounds: "str | Iterable[str | Bound] | None" = None,
+    claims: "str | Iterable[str] | None" = None,
     delta: float = 0.05,
     simultaneous: bool = False,
     executor: Executor | str | None = None,
@@ -123,7 +124,7 @@ def evaluate_files(
         Names of the checkpoints, in order, in place of their paths.
     out : path, optional
         Run folder; by default one in the user's cache folder.
-    bounds, delta, simultaneous, executor, workers, fresh, progress
+    bounds, claims, delta, simultaneous, executor, workers, fresh, progress
         See :func:`ncbounds.sweep`. Functions and modules that are passed as objects stay in this
         process, where checkpoints are evaluated one after the other; what is named as
         ``"FILE.py:FUNCTION"`` can go to other processes.
@@ -182,6 +183,7 @@ def evaluate_files(
         default_folder(Path(typed[0])) if out is None else out,
         executor,
         bounds=bounds,
+        claims=claims,
         delta=delta,
         simultaneous=simultaneous,
         workers=0 if stays else workers,

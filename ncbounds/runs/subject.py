@@ -17,6 +17,7 @@ from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
 from ncbounds.errors import NoLinearHead, few
 from ncbounds.evaluation.facts import versions
+from ncbounds.evidence.asked import asked_for
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
@@ -125,6 +126,7 @@ def evidence_of(
         priors=class_priors(task, head.classes),
         loss=entry.loss,
         decision=MultiClass(classes),
+        asked=asked_for(task.claims),
         checkpoint=entry.name,
         provenance={
             "checkpoint_sha256": checkpoint.sha256,

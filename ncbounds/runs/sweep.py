@@ -19,6 +19,7 @@ from ncbounds.data.fashion_mnist import install_hint
 from ncbounds.data.manifest import Entry, Manifest, Task, load_manifest
 from ncbounds.errors import ManifestError, NcboundsError, suggest
 from ncbounds.evaluation.plan import Plan, planned_rows
+from ncbounds.evidence.asked import asked_for
 from ncbounds.extraction.running import Running
 from ncbounds.files import write_json
 from ncbounds.report import Failure, Report
@@ -41,6 +42,7 @@ def sweep(
     workers: int | None = None,
     only: Iterable[str] | None = None,
     fresh: bool = False,
+    claims: "str | Iterable[str] | None" = None,
     model: Any = None,
     trust: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
@@ -72,6 +74,9 @@ def sweep(
         Names of checkpoints to evaluate; delta is still divided over the whole manifest.
     fresh : bool
         Compute again what is already there.
+    claims : str or iterable of str, optional
+        What is asked beside the error of every task, and beside what its ``claims`` ask: words of
+        :func:`ncbounds.evidence.asked.asked_for`, such as ``"balanced,worst,groups"``.
     model : optional
         Code that the manifest names, which may run where it does; or any other model, by which all
         checkpoints are built. See :meth:`Checkpoint.build`.
@@ -112,6 +117,7 @@ def sweep(
         read.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
+    book = _asking(book, claims)
     if isinstance(executor, str):
         check_engine(executor, workers)
     book = with_code(book, model=model, trust=trust)
@@ -195,15 +201,35 @@ def make_plan(
         raise NcboundsError(f"delta is a probability in (0, 1), found {delta}")
     asked = bounds if bounds is None or isinstance(bounds, str) else tuple(bounds)
     chosen = select(asked)
-    planned = len(manifest.checkpoints) * planned_rows(chosen)
+    questions = {name: asked_for(task.claims) for name, task in manifest.tasks.items()}
+    planned = sum(planned_rows(chosen, questions[e.task]) for e in manifest.checkpoints.values())
     files = [(name, str(e.file)) for name, e in manifest.checkpoints.items()]
     what = repr((files, [b.id for b in chosen], delta, simultaneous))
+    what += "".join(repr(task.claims) for task in manifest.tasks.values() if task.claims)
     identity = hashlib.sha256(what.encode("utf-8", "backslashreplace")).hexdigest()[:16]
     series = Counter(e.series for e in manifest.checkpoints.values() if e.series)
     return Plan(
         *(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity),
         series=dict(series),
     )
+
+
+def _asking(book: Manifest, claims: "str | Iterable[str] | None") -> Manifest:
+    """Return the manifest with more claims in each of its tasks."""
+    words = tuple([claims] if isinstance(claims, str) else claims or ())
+    if not words:
+        return book
+    if not all(isinstance(word, str) for word in words):
+        raise NcboundsError(
+            "claims of a run are words, such as 'balanced' or 'rare=7+8', which can be stored with "
+            "it; others go to nb.evaluate(evidence, claims=...)"
+        )
+    tasks = {
+        name: replace(task, claims=(*task.claims, *words)) for name, task in book.tasks.items()
+    }
+    for task in tasks.values():
+        asked_for(task.claims)  # raises where one is none, or is there twice
+    return replace(book, tasks=tasks)
 
 
 def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:

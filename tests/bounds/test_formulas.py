@@ -256,10 +256,19 @@ OFFSETS = [kernel_21_norm(w) for w, _ in NET.network.offsets()]
 NORMS = NET.network.operator_norms
 GAUSS = (F, Y, HEAD.weight, HEAD.bias, DELTA)
 
+
+def mean_loss():
+    x = np.random.default_rng(9).beta(1, 4, 60)
+    e = nb.Evidence.from_losses(x, role="holdout", sampling="iid")
+    found = nb.bounds.get("mean_loss")(e, loss="loss").value
+    return found, nb.formulas.mean_loss(x, 0.05)
+
+
 CASES = {
     "binomial": lambda: counted("binomial"),
     "kl_holdout": lambda: counted("kl_holdout"),
     "hoeffding": lambda: counted("hoeffding"),
+    "mean_loss": mean_loss,
     "split_head": lambda: from_row("split_head", HELD, "errors", "n"),
     "gaussian_head": lambda: (row("gaussian_head").value, nb.formulas.gaussian_head(*GAUSS)),
     "margin_rademacher": margin_rademacher,

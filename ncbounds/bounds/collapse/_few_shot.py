@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
+from ncbounds.bounds.view import View
 from ncbounds.evidence.decision import Decision
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.second_pass import second_pass
@@ -38,6 +39,13 @@ def pair_moments(sample: Sample, moments: Moments) -> PairEstimates:
     """
     kept = second_pass(sample)
     return estimate(kept) if moments == "corrected" else empirical(kept)
+
+
+def few_shot_weights(view: View, per: str) -> tuple[Floats, str]:
+    """Class weights of a row, shape (C,), and the name of the average: the sample's frequencies."""
+    if per == "sample":
+        return view.sample.counts / view.sample.n, ""
+    return view.class_weights(per), per
 
 
 def empirical(moments: PairwiseMoments) -> PairEstimates:

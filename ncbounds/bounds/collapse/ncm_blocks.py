@@ -26,13 +26,14 @@ CHUNK = 500_000
     target="few-shot",
     requires=(),
     variants=({"m": 5}, {"m": 1}),
+    answers=("per",),
     references=("hoeffding1963", "waudbysmith2024", "vovk2021"),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),
     restated="its value depends on the loss of every block",
     formula=partition_upper,
 )
-def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
+def ncm_blocks(view: View, delta: float, m: int, per: str = "balanced") -> Outcome:
     r"""Bound the m-shot error of nearest class mean by disjoint blocks of m shots and a query.
 
     Let :math:`B = \lfloor \min_c n_c / (m+1) \rfloor`. A partition permutes every class and cuts it
@@ -55,7 +56,8 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
 
     Assumptions: none beyond the draw; given the labels, the points of each class are independent
     draws from it, for samples drawn at random as for those drawn class by class. The error is the
-    uniform average over classes; m is finite and every m is a row of its own.
+    uniform average over classes, or another one that is asked for; m is finite and every m is a row
+    of its own.
 
     Source: averages over permutations are from Hoeffding 1963 [1]_ , section 5; products of bets
     from Waudby-Smith and Ramdas 2024 [2]_ ; that averages of e-values are e-values, whatever their
@@ -78,7 +80,12 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
     sample = view.sample
     classes = len(sample.counts)
     blocks = int(sample.counts.min()) // (m + 1)
-    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
+    # how much each class counts, in units of 1/C; it is balanced anyway
+    each = np.ones(classes)
+    claim = Weighted(each / classes, FewShot(m))
+    if per != "balanced":
+        claim = Weighted(view.class_weights(per), FewShot(m), per)
+        each = classes * claim.weights
     if blocks == 0:
         smallest = int(sample.counts.min())
         return Outcome(
@@ -87,7 +94,7 @@ def ncm_blocks(view: View, delta: float, m: int) -> Outcome:
             reasons=(f"a class has {smallest} points, {m} shots and a query need {m + 1}",),
             claim=claim,
         )
-    losses = _block_losses(view, m, blocks)
+    losses = _block_losses(view, m, blocks, each)
     mean = float(probability_up(losses.mean(), 16)) if losses.any() else 0.0
     value = partition_upper(losses, delta)
     return Outcome(
@@ -104,7 +111,7 @@ def partitions(n: int, dim: int) -> int:
     return max(FEWEST_PARTITIONS, min(PARTITIONS, NUMBERS // (n * dim)))
 
 
-def _block_losses(view: View, m: int, blocks: int) -> Floats:
+def _block_losses(view: View, m: int, blocks: int, each: Floats) -> Floats:
     """Loss of every block of every partition, rounded up: shape (partitions, blocks)."""
     rows, labels = as_rows(view.sample.features), view.sample.labels
     classes, dim = len(view.sample.counts), rows.shape[1]
@@ -113,23 +120,24 @@ def _block_losses(view: View, m: int, blocks: int) -> Floats:
     members = members_of(labels, classes)
     rng = np.random.default_rng(SEED)
     step = max(1, CHUNK // (classes * (classes + (m + 1) * dim)))
-    wrong = np.empty((partitions(*rows.shape), blocks), dtype=np.int64)
+    wrong = np.empty((partitions(*rows.shape), blocks))
     for row in wrong:
         picked = np.stack([rng.permutation(index)[: blocks * (m + 1)] for index in members])
         picked = picked.reshape(classes, blocks, m + 1)
         for start in range(0, blocks, step):
-            row[start : start + step] = _wrong(rows, centre, picked[:, start : start + step])
-    losses: Floats = np.where(wrong > 0, probability_up(wrong / classes), 0.0)
+            row[start : start + step] = _wrong(rows, centre, picked[:, start : start + step], each)
+    ulps = 1 if (each == 1).all() else classes + 4  # whole numbers add up exactly
+    losses: Floats = np.where(wrong > 0, probability_up(wrong / classes, ulps), 0.0)
     return losses
 
 
-def _wrong(rows: Rows, centre: Floats, picked: Ints) -> Ints:
-    """Count the missed queries of each block; ``picked`` has shape (C, blocks, m + 1)."""
+def _wrong(rows: Rows, centre: Floats, picked: Ints, each: Floats) -> Floats:
+    """Add up ``each`` (C,) of the missed queries of a block; ``picked`` is (C, blocks, m + 1)."""
     shape = (picked.shape[1], picked.shape[0], picked.shape[2], len(centre))
     points = rows.take(picked.transpose(1, 0, 2).ravel())
     with np.errstate(invalid="ignore", over="ignore"):
         points -= centre
         points = points.reshape(shape)
         means = points[:, :, 0] if shape[2] == 2 else points[:, :, :-1].mean(axis=2)
-        counts: Ints = not_nearest(points[:, :, -1], means).sum(axis=1)
-    return counts
+        missed = not_nearest(points[:, :, -1], means)
+    return np.asarray(missed @ each)

@@ -9,6 +9,7 @@ from ncbounds.bounds.collapse._few_shot import (
     Moments,
     cantelli,
     class_union,
+    few_shot_weights,
     gap_mean,
     gap_variance,
     pair_moments,
@@ -51,6 +52,7 @@ def _pairs(p: PairEstimates, m: float) -> Floats:
     target="few-shot",
     requires=(),
     variants=({"m": 5}, {"m": float("inf")}),
+    answers=("per",),
     assumptions=(ESTIMATED,),
     references=("cantelli1929", "sorscher2022", "luthra2026", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
@@ -58,7 +60,13 @@ def _pairs(p: PairEstimates, m: float) -> Floats:
     column=ScreenColumn("5-shot fit", order=40, heading="collapse", on_fit=True, params={"m": 5}),
     formula=ncm_few_shot_formula,
 )
-def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "corrected") -> Outcome:
+def ncm_few_shot(
+    view: View,
+    delta: float,
+    m: float = 5,
+    moments: Moments = "corrected",
+    per: str = "sample",
+) -> Outcome:
     r"""Bound the m-shot error of nearest class mean by the exact mean and variance of its gap.
 
     For a query z of class i, means of m independent shots of classes i and j, and the gap
@@ -87,7 +95,7 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
     Assumptions: finite fourth moments; queries and shots are independent. The inequality is exact
     for population moments. Here they are estimated, each without bias, so the value is a plug-in;
     ``moments="plug-in"`` uses the uncorrected moments of the points instead. The weights
-    :math:`\pi_i` are the sample's class frequencies.
+    :math:`\pi_i` are the sample's class frequencies, or those of an average that is asked for.
 
     Source: the one-sided inequality is Cantelli's [1]_ . The leading terms are the signal-to-noise
     ratio of Sorscher et al. 2022 [2]_ . A pair is never above Theorem 4.1 of Luthra et al. 2026
@@ -105,7 +113,7 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
     :math:`\mathrm{Var}\|e\|^2 = [M_4 - v^2 + 2(m-1)\mathrm{tr}\,\Sigma^2]/m^3`.
     """
     sample = view.sample
-    weights = sample.counts / sample.n
+    weights, name = few_shot_weights(view, per)
     claim: Claim = OtherHead("ncm") if np.isinf(m) else FewShot(m)
     try:
         p = pair_moments(sample, moments)
@@ -121,7 +129,7 @@ def ncm_few_shot(view: View, delta: float, m: float = 5, moments: Moments = "cor
         n=sample.n,
         reasons=pair_reasons(p, view.decision),
         details={"per class": per_class, "worst pair": worst_pair(_pairs(p, m))},
-        claim=Weighted(weights, claim),
+        claim=Weighted(weights, claim, name),
     )
 
 

@@ -8,6 +8,7 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._few_shot import (
     ESTIMATED,
     class_union,
+    few_shot_weights,
     gap_in_deviations,
     gap_mean,
     gap_variance,
@@ -44,12 +45,13 @@ def ncm_few_shot_gaussian_formula(moments: PairEstimates, m: float) -> Floats:
     target="few-shot",
     requires=(),
     variants=({"m": 5}, {"m": 10}),
+    answers=("per",),
     assumptions=("asymptotic predictor, not a bound", ESTIMATED),
     references=("sorscher2022", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     formula=ncm_few_shot_gaussian_formula,
 )
-def ncm_few_shot_gaussian(view: View, delta: float, m: float) -> Outcome:
+def ncm_few_shot_gaussian(view: View, delta: float, m: float, per: str = "sample") -> Outcome:
     r"""Predict the m-shot error of nearest class mean as if the gap of a pair were Gaussian.
 
     With the gap's exact mean and variance as in ``ncm_few_shot``,
@@ -72,7 +74,7 @@ def ncm_few_shot_gaussian(view: View, delta: float, m: float) -> Outcome:
     When vacuous: rarely; the sum over rivals overstates the error where several rivals are near.
     """
     sample = view.sample
-    weights = sample.counts / sample.n
+    weights, name = few_shot_weights(view, per)
     try:
         p = pair_moments(sample, "corrected")
     except InvalidSample as error:
@@ -83,5 +85,5 @@ def ncm_few_shot_gaussian(view: View, delta: float, m: float) -> Outcome:
         n=sample.n,
         reasons=pair_reasons(p, view.decision),
         details={"per class": per_class},
-        claim=Weighted(weights, FewShot(m)),
+        claim=Weighted(weights, FewShot(m), name),
     )

@@ -7,6 +7,8 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted
+from ncbounds.claims.claim import Claim
 from ncbounds.claims.heads import OtherHead
 from ncbounds.procedures.linear import ncm_of_means
 from ncbounds.statistics.rows import as_rows, finite_rows, members_of
@@ -58,12 +60,13 @@ def _leave_out(features: object, labels: Ints, counts: Ints) -> _Missed:
     target="ncm",
     requires=(),
     assumptions=("an estimate, not a bound: no confidence term is known for it",),
+    answers=("per",),
     references=("stone1974", "luntz1969"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     default=True,
     formula=ncm_leave_one_out_formula,
 )
-def ncm_leave_one_out(view: View, delta: float) -> Outcome:
+def ncm_leave_one_out(view: View, delta: float, per: str = "sample") -> Outcome:
     r"""Share of points that the nearest class mean misses when the point itself is left out.
 
     Removing x from its class y multiplies its own distance by a known factor, so x is missed iff
@@ -108,12 +111,21 @@ def ncm_leave_one_out(view: View, delta: float) -> Outcome:
         reasons.append(f"{alone} classes have one point, which counts as missed")
     if (lost := int((counts - usable).sum())) > 0:
         reasons.append(f"{lost} points have non-finite features and count as missed")
+    claim: Claim = OtherHead("ncm", ncm_of_means(means, present, classes))
+    per_class = missed / np.where(counts > 0, counts, np.nan)
+    if per == "sample":
+        value, claim = missed.sum() / sample.n, view.pooled(claim)
+    else:
+        weights = view.class_weights(per)
+        used = weights > 0
+        value, claim = weights[used] @ per_class[used], Weighted(weights, claim, per)
+        reasons += ["a class with weight has no point"] if np.isnan(value) else []
     return Outcome(
-        value=float(missed.sum() / sample.n),
+        value=float(value),
         n=sample.n,
         reasons=tuple(reasons),
-        details={"per class": missed / np.where(counts > 0, counts, np.nan)},
-        claim=view.pooled(OtherHead("ncm", ncm_of_means(means, present, classes))),
+        details={"per class": per_class},
+        claim=claim,
     )
 
 

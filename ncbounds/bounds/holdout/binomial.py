@@ -2,14 +2,26 @@
 
 import numpy as np
 
-from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.column import ScreenColumn
-from ncbounds.bounds.holdout._prescribed import by_class, errors_per_class, prescribed_priors
+from ncbounds.bounds.holdout._averages import (
+    class_weights,
+    errors_per_class,
+    weighted,
+    worst_class,
+)
+from ncbounds.bounds.holdout._losses import NOT_BY_DESIGN, pooled_loss
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.claims.averages import WorstClass
-from ncbounds.numerics import binomial_upper, stratified_upper, worst_class_upper
+from ncbounds.claims.mean_loss import MeanLoss
+from ncbounds.errors import InvalidSample
+from ncbounds.evidence.asked import WORST
+from ncbounds.numerics import (
+    binomial_upper,
+    stratified_upper,
+    weighted_error_upper,
+    worst_class_upper,
+)
 from ncbounds.results import BoundResult
 
 
@@ -43,7 +55,8 @@ def count_restated(row: BoundResult, n: int, delta: float) -> float:
     optional=("priors",),
     reads_features=False,
     variants=({}, {"per": "worst class"}),
-    references=("clopper1934", "hoeffding1956", "langford2005"),
+    answers=("per", "counted"),
+    references=("clopper1934", "hoeffding1956", "langford2005", "chernoff1952", "berger1994"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     default=True,
@@ -51,7 +64,7 @@ def count_restated(row: BoundResult, n: int, delta: float) -> float:
     restated=count_restated,
     formula=binomial_formula,
 )
-def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
+def binomial(view: View, delta: float, per: str = "sample", loss: str = "") -> Outcome:
     r"""Invert the exact binomial tail of the number of held-out errors.
 
     With probability at least :math:`1-\delta` over the n held-out points, of which k are errors,
@@ -67,7 +80,15 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     Assumptions: none beyond the draw. If class counts were fixed by design, the same formula bounds
     the error weighted by the sample's class frequencies for :math:`\delta \le 1/4`, with the value
     :math:`1-\delta/n` at k = n - 1 [2]_; with prescribed class probabilities that differ from these
-    frequencies it is :math:`\sum_c \pi_c \mathrm{BinInv}(k_c, n_c, \delta/C)`.
+    frequencies, and for an average over classes that is asked for (``per="balanced"``, a group, any
+    weights :math:`\pi`), from samples of both kinds, it is
+    :func:`~ncbounds.numerics.weighted_error_upper`: given the class counts, the largest
+    :math:`\sum_c \pi_c r_c` over class errors r that neither their exact limits at
+    :math:`0.1\,\delta/C` nor the Chernoff bound of the weighted count at :math:`0.9\,\delta` rule
+    out [4]_ [5]_ ; for at most two classes the sum of :math:`\pi_c` times their limits at
+    :math:`\delta/C`, and the pooled count where :math:`\pi_c/n_c` is the same for all.
+    A ``loss`` of 0 or 1 that is asked for is counted in place of the error, over the rows that it
+    counts: drawn at random these are, given their number, draws from their own law.
     ``per="worst class"`` bounds :math:`\max_c P(\mathrm{err} \mid c)` by the largest of
     :math:`\mathrm{BinInv}(k_c, n_c, \delta_c)`, a row of its own with its own delta, where
     :math:`\delta_c = (1-u)^{n_c}` with the u for which they add up to :math:`\delta`: given the
@@ -87,15 +108,17 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     The event that the value lies below R is {k <= k*} for the largest k* whose inversion does, and
     that has probability at most delta. The value is nudged up until the exact tail agrees.
     """
-    sample = view.sample
-    n = sample.n
+    if loss:
+        return _loss(view, delta, loss)
     errors, counts = errors_per_class(view)
-    if per == "worst class":
-        return _worst_class(view, errors, delta)
-    priors = prescribed_priors(view)
-    if priors is not None:
-        return by_class(priors, _per_class(errors, counts, delta), errors, counts)
-    k = int(errors.sum())
+    if per == WORST:
+        return worst_class(view, worst_class_upper(errors, counts, delta), errors, counts)
+    weights = class_weights(view, per)
+    if weights is not None:
+        value = weighted_error_upper(errors, counts, weights, delta)
+        upper = worst_class_upper(errors, counts, delta)
+        return weighted(view, weights, per, value, errors, counts, class_limits=upper.tolist())
+    n, k = view.sample.n, int(errors.sum())
     value = binomial_formula(k, n, delta, stratified=view.stratified)
     return Outcome(
         value=value,
@@ -106,27 +129,23 @@ def binomial(view: View, delta: float, per: str = "sample") -> Outcome:
     )
 
 
-def _worst_class(view: View, errors: Ints, delta: float) -> Outcome:
-    """Largest class bound; the error it is compared with is that of the class that attains it."""
-    counts = view.sample.counts
-    upper = worst_class_upper(errors, counts, delta)
-    worst = int(np.argmax(upper))
-    value = float(upper[worst])
-    rate = float(errors[worst] / counts[worst]) if counts[worst] else 1.0
+def _loss(view: View, delta: float, name: str) -> Outcome:
+    """Limit of a loss that is 0 or 1, over the rows that it counts."""
+    risk, losses = view.asked.risk(name), view.losses(name)
+    claim = MeanLoss(risk)
+    if not risk.binary:
+        raise InvalidSample(f"{name} is no count: mean_loss bounds it")
+    counted = ~np.isnan(losses)
+    n, k = int(counted.sum()), int(np.nansum(losses))
+    if view.stratified and n < len(losses):
+        return Outcome(value=np.nan, n=n, reasons=(NOT_BY_DESIGN,), claim=claim)
+    value = binomial_formula(k, n, delta, stratified=view.stratified) if n else 1.0
+    rate = k / n if n else 1.0
     return Outcome(
         value=value,
-        n=int(counts[worst]),
+        n=n,
         terms={"empirical": rate, "confidence": value - rate},
-        reasons=(
-            f"bounds the largest class error (here of class {view.decision.name(worst)}), "
-            "not the average",
-        ),
-        details={"worst class": worst, "per class": upper.tolist()},
-        claim=WorstClass(worst, len(counts)),
+        reasons=() if n else ("the loss counts no point of the sample",),
+        details={"errors": k},
+        claim=pooled_loss(view, claim),
     )
-
-
-def _per_class(errors: Ints, counts: Ints, delta: float) -> Floats:
-    """Bounds on ``P(err | c)`` that hold for all classes at once; 1 where there is no point."""
-    out: Floats = np.asarray(binomial_upper(errors, counts, delta / len(counts)))
-    return out

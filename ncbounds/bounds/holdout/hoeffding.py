@@ -2,15 +2,20 @@
 
 import math
 
+import numpy as np
+
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.holdout._prescribed import (
+from ncbounds.bounds.holdout._averages import (
     class_rates,
+    class_weights,
     errors_per_class,
-    prescribed_priors,
+    joint_limits,
     weighted,
+    worst_class,
 )
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.asked import WORST
 from ncbounds.numerics import up
 from ncbounds.results import BoundResult
 
@@ -43,6 +48,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     requires=("head",),
     optional=("priors",),
     reads_features=False,
+    answers=("per",),
     references=("hoeffding1963",),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
@@ -50,7 +56,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     restated=_restated,
     formula=hoeffding_formula,
 )
-def hoeffding(view: View, delta: float) -> Outcome:
+def hoeffding(view: View, delta: float, per: str = "sample") -> Outcome:
     r"""Add to the held-out error rate a term that depends on n and delta only.
 
     With probability at least :math:`1-\delta` over the n held-out points, of which k are errors,
@@ -64,23 +70,29 @@ def hoeffding(view: View, delta: float) -> Outcome:
 
     Assumptions: none beyond the draw. If class counts were fixed by design, the value bounds the
     error weighted by the sample's class frequencies. With prescribed class probabilities that
-    differ from these, each point of class c has the weight :math:`\pi_c/n_c` in the error rate, and
-    the term is :math:`\sqrt{\ln(1/\delta) \sum_c \pi_c^2/(2 n_c)}`.
+    differ from these, or another average over classes that is asked for, each point of class c has
+    the weight :math:`\pi_c/n_c` in the error rate, and the term is
+    :math:`\sqrt{\ln(1/\delta) \sum_c \pi_c^2/(2 n_c)}`; the worst class has the largest of the C
+    class bounds at :math:`\delta/C`.
 
     Source: Hoeffding 1963, Theorem 1 [1]_ .
 
     When vacuous: for :math:`n \le \ln(1/\delta)/2`. At small error rates it is far above
     ``binomial``, which needs no more assumptions; it is here as the textbook form.
     """
-    priors = prescribed_priors(view)
-    if priors is not None:
-        errors, counts = errors_per_class(view)
+    errors, counts = errors_per_class(view)
+    if per == WORST:
+        every = np.ones(len(counts), dtype=np.bool_)
+        upper = joint_limits(errors, counts, every, hoeffding_formula, delta)
+        return worst_class(view, upper, errors, counts)
+    weights = class_weights(view, per)
+    if weights is not None:
         # a class without a point counts as wrong, for sure
         there = counts > 0
-        squares = math.fsum(priors[there] ** 2 / counts[there])
+        squares = math.fsum(weights[there] ** 2 / counts[there])
         term = math.sqrt(float(up(-math.log(delta) * squares / 2, 8)))
-        rate = math.fsum(priors * class_rates(errors, counts))
-        return weighted(priors, float(up(rate + term, 8)), errors, counts)
+        rate = math.fsum(weights * class_rates(errors, counts))
+        return weighted(view, weights, per, float(up(rate + term, 8)), errors, counts)
     n, k = view.sample.n, int(view.wrong.sum())
     return Outcome(
         value=hoeffding_formula(k, n, delta),

@@ -5,9 +5,16 @@ import math
 import numpy as np
 
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.holdout._prescribed import by_class, errors_per_class, prescribed_priors
+from ncbounds.bounds.holdout._averages import (
+    class_weights,
+    errors_per_class,
+    joint_limits,
+    summed,
+    worst_class,
+)
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.evidence.asked import WORST
 from ncbounds.numerics import kl_upper, up
 from ncbounds.results import BoundResult
 
@@ -37,6 +44,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     requires=("head",),
     optional=("priors",),
     reads_features=False,
+    answers=("per",),
     references=("chernoff1952", "hoeffding1963", "langford2005"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
@@ -44,7 +52,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     restated=_restated,
     formula=kl_holdout_formula,
 )
-def kl_holdout(view: View, delta: float) -> Outcome:
+def kl_holdout(view: View, delta: float, per: str = "sample") -> Outcome:
     r"""Invert the relative entropy between the held-out error rate and the error.
 
     With probability at least :math:`1-\delta` over the n held-out points, of which k are errors,
@@ -60,8 +68,9 @@ def kl_holdout(view: View, delta: float) -> Outcome:
     Assumptions: none beyond the draw. If class counts were fixed by design, the value bounds the
     error weighted by the sample's class frequencies: by the inequality of the means, independent
     errors of different probabilities concentrate no less than alike ones. With prescribed class
-    probabilities that differ from these frequencies it is the sum of :math:`\pi_c` times the class
-    bounds at :math:`\delta/C`.
+    probabilities that differ from these frequencies, or another average over classes that is asked
+    for, it is the sum of :math:`\pi_c` times the bounds, at :math:`\delta/C`, of the C classes that
+    have a weight; for the worst class the largest of them.
 
     Source: Chernoff 1952 [1]_ ; for independent non-identical points Hoeffding 1963, Theorem 1
     [2]_ ; in learning theory Langford 2005, section 3 [3]_ .
@@ -69,15 +78,14 @@ def kl_holdout(view: View, delta: float) -> Outcome:
     When vacuous: never at k < n. It is never below ``binomial`` and, on pooled counts, never
     above ``hoeffding``; it is here because many PAC-Bayes bounds have its form.
     """
-    priors = prescribed_priors(view)
-    if priors is not None:
+    if per == WORST:
         errors, counts = errors_per_class(view)
-        each = delta / len(counts)
-        upper = [
-            kl_holdout_formula(int(k), int(n), each) if n else 1.0
-            for k, n in zip(errors, counts, strict=True)
-        ]
-        return by_class(priors, np.array(upper), errors, counts)
+        every = np.ones(len(counts), dtype=np.bool_)
+        upper = joint_limits(errors, counts, every, kl_holdout_formula, delta)
+        return worst_class(view, upper, errors, counts)
+    weights = class_weights(view, per)
+    if weights is not None:
+        return summed(view, weights, per, kl_holdout_formula, delta, of=None)
     n, k = view.sample.n, int(view.wrong.sum())
     value = kl_holdout_formula(k, n, delta)
     return Outcome(

@@ -1,10 +1,18 @@
 """Fit a head on part of the labels and count its errors on the rest."""
 
+import numpy as np
+
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.holdout._averages import weighted, worst_class
 from ncbounds.bounds.holdout.binomial import binomial_formula, count_restated
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.claim import Claim
 from ncbounds.claims.heads import OtherHead
+from ncbounds.evidence.asked import WORST
+from ncbounds.evidence.decision import Bools
+from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
+from ncbounds.numerics import weighted_error_upper, worst_class_upper
 from ncbounds.procedures.linear import ncm, procedure_name
 
 #: Share of the points that is held back, in tenths, and seed of the permutation; fixed a priori.
@@ -19,13 +27,14 @@ SEED = 70
     target="refitted-head",
     requires=(),
     optional=("procedure",),
+    answers=("per",),
     references=("clopper1934", "hoeffding1956", "langford2005"),
     decreasing_in=("delta",),
     invariant_to=("head scale",),
     restated=count_restated,
     formula=binomial_formula,
 )
-def split_head(view: View, delta: float) -> Outcome:
+def split_head(view: View, delta: float, per: str = "sample") -> Outcome:
     r"""Refit the head on 30 % of the sample and invert the binomial tail on the other 70 %.
 
     The rows are permuted with a fixed seed; the head :math:`h_0` is fitted by a procedure A on the
@@ -43,7 +52,8 @@ def split_head(view: View, delta: float) -> Outcome:
     Assumptions: none beyond the draw. A is nearest class mean unless the evidence names a
     procedure, which must have been fixed before the sample or tune itself inside its own part. If
     class counts were fixed by design, every class is split on its own and the bounded error is
-    weighted by the class frequencies of the held part, for :math:`\delta \le 1/4` [2]_ .
+    weighted by the class frequencies of the held part, for :math:`\delta \le 1/4` [2]_ . Averages
+    over classes, and the worst class, that are asked for are bounded as ``binomial`` does.
 
     Source: Clopper and Pearson 1934 [1]_ , Hoeffding 1956 [2]_ , Langford 2005, Theorem 3.3 [3]_ .
 
@@ -62,12 +72,29 @@ def split_head(view: View, delta: float) -> Outcome:
     fitted = sample.take(train)
     head = procedure(fitted.features, fitted.labels, len(sample.counts))
     rest = sample.take(held)
-    n, k = rest.n, int(view.wrong_on(rest, head).sum())
+    wrong, claim = view.wrong_on(rest, head), OtherHead("refitted-head", head)
+    if per != "sample":
+        return _over_classes(view, rest, wrong, claim, per, delta)
+    n, k = rest.n, int(wrong.sum())
     value = binomial_formula(k, n, delta, stratified=view.stratified)
     return Outcome(
         value=value,
         n=n,
         terms={"empirical": k / n, "confidence": value - k / n},
         details={"procedure": procedure_name(procedure), "fitted on": fitted.n, "errors": k},
-        claim=view.pooled(OtherHead("refitted-head", head), rest),
+        claim=view.pooled(claim, rest),
     )
+
+
+def _over_classes(
+    view: View, rest: Sample, wrong: Bools, claim: Claim, per: str, delta: float
+) -> Outcome:
+    """Limit of an average of class errors of the refitted head, or of the largest of them."""
+    counts = rest.counts
+    errors = np.bincount(rest.labels[wrong], minlength=len(counts))
+    if per == WORST:
+        upper = worst_class_upper(errors, counts, delta)
+        return worst_class(view, upper, errors, counts, of=claim)
+    weights = view.class_weights(per)
+    value = weighted_error_upper(errors, counts, weights, delta)
+    return weighted(view, weights, per, value, errors, counts, of=claim)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ncbounds.bounds import ScreenColumn, catalogue
 from ncbounds.errors import printable
+from ncbounds.evidence.asked import WORST
 from ncbounds.report.cells import UNDEFINED, interval, legend, number, significant
 from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
@@ -19,6 +20,10 @@ from ncbounds.results import MARK, BoundResult, Row
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+
+#: Bounds whose rows about what was asked for have a column.
+ASKED = ("binomial", "mean_loss")
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,8 @@ class Shown:
     def cell(self, rows: Iterable[Row]) -> str:
         """Mark and value, e.g. ``"✓ .208"``; empty if the checkpoint has no such row.
 
-        A row about another classifier than the saved one has that one's measured error in brackets.
+        A row about another classifier than the saved one, or another error, has that one's measured
+        error in brackets.
         From 10 on there is the power of ten, and a dash where nothing is defined.
         """
         found = [
@@ -68,7 +74,7 @@ class Shown:
         says = ((r, digits) for r, digits in defined if r.value <= 1 - 10.0**-digits)
         r, digits = next(says, defined[-1])
         own = ""
-        if r.target != "saved" and r.test:
+        if (r.target != "saved" or r.qualifier) and r.test:
             own = f" ({number(r.test.error, 2)})"
         huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
         return f"{MARK[r.kind]} {huge or number(r.value, digits, up=True)}{own}"
@@ -84,6 +90,25 @@ def columns() -> list[Shown]:
     for name, column in declared:
         by_title.setdefault(column.title, []).append((name, column))
     return [Shown(title, tuple(of)) for title, of in by_title.items()]
+
+
+def asked(report: ReportData) -> list[Shown]:
+    """Columns of what was asked for beside the error: averages over classes and other losses."""
+    found: dict[str, tuple[str, ScreenColumn]] = {}
+    for r in report.rows:
+        name = r.params.get("loss") or r.params.get("per")
+        if r.role == "fit" or name is None or len(r.params) > 1 or r.bound not in ASKED:
+            continue
+        if r.params == {"per": WORST} and not _others(report, WORST):
+            continue  # it stands there unasked
+        column = ScreenColumn(name, heading="asked for", params=dict(r.params), digits=3)
+        found.setdefault(name, (r.bound, column))
+    return [Shown(name, (one,)) for name, one in found.items()]
+
+
+def _others(report: ReportData, name: str) -> bool:
+    """Whether rows of other bounds have a value of that name, too."""
+    return any(r.params.get("per") == name and r.bound not in ASKED for r in report.rows)
 
 
 #: Why there is no certificate, where nobody said how the points were drawn.
@@ -128,7 +153,8 @@ def header(report: ReportData, shown: list[Shown]) -> list[str]:
 def used(report: ReportData) -> list[Shown]:
     """Columns that any line fills."""
     found = _by_subject(report).values()
-    return [c for c in columns() if any(c.cell(rows) not in ("", UNDEFINED) for rows in found)]
+    every = [*columns(), *asked(report)]
+    return [c for c in every if any(c.cell(rows) not in ("", UNDEFINED) for rows in found)]
 
 
 def table(report: ReportData) -> "Text":
@@ -214,13 +240,17 @@ def caption(report: ReportData) -> str:
 def _filled(titles: list[str], width: int = 118) -> list[str]:
     """Titles in as few lines as it takes, broken between titles only."""
     unbroken = ", ".join(title.replace(" ", "\N{NO-BREAK SPACE}") for title in titles)
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrap(unbroken, width)]
+    return [
+        line.replace("\N{NO-BREAK SPACE}", " ")
+        for line in wrap(unbroken, width, break_on_hyphens=False)
+    ]
 
 
 def _line(report: ReportData, subject: Subject, rows: list[Row], shown: list[Shown]) -> list[str]:
     name, layer = subject
     facts = report.facts.get(name, {})
-    test = next((r.test for r in rows if r.target == "saved" and r.test), None)
+    saved = (r for r in rows if r.target == "saved" and not r.qualifier)
+    test = next((r.test for r in saved if r.test), None)
     measured = interval(test.error, test.low, test.high) if test else ""
     of_fit = []
     if _knows_fit(report):  # facts are about the head's features

@@ -1,0 +1,250 @@
+"""Losses in [0, 1] other than the error, by name: the best k, abstention, cost, given ones."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ncbounds.arrays import Floats, Ints, numbers
+from ncbounds.errors import InvalidSample
+from ncbounds.evidence.decided import doubt
+from ncbounds.evidence.decision import Decision
+from ncbounds.evidence.head import Head, LinearHead
+from ncbounds.evidence.sample import Sample
+from ncbounds.statistics.rows import blocks_of
+
+#: What float64 can do to a softmax share beside the doubt of its logits.
+SHARE_OFF = 1e-12
+
+
+class Risk(Protocol):
+    """A loss of one point in [0, 1] whose mean is asked for; fixed before the sample is seen.
+
+    It is a frozen value. A loss is ``nan`` where the risk does not count the point: its mean is
+    then one over the points that it counts, whose number is not fixed beforehand.
+    """
+
+    @property
+    def name(self) -> str:
+        """What a row calls it."""
+
+    @property
+    def binary(self) -> bool:
+        """Whether a loss can only be 0 or 1, whatever the data."""
+
+    @property
+    def scored(self) -> bool:
+        """Whether it reads scores of all classes, not only answers."""
+
+    def losses(self, labels: Ints, answers: Ints, scores: Floats, off: Floats) -> Floats:
+        """Losses of some points, shape (m,).
+
+        Parameters
+        ----------
+        labels : integer array of shape (m,)
+        answers : integer array of shape (m,)
+            Predictions; -1 where there is no single one.
+        scores : array of shape (m, C)
+            Logits; of no columns where the risk reads none.
+        off : array of shape (m,)
+            What rounding can do to the difference of two scores of a row.
+        """
+
+
+def losses_of(risk: Risk, sample: Sample, head: Head, decision: Decision) -> Floats:
+    """Losses of a head on a sample, shape (n,); ``nan`` where the risk does not count the row.
+
+    Raises
+    ------
+    InvalidSample
+        If it needs scores, and only predictions are known, or losses, and none were given.
+    """
+    if risk.name in sample.losses:
+        return sample.losses[risk.name]
+    answers = decision.predicted(sample, head)
+    if not risk.scored:
+        none = np.empty((sample.n, 0))
+        return risk.losses(sample.labels, answers, none, np.zeros(sample.n))
+    if not isinstance(head, LinearHead):
+        raise InvalidSample(
+            f"{risk.name} needs scores of all classes, and only predictions are known: pass "
+            "logits= or probabilities=, and claims= with them"
+        )
+    out = np.empty(sample.n)
+    for part, logits in sample.logit_rows(head).blocks():
+        off = doubt(head, sample.features[part], rounded=sample.rounded)
+        out[part] = risk.losses(sample.labels[part], answers[part], logits, off)
+    return out
+
+
+def losses_of_scores(risk: Risk, labels: Ints, answers: Ints, scores: Floats) -> Floats:
+    """Losses of scores as they were given, shape (n,), a block of rows at a time."""
+    out = np.empty(len(labels))
+    for part in blocks_of(*scores.shape):
+        off = np.zeros(len(labels[part]))
+        out[part] = risk.losses(labels[part], answers[part], scores[part], off)
+    return out
+
+
+@dataclass(frozen=True)
+class Given:
+    """Losses that came with the samples.
+
+    Parameters
+    ----------
+    name : str
+    binary : bool
+        Whether they can only be 0 or 1: they were given as truth values.
+    """
+
+    name: str = "loss"
+    binary: bool = False
+    scored: bool = False
+
+    def losses(self, labels: Ints, answers: Ints, scores: Floats, off: Floats) -> Floats:
+        """Refuse: they are read from the sample.
+
+        Raises
+        ------
+        InvalidSample
+        """
+        raise InvalidSample(f"the sample came without {self.name}: Evidence.from_losses(...)")
+
+
+@dataclass(frozen=True)
+class TopK:
+    """Whether the label is not among the ``k`` largest scores.
+
+    A tie with the label is against it, and so is a lead within rounding; a score that is not finite
+    and a label without a score are errors.
+
+    Parameters
+    ----------
+    k : int
+        From 2 on; the best one alone is the error itself.
+    """
+
+    k: int
+    binary: bool = True
+    scored: bool = True
+
+    def __post_init__(self) -> None:
+        if self.k < 2:
+            raise InvalidSample(f"top-k counts from k = 2 on (the error is top-1), found {self.k}")
+
+    @property
+    def name(self) -> str:
+        """``top-5 error``."""
+        return f"top-{self.k} error"
+
+    def losses(self, labels: Ints, answers: Ints, scores: Floats, off: Floats) -> Floats:
+        """1 where at least k other classes have no smaller a score; see :class:`Risk`."""
+        n, classes = scores.shape
+        if self.k >= classes:
+            raise InvalidSample(f"{self.name} of {classes} classes is no error at all")
+        known = (labels >= 0) & (labels < classes) & np.isfinite(scores).all(axis=1)
+        own = scores[np.arange(n), np.where(known, labels, 0)]
+        with np.errstate(invalid="ignore"):
+            # the label itself is one of them
+            above = (scores >= (own - off)[:, None]).sum(axis=1) - 1
+        return np.where(known & (above < self.k), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a classifier does that answers only where it is confident.
+
+    It answers where it has a prediction and, with a threshold, the largest share of its softmax
+    (or the largest of given probabilities) is not below it. What rounding leaves open is counted
+    against it.
+
+    Parameters
+    ----------
+    threshold : float or None
+        In (0, 1), fixed before the sample; None: a row without a prediction is no answer.
+    wrong : bool
+        Whether it is the error among the answered points, or else the share of the others, so that
+        the coverage is 1 minus it.
+    """
+
+    threshold: float | None = None
+    wrong: bool = True
+    binary: bool = True
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0.0 < self.threshold < 1.0:
+            raise InvalidSample(
+                f"confidence has a threshold between 0 and 1, found {self.threshold}"
+            )
+
+    @property
+    def name(self) -> str:
+        """``error among the answered`` or ``abstained``, with the threshold."""
+        at = "" if self.threshold is None else f" (confidence from {self.threshold:g})"
+        return ("error among the answered" if self.wrong else "abstained") + at
+
+    @property
+    def scored(self) -> bool:
+        """Whether there is a threshold."""
+        return self.threshold is not None
+
+    def losses(self, labels: Ints, answers: Ints, scores: Floats, off: Floats) -> Floats:
+        """Error where it answers and nan elsewhere, or 1 where it does not; see :class:`Risk`."""
+        there, surely = answers >= 0, answers >= 0
+        if self.threshold is not None:
+            share = largest_share(scores)
+            doubtful = off + SHARE_OFF
+            with np.errstate(invalid="ignore"):
+                there = there & (share >= self.threshold - doubtful)
+                surely = surely & (share >= self.threshold + doubtful)
+        if not self.wrong:
+            return np.where(surely, 0.0, 1.0)
+        error = answers != labels
+        # in doubt an error was answered, and what is right was not
+        return np.where(there & error, 1.0, np.where(surely & ~error, 0.0, np.nan))
+
+
+def largest_share(scores: Floats) -> Floats:
+    """Largest share of the softmax of each row of scores, shape (m,); nan if one is not finite."""
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        top = scores.max(axis=1, keepdims=True)
+        shares: Floats = 1.0 / np.exp(scores - top).sum(axis=1)
+    return np.where(np.isfinite(scores).all(axis=1), shares, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """What a wrong answer costs, over the most that one can cost.
+
+    Parameters
+    ----------
+    matrix : array of shape (C, C)
+        Cost of answering j (column) where i (row) is right: 0 or more, fixed before the sample. No
+        single answer, and a label that it does not know, cost the most.
+    name : str
+    """
+
+    matrix: Floats
+    name: str = "cost / largest cost"
+    binary: bool = False
+    scored: bool = False
+
+    def __post_init__(self) -> None:
+        m = np.array(numbers(self.matrix, "costs"), dtype=np.float64)
+        if m.ndim != 2 or m.shape[0] != m.shape[1] or not (np.isfinite(m) & (m >= 0)).all():
+            raise InvalidSample(f"costs are numbers from 0 on of shape (C, C), found {m.shape}")
+        if not m.max() > 0:
+            raise InvalidSample("costs are all 0: one of them has to be larger")
+        m.setflags(write=False)
+        object.__setattr__(self, "matrix", m)
+
+    def losses(self, labels: Ints, answers: Ints, scores: Floats, off: Floats) -> Floats:
+        """Cost of each answer; see :class:`Risk`."""
+        classes = len(self.matrix)
+        if (answers >= classes).any():
+            raise InvalidSample(
+                f"costs are of {classes} classes, and class {answers.max()} is answered"
+            )
+        known = (labels >= 0) & (labels < classes) & (answers >= 0)
+        cost = self.matrix[np.where(known, labels, 0), np.where(known, answers, 0)]
+        return np.where(known, cost / self.matrix.max(), 1.0)

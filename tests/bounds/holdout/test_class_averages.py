@@ -1,0 +1,153 @@
+"""Averages over classes that are asked for: values by hand, exact coverage, the measured error."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+import ncbounds as nb
+from ncbounds.bounds import get
+from ncbounds.errors import InvalidSample
+from ncbounds.numerics import binomial_upper, weighted_error_upper
+
+BALANCED = np.full(3, 1 / 3)
+
+
+def evidence(errors, counts, *, sampling="iid", claims="balanced", role="holdout", **more):
+    """Predictions with so many errors in each class."""
+    y = np.repeat(np.arange(len(counts)), counts)
+    wrong = np.concatenate([np.arange(n) < k for k, n in zip(errors, counts, strict=True)])
+    answers = np.where(wrong, (y + 1) % len(counts), y)
+    return nb.Evidence.from_predictions(
+        predicted=answers,
+        labels=y,
+        role=role,
+        sampling=sampling,
+        classes=len(counts),
+        claims=claims,
+        **more,
+    )
+
+
+def row(e, bound="binomial", per="balanced", delta=0.05):
+    return get(bound)(e, delta, per=per)
+
+
+@pytest.mark.parametrize("sampling", ["iid", "stratified"])
+def test_balanced_error_from_both_draws(sampling):
+    e = evidence([4, 5, 3], [400, 60, 12], sampling=sampling)
+    found = row(e)
+    assert found.value == weighted_error_upper([4, 5, 3], [400, 60, 12], BALANCED, 0.05)
+    assert (found.kind, found.target, found.qualifier) == ("certificate", "saved", "balanced")
+    assert found.terms["empirical"] == pytest.approx((4 / 400 + 5 / 60 + 3 / 12) / 3)
+    # the sum of class limits, which it replaces, is larger
+    hand = np.mean(binomial_upper([4, 5, 3], [400, 60, 12], 0.05 / 3))
+    assert found.value < hand
+    assert row(e, "kl_holdout").value >= hand
+
+
+def test_a_group_reads_its_own_classes_alone():
+    e = evidence([4, 5, 3], [400, 60, 12], claims="rare=1+2")
+    same = evidence([399, 5, 3], [400, 60, 12], claims="rare=1+2")
+    assert row(e, per="rare").value == row(same, per="rare").value
+    hand = np.dot([0.5, 0.5], binomial_upper([5, 3], [60, 12], 0.025))
+    assert row(e, per="rare").value == pytest.approx(hand, rel=1e-9)
+    assert row(e, "hoeffding", "rare").value == pytest.approx(
+        (5 / 60 + 3 / 12) / 2 + math.sqrt(math.log(20) * (1 / 60 + 1 / 12) / 8)
+    )
+
+
+def test_every_holdout_row_knows_the_claims():
+    e = evidence([1, 2, 0], [30, 20, 10], claims="balanced,worst")
+    bounds = ("binomial", "kl_holdout", "hoeffding")
+    found = {(r.bound, r.params.get("per")) for r in nb.evaluate(e, bounds)}
+    assert found == set(itertools.product(bounds, (None, "balanced", "worst class")))
+    kl, hoeffding = (row(e, b, "worst class").value for b in bounds[1:])
+    assert max(binomial_upper([1, 2, 0], [30, 20, 10], 0.05 / 3)) <= kl <= hoeffding
+
+
+def test_rows_that_are_asked_for_share_a_simultaneous_delta():
+    plain = nb.evaluate(evidence([1, 1, 1], [9, 9, 9], claims=None), ["binomial"], 0.06, True)
+    more = nb.evaluate(evidence([1, 1, 1], [9, 9, 9]), ["binomial"], 0.06, True)
+    assert (plain.planned, more.planned) == (2, 3)
+    assert {r.delta for r in more} == {0.02}
+
+
+def test_a_class_without_points_counts_in_full():
+    found = row(evidence([0, 0, 0], [50, 50, 0]))
+    assert found.value >= 1 / 3
+    assert found.value == weighted_error_upper([0, 0, 0], [50, 50, 0], BALANCED, 0.05)
+
+
+def test_classes_that_were_only_seen_give_no_certificate_over_all():
+    y = np.array([0, 1, 2] * 10)
+    seen = nb.Evidence.from_predictions(
+        predicted=y, labels=y, role="holdout", sampling="iid", claims="balanced,pair=0+1"
+    )
+    assert row(seen).kind == "plug-in"
+    assert row(seen, per="pair").kind == "certificate"
+
+
+def test_an_average_that_nobody_asked_for():
+    with pytest.raises(InvalidSample, match=r"evidence.asking\('balanced'\)"):
+        row(evidence([0, 0], [5, 5], claims=None))
+
+
+@pytest.mark.parametrize("per", ["balanced", "rare"])
+def test_exact_coverage_of_the_row(per):
+    """All counts of errors of three classes: the miss rate of no rates exceeds delta."""
+    counts, delta = (4, 3, 1), 0.25
+    w = {"balanced": BALANCED, "rare": np.array([0, 0.5, 0.5])}[per]
+    outcomes = list(itertools.product(*(range(n + 1) for n in counts)))
+    values = np.array(
+        [row(evidence(k, counts, claims="balanced,rare=1+2"), per=per, delta=delta).value
+         for k in outcomes]
+    )  # fmt: skip
+    worst = 0.0
+    grid = (0.02, 0.1, 0.25, 0.4, 0.6, 0.8, 0.95, 1.0)
+    law = [{r: binom.pmf(np.arange(n + 1), n, r) for r in grid} for n in counts]
+    for r in itertools.product(grid, repeat=3):
+        a, b, c = (law[i][rate] for i, rate in enumerate(r))
+        chance = np.einsum("i,j,k->ijk", a, b, c).ravel()
+        worst = max(worst, float(chance[values < w @ r].sum()))
+    assert 0.3 * delta < worst <= delta
+
+
+def test_measured_error_has_the_sharp_interval():
+    errors, counts = np.array([4, 5, 3, 1]), np.array([400, 60, 12, 30])
+    y = np.repeat(np.arange(4), counts)
+    wrong = np.concatenate([np.arange(n) < k for k, n in zip(errors, counts, strict=True)])
+    both = {"holdout": np.where(wrong, (y + 1) % 4, y)}
+    e = nb.Evidence.from_predictions(
+        predicted=both | {"test": both["holdout"]},
+        labels={"holdout": y, "test": y},
+        sampling="iid",
+        classes=4,
+        claims="balanced",
+    )
+    (test,) = (r.test for r in nb.evaluate(e, ["binomial"]) if r.qualifier == "balanced")
+    w = np.full(4, 0.25)
+    assert test.error == pytest.approx(np.mean(errors / counts))
+    high = weighted_error_upper(errors, counts, w, 0.025)
+    low = 1 - weighted_error_upper(counts - errors, counts, w, 0.025)
+    assert (test.low, test.high) == pytest.approx((low, high), rel=1e-9)
+
+
+@pytest.mark.parametrize("bound", ["ncm_blocks", "ncm_few_shot", "ncm_leave_one_out"])
+def test_few_shot_rows_know_the_claims(bound):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), (60, 30, 15))
+    f = rng.normal(size=(105, 4)) + 1.5 * np.eye(3, 4)[y]
+    head = nb.LinearHead(np.eye(3, 4))
+    holdout = nb.Sample.from_arrays(f, y, role="holdout", sampling="iid")
+    test = nb.Sample.from_arrays(f[::-1] + 0.1, y[::-1], role="test", sampling="iid")
+    e = nb.Evidence(head=head, holdout=holdout, test=test)
+    found = {r.params.get("per"): r for r in nb.evaluate(e, [bound], claims="balanced,rare=2")}
+    assert found["rare"].qualifier == "rare"
+    assert found["rare"].test.error != found["balanced"].test.error
+    alone = [nb.evaluate(e, [bound], claims=f"c={c}").rows[-1] for c in range(3)]
+    if bound != "ncm_blocks":  # which is no linear function of the class errors
+        assert found["balanced"].value == pytest.approx(np.mean([r.value for r in alone]))
+    assert found["rare"].value == alone[2].value
