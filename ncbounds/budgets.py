@@ -56,6 +56,9 @@ CONFIG_BYTES = 1 << 24
 MANIFEST_BYTES = 1 << 24
 """A zoo.toml: some hundred bytes for a checkpoint."""
 
+LOG_BYTES = 1 << 27
+"""A log of a run: a million lines of a hundred characters."""
+
 WORD_BYTES = 1 << 26
 """A code word: hundreds of bytes are usual, and none above the weights themselves says anything."""
 

@@ -16,6 +16,7 @@ from ncbounds.cli.heads import certify_head
 from ncbounds.cli.init import init
 from ncbounds.cli.inspect import inspect
 from ncbounds.cli.layers import layers
+from ncbounds.cli.plot import plot
 from ncbounds.cli.predictions import evaluate_predictions
 from ncbounds.cli.report import report
 from ncbounds.cli.store import store
@@ -66,6 +67,7 @@ app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
 app.command()(explain)
 app.command()(report)
+app.command()(plot)
 app.command()(store)
 app.command()(compress)
 app.command()(verify)

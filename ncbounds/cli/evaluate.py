@@ -45,10 +45,11 @@ from ncbounds.cli.arguments import (
     running,
 )
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
-from ncbounds.cli.report import show_report
+from ncbounds.cli.report import show_report, show_series
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
+    from ncbounds.depth.layers import LayerReport
     from ncbounds.extraction.running import Running
     from ncbounds.report import Report
 
@@ -116,6 +117,14 @@ def evaluate(
             rich_help_panel=DATA,
         ),
     ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="of a series: CSV with a column step and any numbers (loss, learning rate), to "
+            "stand beside",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     trust: Trust = False,
     workers: Annotated[
         int | None,
@@ -159,11 +168,6 @@ def evaluate(
         )
         declared = dict(zip(DECLARATIONS, stated, strict=True))
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
-        if layers is not None and (limit, store, workers_per_loader) != (None, None, None):
-            raise NcboundsError(
-                "--layers reads all rows and keeps its views as they are: leave --limit, --store "
-                "and --workers-per-loader out beside it"
-            )
         with progress_bar() as progress:
             typed = Typed(
                 paths=paths,
@@ -173,7 +177,7 @@ def evaluate(
                 data=data,
                 trust=trust,
                 declared=given(declared),
-                changes=choice(key, ema, head, output, part),
+                changes=choice(key, ema, head, output, part) | _log(log),
                 run={
                     "bounds": bounds,
                     "delta": delta,
@@ -190,12 +194,18 @@ def evaluate(
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
-        show_report(report)
+        show_report(report, series=layers is None)
         for line in said:
             echo(line)
         echo(f"written to {folder}: {', '.join(written)}")
         if layers is not None:
-            _layers(typed, layers, how)
+            found = {
+                name: {"layers": x.to_dict()} for name, x in _layers(typed, layers, how).items()
+            }
+            write_report(everything.with_facts(found), folder)
+            show_series(report.with_facts(found))
+        if any(r.series for r in report.rows):
+            echo(f"`ncbounds plot {shlex.quote(str(folder))} --what series` draws it")
         echo(_stored(folder))
         if not report.rows:
             raise typer.Exit(NOTHING)
@@ -245,6 +255,10 @@ def _with_earlier(report: "Report", folder: Path) -> tuple["Report", list[str]]:
     ]
 
 
+def _log(log: Path | None) -> dict[str, Path]:
+    return {} if log is None else {"log": log.resolve()}
+
+
 def _described(typed: Typed) -> bool:
     """Whether a zoo.toml was typed, or a folder with one."""
     zoo = (p for p in typed.paths if p.suffix == ".toml" or (p / "zoo.toml").is_file())
@@ -285,7 +299,7 @@ def _files(typed: Typed) -> "Report":
     )
 
 
-def _layers(typed: Typed, which: str, how: "Running") -> None:
+def _layers(typed: Typed, which: str, how: "Running") -> "dict[str, LayerReport]":
     """Show the layers of the same checkpoints; their views are kept beside the features."""
     from ncbounds.cli.layers import of_files, of_zoo, show_layers
 
@@ -296,7 +310,7 @@ def _layers(typed: Typed, which: str, how: "Running") -> None:
         )
     else:
         book, names = of_files(typed.paths, typed.data, typed.declared, typed.changes, **code)
-    show_layers(
+    return show_layers(
         book,
         names,
         typed.out,

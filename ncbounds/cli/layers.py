@@ -17,6 +17,8 @@ from ncbounds.cli.arguments import (
     Device,
     Head,
     Key,
+    Limit,
+    LoaderWorkers,
     Output,
     Parts,
     Precision,
@@ -39,6 +41,7 @@ from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
     from ncbounds.data.manifest import Manifest
+    from ncbounds.depth.layers import LayerReport
 
 
 def layers(
@@ -69,6 +72,13 @@ def layers(
     probe: Annotated[
         str, typer.Option(help="early exit: ridge or ncm, fixed before too")
     ] = "ridge",
+    token: Annotated[
+        str,
+        typer.Option(
+            help="of places with tokens: mean, class (the first), last, or a position; fixed "
+            "before too"
+        ),
+    ] = "mean",
     out: Annotated[Path | None, typer.Option(help="folder for layers.json")] = None,
     store: Annotated[
         Path | None, typer.Option(help="folder that keeps the views (default: they are removed)")
@@ -102,6 +112,8 @@ def layers(
     device: Device = "auto",
     precision: Precision = None,
     batch_size: BatchSize = None,
+    workers_per_loader: LoaderWorkers = None,
+    limit: Limit = None,
 ) -> None:
     """Show collapse from the input to the logits, and certify linear probes of every layer.
 
@@ -136,12 +148,15 @@ def layers(
             at=at or None,
             eps=eps,
             exit_probe=probe,
+            token=token,
             store=store,
-            running=running(device, precision, batch_size, None, None, None),
+            running=running(device, precision, batch_size, workers_per_loader, limit, None),
         )
 
 
-def show_layers(book: "Manifest", names: list[str], out: Path | None = None, **asked: Any) -> None:
+def show_layers(
+    book: "Manifest", names: list[str], out: Path | None = None, **asked: Any
+) -> "dict[str, LayerReport]":
     """Show layers of checkpoints one after the other, and write them into a folder.
 
     A checkpoint of several that has none is named with the reason, on standard error.
@@ -166,6 +181,7 @@ def show_layers(book: "Manifest", names: list[str], out: Path | None = None, **a
         raise typer.Exit(NOTHING)
     if out is not None:
         echo(f"written to {write_layers(reports, out)}")
+    return reports
 
 
 def of_zoo(

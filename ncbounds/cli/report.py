@@ -64,8 +64,8 @@ def _listed(report: "Report") -> str:
     return "\n".join([*map(printable, lines), *([f"  ... {more} more"] if more > 0 else []), ""])
 
 
-def show_report(report: "Report") -> None:
-    """Print the table of a report and what could not be evaluated."""
+def show_report(report: "Report", *, series: bool = True) -> None:
+    """Print the table of a report, series along their steps, and what could not be evaluated."""
     from rich.text import Text
 
     from ncbounds.report.views.screen import caption, table, used
@@ -75,6 +75,8 @@ def show_report(report: "Report") -> None:
         if not used(report):  # bounds that have no column were asked for
             show(_listed(report))
         show(Text(caption(report), "dim"))
+        if series:
+            show_series(report)
     present = {r.checkpoint for r in report.rows}
     failed: dict[tuple[str, str], list[str]] = {}  # one mistake may stop every checkpoint alike
     for failure in report.failures:
@@ -83,6 +85,14 @@ def show_report(report: "Report") -> None:
     for (what, reason), names in failed.items():
         called = few(names) if len(names) > 1 else names[0]
         show(printable(f"{what}: {called}: {reason}"))
+
+
+def show_series(report: "Report") -> None:
+    """Print series along their steps, and what can be said of them."""
+    from ncbounds.report.views.series import series_lines
+
+    if lines := series_lines(report):
+        show("\n".join(lines))
 
 
 def evaluate_and_show(

@@ -37,6 +37,8 @@ from ncbounds.files import read_bounded
 FASHION_MNIST = "fashion-mnist"
 #: Files of one series; more are a mistake in its pattern.
 LONGEST_SERIES = 10_000
+#: Fields of a checkpoint that name a file.
+FILES = ("file", "code_word", "log")
 #: What stands for all rows of the data.
 ALL_ROWS = "all"
 
@@ -88,7 +90,8 @@ class Entry:
     averaged (``"ema"``) or the ``"raw"`` ones are meant, ``head`` names the layer and ``output``
     the name or index of the logits. ``parts`` are other files of the same network: of its head, or
     the base of an adapter. ``series`` names the run that it is one checkpoint of, ``step`` the
-    epoch or step, if neither the file nor its name says it.
+    epoch or step, if neither the file nor its name says it; ``log`` is a CSV file with the run's
+    own numbers by step.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Entry:
     parts: tuple[Path, ...] = ()
     series: str = ""
     step: float | None = None
+    log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -304,7 +308,7 @@ def _entry(
         if key not in raw:
             raise ManifestError(f"{where}: {key} is missing")
     words = (
-        *("file", "task", "model", "protocol", "loss", "code_word"),
+        *("file", "task", "model", "protocol", "loss", "code_word", "log"),
         *("key", "weights", "head", "series"),
     )
     kinds: dict[str, type | tuple[type, ...]]
@@ -340,7 +344,7 @@ def _entry(
     if "loss" in raw:
         loss(raw["loss"], f"{where} loss")
     files: dict[str, Path]
-    files = {k: beside(path, raw[k], f"{where} {k}") for k in ("file", "code_word") if k in raw}
+    files = {k: beside(path, raw[k], f"{where} {k}") for k in FILES if k in raw}
     typed(raw.get("parts", []), list, f"{where} parts")
     for part in raw.get("parts", []):
         typed(part, str, f"{where} parts")

@@ -14,6 +14,7 @@ _WORDS = (
 )
 _PADDED, _BARE = len(_WORDS), len(_WORDS) + 1
 #: Names, beside numbered ones, of a run's last or best checkpoint.
+_BEST = re.compile(r"(.*[-_.])?best([-_.](model|weights|checkpoint))?")
 _ENDS = re.compile(r"(.*[-_.])?(final|last|latest|best|end)([-_.](model|weights|checkpoint))?")
 #: What a file may say of its progress, in the order in which it is believed.
 _SAID = ("epoch", "global_step", "step", "iteration", "iter")
@@ -62,6 +63,16 @@ def named_steps(names: Iterable[str]) -> dict[str, float]:
         if len({*found.values()}) == len(same):
             return found
     return {}
+
+
+def last_ones(names: Iterable[str]) -> set[str]:
+    """Of names without a step the one that is a run's last checkpoint, if it is the only one.
+
+    The best one may be of any step.
+    """
+    names = list(names)
+    ends = [n for n in names if _is_end(n) and not _BEST.fullmatch(_stem(n).lower())]
+    return {*ends} if len(ends) == 1 else set()
 
 
 def progress(hints: Mapping[str, Any]) -> dict[str, float]:

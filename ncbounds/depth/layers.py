@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ncbounds.depth.separation import SeparationLaw
+from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.roles import Role
 from ncbounds.results import MARK, Kind
 
@@ -82,6 +83,8 @@ class LayerReport:
     effective_depth : int or None
         First layer whose nearest class mean errs on at most eps of the fit rows.
     checkpoint : str
+    token : str
+        What places with tokens were read at.
     """
 
     layers: tuple[Layer, ...]
@@ -97,15 +100,41 @@ class LayerReport:
     law: Mapping[Role, SeparationLaw]
     effective_depth: int | None
     checkpoint: str = ""
+    token: str = "mean"
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values for JSON; what is nan is null."""
         found: dict[str, Any] = _plain(asdict(self))
         return found
 
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "LayerReport":
+        """Rebuild a report from :meth:`to_dict`.
+
+        Raises
+        ------
+        InvalidArgument
+            If that is not what is there.
+        """
+        try:
+            layers = tuple(_layer(x) for x in stored["layers"])
+            law = {role: SeparationLaw(**_nans(x)) for role, x in stored["law"].items()}
+            return cls(**{**stored, "layers": layers, "law": law})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InvalidArgument(f"these are no stored layers: {error!r}") from None
+
     def __str__(self) -> str:
         """Return the table from input to logits, and what is claimed."""
         return "\n".join([*_table(self), "", *statements(self)])
+
+
+def _layer(stored: Mapping[str, Any]) -> Layer:
+    geometry = {role: Geometry(**_nans(x)) for role, x in stored["geometry"].items()}
+    return Layer(**{**stored, "geometry": geometry})
+
+
+def _nans(stored: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: math.nan if x is None else x for name, x in stored.items()}
 
 
 def statements(report: LayerReport) -> list[str]:
@@ -132,6 +161,8 @@ def statements(report: LayerReport) -> list[str]:
                 f"{law.slope:.3g} of its logarithm, correlation {law.correlation:.2f})"
             )
     lines.append(f"# effective depth: {_depth(report)}")
+    if report.token != "mean":
+        lines.append(f"(places with tokens are read at one of them: {report.token})")
     return [*lines, *(f"({reason})" for reason in report.reasons)]
 
 

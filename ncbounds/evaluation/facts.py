@@ -4,12 +4,21 @@ from typing import Any
 
 import numpy as np
 
+from ncbounds.bounds.kind import judge
+from ncbounds.bounds.needs import Needs
+from ncbounds.evidence.contradictions import about_test
+from ncbounds.evidence.error_bits import ErrorBits, rows_hash
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role
+from ncbounds.results import Kind
 
 #: Samples that are described, and time for the efficiency, which is meant for the first.
 SECONDS: dict[Role, float] = {"fit": 10.0, "head": 1.0, "holdout": 1.0}
+#: Samples whose errors are kept point by point.
+JUDGED: tuple[Role, ...] = ("holdout", "test")
+#: What a count of errors asks of held-out rows.
+COUNTED = Needs(kind="certificate", role="holdout", features=False)
 
 
 def facts_of(evidence: Evidence) -> dict[str, Any]:
@@ -21,6 +30,8 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
         "classes": list(evidence.decision.names),
         "n": {role: s.n for role, s in samples.items()},
         "collapse": _collapse(evidence),
+        "error_rates": _error_rates(evidence),
+        "errors": {bits.role: bits.to_dict() for bits in error_bits(evidence)},
         "duplicates": evidence.duplicates(),
         "module_disagreements": {r: s.module_disagreements for r, s in samples.items()},
         "provenance": evidence.provenance,
@@ -44,6 +55,36 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
         for role, seconds in SECONDS.items()
         if role in samples
     }
+
+
+def _error_rates(evidence: Evidence) -> dict[str, float]:
+    """Share of errors of the saved classifier on each labelled sample."""
+    wrong = evidence.decision.wrong
+    return {
+        role: float(wrong(s, evidence.head).mean())
+        for role, s in evidence.samples().items()
+        if role != "unlabelled" and s.n
+    }
+
+
+def error_bits(evidence: Evidence) -> list[ErrorBits]:
+    """Errors of the saved classifier on the rows of holdout and test, where these are known."""
+    found = []
+    for role in JUDGED:
+        sample = evidence.sample(role)
+        if sample is None or not (rows := rows_hash(sample)):
+            continue
+        wrong = evidence.decision.wrong(sample, evidence.head)
+        kind: Kind = "measure"
+        if role == "test":
+            reasons = tuple(about_test(sample, evidence))
+        else:
+            # who reads them spends a delta of its own
+            kind, reasons, _ = judge(COUNTED, sample, evidence.without_test(), 0.0)
+        found.append(
+            ErrorBits(role, rows, wrong, sample.sampling, sample.selected_among, kind, reasons)
+        )
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
     from ncbounds.extraction.places import Places
 
+#: What tokens are made of unless one is named.
+MEAN = "mean"
 #: Samples that are read.
 READ: tuple[Role, ...] = ("fit", "holdout", "test")
 #: What a limit asks of the held-out rows: probes are functions of the fit rows.
@@ -50,8 +52,12 @@ def layers(
     delta: float = 0.05,
     eps: float = EPS,
     exit_probe: str = "ridge",
+    token: str | int = MEAN,
     ignore_label: int | None = None,
     batch_size: int | str | None = None,
+    workers_per_loader: int | None = None,
+    limit: int | None = None,
+    store_dtype: str | None = None,
     checkpoint: str = "",
     say: Callable[[str], None] | None = None,
     **declared: Any,
@@ -60,8 +66,8 @@ def layers(
 
     Every place is read in the same forward pass, one pass a sample, as a view that is fixed
     beforehand: all of its coordinates up to ``max(512, C)``, else as many signed hashes, which keep
-    squared distances in the mean; tokens (n, t, d) are averaged first. Nearest class mean and ridge
-    are fitted on the fit sample alone and judged on the others.
+    squared distances in the mean; of tokens (n, t, d) their mean or one is taken first. Nearest
+    class mean and ridge are fitted on the fit sample alone and judged on the others.
 
     Parameters
     ----------
@@ -84,10 +90,13 @@ def layers(
         What a probe may err more often than the network; fixed before the held-out rows.
     exit_probe : {"ridge", "ncm"}
         Probe of the early exit, fixed before too.
+    token : {"mean", "class", "last"} or int
+        Which token a place with tokens is read at: the mean of those that are no padding, the
+        first, the last one, or a position; fixed before the held-out rows too.
     ignore_label : int, optional
         Label of rows that are left out.
-    batch_size : int, "auto" or None
-        Rows per forward pass; see :func:`ncbounds.extract`.
+    batch_size, workers_per_loader, limit, store_dtype
+        See :func:`ncbounds.extract`; with ``limit`` or ``store_dtype`` nothing is certified.
     checkpoint : str
         Name in the report.
     say : callable, optional
@@ -109,6 +118,7 @@ def layers(
         If a pattern names no module that gives features, or there is no such probe.
     """
     from ncbounds.extraction.places import find_places
+    from ncbounds.extraction.tokens import check_token
     from ncbounds.extraction.views import announcement, read_views
 
     if exit_probe not in PROBES:
@@ -122,23 +132,28 @@ def layers(
         )
     _check_again(given)
     places = find_places(classifier, given["fit"], at)
-    size = coordinates(classifier.head.classes)
+    size, token = coordinates(classifier.head.classes), check_token(token)
     if say is not None:
-        for line in announcement(places, size, given):
+        for line in announcement(places, size, given, limit, store_dtype):
             say(line)
     with ExitStack() as stack:
         folder = store
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ncbounds-layers-"))
         views: dict[Role, dict[str, Sample]] = {}
-        options = {"ignore_label": ignore_label, "batch_size": batch_size}
+        options: dict[str, Any] = {
+            **{"ignore_label": ignore_label, "batch_size": batch_size, "limit": limit},
+            **{"workers_per_loader": workers_per_loader, "store_dtype": store_dtype},
+        }
         options |= {"used_by": checkpoint} if store is not None and checkpoint else {}
         for role, loader in given.items():
             draw = (draws or {}).get(role) or Draw(role, **declared)
-            views[role] = read_views(classifier, loader, draw, places, size, folder, options)
-        return _report(
-            classifier.head, views, places, delta, eps, exit_probe, checkpoint, named=at is not None
+            views[role] = read_views(classifier, loader, draw, places, size, folder, options, token)
+        report = _report(
+            *(classifier.head, views, places, folder, delta, eps, exit_probe, checkpoint),
+            named=at is not None,
         )
+        return replace(report, token=token)
 
 
 def _check_again(loaders: Mapping[Role, Any]) -> None:
@@ -156,6 +171,7 @@ def _report(
     head: LinearHead,
     views: Mapping[Role, dict[str, Sample]],
     places: "Places",
+    folder: str | os.PathLike[str],
     delta: float,
     eps: float,
     exit_probe: str,
@@ -174,7 +190,10 @@ def _report(
     wrong: dict[str, dict[Role, dict[str, Bools]]] = {}
     geometry: dict[str, dict[Role, Geometry]] = {}
     for name in places.shapes:
-        at = {r: counted_rows(views[r][name], views[r][HEAD], s, size) for r, s in samples.items()}
+        at = {
+            r: counted_rows(views[r][name], views[r][HEAD], s, size, folder)
+            for r, s in samples.items()
+        }
         wrong[name], geometry[name] = measure_place(at, samples, head.classes)
     found = tuple(
         Layer(

@@ -3,8 +3,8 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ncbounds.bounds.bound import Bound
@@ -40,7 +40,8 @@ class Plan:
     """What a run computes; stored as ``run.json``.
 
     ``asked`` is the selection that ``bounds`` came from, ``identity`` a hash of all checkpoints
-    and of what is computed of them, ``running`` how networks are run.
+    and of what is computed of them, ``running`` how networks are run, ``series`` the number of
+    checkpoints of each series.
     ``planned`` is the number of rows that spend delta: checkpoints of the manifest times selected
     bounds that can be certificates or conditional, failed ones included. It is fixed before
     anything runs, so that resuming or merging does not change a row's delta.
@@ -54,6 +55,7 @@ class Plan:
     asked: "str | tuple[str | Bound, ...] | None" = None
     identity: str = ""
     running: Running = USUAL
+    series: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def each(self) -> float:

@@ -26,7 +26,7 @@ from ncbounds.extraction.rounding import checked_dtype, rounded
 from ncbounds.extraction.running import check_batch_size
 from ncbounds.extraction.store import Stored, StoreWriter, note_use, read_stored, store_key
 from ncbounds.extraction.stream import features_at, stream
-from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps
+from ncbounds.extraction.taps import HEAD, At, Pool, Pooling, declared_taps, hash_size
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
@@ -124,8 +124,10 @@ def extract(
         tokens (n, t, d) are averaged over all positions but those that ``attention_mask`` marks as
         padding; p averages images to p x p. An output (n, d) is taken as it is. ``"hash"`` keeps
         whole images, averages tokens, and hashes what has more than 512 coordinates to as many
-        (``"hash:1000"``: to 1000). Axes are taken in this order: where a network has another one,
-        name a place that flattens or pools.
+        (``"hash:1000"``: to 1000). ``"average@class"`` and ``"hash@last"`` take one token in place
+        of their mean: the first, the last that is no padding, or a position (``"hash@3"``). Axes
+        are taken in this order: where a network has another one, name a place that flattens or
+        pools.
     key_parts : mapping, optional
         What identifies inputs, labels and their order, for data that is known (a file's hash and
         row ranges). A lookup then needs no pass over the data. By default they are hashed while
@@ -255,7 +257,9 @@ def _run(
             for name, parts in blocks.items()
         }
     with ExitStack() as stack:
-        writers = {name: stack.enter_context(StoreWriter(store)) for name in taps}
+        # views of many places are read beside each other, so that they stay mapped
+        packs = all(hash_size(tap.pool) is None for tap in taps.values())
+        writers = {name: stack.enter_context(StoreWriter(store, packs=packs)) for name in taps}
         keep = {name: _rounding(writer, dtype) for name, writer in writers.items()}
         digest, differ = stream(classifier, loader, taps, keep, batch_size, progress, ignore_label)
         data = digest.parts() if key_parts is None else dict(key_parts)

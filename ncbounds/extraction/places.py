@@ -11,7 +11,7 @@ from ncbounds.checkpoints.head.trace import first_rows, run
 from ncbounds.errors import DataError, UnknownName, few, shown
 from ncbounds.extraction.batches import batches, class_count
 from ncbounds.extraction.stream import tensors
-from ncbounds.extraction.taps import HEAD
+from ncbounds.extraction.taps import HEAD, first_output
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -124,7 +124,8 @@ def _trial(module: "nn.Module", batch: Any) -> _Trial:
 
     def keep(name: str, output: Any) -> None:
         # a clone, since a later in-place operation may overwrite it
-        trial.outputs[name] = output.clone() if isinstance(output, torch.Tensor) else None
+        x = first_output(output)
+        trial.outputs[name] = x.clone() if isinstance(x, torch.Tensor) else None
 
     try:
         for name, layer in module.named_modules():

@@ -157,10 +157,12 @@ class StoreWriter:
     ----------
     store : path
         Made if it is not there.
+    packs : bool
+        Whether features may be packed; what is packed is read into memory as a whole.
     """
 
-    def __init__(self, store: str | os.PathLike[str]) -> None:
-        self._store = Path(store)
+    def __init__(self, store: str | os.PathLike[str], *, packs: bool = True) -> None:
+        self._store, self._packs = Path(store), packs
         (self._store / ARRAYS).mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._store)
         self._folder = unfinished(self._store)
@@ -222,7 +224,7 @@ class StoreWriter:
     def _packed(self) -> list[str]:
         """Pack features that are worth it; return the names of what is packed."""
         file = self._folder / FEATURES
-        if not LEAST <= file.stat().st_size <= MOST:
+        if not self._packs or not LEAST <= file.stat().st_size <= MOST:
             return []
         packed = pack(_mapped(file))
         if packed is None:

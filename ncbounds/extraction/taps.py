@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ncbounds.depth.hashing import COORDINATES, hash_plan
 from ncbounds.errors import DataError, TapRefused, UnknownName, few, shown
+from ncbounds.extraction.tokens import MEAN, NoSuchToken, check_token, of_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,7 +30,8 @@ class Pooling:
     name : str
         Of the module, for messages.
     pool : "average", "hash" or int
-        Average over all positions, hash what there is, or average to p x p positions.
+        Average over all positions, hash what there is, or average to p x p positions. Behind ``@``
+        stands which token is taken in place of their mean: ``"average@class"``, ``"hash@last"``.
     """
 
     name: str
@@ -38,8 +40,8 @@ class Pooling:
     def __call__(self, output: Any, batch: Any) -> "Tensor":
         """Pool an output (n, d), (n, t, d) or (n, c, height, width, ...).
 
-        Positions of texts that ``attention_mask`` of the batch marks as padding are left out: how
-        long the padding is depends on the rows beside a row.
+        Of several outputs the first is taken, as blocks of transformers return it before their
+        attention weights. Tokens (n, t, d) are taken as :func:`of_tokens` does.
 
         Raises
         ------
@@ -48,13 +50,13 @@ class Pooling:
         """
         from torch.nn.functional import adaptive_avg_pool2d
 
-        x = self._checked(output, batch)
+        x = self._checked(first_output(output), batch)
         size = hash_size(self.pool)
         if size is not None:
             return _hashed(x.flatten(1) if x.ndim != 3 else self._over_tokens(x, batch), size)
         if x.ndim == 2:
             return x.clone()  # a later in-place operation may overwrite it
-        if self.pool == "average":
+        if split_pool(self.pool)[0] == "average":
             return x.flatten(2).mean(2) if x.ndim > 3 else self._over_tokens(x, batch)
         if x.ndim != 4:
             raise self._refused(
@@ -76,10 +78,9 @@ class Pooling:
         from ncbounds.checkpoints.head.trace import rows_of
 
         if not isinstance(output, Tensor):
-            inside = f" of {len(output)}" if isinstance(output, tuple | list) else ""
             raise self._refused(
-                f"returns a {type(output).__name__}{inside}; needed is one tensor: name a module "
-                "inside or after it"
+                f"returns a {type(output).__name__}; needed is a tensor, alone or the first of a "
+                "tuple: name a module inside or after it"
             )
         found, n = f"{tuple(output.shape)} of {output.dtype}", rows_of(batch)
         if output.ndim < 2 or len(output) != n or not output.numel():
@@ -92,24 +93,24 @@ class Pooling:
         return output.detach()
 
     def _over_tokens(self, x: "Tensor", batch: Any) -> "Tensor":
-        import torch
-
-        mask = batch.get("attention_mask") if isinstance(batch, Mapping) else None
-        if mask is None or mask.ndim != 2 or bool((mask != 0).all()):
-            return x.mean(1)
-        if mask.shape != x.shape[:2]:
-            raise self._refused(
-                f"returns {tuple(x.shape)} where the attention mask is {tuple(mask.shape)}: which "
-                "positions are padding is not known"
-            )
-        real = (mask != 0)[..., None].to(x.device)
-        wide = torch.promote_types(x.dtype, torch.float32)  # a sum in half precision overflows
-        total = torch.where(real, x, 0).sum(1, dtype=wide)
-        mean: Tensor = (total / real.sum(1).clamp_min(1)).to(x.dtype)
-        return mean
+        try:
+            return of_tokens(x, batch, split_pool(self.pool)[1])
+        except NoSuchToken as error:
+            raise self._refused(str(error)) from None
 
     def _refused(self, what: str) -> TapRefused:
         return TapRefused(f"the module {shown(self.name)!r} {what}")
+
+
+def first_output(output: Any) -> Any:
+    """Return what a module gives, of several things the first."""
+    return output[0] if isinstance(output, tuple | list) and len(output) else output
+
+
+def split_pool(pool: Pool) -> tuple[Pool, str]:
+    """Return a pooling without its token, and the token: ``"hash@last"`` is a hash of the last."""
+    kind, at, token = str(pool).partition("@")
+    return (kind, token) if at else (pool, MEAN)
 
 
 def declared_taps(module: "nn.Module", at: At, pool: Pool) -> dict[str, Pooling]:
@@ -142,17 +143,20 @@ def declared_taps(module: "nn.Module", at: At, pool: Pool) -> dict[str, Pooling]
     for name, value in places.items():
         if name != HEAD and name not in known:
             raise UnknownName(_unknown(str(name), known))
-        pooled = value == "average" or hash_size(value) is not None
+        kind, token = split_pool(value)
+        check_token(token)
+        pooled = kind == "average" or hash_size(value) is not None
         if not pooled and (type(value) is not int or value < 1):
             raise DataError(
                 f'pool={value!r} for {shown(name)!r}; needed is "average", or p for p x p, or '
-                '"hash"'
+                '"hash", the words with "@class" or "@last" for one token'
             )
     return {name: Pooling(name, value) for name, value in places.items()}
 
 
 def hash_size(pool: Pool) -> int | None:
     """Coordinates of ``"hash"`` or ``"hash:1000"``; None for another pooling."""
+    pool, _ = split_pool(pool)
     if not isinstance(pool, str):
         return None
     kind, _, size = pool.partition(":")

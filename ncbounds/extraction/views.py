@@ -17,11 +17,12 @@ from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import DataDigest, as_array, batches
+from ncbounds.extraction.batches import DataDigest, as_array, batches, first_rows
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.places import INPUT, Places
 from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.taps import HASH, HEAD
+from ncbounds.extraction.tokens import MEAN
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
@@ -30,15 +31,23 @@ if TYPE_CHECKING:
 ARRAYS = 8
 
 
-def announcement(places: Places, size: int, loaders: Mapping[Role, Any]) -> list[str]:
+def announcement(
+    places: Places,
+    size: int,
+    loaders: Mapping[Role, Any],
+    limit: int | None = None,
+    store_dtype: str | None = None,
+) -> list[str]:
     """Which places are read, and the disk and memory that this takes."""
     names = ", ".join(places.shapes)
-    row = 4 * sum(min(int(np.prod(shape)), size) for shape in places.shapes.values())
+    row = (4 if store_dtype is None else 2) * sum(
+        min(int(np.prod(shape)), size) for shape in places.shapes.values()
+    )
     found = [f"{len(places.shapes)} places: {names}"]
     read = list(loaders.values())
     memory = f"memory for moments {8 * ARRAYS * size * size / 2**20:.0f} MiB, whatever the rows"
     if all(map(is_pair, read)):
-        n = sum(len(loader[1]) for loader in read)
+        n = sum(min(len(loader[1]), limit or len(loader[1])) for loader in read)
         return [*found, f"views of {n} rows: {n * row / 2**20:.0f} MiB of disk; {memory}"]
     return [*found, f"views: {row / 2**10:.1f} KiB of disk a row; {memory}"]
 
@@ -51,13 +60,16 @@ def read_views(
     size: int,
     folder: str | os.PathLike[str],
     options: Mapping[str, Any],
+    token: str = MEAN,
 ) -> dict[str, Sample]:
     """Views of one sample at all places; the head's features stay whole under ``"head"``."""
     modules = [name for name in places.shapes if name not in (INPUT, HEAD)]
-    at = {**dict.fromkeys(modules, f"{HASH}:{size}"), HEAD: "average"}
+    pool = f"{HASH}:{size}" + ("" if token == MEAN else f"@{token}")
+    at = {**dict.fromkeys(modules, pool), HEAD: "average"}
     found = extract(classifier, loader, draw, store=folder, at=at, **options)
     if INPUT in places.shapes:
-        found[INPUT] = _input_view(loader, found[HEAD], size, Path(folder))
+        read = first_rows(loader, options.get("limit"))
+        found[INPUT] = _input_view(read, found[HEAD], size, Path(folder))
     return found
 
 
@@ -89,7 +101,9 @@ def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
     return replace(head, features=features, tap=INPUT)
 
 
-def _on_disk(blocks: Iterable[NDArray[Any]], folder: Path) -> NDArray[Any]:
+def _on_disk(
+    blocks: Iterable[NDArray[Any]], folder: str | os.PathLike[str] | None
+) -> NDArray[Any]:
     """Rows that were written to a nameless file, mapped into memory."""
     width, dtype = 0, np.dtype(np.float32)
     with tempfile.TemporaryFile(dir=folder) as stream:
@@ -100,10 +114,17 @@ def _on_disk(blocks: Iterable[NDArray[Any]], folder: Path) -> NDArray[Any]:
         return np.memmap(stream, dtype=dtype, mode="r").reshape(-1, width)
 
 
-def counted_rows(view: Sample, head: Sample, counted: Sample, size: int) -> NDArray[Any]:
+def counted_rows(
+    view: Sample,
+    head: Sample,
+    counted: Sample,
+    size: int,
+    folder: str | os.PathLike[str] | None = None,
+) -> NDArray[Any]:
     """Features of a view on the rows that count, narrow enough.
 
     ``head`` is the sample at the head as it was read, ``counted`` what the evidence made of it.
+    What is hashed only now goes to a nameless file in ``folder``.
     """
     features = view.features
     if counted.n != head.n and counted.kept is not None:  # declared copies count once
@@ -111,5 +132,7 @@ def counted_rows(view: Sample, head: Sample, counted: Sample, size: int) -> NDAr
         features = features[np.searchsorted(kept, counted.kept)]
     if features.shape[1] <= size:
         return features
-    blocks = [sign_hash(features[i : i + BLOCK], size) for i in range(0, len(features), BLOCK)]
-    return np.concatenate(blocks) if blocks else features[:, :size]
+    if not len(features):
+        return features[:, :size]
+    starts = range(0, len(features), BLOCK)
+    return _on_disk((sign_hash(features[i : i + BLOCK], size) for i in starts), folder)

@@ -146,6 +146,7 @@ def _best_rows(sample: Sample, head: LinearHead, loss: str | None, seconds: floa
     except (RoleError, InvalidSample) as error:  # a test sample, labels without an output
         found = Efficiency(nan, nan, nan, nan, nan, nan, nan, (str(error),))
         margin = MarginEfficiency(nan, nan, nan, nan, (str(error),))
+    yield _row("loss", str(chosen), Metric(found.loss, found.reasons), "mean over points")
     for name in ("within", "alignment", "outputs"):
         part = Metric(getattr(found, name), found.reasons)
         yield _row(f"collapse efficiency ({name})", "plug-in", part, "factor of the lower end")

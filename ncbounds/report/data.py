@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from ncbounds.results import Row
 
@@ -71,6 +71,18 @@ class ReportData:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def with_facts(self, more: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Return the same report with more facts about some of its checkpoints."""
+        if not more:
+            return self
+        facts = {name: {**about, **more.get(name, {})} for name, about in self.facts.items()}
+        return type(self)(
+            *(self.rows, self.failures, facts),
+            simultaneous=self.simultaneous,
+            planned=self.planned,
+            plan=self.plan,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form with all terms, details and provenance."""

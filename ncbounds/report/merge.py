@@ -63,6 +63,7 @@ def with_earlier(now: Report, before: Report) -> Merged:
     rows of other bounds stay beside it if they rest on the same evidence. Another file of that
     name, or other data, keep their rows under a name of their own.
     """
+    now = now.with_facts(_layers_before(now, before))
     asked = {s.name: s for s in _subjects("", now)}
     taken = {*asked, *(f.checkpoint for f in now.failures)}
     done = {(r.checkpoint, r.bound) for r in now.rows}
@@ -102,6 +103,18 @@ def with_earlier(now: Report, before: Report) -> Merged:
     found = _joined(rows, failures, facts, [before, now], whole=not apart)
     more = len(rows) > len(now.rows) or len(failures) > len(now.failures)
     return Merged(found if more else now, tuple(map(printable, said)))
+
+
+def _layers_before(now: Report, before: Report) -> dict[str, dict[str, Any]]:
+    """Layers that were evaluated before on the same evidence, and not this time."""
+    return {
+        name: {"layers": old["layers"]}
+        for name, about in now.facts.items()
+        if "layers" in (old := before.facts.get(name, {}))
+        and "layers" not in about
+        and about.get("key")
+        and about["key"] == old.get("key")
+    }
 
 
 def merged(reports: Mapping[str, Report]) -> Merged:

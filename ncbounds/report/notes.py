@@ -13,7 +13,7 @@ from ncbounds.results import MARK, BoundResult
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
-    lines = (_choice, _series, _predictions, _weights, _equal, _copies, _remarks)
+    lines = (_choice, _series, _logs, _predictions, _weights, _equal, _copies, _remarks)
     return [line for about in lines for line in about(report)]
 
 
@@ -67,6 +67,16 @@ def _series(report: ReportData) -> list[str]:
         for name, unit in units.items()
     ]
     return [f"Steps: {'; '.join(said)}."] if said else []
+
+
+def _logs(report: ReportData) -> list[str]:
+    """Logs none of whose lines is at a step of their series."""
+    files: dict[str, list[bool]] = {}
+    for r in report.rows:
+        if r.series and (log := report.facts.get(r.checkpoint, {}).get("log")):
+            files.setdefault(f"{log['file']} in {r.series}", []).append(bool(log["values"]))
+    missed = [printable(file) for file, found in files.items() if not any(found)]
+    return [f"Logs without a line at any of the steps: {few(missed)}."] if missed else []
 
 
 def _predictions(report: ReportData) -> list[str]:

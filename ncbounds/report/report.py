@@ -12,6 +12,9 @@ from ncbounds.files import read_sealed, write_text
 from ncbounds.report.cells import legend, shown_params, shown_value
 from ncbounds.report.columns import frame
 from ncbounds.report.data import Failure, ReportData
+from ncbounds.report.plot import Plots
+from ncbounds.report.steps import frame as series_frame
+from ncbounds.report.trend import Word, words_of
 from ncbounds.report.views import VIEWS
 from ncbounds.report.views.html import fragment
 from ncbounds.report.whatif import whatif
@@ -125,6 +128,26 @@ class Report(ReportData):
     def to_frame(self) -> "pd.DataFrame":
         """Return a frame of all columns; a failed checkpoint is one row with its reason."""
         return frame(self)
+
+    def series(self) -> "pd.DataFrame":
+        """Return a frame with one row a step of each series; empty where there is no series.
+
+        Columns are those of :class:`~ncbounds.report.steps.Step`, in order; numbers of a run's own
+        log follow as ``log_NAME``.
+        """
+        return series_frame(self)
+
+    def words(self) -> tuple[Word, ...]:
+        """What can be said of series: still collapsing, stalled, indistinguishable from the last.
+
+        Values of the types of :mod:`ncbounds.report.trend`; ``str`` writes them as a sentence.
+        """
+        return tuple(words_of(self))
+
+    @property
+    def plot(self) -> Plots:
+        """Figures, as axes of matplotlib: ``report.plot.series()``, ``report.plot.layers()``."""
+        return Plots(self)
 
     def to_csv(self, path: "str | Path | None" = None) -> str:
         """Write (and return) :meth:`to_frame` as CSV with full precision."""

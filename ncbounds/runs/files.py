@@ -48,6 +48,7 @@ def evaluate_files(
     head: str | None = None,
     output: "str | int | None" = None,
     parts: "Sequence[str | Path]" = (),
+    log: "str | Path | None" = None,
     names: Sequence[str] | None = None,
     out: "str | Path | None" = None,
     bounds: "str | Iterable[str | Bound] | None" = None,
@@ -115,6 +116,9 @@ def evaluate_files(
         The law's class probabilities.
     procedure, loss, code_word, tried, key, weights, head, output, parts
         As in a manifest.
+    log : path, optional
+        CSV file with a column ``step`` (or ``epoch``) and any numbers, such as the training loss
+        and the learning rate, of the run that the checkpoints are a series of.
     names : sequence of str, optional
         Names of the checkpoints, in order, in place of their paths.
     out : path, optional
@@ -165,6 +169,7 @@ def evaluate_files(
         head=head,
         output=output,
         parts=tuple(Path(part).resolve() for part in parts),
+        log=None if log is None else Path(log).resolve(),
     )
     stays = _stays_here(model, data)
     if stays and workers:

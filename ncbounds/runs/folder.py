@@ -60,7 +60,7 @@ def collect(
         planned=plan.planned,
         plan=plan.identity,
     )
-    return along_steps(report, entries)
+    return along_steps(report, entries, plan.series, plan.delta)
 
 
 def stored_rows(plan: Plan, entry: Entry, b: Bound, keys: Keys) -> list[Row] | None:

@@ -61,7 +61,7 @@ def entry_key(entry: Entry, task: Task, running: Running = USUAL) -> str:
     own = isinstance(task.data, UserData)
     # what a checkpoint is called beside others, and where it stands, changes no row
     hidden: dict[str, Any] = dict.fromkeys(
-        ("file", "parts", "code_word", "group", "model", "series", "step"), ""
+        ("file", "parts", "code_word", "group", "model", "series", "step", "log"), ""
     )
     parts = {
         "file": [_file_hash(file) for file in (entry.file, *entry.parts)],

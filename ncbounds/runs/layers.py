@@ -1,17 +1,20 @@
 """Layers of checkpoints of a manifest: the road of every checkpoint, up to the places."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ncbounds.budgets import JSON_BYTES
 from ncbounds.data.manifest import Entry, Manifest, Task
 from ncbounds.data.points import entry_points
 from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.layers import layers
 from ncbounds.extraction.running import USUAL, Running
+from ncbounds.files import read_bounded
 from ncbounds.runs.own_data import kept_by_name
-from ncbounds.runs.subject import classifier_of, draw_of
+from ncbounds.runs.subject import classifier_of, draw_of, first_points
 
 #: Name of the file that :func:`write_layers` makes.
 FILE = "layers.json"
@@ -33,7 +36,10 @@ def layers_of(
     """
     _, classifier = classifier_of(entry)
     classifier.to(running.device, running.precision)
-    points = entry_points(entry, task)
+    points = {
+        role: first_points(drawn, running.limit)
+        for role, drawn in entry_points(entry, task).items()
+    }
     return layers(
         classifier,
         {role: drawn.loader for role, drawn in points.items()},
@@ -41,6 +47,9 @@ def layers_of(
         draws={role: draw_of(entry, task, role, drawn) for role, drawn in points.items()},
         ignore_label=task.ignore_label,
         batch_size=running.batch_size,
+        workers_per_loader=running.workers_per_loader,
+        limit=running.limit,
+        store_dtype=running.store_dtype,
         checkpoint=entry.name,
         **asked,
     )
@@ -53,6 +62,25 @@ def write_layers(reports: Mapping[str, LayerReport], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FILE, {name: report.to_dict() for name, report in reports.items()})
     return folder / FILE
+
+
+def stored_layers(folder: Path) -> dict[str, dict[str, Any]]:
+    """Layers by checkpoint as :func:`write_layers` left them.
+
+    Raises
+    ------
+    NcboundsError
+        If they cannot be read.
+    """
+    try:
+        found = json.loads(read_bounded(folder / FILE, JSON_BYTES))
+        if not isinstance(found, dict) or not all(isinstance(x, dict) for x in found.values()):
+            raise ValueError("it holds no layers by checkpoint")
+    except (OSError, ValueError, RecursionError) as error:
+        raise NcboundsError(
+            f"{folder / FILE} cannot be read: {error}; `ncbounds layers` writes it again"
+        ) from None
+    return found
 
 
 def each_layers(

@@ -94,7 +94,8 @@ def evidence_of(
     checkpoint, classifier = classifier_of(entry)
     classifier.to(running.device, running.precision)
     points = {
-        role: _first(drawn, running.limit) for role, drawn in entry_points(entry, task).items()
+        role: first_points(drawn, running.limit)
+        for role, drawn in entry_points(entry, task).items()
     }
     draws = {role: draw_of(entry, task, role, drawn) for role, drawn in points.items()}
     why, network = "", None
@@ -204,7 +205,7 @@ def _width(classifier: "Classifier", task: Task, samples: Mapping[Role, Sample])
     return width
 
 
-def _first(points: Points, limit: int | None) -> Points:
+def first_points(points: Points, limit: int | None) -> Points:
     """Only the first points, with all that belongs to them."""
     if limit is None:
         return points

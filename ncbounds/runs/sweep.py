@@ -6,6 +6,7 @@ where it stopped, and nothing stale is taken for current.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -25,6 +26,7 @@ from ncbounds.runs.engine import failed, run_entries
 from ncbounds.runs.executors import check_engine
 from ncbounds.runs.folder import collect, description, pending_bounds
 from ncbounds.runs.keys import Keys, checkpoint_keys, with_key
+from ncbounds.runs.series import check_logs
 from ncbounds.runs.trust import refuse_untrusted, with_code
 
 
@@ -105,7 +107,8 @@ def sweep(
         If the manifest cannot be read, lacks a name of ``only``, or names code that nobody else
         has named.
     DataError
-        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none.
+        If device, precision, batch_size, workers_per_loader, limit or store_dtype is none, or the
+        log of a series cannot be read.
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     if isinstance(executor, str):
@@ -117,6 +120,7 @@ def sweep(
     plan = replace(plan, running=running)
     entries = _chosen(book, only)
     refuse_untrusted(book, entries)
+    check_logs(entries)
     write_json(plan.out / "run.json", description(plan, book))
     tasks, keys, failures = _keys(plan, book, entries)
     todo = [
@@ -192,7 +196,11 @@ def make_plan(
     files = [(name, str(e.file)) for name, e in manifest.checkpoints.items()]
     what = repr((files, [b.id for b in chosen], delta, simultaneous))
     identity = hashlib.sha256(what.encode("utf-8", "backslashreplace")).hexdigest()[:16]
-    return Plan(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity)
+    series = Counter(e.series for e in manifest.checkpoints.values() if e.series)
+    return Plan(
+        *(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity),
+        series=dict(series),
+    )
 
 
 def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:

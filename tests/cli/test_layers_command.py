@@ -92,14 +92,25 @@ def test_evaluate_shows_layers_beside_its_rows(project):
     given = ("--model", "net.py:build", "--data", "points.py:load", "--sampling", "iid")
     words = ("run/epoch-1.pt", *given, "--bounds", "binomial", "--workers", "0", "--out", "both")
     asked = ["evaluate", *words, "--layers", "1"]
-    refused = CliRunner().invoke(app, [*asked, "--limit", "5"])
-    assert refused.exit_code == 2
-    assert "leave --limit" in " ".join(refused.output.split())
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     found = json.loads((project / "both" / "layers.json").read_text())
     assert [x["name"] for x in found["epoch-1.pt"]["layers"]] == ["input", "1", "head"]
     assert (project / "both" / "table.csv").exists()
+
+
+def test_a_look_at_first_rows_that_are_rounded_certifies_nothing(project):
+    given = ("--model", "net.py:build", "--data", "points.py:load", "--sampling", "iid")
+    words = ("run/epoch-1.pt", *given, "--bounds", "binomial", "--workers", "0", "--out", "look")
+    look = ("--layers", "all", "--limit", "90", "--store", "float16", "--workers-per-loader", "0")
+    done = CliRunner().invoke(app, ["evaluate", *words, *look])
+    assert done.exit_code == 0, done.output
+    found = json.loads((project / "look" / "layers.json").read_text())["epoch-1.pt"]
+    assert found["rows"] == {"fit": 90, "holdout": 90, "test": 90}
+    assert found["kind"] == "plug-in"
+    reasons = " ".join(found["reasons"])
+    assert "only the first 90 rows of holdout" in reasons
+    assert "rounded to float16" in reasons
 
 
 def test_a_checkpoint_of_several_that_fails_is_named_and_the_others_go_on(project):

@@ -163,6 +163,50 @@ def test_what_cannot_work_is_refused(data):
         nb.layers(Classifier(Net()), {"fit": shuffled})
 
 
+class Tokens(nn.Module):
+    """Two tokens a row; the class is in the first one, and the second drowns it in a mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Identity()
+        self.fc = nn.Linear(6, 3, bias=False)
+        self.fc.weight.data = torch.eye(3, 6)
+
+    def forward(self, x):
+        return self.fc(self.block(x)[:, 0])
+
+
+def test_a_token_that_is_named_is_read(data):
+    rng = np.random.default_rng(0)
+    given = {}
+    for role, n in (("fit", 200), ("holdout", 300)):
+        y = rng.integers(0, 3, n)
+        x = rng.normal(size=(n, 2, 6), scale=(0.2,)).astype(np.float32)
+        x[:, 1] += rng.normal(size=(n, 6)) * 20
+        x[np.arange(n), 0, y] += 1
+        given[role] = (x, y)
+    mean, first, second = (
+        nb.layers(Classifier(Tokens()), given, at="block", sampling="iid", token=token)
+        for token in ("mean", "class", 1)
+    )
+    at = [next(x for x in r.layers if x.name == "block") for r in (mean, first, second)]
+    errors = [x.errors["holdout"]["ncm"] for x in at]
+    assert errors[1] == first.network_errors["holdout"] < 30
+    assert min(errors[0], errors[2]) > 150
+    assert "read at one of them: class" in str(first)
+    assert "read at one of them" not in str(mean)
+    with pytest.raises(DataError, match="needed is 'mean', 'class'"):
+        nb.layers(Classifier(Tokens()), given, token="frist")
+
+
+def test_a_limit_reads_the_first_rows_and_certifies_nothing(data):
+    report = nb.layers(Classifier(Net()), data, sampling="iid", limit=90)
+    first = {role: (x[:90], y[:90]) for role, (x, y) in data.items()}
+    whole = nb.layers(Classifier(Net()), first, sampling="iid")
+    assert [x.errors for x in report.layers] == [x.errors for x in whole.layers]
+    assert (report.kind, whole.kind) == ("plug-in", "certificate")
+
+
 def test_stratified_rows_take_two_limits(data):
     report = nb.layers(Classifier(Net()), data, sampling="stratified")
     assert report.kind == "certificate"

@@ -1,5 +1,7 @@
 """Places of a network are found by themselves, whatever stands around its blocks."""
 
+import mmap
+
 import numpy as np
 import pytest
 import torch
@@ -106,6 +108,47 @@ def test_a_vision_transformer_and_an_encoder():
     np.testing.assert_allclose(
         views[found[1]].features[:2], short[found[1]].features[:2], atol=1e-5
     )
+
+
+def test_rectified_views_stay_on_disk_whole(tmp_path):
+    """What is packed is read into memory, at all places at once."""
+    at = {"layer1.1": "hash", "head": "average"}
+    found = extract(Classifier(ResNet()), images(400), "fit", tmp_path, at=at)
+    assert (found["layer1.1"].features == 0).mean() > 0.3
+    assert all(isinstance(sample.features.base, np.memmap | mmap.mmap) for sample in found.values())
+    assert not [*tmp_path.glob("arrays/*.packed")]
+
+
+class Attention(nn.Module):
+    """A block that returns what it weighed its tokens by, as blocks of transformers may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Linear(6, 6)
+
+    def forward(self, x):
+        weights = (x @ x.transpose(1, 2)).softmax(2)
+        return self.mix(weights @ x), weights
+
+
+class Encoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.ModuleList(Attention() for _ in range(3))
+        self.fc = nn.Linear(6, 5)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)[0]
+        return self.fc(x[:, 0])
+
+
+def test_blocks_that_return_a_tuple_are_places():
+    x = np.random.default_rng(0).normal(size=(40, 4, 6)).astype(np.float32)
+    found = find_places(Classifier(Encoder()), (x, np.arange(40) % 5)).shapes
+    assert list(found) == ["input", "layers.0", "layers.1", "layers.2", "head"]
+    assert found["layers.1"] == (4, 6)
 
 
 def test_patterns_name_places_and_misses_are_told():

@@ -260,6 +260,26 @@ def test_padding_of_a_text_is_left_out() -> None:
         extract(Classifier(model), texts(40), "fit", at="halved")
 
 
+@pytest.mark.parametrize(
+    ("pool", "wanted"), [("average@last", -1), ("hash@1", 1), ("average@class", 0)]
+)
+def test_one_token_is_taken_whatever_the_padding(pool: str, wanted: int) -> None:
+    model = Texts()
+    with torch.no_grad():
+        rows = [model.mix(model.embed(batch["input_ids"]))[0, wanted] for batch, _ in texts(1)]
+    for size in (40, 7):
+        found = extract(Classifier(model), texts(size), "fit", at={"mix": pool})["mix"]
+        np.testing.assert_allclose(found.features, np.stack(rows), rtol=0, atol=1e-6)
+
+
+def test_the_first_of_several_outputs_is_taken() -> None:
+    x, y = points(shape=(6,))
+    both = Beside(lambda f: (f, f * 2, None))
+    found = extract(Classifier(both), (x, y), "fit", at="branch")["branch"]
+    alone = extract(Classifier(Beside(lambda f: f)), (x, y), "fit", at="branch")["branch"]
+    np.testing.assert_array_equal(found.features, alone.features)
+
+
 DEPENDENT: dict[str, Callable[[Tensor], Tensor]] = {
     "contrast over the batch": lambda f: f - f.mean(0),
     "one scale for the batch": lambda f: (f / f.abs().max() * 127).round(),
@@ -317,8 +337,9 @@ def test_a_place_behind_the_head_is_refused(name: str) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Tensor], Any], Any, str]] = {
-    "a tuple": (lambda f: (f, f), "average", "returns a tuple of 2; needed is one tensor"),
-    "a mapping": (lambda f: {"f": f}, "average", "returns a dict; needed is one tensor"),
+    "words first": (lambda f: ("f", f), "average", "returns a str; needed is a tensor, alone or"),
+    "a mapping": (lambda f: {"f": f}, "average", "returns a dict; needed is a tensor"),
+    "no such token": (lambda f: f[:, None], "average@3", r"\(32, 1, 8\), where position 3 is"),
     "per batch": (lambda f: f.mean(0, keepdim=True), "average", r"\(1, 8\) of torch.float32 for"),
     "rows and places": (lambda f: f.reshape(-1, 2), "average", r"\(128, 2\) .* for 32 rows"),
     "places first": (lambda f: f.T[..., None], "average", r"\(8, 32, 1\) .* for 32 rows"),

@@ -44,6 +44,7 @@ def test_every_metric_has_its_rows():
     for part in ("within", "alignment", "outputs"):
         assert variants.pop(f"collapse efficiency ({part})") == plain
     assert variants.pop("collapse efficiency") == {"at least", "at most"}
+    assert variants.pop("loss") == {"cross-entropy"}
     assert variants.pop("margin efficiency") == {"minimum", "5% quantile"}
     for what in ("head", "means"):
         assert variants.pop(f"distance from ({what})") == {
@@ -78,6 +79,7 @@ def test_efficiencies_are_those_of_the_functions_at_the_declared_loss():
         assert frame["collapse efficiency", "at least"] == found.lower
         assert frame["collapse efficiency", "at most"] == found.upper
         assert frame["collapse efficiency (within)", "plug-in"] == found.within
+        assert frame["loss"].item() == found.loss
         assert frame["margin efficiency", "minimum"] == margin_efficiency(sample, HEAD).minimum
         last = frame_distances(sample, HEAD, found)[-1]
         assert frame["distance from (means)", last.reference] == last.means.value

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 import ncbounds as nb
 from ncbounds.cli.app import app
 from ncbounds.data.manifest import load_manifest
-from ncbounds.errors import ManifestError
+from ncbounds.errors import DataError, ManifestError
 from ncbounds.report import COLUMNS, load_report
 from ncbounds.runs import engine
 from ncbounds.runs.trust import with_code
@@ -117,3 +117,28 @@ def test_a_row_finds_its_place_in_a_series_without_being_computed_again(run, mon
     both = nb.evaluate_files([run / "r1" / n for n in names], **options)
     assert asked == names[1:]
     assert {r.series for r in both} == {"r1"}
+
+
+def test_a_log_stands_beside_the_steps_of_its_series(run):
+    (run / "run.csv").write_text("epoch,loss\n0,2.5\n1,1.5\n9,0.5\n")
+    files = ["evaluate", f"{run}/r1", "--bounds", "binomial", "--workers", "0"]
+    code = ["--model", f"{run}/net.py:build", "--data", f"{run}/data.py:load"]
+    typed = [*files, *code, "--sampling", "iid", "--out", f"{run}/logged"]
+    done = CliRunner().invoke(app, [*typed, "--log", f"{run}/run.csv"])
+    assert done.exit_code == 0, done.output
+    table = load_report(run / "logged").series()
+    assert table.log_loss.tolist()[:4] == [2.5, 1.5, 0.5, 0.5]
+    assert "Logs without a line" not in done.output
+    (run / "run.csv").write_text("step,loss\n100,2.5\n")
+    done = CliRunner().invoke(app, [*typed, "--log", f"{run}/run.csv"])
+    assert "Logs without a line at any of the steps: run.csv in r1." in done.output
+    done = CliRunner().invoke(app, [*typed, "--log", f"{run}/data.py"])
+    assert done.exit_code == 2
+    assert "data.py cannot be read" in done.output
+
+
+def test_a_log_that_belongs_to_no_series_is_refused_before_anything_runs(run):
+    code = {"model": f"{run}/net.py:build", "data": f"{run}/data.py:load", "workers": 0}
+    (run / "one.csv").write_text("step,loss\n1,2.5\n")
+    with pytest.raises(DataError, match="these checkpoints are of no series"):
+        nb.evaluate_files(run / "r1" / "epoch-1.pt", log=run / "one.csv", out=run / "o", **code)

@@ -9,9 +9,10 @@ from ncbounds.report.views.json import json
 from ncbounds.report.views.latex import latex
 from ncbounds.report.views.markdown import markdown
 from ncbounds.report.views.screen import screen
+from ncbounds.report.views.series import series
 
 #: In the order in which a reader would open them.
-_SHIPPED = (csv, markdown, latex, html, json, geometry, screen)
+_SHIPPED = (csv, markdown, latex, html, json, geometry, series, screen)
 
 #: All views; ``ncbounds.register`` adds one.
 VIEWS: Registry[View] = Registry(View, "view", lambda v: v.name, lambda: _SHIPPED)

@@ -1,0 +1,63 @@
+"""``ncbounds plot``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ncbounds.cli.console import echo, user_errors
+from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from ncbounds.report import Report
+
+#: Endings of files that figures are written to.
+FORMATS = (".pdf", ".svg", ".png")
+
+
+class What(StrEnum):
+    """What is drawn."""
+
+    series = "series"
+    layers = "layers"
+
+
+def plot(
+    run: Annotated[Path, typer.Argument(help="a run folder")],
+    what: Annotated[
+        What, typer.Option(help="a series along its steps, or the layers of a checkpoint")
+    ] = What.series,
+    out: Annotated[
+        Path | None, typer.Option(help="figure: .pdf, .svg or .png (default: WHAT.pdf in the run)")
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="which series, if the run has several")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="whose layers, if those of several were evaluated")
+    ] = None,
+) -> None:
+    """Draw what a run has stored: errors, efficiency and NC1 by step, or probes by layer."""
+    from ncbounds.report.plot import Plots
+
+    with user_errors():
+        path = out or run / f"{what.value}.pdf"
+        if path.suffix.lower() not in FORMATS:
+            raise NcboundsError(
+                f"{path} is no figure; --out ends in {', '.join(FORMATS)}, as in --out "
+                f"{what.value}.pdf"
+            )
+        plots = Plots(_stored(run, what))
+        axes = plots.series(series) if what is What.series else plots.layers(checkpoint)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        axes[0].figure.savefig(path, dpi=200)
+        echo(f"written to {path}")
+
+
+def _stored(run: Path, what: What) -> "Report":
+    """The report of a run, or the layers that ``ncbounds layers --out`` left in a folder."""
+    from ncbounds.report import Report, load_report
+    from ncbounds.runs.layers import FILE, stored_layers
+
+    if what is What.layers and (run / FILE).exists():
+        return Report((), facts={n: {"layers": x} for n, x in stored_layers(run).items()})
+    return load_report(run)

@@ -1,0 +1,64 @@
+"""``ncbounds plot``: from a run's files to a figure."""
+
+import pytest
+from fixtures.project import make_project, save
+from typer.testing import CliRunner
+
+from ncbounds.cli.app import app
+from ncbounds.report import load_report
+
+FIT = '    return {"fit": (x[:100], y[:100]), "holdout": (x[100:150], y[100:150]),'
+
+
+def invoke(*typed):
+    return CliRunner().invoke(app, [*map(str, typed)])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = make_project(tmp_path_factory.mktemp("project"))
+    text = (folder / "data.py").read_text()
+    (folder / "data.py").write_text(text.replace('    return {"holdout": (x[:150], y[:150]),', FIT))
+    for step in (1, 2):
+        save(folder / "r1" / f"epoch-{step}.pt", step)
+    code = ("--model", f"{folder}/net.py:build", "--data", f"{folder}/data.py:load")
+    typed = ("evaluate", folder / "r1", *code, "--sampling", "iid", "--bounds", "binomial")
+    done = invoke(*typed, "--workers", 0, "--out", folder / "out", "--layers", "all")
+    assert done.exit_code == 0, done.output
+    assert f"`ncbounds plot {folder / 'out'} --what series` draws it" in done.output
+    assert "depth" in done.output.split("step by step")[1]
+    again = invoke(*typed, "--workers", 0, "--out", folder / "out")
+    assert again.exit_code == 0, again.output
+    return folder
+
+
+def test_layers_of_the_same_evidence_stay_in_the_table_along_steps(run):
+    table = load_report(run / "out").series()
+    assert table.places.tolist() == [2, 2]
+    assert (run / "out" / "series.csv").read_text().count("\n") == 3
+
+
+@pytest.mark.parametrize(
+    ("what", "more"), [("series", ()), ("layers", ("--checkpoint", "epoch-2.pt"))]
+)
+def test_figures_are_written(run, what, more):
+    for ending, magic in ((".pdf", b"%PDF"), (".svg", b"<?xml"), (".png", b"\x89PNG")):
+        path = run / "figures" / f"{what}{ending}"
+        done = invoke("plot", run / "out", "--what", what, *more, "--out", path)
+        assert done.exit_code == 0, done.output
+        assert path.read_bytes().startswith(magic)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("out", "--out", "fig.jpg"), "--out ends in .pdf, .svg, .png"),
+        (("out", "--what", "layers"), "--checkpoint epoch-1.pt"),
+        (("out", "--series", "r2"), "did you mean 'r1'"),
+        (("r1",), "no stored report"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(run, typed, said):
+    done = invoke("plot", run / typed[0], *typed[1:])
+    assert done.exit_code == 2
+    assert said in done.output
