@@ -6,14 +6,13 @@ Words stand once, in the order in which they first appear, and rows name them by
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ncbounds.errors import printable
 from ncbounds.report.cells import number, shown_value
-from ncbounds.report.columns import ALL, Column, all_reasons
+from ncbounds.report.columns import ALL, Column
 from ncbounds.report.data import ReportData
 from ncbounds.report.page.picture import judged_by
 from ncbounds.report.views.screen import blocks
@@ -49,7 +48,7 @@ def kept(report: ReportData) -> tuple[ReportData, str]:
         rows, what = list(report.rows[:ROWS]), "the first"
     hint = (
         f"{len(report.rows):,} rows are too many for one page: it shows {len(rows):,} of them, "
-        f"{what}. table.csv has all; `ncbounds report RUN --only PATTERN --out FOLDER` makes the "
+        f"{what}. table.csv has all; `ncbounds report RUN --only PATTERN --out FOLDER` makes a "
         "page of the checkpoints whose names match."
     )
     held = {"simultaneous": report.simultaneous, "planned": report.planned}
@@ -59,7 +58,13 @@ def kept(report: ReportData) -> tuple[ReportData, str]:
 def table(report: ReportData) -> dict[str, Any]:
     """Return the JSON-able table."""
     group = _group(report)
-    chosen = [c for c in (*ALL, group) if c.name not in _ELSEWHERE and c.used(report.rows)]
+    chosen = [
+        c
+        for c in (*ALL, group)
+        if c.name not in _ELSEWHERE
+        and (c.written is not None or c.name in _HIDDEN)
+        and c.used(report.rows)
+    ]
     said: dict[str, int] = {}
     where: dict[str, int] = {}
     curves = _curves(report)
@@ -95,7 +100,7 @@ def _column(c: Column, rows: Iterable[Row]) -> dict[str, Any]:
         "name": c.name,
         "title": c.title or c.name.replace("_", " "),
         "right": c.right or any(x is not None for x in raw),
-        "hidden": c.name in _HIDDEN or c.written is None,
+        "hidden": c.name in _HIDDEN,
         "words": [*words],
         "at": at,
     }

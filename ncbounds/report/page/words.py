@@ -30,7 +30,7 @@ class Words(NamedTuple):
 
 def words(report: ReportData) -> Words:
     """Return the groups of sentences."""
-    said = [" ".join(note.split()) for note in notes(report)]
+    said = [" ".join(line.split()) for line in notes(report)]
     return Words(_evaluated(report), _believe(report), _wrong(report), said)
 
 

@@ -56,6 +56,7 @@ _FRAGMENT = """
 </div>
 """
 
+
 def fragment(report: ReportData) -> str:
     """Return the report as a piece of HTML, without scripts, for notebooks."""
     columns = used(report)
