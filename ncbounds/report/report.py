@@ -169,7 +169,7 @@ class Report(ReportData):
 
     @property
     def plot(self) -> Plots:
-        """Figures, as axes of matplotlib: ``report.plot.series()``, ``report.plot.layers()``."""
+        """Figures, as axes of matplotlib, e.g. ``report.plot.bounds_vs_error()``."""
         return Plots(self)
 
     def to_csv(self, path: "str | Path | None" = None) -> str:
@@ -188,7 +188,7 @@ class Report(ReportData):
         return self.render("table.tex", path)
 
     def to_html(self, path: "str | Path | None" = None) -> str:
-        """Write (and return) one self-contained page: no script, no outside resource."""
+        """Write (and return) one self-contained page, which loads nothing from outside."""
         return self.render("report.html", path)
 
     def to_json(self, path: "str | Path | None" = None) -> str:

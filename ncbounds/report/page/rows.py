@@ -6,6 +6,7 @@ Words stand once, in the order in which they first appear, and rows name them by
 
 import math
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,14 @@ def kept(report: ReportData) -> tuple[ReportData, str]:
     """Rows of the page, and a hint where they are not all."""
     if len(report.rows) <= ROWS:
         return report, ""
-    rows = [r for r in report.rows if r.kind in ("certificate", "conditional")]
+    rows: list[Row] = [r for r in report.rows if r.kind in ("certificate", "conditional")]
     what = "those that guarantee something"
     if not 0 < len(rows) <= ROWS:
         by_name: dict[str, list[Row]] = {}
         for r in report.rows:
             by_name.setdefault(r.checkpoint, []).append(r)
         judged = (judged_by(found, simultaneous=report.simultaneous) for found in by_name.values())
-        rows = [r for r in judged if r is not None][:ROWS]
+        rows = [*islice(filter(None, judged), ROWS)]
         what = "the one that each checkpoint is judged by"
     if not rows:
         rows, what = list(report.rows[:ROWS]), "the first"
@@ -51,8 +52,14 @@ def kept(report: ReportData) -> tuple[ReportData, str]:
         f"{what}. table.csv has all; `ncbounds report RUN --only PATTERN --out FOLDER` makes a "
         "page of the checkpoints whose names match."
     )
-    held = {"simultaneous": report.simultaneous, "planned": report.planned}
-    return ReportData(rows, report.failures, report.facts, **held), hint
+    shown = ReportData(
+        rows,
+        report.failures,
+        report.facts,
+        simultaneous=report.simultaneous,
+        planned=report.planned,
+    )
+    return shown, hint
 
 
 def table(report: ReportData) -> dict[str, Any]:
@@ -172,13 +179,10 @@ def _curves(report: ReportData) -> dict[int, list[list[Any]]]:
             break
         if not isinstance(r, BoundResult) or r.kind not in ("certificate", "conditional"):
             continue
-        ns = [n for n in (int(r.n * f) for f in FACTORS) if n > 0]
-        points = [(p.n, p.value) for n in ns for p in whatif([r], n=n)[0] if _finite(p)]
+        restated = (p for f in FACTORS if r.n * f >= 1 for p in whatif([r], n=int(r.n * f))[0])
+        points = [(p.n, p.value) for p in restated if isinstance(p, BoundResult)]
+        points = [point for point in points if math.isfinite(point[1])]
         if points:
             points = sorted([*points, (r.n, r.value)])
             found[i] = [[n, value, number(value, up=True)] for n, value in points]
     return found
-
-
-def _finite(r: Row) -> bool:
-    return isinstance(r, BoundResult) and math.isfinite(r.value)
