@@ -1,8 +1,9 @@
 """``ncbounds plot``."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,12 +22,18 @@ class What(StrEnum):
 
     series = "series"
     layers = "layers"
+    bounds_vs_error = "bounds-vs-error"
+    terms = "terms"
 
 
 def plot(
     run: Annotated[Path, typer.Argument(help="a run folder")],
     what: Annotated[
-        What, typer.Option(help="a series along its steps, or the layers of a checkpoint")
+        What,
+        typer.Option(
+            help="a series along its steps, the layers of a checkpoint, bounds over measured "
+            "errors, or the terms of bounds"
+        ),
     ] = What.series,
     out: Annotated[
         Path | None, typer.Option(help="figure: .pdf, .svg or .png (default: WHAT.pdf in the run)")
@@ -35,8 +42,9 @@ def plot(
     checkpoint: Annotated[
         str | None, typer.Option(help="whose layers, if those of several were evaluated")
     ] = None,
+    bound: Annotated[str | None, typer.Option(help="whose terms (default: of all)")] = None,
 ) -> None:
-    """Draw what a run has stored: errors, efficiency and NC1 by step, or probes by layer."""
+    """Draw what a run has stored: series by step, probes by layer, bounds beside errors, terms."""
     from ncbounds.report.plot import Plots
 
     with user_errors():
@@ -47,9 +55,15 @@ def plot(
                 f"{what.value}.pdf"
             )
         plots = Plots(_stored(run, what))
-        axes = plots.series(series) if what is What.series else plots.layers(checkpoint)
+        draw: dict[What, Callable[[], Any]] = {
+            What.series: lambda: plots.series(series)[0],
+            What.layers: lambda: plots.layers(checkpoint)[0],
+            What.bounds_vs_error: plots.bounds_vs_error,
+            What.terms: lambda: plots.terms(bound),
+        }
+        ax = draw[what]()
         path.parent.mkdir(parents=True, exist_ok=True)
-        axes[0].figure.savefig(path, dpi=200)
+        ax.figure.savefig(path, dpi=200)
         echo(f"written to {path}")
 
 

@@ -23,6 +23,10 @@ def report(
         Path | None,
         typer.Option(help="where the tables are written (default: into the run, if it is one)"),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(help="checkpoints whose names match, as in 'run1/*'; nothing else is shown"),
+    ] = None,
 ) -> None:
     """Write the tables and the page of a run again, or of several together, from stored results."""
     from ncbounds.report import load_report
@@ -32,7 +36,9 @@ def report(
     with user_errors():
         found = {name: load_report(run) for name, run in _called(runs).items()}
         together, said = merged(found) if len(found) > 1 else (next(iter(found.values())), ())
-        folder = out or (runs[0] if len(found) == 1 else None)
+        if only is not None:
+            together = together.only(only)
+        folder = out or (runs[0] if len(found) == 1 and only is None else None)
         written = write_report(together, folder) if folder else []
         show_report(together)
         for line in said:

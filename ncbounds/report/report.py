@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,28 @@ class Report(ReportData):
             names = sorted({r.bound for r in self.rows})
             raise UnknownName(f"no rows of bound {bound!r}; {suggest(bound, names)}")
         return Report(kept, facts=self.facts, simultaneous=self.simultaneous, planned=self.planned)
+
+    def only(self, pattern: str) -> "Report":
+        """Return what is about the checkpoints whose names match, as in ``"run1/*"``.
+
+        Raises
+        ------
+        UnknownName
+            If none does, with the nearest name.
+        """
+        named = {r.checkpoint for r in self.rows} | {f.checkpoint for f in self.failures}
+        kept = {name for name in named if fnmatchcase(name, pattern)}
+        if not kept:
+            raise UnknownName(
+                f"no checkpoint matches {pattern!r}; {suggest(pattern, sorted(named))}"
+            )
+        return Report(
+            [r for r in self.rows if r.checkpoint in kept],
+            [f for f in self.failures if f.checkpoint in kept],
+            {name: facts for name, facts in self.facts.items() if name in kept},
+            simultaneous=self.simultaneous,
+            planned=self.planned,
+        )
 
     def best_certificate(self, checkpoint: str | None = None) -> BoundResult:
         """Smallest certificate about the saved classifier.
@@ -189,7 +212,7 @@ class Report(ReportData):
 
     @property
     def plot(self) -> Plots:
-        """Figures, as axes of matplotlib: ``report.plot.series()``, ``report.plot.layers()``."""
+        """Figures, as axes of matplotlib, e.g. ``report.plot.bounds_vs_error()``."""
         return Plots(self)
 
     def to_csv(self, path: "str | Path | None" = None) -> str:
@@ -208,7 +231,7 @@ class Report(ReportData):
         return self.render("table.tex", path)
 
     def to_html(self, path: "str | Path | None" = None) -> str:
-        """Write (and return) one self-contained page: no script, no outside resource."""
+        """Write (and return) one self-contained page, which loads nothing from outside."""
         return self.render("report.html", path)
 
     def to_json(self, path: "str | Path | None" = None) -> str:

@@ -13,6 +13,7 @@ from ncbounds.report import Report
 from ncbounds.report.plot.series import draw_series
 from ncbounds.report.steps import Step
 from ncbounds.report.trend import Indistinguishable
+from ncbounds.results import BoundResult, Measured
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -150,3 +151,32 @@ def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
         MissingExtra, match=r"^figures need matplotlib: pip install 'ncbounds\[plots\]'$"
     ):
         draw_series(steps(1.0, 2.0))
+
+
+def bound(value, error, family="holdout", **more):
+    measured = Measured(error, error - 0.01, error + 0.01)
+    fixed = {"bound": "binomial", "target": "saved", "role": "holdout", "n": 9, "delta": 0.05}
+    return BoundResult(
+        value=value, family=family, test=measured, **{"kind": "certificate", **fixed, **more}
+    )
+
+
+def test_bounds_stand_over_measured_errors_and_vacuous_ones_are_hollow_on_the_edge():
+    rows = [bound(0.3, 0.2), bound(40.0, 0.5, "network"), bound(0.01, 0.2, kind="plug-in")]
+    ax = Report(rows).plot.bounds_vs_error()
+    drawn = [
+        (x, y, line.get_fillstyle())
+        for line in ax.lines[:-1]  # the last one is that of equality
+        for x, y in zip(*line.get_data())
+    ]
+    assert drawn == [(0.2, 0.3, "full"), (0.5, 1.0, "none")]
+    with pytest.raises(NcboundsError, match="no conditional"):
+        Report(rows).plot.bounds_vs_error(("conditional",))
+
+
+def test_terms_add_up_to_the_value():
+    made = {"empirical": 0.25, "complexity": 0.5}
+    ax = Report([bound(0.75, 0.2, terms=made), bound(0.3, 0.2)]).plot.terms()
+    assert [(p.get_x(), p.get_width()) for p in ax.patches] == [(0, 0.25), (0.25, 0.5)]
+    with pytest.raises(NcboundsError, match="none of these rows has additive terms"):
+        Report([bound(0.3, 0.2)]).plot.terms()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,6 +17,10 @@ from ncbounds.files import write_text
 from ncbounds.report import COLUMNS, Failure, Report, load_report
 from ncbounds.report.cells import number
 from ncbounds.report.notes import notes
+from ncbounds.report.page.picture import picture
+from ncbounds.report.page.rows import kept
+from ncbounds.report.page.statements import statement
+from ncbounds.report.page.words import words
 from ncbounds.report.views.screen import _families, caption, columns, lines, table, used
 from ncbounds.report.write import write_report
 from ncbounds.results import BoundResult, Measured, MeasureResult, result_from_dict
@@ -116,7 +121,7 @@ def test_rows_by_bound():
 
 
 class Tags(HTMLParser):
-    VOID = frozenset({"meta", "br", "hr"})
+    VOID = frozenset({"meta", "br", "hr", "input"})
 
     def __init__(self):
         super().__init__()
@@ -134,11 +139,56 @@ class Tags(HTMLParser):
 
 def test_page_is_whole_escaped_and_self_contained():
     page = Report([row(checkpoint="<script>alert(1)</script>")]).to_html()
-    assert "<script>" not in page
+    assert "<script>alert" not in page
+    assert "default-src 'none'" in page  # the browser is told to load nothing
     parser = Tags()
     parser.feed(page)
     assert parser.open == []
-    assert parser.outside == []
+    loaded = [x for x in parser.outside if not x.startswith(("#", "https://arxiv.org/abs/"))]
+    assert loaded == []
+    assert len(page.encode()) < 3_000_000
+
+
+def test_a_page_of_too_many_rows_keeps_the_guarantees_and_says_so(monkeypatch):
+    monkeypatch.setattr("ncbounds.report.page.rows.ROWS", 3)
+    shown, hint = kept(REPORT)
+    assert [r.kind for r in shown.rows] == ["certificate"] * 3
+    assert "5 rows are too many" in hint
+    monkeypatch.setattr("ncbounds.report.page.rows.ROWS", 2)
+    shown, hint = kept(REPORT)
+    assert [(r.checkpoint, r.value) for r in shown.rows] == [("one", 0.2), ("two", 0.15)]
+    assert hint in Report(REPORT.rows).to_html()
+
+
+def test_the_picture_draws_what_is_vacuous_on_the_rim_and_judges_by_what_was_named_before():
+    rows = [
+        row(0.2),
+        row(0.15, bound="hoeffding"),
+        row(3.0, bound="spectral_margin", family="network"),
+    ]
+    (line,) = picture(Report(rows)).blocks[0][1]
+    assert (line.chosen, line.by) == ("✓ .201", "binomial")
+    assert [(d.family, d.vacuous) for d in line.dots] == [("holdout", False), ("network", True)]
+    assert line.dots[1].at == 100
+    (line,) = picture(Report(rows, simultaneous=True)).blocks[0][1]
+    assert (line.chosen, line.by) == ("✓ .150", "hoeffding")
+    (line,) = picture(Report([row(1.0)])).blocks[0][1]
+    assert line.style == "vacuous"
+
+
+def test_words_say_what_failed_and_which_certificates_lie_below_what_was_measured():
+    said = words(Report([row(0.05), *REPORT.rows], REPORT.failures))
+    assert said.believe[0].startswith("✓ 2 of 2 checkpoints have a certificate that says something")
+    assert said.wrong[0] == "Not evaluated: three: CheckpointUnreadable: truncated"
+    assert said.wrong[1].startswith("1 certificate below the measured interval: one (binomial)")
+
+
+@pytest.mark.parametrize("b", nb.bounds.catalogue(), ids=lambda b: b.id)
+def test_every_formula_is_set(b):
+    text = statement(b)
+    assert ".. math" not in text
+    assert ":math:" not in text
+    assert not re.search(r"<m[a-z]+>\\", text)  # a command that was not understood
 
 
 def test_markdown_and_latex_escape_what_would_break_them():

@@ -1,14 +1,17 @@
-"""Figures of a report, as axes of matplotlib: along the steps of a series, and over layers."""
+"""Figures of a report, as axes of matplotlib: bounds, their terms, series, layers."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError, UnknownName, few, suggest
 from ncbounds.report.data import ReportData
+from ncbounds.report.plot.bounds import draw_bounds_vs_error, draw_terms
 from ncbounds.report.plot.layers import draw_layers
 from ncbounds.report.plot.series import draw_series
 from ncbounds.report.steps import steps_of
 from ncbounds.report.trend import words_of
+from ncbounds.results import BoundResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +27,59 @@ class Plots:
 
     def __init__(self, report: ReportData) -> None:
         self._report = report
+
+    def bounds_vs_error(self, kinds: Sequence[str] = ("certificate",), ax: Any = None) -> Any:
+        """Draw bounds over the measured errors of their targets; vacuous ones are hollow.
+
+        Parameters
+        ----------
+        kinds : sequence of str
+            ``"certificate"``, ``"conditional"``, ``"plug-in"``.
+        ax : matplotlib axes, optional
+            By default those of a new figure, one column wide.
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        MissingExtra
+            Without matplotlib.
+        NcboundsError
+            If there is no such row.
+        """
+        return draw_bounds_vs_error(self._report, kinds, ax)
+
+    def terms(self, bound: str | None = None, ax: Any = None) -> Any:
+        """Draw what the values of rows are made of: why they are vacuous.
+
+        Parameters
+        ----------
+        bound : str, optional
+            Rows of this bound only; at most the first thirty with terms are drawn.
+        ax : matplotlib axes, optional
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        MissingExtra
+            Without matplotlib.
+        UnknownName
+            If there is no row of the bound.
+        NcboundsError
+            If no row has additive terms.
+        """
+        rows = [r for r in self._report.rows if isinstance(r, BoundResult)]
+        if bound is not None:
+            names = sorted({r.bound for r in rows})
+            rows = [r for r in rows if r.bound == bound]
+            if not rows:
+                raise UnknownName(f"no rows of bound {bound!r}; {suggest(bound, names)}")
+        return draw_terms(rows, ax)
 
     def series(self, name: str | None = None) -> "NDArray[Any]":
         """Draw a series along its steps: errors, efficiency with its factors, NC1 and loss, a log.

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: the compact table, the long one, reasons; no script, no network."""
+"""HTML: the page, and a piece without scripts for notebooks."""
 
 from typing import Any
 
@@ -56,15 +56,9 @@ _FRAGMENT = """
 </div>
 """
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><h1>{{ title }}</h1>{{ body }}</body></html>
-"""
-
 
 def fragment(report: ReportData) -> str:
-    """Return the report as a piece of HTML, for notebooks and :func:`html`."""
+    """Return the report as a piece of HTML, without scripts, for notebooks."""
     columns = used(report)
     own = [(c.heading, ", ".join(c.bounds), c.title) for c in columns]
     text: str = _template(_FRAGMENT).render(
@@ -83,10 +77,9 @@ def fragment(report: ReportData) -> str:
 @view("report.html")
 def html(report: ReportData) -> str:
     """One self-contained page."""
-    from markupsafe import Markup
+    from ncbounds.report.page import page
 
-    text: str = _template(_PAGE).render(title="ncbounds report", body=Markup(fragment(report)))
-    return text
+    return page(report)
 
 
 def _template(text: str) -> Any:

@@ -1,0 +1,150 @@
+"""The first picture: certificates of each checkpoint beside its measured error, on one axis."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from ncbounds.bounds import catalogue
+from ncbounds.errors import printable
+from ncbounds.report.cells import interval, number
+from ncbounds.report.data import ReportData
+from ncbounds.report.views.screen import Subject, blocks
+from ncbounds.results import MARK, BoundResult, Measured, Row
+
+#: Ends of the axis that read well.
+_ENDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+#: Lines of the picture; the table has all.
+LINES = 300
+
+
+class Dot(NamedTuple):
+    """One certificate: where it stands in per cent of the axis; a vacuous one is on the rim."""
+
+    family: str
+    at: float
+    vacuous: bool
+    beyond: bool
+    said: str
+
+
+class Line(NamedTuple):
+    """One checkpoint.
+
+    ``low``, ``high`` and ``at`` are its measured error in per cent of the axis, nan if there is
+    none; ``chosen`` is the row that it is judged by.
+    """
+
+    name: str
+    at: float
+    low: float
+    high: float
+    measured: str
+    dots: tuple[Dot, ...]
+    chosen: str
+    by: str
+    style: str
+
+
+class Picture(NamedTuple):
+    """Blocks of lines on one axis from 0 to ``end``."""
+
+    end: float
+    ticks: tuple[tuple[float, str], ...]
+    families: tuple[str, ...]
+    blocks: tuple[tuple[str, tuple[Line, ...]], ...]
+    left_out: int
+
+
+def about_saved(rows: Iterable[Row], *kinds: str) -> list[BoundResult]:
+    """Rows of these kinds on the error of the saved classifier."""
+    return [
+        r
+        for r in rows
+        if isinstance(r, BoundResult)
+        and r.kind in kinds
+        and r.target == "saved"
+        and not r.qualifier
+        and np.isfinite(r.value)
+    ]
+
+
+def judged_by(rows: Iterable[Row], *, simultaneous: bool) -> BoundResult | None:
+    """The row that a checkpoint is judged by.
+
+    The smallest certificate where all hold together; else the first in the order of the catalogue
+    that says something, as it was named before anything was looked at. A conditional row stands
+    in where there is no certificate.
+    """
+    order = {b.id: i for i, b in enumerate(catalogue())}
+    rows = list(rows)
+    for kind in ("certificate", "conditional"):
+        found = about_saved(rows, kind)
+        if simultaneous:
+            found.sort(key=lambda r: r.value)
+        else:
+            found.sort(key=lambda r: (r.vacuous, order.get(r.bound, len(order))))
+        if found:
+            return found[0]
+    return None
+
+
+def measured_of(rows: Iterable[Row]) -> Measured | None:
+    """Measured error of the saved classifier, where there is one."""
+    return next((r.test for r in rows if r.target == "saved" and not r.qualifier and r.test), None)
+
+
+def picture(report: ReportData) -> Picture:
+    """Return what the picture shows; empty blocks where nothing was evaluated."""
+    rows: dict[Subject, list[Row]] = {}
+    for r in report.rows:
+        rows.setdefault((r.checkpoint, r.layer), []).append(r)
+    chosen = {s: judged_by(found, simultaneous=report.simultaneous) for s, found in rows.items()}
+    measured = {s: measured_of(found) for s, found in rows.items()}
+    ends = [m.high for m in measured.values() if m and np.isfinite(m.high)]
+    ends += [r.value for r in chosen.values() if r and not r.vacuous]
+    end = next((e for e in _ENDS if e >= 1.1 * max(ends, default=1.0)), 1.0)
+    shown, left = [], LINES
+    for block, subjects in blocks(report).items():
+        lines = tuple(
+            _line(s, rows[s], measured[s], chosen[s], end)
+            for s in subjects[:left]
+            if measured[s] or chosen[s]
+        )
+        left -= len(lines)
+        if lines:
+            shown.append((printable(block), lines))
+    families = {d.family: None for _, lines in shown for line in lines for d in line.dots}
+    ticks = tuple((100.0 * i / 4, number(end * i / 4, 2)) for i in range(5))
+    return Picture(end, ticks, tuple(families), tuple(shown), len(rows) - LINES + left)
+
+
+def _line(
+    subject: Subject, rows: list[Row], test: Measured | None, by: BoundResult | None, end: float
+) -> Line:
+    def at(x: float) -> float:
+        return round(min(100.0 * x / end, 100.0), 2)
+
+    dots: dict[str, Dot] = {}
+    for r in about_saved(rows, "certificate"):
+        before = dots.get(r.family)
+        if before is None or (before.vacuous and not r.vacuous):
+            said = f"{r.family}, {r.bound}: {number(r.value, up=True)}"
+            dots[r.family] = Dot(r.family, at(r.value), r.vacuous, r.value > end, said)
+    if by is not None and by.kind == "certificate":  # the one that is written beside it is drawn
+        said = f"{by.family}, {by.bound}: {number(by.value, up=True)}"
+        dots[by.family] = Dot(by.family, at(by.value), by.vacuous, by.value > end, said)
+    style = "none" if by is None else "vacuous" if by.vacuous else by.kind
+    nothing = (np.nan, np.nan, np.nan)
+    middle, low, high = (at(test.error), at(test.low), at(test.high)) if test else nothing
+    return Line(
+        printable(" ".join(filter(None, subject))) or "classifier",
+        middle,
+        low,
+        high,
+        interval(test.error, test.low, test.high) if test else "",
+        tuple(dots.values()),
+        "no certificate" if by is None else f"{MARK[by.kind]} {number(by.value, up=True)}",
+        "" if by is None else by.bound,
+        style,
+    )

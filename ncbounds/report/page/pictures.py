@@ -1,0 +1,69 @@
+"""Tabs of figures: the same that papers get, as drawings that follow the page's colours."""
+
+import io
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from ncbounds.errors import MissingExtra, NcboundsError
+from ncbounds.report.data import ReportData
+from ncbounds.report.page.tab import Tab
+from ncbounds.report.plot import Plots
+from ncbounds.report.steps import steps_of
+from ncbounds.report.trend import words_of
+
+#: Figures of one tab; a run folder has all of them through ``ncbounds plot``.
+FIGURES = 12
+_INK = re.compile(r"#000000\b|#000\b|\bblack\b")
+
+
+def tabs_of(report: ReportData) -> list[Tab]:
+    """Tabs of what is there to draw; none without matplotlib."""
+    plots = Plots(report)
+    layered = [n for n, facts in report.facts.items() if facts.get("layers")]
+    said = [str(word) for word in words_of(report)]
+    made = (
+        _tab("Series", steps_of(report), plots.series, said),
+        _tab("Layers", layered, plots.layers, ()),
+    )
+    return [tab for tab in made if tab is not None]
+
+
+def _tab(
+    title: str, names: Iterable[str], draw: Callable[[str], Any], said: Iterable[str]
+) -> Tab | None:
+    figures = []
+    names = list(names)
+    for name in names[:FIGURES]:
+        try:
+            figures.append(figure(draw(name)[0].figure, f"{title} {name}".strip()))
+        except MissingExtra:
+            return None
+        except NcboundsError as why:
+            figures.append(Markup("<p>{}: {}</p>").format(name, str(why)))
+    if not figures:
+        return None
+    more = len(names) - FIGURES
+    if more > 0:
+        figures.append(Markup("<p>{} more: <code>ncbounds plot</code></p>").format(more))
+    words = Markup("").join(Markup("<li>{}</li>").format(line) for line in said)
+    listed = Markup("<ul>{}</ul>").format(words) if words else Markup("")
+    return Tab(title, listed + Markup("").join(figures))
+
+
+def figure(drawn: Any, caption: str) -> Markup:
+    """A figure of matplotlib as HTML; what it draws in black takes the page's ink."""
+    from matplotlib.pyplot import close
+
+    out = io.StringIO()
+    drawn.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    close(drawn)
+    svg = out.getvalue()
+    svg = _INK.sub("currentColor", svg[svg.index("<svg") :])
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # text of an axis is read; the drawing as a whole has a name
+    head = Markup("<figure><figcaption>{0}</figcaption>").format(caption)
+    named = Markup('<svg role="img" aria-label="{}"').format(caption)
+    return head + named + Markup(svg[len("<svg") :]) + Markup("</figure>")

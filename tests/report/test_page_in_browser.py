@@ -1,0 +1,218 @@
+"""The page in a real browser: sorted, filtered, opened, narrow, dark, and read by axe."""
+
+import io
+import shutil
+from importlib.metadata import distribution
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ncbounds as nb
+from ncbounds.report import Failure, Report
+from ncbounds.results import BoundResult, Measured
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="the page is not tested in a browser: no chromium here"
+)
+pytest.importorskip("selenium", reason="the page is not tested in a browser: no selenium here")
+
+SHOTS = Path(__file__).parent / "screenshots"
+#: Share of the ink that may lie elsewhere, by squares of 20 pixels: fonts differ between machines.
+TOLERANCE = 0.3
+QUIET = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--no-first-run", "--hide-scrollbars", "--force-device-scale-factor=1"),
+)
+
+
+def evidence(seed):
+    rng = np.random.default_rng(seed)
+    means = np.eye(3, 8) * (2.0 + seed)
+
+    def sample(role, n):
+        labels = rng.integers(0, 3, n)
+        features = means[labels] + rng.normal(size=(n, 8))
+        return nb.Sample.from_arrays(features, labels, role=role, sampling="iid")
+
+    return nb.Evidence(
+        head=nb.LinearHead(means),
+        holdout=sample("holdout", 400),
+        test=sample("test", 1000),
+        checkpoint=f"net-{seed}",
+    )
+
+
+@pytest.fixture(scope="module")
+def report():
+    bounds = "binomial,hoeffding,gaussian_head,cantelli_union,margin_quantiles"
+    rows = [r for seed in range(3) for r in nb.evaluate(evidence(seed), bounds=bounds).rows]
+    rows.append(
+        BoundResult(
+            bound="spectral_margin", family="network", kind="certificate", target="saved",
+            role="fit", n=400, delta=0.05, value=7.2e3, checkpoint="net-0",
+            terms={"empirical": 0.4, "complexity": 7.2e3}, test=Measured(0.2, 0.1, 0.3),
+        )
+    )  # fmt: skip
+    return Report(rows, [Failure("net-3", "CheckpointUnreadable: truncated")])
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def stored(report, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    report.to_html(path)
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(browser, stored):
+    def opened(width=1280, height=900, scheme="light"):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        wanted = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
+        browser.get(stored)
+        until(browser, "return document.documentElement.dataset.ready === 'yes'")
+        return browser
+
+    yield opened
+    assert [e for e in browser.get_log("browser") if e["level"] == "SEVERE"] == []
+
+
+def column(browser, name):
+    return browser.execute_script(
+        "const at = [...document.querySelectorAll('#rows thead th')].findIndex("
+        "  th => th.textContent.trim() === arguments[0]);"
+        "return [...document.querySelectorAll('#rows tbody tr')].map("
+        "  tr => tr.cells[at].innerText);",
+        name,
+    )
+
+
+def until(browser, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 60).until(lambda b: b.execute_script(script))
+
+
+def run(browser, script):
+    return browser.execute_script(script)
+
+
+def test_rows_are_sorted_filtered_and_opened(page, report):
+    browser = page()
+    guaranteed = [r for r in report.rows if r.kind == "certificate"]
+    assert len(column(browser, "value")) == len(guaranteed)  # plug-ins wait to be asked for
+    click = "[...document.querySelectorAll('#rows th')].find(t => t.innerText.trim() === 'value')"
+    run(browser, f"{click}.querySelector('.dt-column-order').click()")
+    shown = [float(v) for v in column(browser, "value")]
+    assert shown == sorted(shown)
+    assert shown[-1] == 7200  # by the number, not as a text
+    run(browser, "document.querySelector('[name=kind][value=plug-in]').click()")
+    assert any("plug-in" in kind for kind in column(browser, "kind"))
+    run(
+        browser,
+        "const s = document.querySelector('select[name=bound]');"
+        "s.value = [...s.options].find(o => o.text === 'gaussian_head').value;"
+        "s.dispatchEvent(new Event('change'))",
+    )
+    assert set(column(browser, "bound")) == {"gaussian_head"}
+    browser.find_element("css selector", "input[type=search]").send_keys("net-1")
+    assert {name.strip() for name in column(browser, "checkpoint")} == {"net-1"}
+    opener = browser.find_element("css selector", ".opener")
+    opener.send_keys("\ue007")  # Enter
+    assert opener.get_attribute("aria-expanded") == "true"
+    assert run(browser, "return document.querySelectorAll('.opened math').length") > 5
+    assert "complexity" in run(browser, "return document.querySelector('.parts').innerText")
+    opener.send_keys("\ue007")
+    assert run(browser, "return document.querySelectorAll('.opened').length") == 0
+
+
+def test_a_vacuous_certificate_is_never_green(page):
+    for scheme in ("light", "dark"):
+        browser = page(scheme=scheme)
+        green, colours = run(
+            browser,
+            "const colour = e => getComputedStyle(e).color;"
+            "return [colour(document.querySelector('label.certificate')),"
+            "  [...document.querySelectorAll('#rows tbody tr')].filter("
+            "    tr => tr.innerText.includes('spectral_margin')).flatMap("
+            "    tr => [...tr.cells].map(colour))]",
+        )
+        assert colours
+        assert green not in colours
+
+
+def test_what_is_copied_is_a_table_that_a_spreadsheet_and_latex_read(page):
+    browser = page()
+    run(
+        browser,
+        "window.copied = []; document.addEventListener('copy',"
+        "  () => copied.push(document.activeElement.value ?? getSelection().toString()));",
+    )
+    for button in browser.find_elements("css selector", ".dt-button.buttons-copy"):
+        button.send_keys("\ue007")
+        until(browser, "return copied.length && !document.querySelector('.dt-button.processing')")
+    csv, latex = run(browser, "return copied")
+    header, first = csv.splitlines()[:2]
+    assert header.startswith("checkpoint,bound,params,kind")
+    assert first.startswith("net-0,binomial,,✓ certificate,saved,holdout,400,0.")
+    assert latex.count(r"\\") == len(csv.splitlines())
+    assert r"$\checkmark$ certificate" in latex
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (400, "light")])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(page, width, scheme):
+    browser = page(width, scheme=scheme)
+    run(browser, "document.querySelector('.opener').click()")
+    axe = Path(str(distribution("axe-core-python").locate_file("axe_core_python/axe.min.js")))
+    run(browser, axe.read_text(encoding="utf-8"))
+    found = browser.execute_async_script("axe.run().then(arguments[0])")
+    assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found["violations"]] == []
+    assert run(browser, "return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), (400, 1200)])
+def test_the_first_screen_looks_as_it_did(page, width, height, tmp_path):
+    from PIL import Image
+
+    name = f"page-{width}.png"
+    seen = Image.open(io.BytesIO(page(width, height).get_screenshot_as_png())).convert("L")
+    seen.save(tmp_path / name)  # to look at, or to take the place of the stored one
+    stored = Image.open(SHOTS / name).convert("L")
+    assert seen.size == stored.size
+    assert moved(seen, stored) < TOLERANCE, f"it looks otherwise: compare {tmp_path / name}"
+    blank = Image.new("L", seen.size, 255)
+    assert moved(seen, blank) > TOLERANCE  # it can fail
+
+
+def moved(one, other):
+    a, b = (255.0 - np.asarray(image.reduce(20), dtype=float) for image in (one, other))
+    return np.abs(a - b).sum() / (a + b).sum()
+
+
+def test_tabs_are_walked_by_arrows(page):
+    browser = page()
+    first, second = browser.find_elements("css selector", "[role=tab]")[:2]
+    first.send_keys("\ue014")  # right
+    assert second.get_attribute("aria-selected") == "true"
+    assert browser.find_element("id", "panel-1").is_displayed()
+    assert not browser.find_element("id", "panel-0").is_displayed()
