@@ -1,9 +1,9 @@
 """An ImageNet-sized extraction by simulation: eight parts of float16 rows, read as one sample.
 
 1.28 million rows of 2048 features in 1000 classes. A tenth of the rows is made and read by default
-(half a gigabyte of disk); CPU times are what was measured, and in the last column **extrapolated**, as
-if they grew with the rows; what a step costs whatever their number makes that too much. Peaks are
-of each step's own process, with the pages of files that it has mapped.
+(half a gigabyte of disk); CPU seconds are what was measured, and in the last column
+**extrapolated**, as if they grew with the rows; what a step costs whatever their number makes that
+too much. Peaks are of each step's own process, with the pages of files that it has mapped.
 
 ``python tests/bench/bench_imagenet.py [--rows 128000] [--bounds default]``
 """
@@ -79,7 +79,7 @@ def row(folder: Path, name: str) -> str:
 
 
 def alone(step: Callable[[], str]) -> tuple[str, float, float]:
-    """Run a step in a process of its own; return what it says, its CPU seconds and its peak in GiB."""
+    """Run a step in a process of its own; return what it says, its CPU seconds and peak in GiB."""
     context = get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_report, args=(step, theirs))
