@@ -1,9 +1,9 @@
 """An ImageNet-sized extraction by simulation: eight parts of float16 rows, read as one sample.
 
 1.28 million rows of 2048 features in 1000 classes. A tenth of the rows is made and read by default
-(half a gigabyte of disk); times are what was measured, and in the last column **extrapolated**, as
-if they grew with the rows; what a step costs whatever their number makes that too much. Peaks are
-of each step's own process, with the pages of files that it has mapped.
+(half a gigabyte of disk); CPU seconds are what was measured, and in the last column
+**extrapolated**, as if they grew with the rows; what a step costs whatever their number makes that
+too much. Peaks are of each step's own process, with the pages of files that it has mapped.
 
 ``python tests/bench/bench_imagenet.py [--rows 128000] [--bounds default]``
 """
@@ -79,7 +79,7 @@ def row(folder: Path, name: str) -> str:
 
 
 def alone(step: Callable[[], str]) -> tuple[str, float, float]:
-    """Run a step in a process of its own; return what it says, its seconds and its peak in GiB."""
+    """Run a step in a process of its own; return what it says, its CPU seconds and peak in GiB."""
     context = get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_report, args=(step, theirs))
@@ -94,13 +94,13 @@ def alone(step: Callable[[], str]) -> tuple[str, float, float]:
 
 
 def _report(step: Callable[[], str], pipe: Any) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         said = step()
     except Exception as error:
         said = f"{type(error).__name__}: {error}"[:60]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    pipe.send((said, time.perf_counter() - start, peak))
+    pipe.send((said, time.process_time() - start, peak))
 
 
 def main() -> None:
@@ -114,7 +114,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(dir=given.folder))
     factor = ROWS / given.rows
     print(f"{given.rows} of {ROWS} rows x {WIDTH} float16, {CLASSES} classes, {PARTS} parts")
-    print(f"{'step':34} {'said':34} {'seconds':>8} {'peak GiB':>9} {'all rows, extrapolated':>24}")
+    print(f"{'step':34} {'said':34} {'CPU s':>8} {'peak GiB':>9} {'all rows, extrapolated':>24}")
     highest = 0.0
 
     def show(name: str, step: Callable[[], str]) -> None:

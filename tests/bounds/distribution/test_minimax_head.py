@@ -1,13 +1,12 @@
 """The minimax head: closed form, brute force, the recheck, what leaves it undefined."""
 
-import warnings
-
 import numpy as np
 import pytest
 from margin_worlds import evidence, random_world
 from scipy import optimize
 
 from ncbounds.bounds.distribution import _minimax
+from ncbounds.bounds.distribution._largest_slack import Cones, Scaling, reach
 from ncbounds.bounds.distribution._margin_moments import margin_moments
 from ncbounds.bounds.distribution._minimax import minimax, reduce
 from ncbounds.bounds.distribution.minimax_head import minimax_head
@@ -119,17 +118,67 @@ def test_lowering_and_lifting_keep_the_margins():
 
 
 def test_a_solver_that_overstates_is_not_believed(monkeypatch):
-    ev = random_world(6, classes=3, dim=4, n=120)
-    reduced = reduced_of(ev)
-    honest = _minimax._program(reduced)
-    good = honest(0.0)
+    reduced = reduced_of(random_world(6, classes=3, dim=4, n=120))
+    good = minimax(reduced, None)
+    bad = -good[0], -good[1]
+    monkeypatch.setattr(_minimax, "better", lambda *_: bad)
+    assert minimax(reduced, good) is good
 
-    def boastful(program):
-        return lambda kappa: good  # "feasible" whatever is asked
 
-    monkeypatch.setattr(_minimax, "_program", boastful)
-    found = minimax(reduced, None)
-    assert reduced.distance(*found) == reduced.distance(*good)
+def uneven(seed, classes, dim):
+    """Classes of very different shapes, where a few pairs are far nearer than the others."""
+    rng = np.random.default_rng(seed)
+    means, factors = rng.normal(size=(classes, dim)), []
+    for _ in range(classes):
+        z = rng.normal(size=(4 * dim, dim)) * np.exp(rng.normal(size=dim))
+        factors.append(_minimax._factor(z * np.exp(rng.normal())))
+    return _minimax.Reduced(np.zeros(dim), np.eye(dim), means, np.stack(factors))
+
+
+def slack_of_cvxpy(reduced, kappa):
+    """Largest slack of a head of norm 1 at ``kappa``, by a solver for any cone program."""
+    cp = pytest.importorskip("cvxpy")
+    classes, dim = reduced.means.shape
+    weight, bias, slack = cp.Variable((classes, dim)), cp.Variable(classes), cp.Variable()
+    constraints = [cp.norm(weight, "fro") <= 1]
+    for c in range(classes):
+        for j in set(range(classes)) - {c}:
+            row = weight[c] - weight[j]
+            gap = row @ reduced.means[c] + bias[c] - bias[j]
+            constraints.append(gap - kappa * cp.norm(row @ reduced.factors[c]) >= slack)
+    cp.Problem(cp.Maximize(slack), constraints).solve(solver=cp.CLARABEL)
+    return slack.value
+
+
+def test_a_solver_for_any_cone_program_finds_nothing_farther():
+    reduced = uneven(2, classes=4, dim=5)
+    reached = reduced.distance(*minimax(reduced, None))
+    assert slack_of_cvxpy(reduced, 0.98 * reached) > 1e-6
+    assert slack_of_cvxpy(reduced, (1 + 2 * _minimax.WIDTH) * reached) < 1e-8
+
+
+def test_the_steps_of_the_program_solve_their_equations():
+    """One cone at a time: ``W z = W^-1 s``, and the matrix is the map, scaled twice, and back."""
+    reduced, rng = uneven(1, classes=3, dim=2), np.random.default_rng(0)
+    cones = Cones.of(reduced.means, reduced.factors, 0.5, np.ones((3, 3)))
+    s, z = rng.normal(size=(2, 7, 3))
+    s[:, 0], z[:, 0] = np.linalg.norm(s, axis=1) + 0.1, np.linalg.norm(z, axis=1) + 0.1
+    s[-1, 1:] = z[-1, 1:] = 0.0
+    scaling = Scaling.of(s, z)
+    np.testing.assert_allclose(scaling.apply(z), scaling.undo(s), rtol=1e-10)
+    columns = []
+    for x in np.eye(10):
+        there = cones.image(x[:-1].reshape(3, 3), x[-1])
+        columns.append(cones.back(scaling.undo(scaling.undo(there))))
+        assert np.vdot(there, z) == pytest.approx(cones.back(z) @ x, abs=1e-12)
+    matrix = cones.normal_matrix(scaling.point, scaling.size)
+    np.testing.assert_allclose(matrix, np.transpose(columns), atol=1e-9 * np.abs(matrix).max())
+
+
+def test_a_step_reaches_the_boundary_of_a_cone():
+    inside, step = np.array([[2.0, 0.0]]), np.array([[0.0, 4.0]])
+    assert reach(inside, step) == pytest.approx(0.5)
+    assert reach(inside, np.array([[1.0, 0.5]])) == np.inf
 
 
 def test_beyond_the_limit_directions_are_dropped(monkeypatch):
@@ -207,18 +256,3 @@ def test_coordinates_have_unit_size_wherever_the_features_lie():
         reduced = reduced_of(moved)
         z = (moved.holdout.features - reduced.centre) @ reduced.basis
         assert np.mean(z**2) == pytest.approx(1.0, rel=1e-9)
-
-
-def test_solutions_that_are_inaccurate_are_judged_without_a_warning(monkeypatch):
-    import cvxpy
-
-    solve = cvxpy.Problem.solve
-
-    def loud(self, *args, **options):
-        warnings.warn("Solution may be inaccurate.", stacklevel=2)
-        return solve(self, *args, **options)
-
-    monkeypatch.setattr(cvxpy.Problem, "solve", loud)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert 0 < minimax_head(random_world(2, classes=3, dim=4, n=90)).value < 1
