@@ -101,9 +101,7 @@ def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
     return replace(head, features=features, tap=INPUT)
 
 
-def _on_disk(
-    blocks: Iterable[NDArray[Any]], folder: str | os.PathLike[str] | None
-) -> NDArray[Any]:
+def _on_disk(blocks: Iterable[NDArray[Any]], folder: str | os.PathLike[str] | None) -> NDArray[Any]:
     """Rows that were written to a nameless file, mapped into memory."""
     width, dtype = 0, np.dtype(np.float32)
     with tempfile.TemporaryFile(dir=folder) as stream:

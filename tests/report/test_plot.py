@@ -11,6 +11,7 @@ from ncbounds.depth.separation import SeparationLaw
 from ncbounds.errors import MissingExtra, NcboundsError
 from ncbounds.report import Report
 from ncbounds.report.plot.series import draw_series
+from ncbounds.report.plot.style import pyplot
 from ncbounds.report.steps import Step
 from ncbounds.report.trend import Indistinguishable
 
@@ -150,3 +151,19 @@ def test_without_matplotlib_one_line_says_what_to_install(monkeypatch):
         MissingExtra, match=r"^figures need matplotlib: pip install 'ncbounds\[plots\]'$"
     ):
         draw_series(steps(1.0, 2.0))
+
+
+def test_a_backend_that_becomes_interactive_while_it_draws_stays_so():
+    """A notebook loads its backend at the first figure; later figures would not be shown."""
+    import matplotlib.pyplot as plt
+
+    plt.ioff()
+    try:
+        with pyplot() as inside:
+            inside.ion()
+        assert plt.isinteractive()
+        with pyplot():
+            pass
+        assert plt.isinteractive()
+    finally:
+        plt.ioff()
