@@ -188,17 +188,16 @@ def read_predictions(
         names, members = wide[kind]
         outputs = np.column_stack([_floats(path, c, columns[c]) for c in members])
         said_of = f"{len(members)} columns {few(members)}"
-    labels = columns[taken["labels"]]
-    outputs, labels, names = _numbered(path, kind, outputs, labels, names)
+    outputs, answers, names = _numbered(path, kind, outputs, columns[taken["labels"]], names)
     kind = "logits" if kind == "classes" else kind
     beside_them: tuple[str, ...] = ("role", "ids", "groups")
     parts = {what: columns[taken[what]] for what in beside_them if what in taken}
     beside = "".join(f", {what}: {shown(taken[what])}" for what in parts)
     said_all = f"labels: {shown(taken['labels'])}, {kind}: {said_of}{beside}"
-    lengths = {len(labels), len(outputs), *map(len, parts.values())}
+    lengths = {len(answers), len(outputs), *map(len, parts.values())}
     if len(lengths) > 1:
         raise DataError(f"{path}: labels, {kind} and what stands beside differ in length")
-    return Predictions(kind, outputs, labels, parts, names, said_all)
+    return Predictions(kind, outputs, answers, parts, names, said_all)
 
 
 def _looked_up(path: Path, wanted: Array, ids: Array, labels: Array) -> Array:

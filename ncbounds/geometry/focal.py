@@ -33,14 +33,15 @@ def focal(c: Floats | float, gamma: float) -> Floats:
 
 def _slope(c: float, gamma: float) -> float:
     u = -math.expm1(-c)
-    return u ** (gamma - 1) * (u + gamma * c * math.exp(-c))
+    return float(u ** (gamma - 1) * (u + gamma * c * math.exp(-c)))
 
 
 def _end(gamma: float) -> float:
     """Where the slope first is 1, rounded down: any earlier tangent is a lower limit as well."""
     if gamma == 0:
         return math.inf
-    return optimize.brentq(lambda c: _slope(c, gamma) - 1, 1e-9, 2 + math.log1p(gamma)) * (1 - 1e-9)
+    end = optimize.brentq(lambda c: _slope(c, gamma) - 1, 1e-9, 2 + math.log1p(gamma))
+    return float(end) * (1 - 1e-9)
 
 
 def envelope(c: float, gamma: float) -> float:

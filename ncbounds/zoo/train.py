@@ -61,10 +61,10 @@ def training_loss(declared: str) -> Callable[[Tensor, Tensor], Tensor]:
         return ((-torch.expm1(-c)) ** gamma * c).mean()
 
     def squared(logits: Tensor, labels: Tensor) -> Tensor:
-        targets = functional.one_hot(labels, logits.shape[1])  # type: ignore[no-untyped-call]
+        targets = functional.one_hot(labels, logits.shape[1])
         return ((logits - targets) ** 2).sum(dim=1).mean() / 2
 
-    losses = {
+    losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "cross-entropy": partial(functional.cross_entropy, label_smoothing=smoothing),
         "focal": focal,
         "mse": squared,

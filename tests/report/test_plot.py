@@ -11,6 +11,7 @@ from ncbounds.depth.separation import SeparationLaw
 from ncbounds.errors import MissingExtra, NcboundsError
 from ncbounds.report import Report
 from ncbounds.report.plot.series import draw_series
+from ncbounds.report.plot.style import pyplot
 from ncbounds.report.steps import Step
 from ncbounds.report.trend import Indistinguishable
 from ncbounds.results import BoundResult, Measured
@@ -180,3 +181,19 @@ def test_terms_add_up_to_the_value():
     assert [(p.get_x(), p.get_width()) for p in ax.patches] == [(0, 0.25), (0.25, 0.5)]
     with pytest.raises(NcboundsError, match="none of these rows has additive terms"):
         Report([bound(0.3, 0.2)]).plot.terms()
+
+
+def test_a_backend_that_becomes_interactive_while_it_draws_stays_so():
+    """A notebook loads its backend at the first figure; later figures would not be shown."""
+    import matplotlib.pyplot as plt
+
+    plt.ioff()
+    try:
+        with pyplot() as inside:
+            inside.ion()
+        assert plt.isinteractive()
+        with pyplot():
+            pass
+        assert plt.isinteractive()
+    finally:
+        plt.ioff()
