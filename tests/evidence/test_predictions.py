@@ -82,7 +82,7 @@ def test_a_row_that_needs_a_head_says_so_and_is_left_out_where_nobody_asked():
     assert counted == {"binomial", "kl_holdout", "hoeffding", "mean_loss"}
     assert {"gaussian_head", "ncm_blocks", "split_head"} < {r.bound for r in without}
     assert all(len(r.reasons) == 1 for r in without)
-    assert {r.bound for r in nb.evaluate(evidence).rows} == counted
+    assert {r.bound for r in nb.evaluate(evidence).rows} == counted - {"mean_loss"}
     with pytest.raises(MissingEvidence, match="only predictions were given"):
         nb.bounds.get("gaussian_head")(evidence)
     with pytest.raises(MissingEvidence, match="no head is known"):
