@@ -84,7 +84,10 @@ def test_what_could_have_been_compared_is_paid_for():
     assert found.limits[0, 1] == pytest.approx(paired_lower_two_step(40, 0, N, 0.05 / 1560))
     assert found.regret == 0
     c = np.roll(a, 200)
-    assert not (compared(candidates(a, c), among=40).regret < compared(candidates(a, c)).regret)
+    assert compared(candidates(a, c), among=40).regret > compared(candidates(a, c)).regret
+    near = candidates(*bits(20, 28))  # 8 rows apart: 2^-8 is below .05, not below .05 / 1560
+    assert compared(near).best.tolist() == [True, False]
+    assert compared(near, among=40).best.tolist() == [True, True]
     # listed as if the other 38 stood last: the first at delta / 40
     limit = nb.numerics.binomial_upper(20, N, 0.05 / 40)
     for requirement, listed in ((limit + 1e-6, True), (limit - 1e-6, False)):
