@@ -7,6 +7,7 @@ import typer
 
 from ncbounds.cli.arguments import (
     DATA,
+    RUNNING,
     Arguments,
     BatchSize,
     BestOf,
@@ -116,6 +117,13 @@ def compare(
     trust: Trust = False,
     device: Device = "auto",
     batch_size: BatchSize = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="processes that evaluate checkpoints (default: one per core; 0: none)",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
 ) -> None:
     """Say who errs less often than whom, which may be the best, and which meet a requirement.
 
@@ -158,6 +166,7 @@ def compare(
                 args=model_arguments(args),
                 data=data,
                 trust=trust,
+                workers=workers,
                 **vars(running(device, None, batch_size, None, None, None)),
             )
             echo(f"evaluated into {folder}", err=True)

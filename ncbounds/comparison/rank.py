@@ -198,7 +198,7 @@ def _ranked(
 ) -> Ranked:
     names = list(q.judged)
     word = q.params, q.role, q.target, q.kind
-    base = dict(zip(("params", "role", "target", "kind"), word, strict=True))
+    base: dict[str, Any] = dict(zip(("params", "role", "target", "kind"), word, strict=True))
     if len(names) < 2:
         why = "fewer than two checkpoints have a value and a count of its target's errors"
         return Ranked(q.name, checkpoints=len(names), reason=why, **base)
@@ -214,7 +214,7 @@ def _ranked(
     everywhere, inside = counted(x, order), counted(x, order, same)
     if everywhere.resolved < FEWEST:
         why = f"{everywhere.resolved} resolved pairs, fewer than {FEWEST}"
-        found = {"resolved": everywhere.resolved, "reason": why}
+        found: dict[str, Any] = {"resolved": everywhere.resolved, "reason": why}
         return Ranked(q.name, checkpoints=len(names), **base, **found)
     low, high = interval(x, order, family)
     more: dict[str, Any] = {"within_resolved": inside.resolved}

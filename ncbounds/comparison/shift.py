@@ -258,7 +258,7 @@ def _new_priors(
     shown = w > 0
     size = float(np.min(n[shown] / w[shown]))
     unchanged = f"for a deployment: if laws inside each {what} are those of the held-out rows"
-    common = {"kind": verdict.kind, "delta": delta, "n": int(n[shown].min())}
+    common: dict[str, Any] = {"kind": verdict.kind, "delta": delta, "n": int(n[shown].min())}
     details = {"priors": w.tolist(), "counts": n.tolist(), "errors": k.tolist(), "N": size}
     limits = np.where(n > 0, binomial_upper(k, n, float(down(d / len(w)))), 1.0)
     radii = sorted({RADIUS, *np.atleast_1d(np.asarray(radius, dtype=np.float64)).tolist()})

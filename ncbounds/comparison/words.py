@@ -10,6 +10,8 @@ from ncbounds.results import MARK
 
 #: Candidates up to which pairs stand in a table; more are told by how many each one beats.
 WIDEST = 12
+#: Letters of all names up to which they stand over the columns too; longer ones have numbers.
+ACROSS = 60
 #: Decimals of a limit on the screen, rounded to the safe side.
 DIGITS = 4
 
@@ -124,8 +126,11 @@ def _reasons(found: ComparisonData) -> list[str]:
 
 def _table(found: ComparisonData) -> list[str]:
     """Limits of all pairs, a dash where the rows do not show that the row errs less often."""
-    cells = [["errs less by at least", *found.names, "errors"]]
-    for i, name in enumerate(found.names):
+    numbered = [f"{i} {name}" for i, name in enumerate(found.names, 1)]
+    wide = sum(map(len, found.names)) > ACROSS
+    heads = list(map(str, range(1, len(numbered) + 1))) if wide else found.names
+    cells = [["errs less, by at least", *heads, "errors"]]
+    for i, name in enumerate(numbered if wide else found.names):
         limits = [
             "" if i == j else at_least(x) if x > 0 else "–" for j, x in enumerate(found.limits[i])
         ]

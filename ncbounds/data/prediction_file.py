@@ -136,7 +136,7 @@ def read_labels(path: "str | Path") -> tuple[Array, Array]:
 
 
 def read_predictions(
-    path: "str | Path", use: str | None = None, labels: "tuple[Array, Array] | None" = None
+    path: "str | Path", use: str | None = None, labels_of: "tuple[Array, Array] | None" = None
 ) -> Predictions:
     """Read predictions and labels of a ``.csv``, ``.tsv``, ``.parquet`` or ``.npz`` file.
 
@@ -148,7 +148,7 @@ def read_predictions(
     path : path
     use : {"predicted", "logits", "probabilities"}, optional
         Which of them to take where a file has several.
-    labels : pair of arrays, optional
+    labels_of : pair of arrays, optional
         Ids and labels as :func:`read_labels` gives them, for a file that has ids and no labels.
 
     Raises
@@ -168,8 +168,8 @@ def read_predictions(
             raise DataError(f"{path}: {few(there)} could all be {what}; keep one of them")
         if there:
             taken[what] = there[0]
-    if "labels" not in taken and labels is not None and "ids" in taken:
-        columns["label"] = _looked_up(path, columns[taken["ids"]], *labels)
+    if "labels" not in taken and labels_of is not None and "ids" in taken:
+        columns["label"] = _looked_up(path, columns[taken["ids"]], *labels_of)
         taken["labels"] = "label"
     if "labels" not in taken:
         raise DataError(f"{_found(path, columns)}; needed is a column 'label'")

@@ -115,4 +115,4 @@ def test_all_looks_hold_together():
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.02, 0.2, 0.6])
 def test_coverage_at_every_look(rate):
-    assert _ever(2000, 400, rate, 2, 0.25) <= 560
+    assert _ever(400, 300, rate, 2, 0.25) <= 130

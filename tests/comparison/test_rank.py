@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ncbounds as nb
-from ncbounds.comparison.order import Judged, counted, interval, known_order
+from ncbounds.comparison.order import REDRAWS, SEED, Judged, counted, interval, known_order
 from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.evidence.error_bits import ErrorBits
 from ncbounds.results import BoundResult, Measured, MeasureResult
@@ -71,10 +71,21 @@ def test_interval_redraws_whole_families():
     assert low < point < high
     assert interval(np.arange(12), order, np.arange(12)) == (0.0, 0.0)
     assert np.isnan(interval(x, order, np.zeros(12, dtype=np.int64))).all()
-    # the weight of a pair by hand: two families, (2, 0), (1, 1) and (0, 2) redraws
-    pair = np.array([[0, -1, 0], [1, 0, -1], [0, 1, 0]], dtype=np.int8)
-    low, high = interval([0, 1, 0], pair, np.array([0, 0, 1]))
-    assert (low, high) == (0.0, 0.5)  # family 0 alone: 0 of 1; both: 1 of 2
+
+
+def test_interval_by_writing_out_every_redraw():
+    rng = np.random.default_rng(3)
+    families = np.array([0, 0, 1, 2, 2, 3])
+    order = np.sign(np.subtract.outer(np.arange(6), np.arange(6))).astype(np.int8)
+    x = rng.normal(size=6)
+    shares = []
+    for times in np.random.default_rng(SEED).multinomial(4, np.full(4, 0.25), REDRAWS):
+        copies = np.repeat(np.arange(6), times[families])
+        pairs = [(a, b) for a in copies for b in copies if a > b]  # never a copy with itself
+        wrong = [x[a] < x[b] for a, b in pairs]
+        shares.append(np.mean(wrong) if wrong else np.nan)
+    expected = np.nanpercentile(shares, (2.5, 97.5))
+    assert interval(x, order, families) == pytest.approx(tuple(expected))
 
 
 def zoo(values, errors, noise=None, test_only=False):

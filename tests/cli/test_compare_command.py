@@ -1,0 +1,160 @@
+"""``ncbounds compare``, ``watch``, ``rank`` and ``shift``, as they are typed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import ncbounds as nb
+from ncbounds.cli.app import app
+from ncbounds.evidence.error_bits import ErrorBits
+from ncbounds.report.write import write_report
+
+N = 300
+Y = np.arange(N) % 3
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(w) for w in words])
+
+
+def table(path, wrong, **columns):
+    answers = np.where(np.arange(N) < wrong, (Y + 1) % 3, Y)
+    frame = pd.DataFrame({"id": np.arange(N), "predicted": answers, **columns})
+    frame.to_csv(path, index=False)
+    return path
+
+
+def stored(folder, **errors):
+    facts = {
+        name: {
+            "errors": {
+                role: ErrorBits(role, role, np.arange(N) < k, "iid", 1, kind).to_dict()
+                for role, kind in (("holdout", "certificate"), ("test", "measure"))
+            },
+            "n": {"fit": k, "test": N},
+            "provenance": {"label_noise": 0.0},
+        }
+        for name, k in errors.items()
+    }
+    write_report(nb.Report([], facts=facts), folder)
+    return folder
+
+
+def test_tables_without_labels_take_them_from_a_file_in_any_order(tmp_path):
+    a = table(tmp_path / "a.csv", 10)
+    b = table(tmp_path / "b.csv", 80)
+    labels = tmp_path / "labels.csv"
+    pd.DataFrame({"id": np.arange(N), "label": Y}).sample(frac=1, random_state=0).to_csv(labels)
+    declared = ("--role", "holdout", "--sampling", "iid", "--classes", 3)
+    refused = run("compare", a, b, *declared)
+    assert refused.exit_code == 2
+    assert "needed is a column 'label'" in refused.output
+    done = run("compare", a, b, "--labels", labels, *declared, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "✓ a beats b by at least" in done.output
+    pairs = pd.read_csv(tmp_path / "out" / "pairs.csv")
+    assert pairs[["only_worse", "kind"]].values.tolist()[0] == [70, "certificate"]
+    short = tmp_path / "short.csv"
+    pd.DataFrame({"id": [0], "label": [0]}).to_csv(short)
+    lacking = run("compare", a, b, "--labels", short, *declared)
+    assert "299 rows have no label, such as 1" in lacking.output
+
+
+def test_undeclared_tables_show_no_certificate(tmp_path):
+    a, b = (table(tmp_path / f"{k}.csv", k, label=Y) for k in (10, 80))
+    done = run("compare", a, b, "--role", "holdout")
+    assert done.exit_code == 0
+    assert "~ 10 beats 80" in done.output
+    assert "not declared" in done.output
+
+
+def test_stored_runs_are_compared_and_other_rows_refused(tmp_path):
+    one = stored(tmp_path / "one", a=10, b=80)
+    done = run("compare", one, "--requirement", 0.1)
+    assert done.exit_code == 0, done.output
+    assert "✓ a beats b" in done.output
+    assert "): a\n" in done.output
+    two = stored(tmp_path / "two", c=40)
+    both = run("compare", one, two, "--chosen", "two/c")
+    assert both.exit_code == 0, both.output
+    assert "regret: two/c errs at most" in both.output
+    other = table(tmp_path / "x.csv", 3, label=Y)
+    mixed = run("compare", one, other, "--role", "holdout", "--sampling", "iid")
+    assert mixed.exit_code == 2
+    assert "cannot be compared: they were judged on different rows" in mixed.output
+
+
+def test_checkpoints_are_evaluated_and_compared(tmp_path):
+    x = np.random.default_rng(0).normal(size=(N, 4)).astype(np.float32)
+    data = tmp_path / "data.npz"
+    np.savez(data, images=x, labels=(x[:, 0] > 0).astype(np.int64))
+    files = []
+    for name, sign in (("good", 1.0), ("bad", -1.0)):
+        weight = np.zeros((2, 4), dtype=np.float32)
+        weight[1, 0] = sign
+        files.append(tmp_path / f"{name}.npz")
+        np.savez(files[-1], **{"0.weight": weight, "0.bias": np.zeros(2, dtype=np.float32)})
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Linear(4, 2))\n"
+    )
+    done = run(
+        *("compare", *files, "--name", "good", "--name", "bad", "--data", data),
+        *("--role", "holdout=0:300", "--model", f"{tmp_path / 'net.py'}:build"),
+        *("--sampling", "iid", "--device", "cpu", "--workers", 0, "--out", tmp_path / "run"),
+    )
+    assert done.exit_code == 0, done.output
+    assert "✓ good beats bad by at least" in done.output
+    assert nb.load_report(tmp_path / "run").compare("good", "bad").errors.tolist() == [0, N]
+
+
+def test_watching_labels(tmp_path):
+    path = tmp_path / "labels.csv"
+    frame = pd.DataFrame({"label": Y.astype(object), "predicted": Y, "other": (Y + 1) % 3})
+    frame.loc[200:, "label"] = None
+    frame.to_csv(path, index=False)
+    words = ("--sampling", "iid", "--goal", 0.05, "--against", "other")
+    done = run("watch", path, *words, "--follow", 0.01, "--out", tmp_path / "looks.csv")
+    assert done.exit_code == 0, done.output
+    assert "✓ error at most .0" in done.output
+    assert "at most 0.05: shown after" in done.output
+    assert len(pd.read_csv(tmp_path / "looks.csv")) == 200
+    waits = run("watch", path, "--goal", 0.001)
+    assert "not shown yet; 100 rows wait" in waits.output
+    assert run("watch", path, "--follow", 0).exit_code == 2
+
+
+def test_ranking_a_run(tmp_path):
+    folder = stored(tmp_path / "run", **{f"c{k}": k for k in (10, 60, 110, 160, 210, 260)})
+    done = run("rank", folder, "--out", tmp_path / "rank.csv")
+    assert done.exit_code == 0, done.output
+    frame = pd.read_csv(tmp_path / "rank.csv").set_index("name")
+    assert frame.loc["labels used", ["resolved", "sign_error"]].tolist() == [15, 1.0]
+    assert run("rank", tmp_path).exit_code == 2
+
+
+def test_a_shifted_target(tmp_path):
+    role = np.where(np.arange(N) % 3 == 0, "target", "holdout")
+    y = np.arange(N) // 7 % 3
+    answers = np.where(np.arange(N) % 10 == 0, (y + 1) % 3, y)
+    path = tmp_path / "a.csv"
+    pd.DataFrame({"label": y, "predicted": answers, "role": role}).to_csv(path, index=False)
+    words = ("shift", path, "--sampling", "iid", "--classes", 3)
+    nothing = run(*words)
+    assert nothing.exit_code == 2
+    assert "--new-priors" in nothing.output
+    done = run(*words, "--new-priors", ".2,.3,.5", "--label-shift", "--out", tmp_path / "s.csv")
+    assert done.exit_code == 0, done.output
+    kinds = pd.read_csv(tmp_path / "s.csv").set_index("statement").kind
+    assert kinds.to_dict() == {
+        "source": "certificate",
+        "new_priors": "certificate",
+        "prior_ball 0.1": "certificate",
+        "label_shift": "conditional",
+    }
+    assert "covariate shift" in done.output
+
+
+@pytest.mark.parametrize("command", ["compare", "watch", "rank", "shift"])
+def test_help(command):
+    assert run(command, "--help").exit_code == 0
