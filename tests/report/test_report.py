@@ -188,6 +188,7 @@ def test_every_formula_is_set(b):
     text = statement(b)
     assert ".. math" not in text
     assert ":math:" not in text
+    assert "----" not in text
     assert not re.search(r"<m[a-z]+>\\", text)  # a command that was not understood
 
 

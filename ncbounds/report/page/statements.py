@@ -12,6 +12,7 @@ from ncbounds.bounds.references import Reference
 
 _BLOCK = re.compile(r"\.\. math::[ ]*\n\n?((?:[ ]+.*(?:\n|$)|\n)+)")
 _INLINE = re.compile(r":math:`([^`]*)`|``([^`]*)``|\[(\d+)\]_(?: (?=[.,;:)]))?")
+_SECTION = re.compile(r"^(\w+)\n-{3,}\n", re.MULTILINE)
 _TITLED = re.compile(r"(Role|Assumptions|Source|When vacuous|Shapes|Proof): ")
 #: Words that LaTeX sets upright and the converter does not know.
 _OPERATORS = (("\\arg\\max", "\\operatorname{argmax}"), ("\\arg\\min", "\\operatorname{argmin}"))
@@ -31,7 +32,7 @@ def mathml(latex: str, *, displayed: bool = False) -> Markup:
 
 def statement(b: Bound) -> Markup:
     """Docstring of a bound: paragraphs, formulas, and its sources as a list."""
-    doc = inspect.getdoc(b.function) or b.title
+    doc = _SECTION.sub(r"**\1**\n\n", inspect.getdoc(b.function) or b.title)
     parts: list[Markup] = []
     for i, piece in enumerate(_BLOCK.split(doc)):
         if i % 2:
@@ -47,6 +48,8 @@ def statement(b: Bound) -> Markup:
 
 def _paragraph(text: str) -> Markup:
     """One paragraph; a list if its lines start with an asterisk."""
+    if heading := re.fullmatch(r"\*\*(\w+)\*\*", text.strip()):
+        return Markup("<p><b>{}</b></p>").format(heading[1])
     items = re.split(r"(?:^|\n)[*-] ", text)
     if len(items) > 1:
         listed = Markup("").join(Markup("<li>{}</li>").format(_words(i)) for i in items[1:])

@@ -155,7 +155,7 @@ const terms = (row, opened) => {
     part.style.width = `${(100 * Math.max(x, 0)) / end}%`;
     bar.append(part);
   }
-  const scale = make("div", { className: "scale", ariaHidden: "true" }, make("span", { textContent: "0" }));
+  const scale = make("div", { className: "scale", ariaHidden: "true" }, make("span", { textContent: end > 3 ? "" : "0" }));
   const one = make("span", { textContent: end > 1 ? "1: empty from here" : "1", className: end > 3 ? "" : "end" });
   one.style.left = `${100 / end}%`;
   if (end > 3) one.style.transform = "none";
