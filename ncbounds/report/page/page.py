@@ -9,6 +9,7 @@ from markupsafe import Markup
 from ncbounds.bounds import find
 from ncbounds.report.data import ReportData
 from ncbounds.report.page.assets import component, own
+from ncbounds.report.page.compared import comparison_tabs
 from ncbounds.report.page.picture import picture
 from ncbounds.report.page.pictures import tabs_of
 from ncbounds.report.page.rows import kept, table
@@ -49,7 +50,7 @@ def page(report: ReportData, tabs: Iterable[Tab] = (), *, title: str = "ncbounds
             hint=hint,
             statements={i: statement(b) for i, b in bounds.items() if b is not None},
             titles={i: b.title for i, b in bounds.items() if b is not None},
-            tabs=[*_side_by_side(report), *tabs_of(report), *tabs],
+            tabs=[*_side_by_side(report), *tabs_of(report), *comparison_tabs(report), *tabs],
             rows=_json(table(shown)),
             css=Markup(component("dt_bundle.css") + own("page.css")),
             library=Markup(component("dt_bundle.js")),
