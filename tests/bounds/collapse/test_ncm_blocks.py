@@ -31,7 +31,9 @@ def test_below_the_entropy_form_where_all_blocks_lose_alike(case, monkeypatch):
     y = np.repeat(np.arange(len(counts)), counts)
     loss, delta = float(inputs["U"]), float(inputs["delta"])
     monkeypatch.setattr(
-        sys.modules[MODULE], "_block_losses", lambda view, m, blocks: np.full((2, blocks), loss)
+        sys.modules[MODULE],
+        "_block_losses",
+        lambda view, m, blocks, each: np.full((2, blocks), loss),
     )
     row = ncm_blocks(evidence(np.zeros((len(y), 1)), y), delta=delta, m=inputs["m"])
     assert row.n == inputs["Bk"]
@@ -58,7 +60,7 @@ def test_without_errors_the_value_is_that_of_no_event_in_b_trials():
 def test_blocks_are_disjoint_and_stay_inside_their_class(monkeypatch):
     seen = []
 
-    def record(rows, centre, picked):
+    def record(rows, centre, picked, each):
         seen.append(picked)
         return np.zeros(picked.shape[1], dtype=int)
 
@@ -80,7 +82,7 @@ def test_block_losses_equal_a_loop_over_blocks(monkeypatch):
     plain = module._wrong
     total = []
 
-    def slow(rows, centre, picked):
+    def slow(rows, centre, picked, each):
         points = np.asarray(rows.source, dtype=np.float64)
         wrong = np.zeros(picked.shape[1], dtype=int)
         for b in range(picked.shape[1]):
@@ -90,7 +92,7 @@ def test_block_losses_equal_a_loop_over_blocks(monkeypatch):
                 distance = [((z - mu) ** 2).sum() for mu in means]
                 wrong[b] += distance[c] >= min(distance[:c] + distance[c + 1 :])
         total.append(wrong)
-        assert np.array_equal(wrong, plain(rows, centre, picked))
+        assert np.array_equal(wrong, plain(rows, centre, picked, each))
         return wrong
 
     monkeypatch.setattr(module, "_wrong", slow)
