@@ -224,6 +224,6 @@ def test_a_series_of_several_runs_stands_in_the_order_of_its_steps():
 def test_what_is_undefined_is_a_dash_in_every_table():
     rows = [replace(r, value=np.nan) for r in run().rows]
     report = Report(rows)
-    for text in (report.to_markdown(), report.to_latex(), report.to_html(), repr(report)):
+    for text in (report.to_markdown(), report.to_latex(), report._repr_html_(), repr(report)):
         assert "–" in text
         assert "nan" not in text
