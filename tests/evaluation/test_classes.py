@@ -41,6 +41,12 @@ def test_class_errors_by_hand():
     assert set(nb.class_errors(evidence(sampling="unknown"))["kind"]) == {"plug-in"}
 
 
+def test_the_average_over_classes_that_were_only_seen_is_no_certificate():
+    frame = nb.class_errors(evidence(classes=None))
+    assert frame["kind"].to_list() == ["certificate"] * 3 + ["plug-in", "certificate"]
+    assert any("of which 3 were seen" in reason for reason in frame.attrs["reasons"])
+
+
 def test_confusion_by_hand():
     frame = nb.confusion(evidence())
     assert len(frame) == 3 * 4

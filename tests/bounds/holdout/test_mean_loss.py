@@ -139,6 +139,21 @@ def test_part_of_the_rows_has_no_limit_by_design_and_none_at_all_is_one():
     assert get("binomial")(timid, loss=Answered(0.999).name).value == 1.0
 
 
+def test_an_error_among_the_answered_is_not_measured_with_the_weights_of_all_rows():
+    y, logits = np.tile([0, 1], 20), np.tile([[9.0, 0.0], [0.0, 9.0]], (20, 1))
+    doubtful = np.vstack([logits[:38], [[0.1, 0.0]] * 2])
+    e = nb.Evidence.from_predictions(
+        logits={"holdout": logits, "test": doubtful},
+        labels={"holdout": y, "test": y},
+        sampling="stratified",
+        claims="answered:0.9",
+    )
+    (row,) = (r for r in nb.evaluate(e, ["binomial"]) if "among" in r.qualifier)
+    assert row.claim.weights.tolist() == [0.5, 0.5]
+    assert np.isnan(row.test.error)
+    assert (row.test.low, row.test.high) == (0.0, 1.0)
+
+
 def test_costs_of_predictions_are_bounded_and_measured():
     rng = np.random.default_rng(2)
     y, answers = rng.integers(0, 3, 400), rng.integers(0, 3, 400)
