@@ -139,6 +139,20 @@ def test_part_of_the_rows_has_no_limit_by_design_and_none_at_all_is_one():
     assert get("binomial")(timid, loss=Answered(0.999).name).value == 1.0
 
 
+@pytest.mark.parametrize("claim", ["balanced", "worst", {"rare": [1]}])
+@pytest.mark.parametrize("labels", [None, [0, 1]])
+def test_losses_have_no_averages_of_class_errors(claim, labels):
+    with pytest.raises(InvalidSample, match="only losses were given"):
+        nb.evaluate(evidence([0.1, 0.2], labels=labels), claims=claim)
+
+
+def test_copies_of_losses_that_are_known_by_hashes_count_once():
+    x = np.array([0.1, 0.9, 0.9, 0.4])
+    row = value(evidence(x, repeats="copies", input_hashes=[1, 2, 2, 3]))
+    assert row.n == 3
+    assert row.terms["empirical"] == pytest.approx(1.4 / 3)
+
+
 def test_an_error_among_the_answered_is_not_measured_with_the_weights_of_all_rows():
     y, logits = np.tile([0, 1], 20), np.tile([[9.0, 0.0], [0.0, 9.0]], (20, 1))
     doubtful = np.vstack([logits[:38], [[0.1, 0.0]] * 2])
@@ -173,6 +187,7 @@ def test_costs_of_predictions_are_bounded_and_measured():
     ("losses", "declared", "error", "message"),
     [
         ([0.1, 1.2], {}, InvalidSample, "such as 1.2: divide by the largest"),
+        ([0.1, 0.2], {"repeats": "copies"}, InvalidSample, "pass input_hashes="),
         ([0.1, np.nan], {}, InvalidSample, "no numbers in"),
         (np.zeros((3, 2)), {}, InvalidSample, "one number a row"),
         ([0.1], {"role": None}, InvalidSample, "role= says"),
