@@ -86,6 +86,17 @@ def test_pairs_that_are_told_apart_by_fishers_test():
     assert len(nb.told_apart(e, [(0, 1)])) == 1
 
 
+def test_delta_is_shared_by_the_pairs():
+    # 5 points of each class, none on the wrong side: p = 1/252 for each of the three pairs
+    y = np.repeat([0, 1, 2], 5)
+    e = evidence_of(nb.LinearHead(np.eye(3)), drawn(np.eye(3)[y], y, repeats="by chance"))
+    for delta, told in ((0.0119, False), (0.01191, True)):
+        frame = nb.told_apart(e, delta=delta)
+        assert frame["p"].to_list() == pytest.approx([1 / 252] * 3)
+        assert frame["told_apart"].to_list() == [told] * 3
+    assert nb.told_apart(e, [(0, 1)], delta=0.0119)["told_apart"].all()
+
+
 def test_cosines_of_a_pair_by_hand():
     f, y = np.eye(3)[[0, 0, 1, 2]], [0, 0, 1, 2]
     fit = drawn(f, y, "fit", repeats="by chance")

@@ -10,7 +10,7 @@ import ncbounds as nb
 from ncbounds.bounds import get
 from ncbounds.claims import Answered, Cost
 from ncbounds.errors import InvalidSample, RoleError
-from ncbounds.numerics import bernstein_upper, kl_upper, mean_interval, mean_upper
+from ncbounds.numerics import bernstein_upper, kl_interval, kl_upper, mean_interval, mean_upper
 
 mean_loss = get("mean_loss")
 
@@ -117,6 +117,19 @@ def test_strata_have_the_kl_form():
     assert any("fixed by design" in reason for reason in row.reasons)
     silent = value(evidence(x, sampling="stratified"))
     assert silent.value == row.value
+
+
+def test_losses_of_strata_are_measured_by_kl():
+    x, y = np.r_[np.full(50, 0.1), np.full(50, 0.5)], np.repeat([0, 1], 50)
+    parts = {"role": None, "sampling": "stratified"}
+    e = evidence({"holdout": x, "test": x}, **parts)
+    test = nb.evaluate(e, ["mean_loss"]).rows[0].test
+    assert (test.low, test.high) == kl_interval(x.mean(), 100)
+    # with labels: two strata, each at half of 5 %
+    e = evidence({"holdout": x, "test": x}, labels={"holdout": y, "test": y}, **parts)
+    test = nb.evaluate(e, ["mean_loss"]).rows[0].test
+    ends = np.array([kl_interval(mean, 50, 0.975) for mean in (0.1, 0.5)]).mean(axis=0)
+    assert (test.low, test.high) == pytest.approx(tuple(ends), rel=1e-9)
 
 
 def test_part_of_the_rows_has_no_limit_by_design_and_none_at_all_is_one():
