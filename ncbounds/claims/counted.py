@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import binomial_interval, weighted_error_upper
+from ncbounds.numerics import binomial_interval, down, weighted_error_upper
+from ncbounds.numerics.binomial import side_of_level
 from ncbounds.results import Measured
 
 LEVEL = 0.95
@@ -30,9 +31,9 @@ def counted_error(
     if (counts[weights > 0] == 0).any():
         return Measured(np.nan, 0.0, 1.0, ("a class with weight has no test point",))
     # each end is a limit of the average of its own, at half of what is left
-    half = (1 - LEVEL) / 2
+    half = side_of_level(LEVEL)
     total = weights / weights.sum()
     high = weighted_error_upper(per_class, counts, total, half)
-    low = 1.0 - weighted_error_upper(counts - per_class, counts, total, half)
+    low = float(down(1.0 - weighted_error_upper(counts - per_class, counts, total, half)))
     error = float(weights @ (per_class / np.maximum(counts, 1)))
     return Measured(error, max(0.0, low), high, ("test error re-weighted to the sample",))

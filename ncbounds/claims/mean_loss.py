@@ -42,8 +42,10 @@ class MeanLoss:
         x = losses[counts]
         if not len(x):
             return Measured(np.nan, 0.0, 1.0, ("the loss counts no test point",))
+        if weights is not None and not counts.all():
+            return Measured(np.nan, 0.0, 1.0, ("the loss counts only part of the test points",))
         if self.risk.binary:
-            if weights is not None and counts.all():
+            if weights is not None:
                 return counted_error(test, x > 0, weights)
             low, high = binomial_interval(int(x.sum()), len(x), LEVEL)
             return Measured(float(x.mean()), float(low), float(high))

@@ -8,8 +8,9 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.holdout.binomial import binomial_formula
-from ncbounds.bounds.kind import Verdict, judge
+from ncbounds.bounds.kind import Verdict, judge, over_all_classes
 from ncbounds.bounds.needs import Needs
+from ncbounds.claims.averages import Weighted
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.decided import doubt
 from ncbounds.evidence.evidence import FIELD, Evidence
@@ -81,7 +82,12 @@ def class_errors(evidence: Evidence, delta: float = 0.05, role: Role = "holdout"
         }
     )
     frame["test_n"], frame["test_rate"] = _tested(evidence, classes)
-    return _stamped(frame, verdict)
+    _stamped(frame, verdict)
+    over = over_all_classes(verdict, Weighted(w, name="balanced"), evidence)
+    if over is not verdict:  # there may be classes that nobody has seen
+        frame.loc[classes, "kind"] = over.kind
+        frame.attrs["reasons"] = list(over.reasons)
+    return frame
 
 
 def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -> "pd.DataFrame":

@@ -131,10 +131,15 @@ def strict_margins(
 def doubt(head: LinearHead, features: NDArray[np.floating], *, rounded: bool = False) -> Floats:
     """What the order of sums can do to the difference of two logits of a row, shape (n,).
 
-    A simple upper bound, by the norms of the rows, for a head of any scale.
+    A simple upper bound, by the norms of the rows, for a head of any scale; infinite for a row that
+    is not finite, which says nothing of its neighbours.
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return np.ldexp(_most(head.scaled, features, None, rounded), head.power)
+        norms = longest(features)
+        alone = np.flatnonzero(~np.isfinite(norms))
+        norms[alone] = 1.01 * row_norms(features[alone])
+        off = np.ldexp(_most(head.scaled, features, norms, rounded), head.power)
+    return np.where(np.isnan(off), np.inf, off)
 
 
 def _beyond(

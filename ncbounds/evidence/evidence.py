@@ -205,6 +205,11 @@ class Evidence:
         InvalidSample
             If an average needs what is not there.
         """
+        if isinstance(self.head, NoHead) and not self.head.predicts and self.asked.per:
+            raise InvalidSample(
+                f"{self.asked.per[0]!r} is of errors of classes, and only losses were given: pass "
+                "what was answered (Evidence.from_predictions)"
+            )
         classes = self.head.classes
         fit = None if self.fit is None else self.fit.counts[:classes]
         return {a.name: a.weights(classes, self.decision, fit) for a in self.asked.averages}

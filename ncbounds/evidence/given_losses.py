@@ -59,6 +59,11 @@ def loss_parts(
         array = plain_array(values, "losses")
         truth.add(array.dtype.kind == "b")
         more, hashes = identified(own[which], array.shape, "losses")
+        if hashes is None and more.get("repeats") == "copies":
+            raise InvalidSample(
+                "repeats='copies' counts each point once, but losses do not say which points are "
+                "equal: pass input_hashes="
+            )
         samples[which] = Sample.from_losses(
             {name: array}, more.pop("labels", None), role=which, input_hashes=hashes, **more
         )

@@ -145,8 +145,8 @@ class TopK:
         known = (labels >= 0) & (labels < classes) & np.isfinite(scores).all(axis=1)
         own = scores[np.arange(n), np.where(known, labels, 0)]
         with np.errstate(invalid="ignore"):
-            # the label itself is one of them
-            above = (scores >= (own - off)[:, None]).sum(axis=1) - 1
+            # the label itself is one of them; what cannot be compared is against it
+            above = (~(scores < (own - off)[:, None])).sum(axis=1) - 1
         return np.where(known & (above < self.k), 0.0, 1.0)
 
 
@@ -154,9 +154,10 @@ class TopK:
 class Answered:
     """What a classifier does that answers only where it is confident.
 
-    It answers where it has a prediction and, with a threshold, the largest share of its softmax
-    (or the largest of given probabilities) is not below it. What rounding leaves open is counted
-    against it.
+    With a threshold it answers where the largest share of its softmax (or the largest of given
+    probabilities over their sum) is not below it; a tie of the largest is then a wrong answer.
+    Without one it answers where it has a single prediction. What rounding leaves open of the share
+    is counted against it.
 
     Parameters
     ----------
@@ -195,7 +196,8 @@ class Answered:
             share = largest_share(scores)
             doubtful = off + SHARE_OFF
             with np.errstate(invalid="ignore"):
-                there = there & (share >= self.threshold - doubtful)
+                # a tie is answered, by one or the other
+                there = share >= self.threshold - doubtful
                 surely = surely & (share >= self.threshold + doubtful)
         if not self.wrong:
             return np.where(surely, 0.0, 1.0)

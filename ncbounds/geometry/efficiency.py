@@ -130,7 +130,8 @@ def collapse_efficiency(
     **Focal loss.** Points of mean focal loss L have a mean cross-entropy of at most some ``c(L)``
     (:mod:`ncbounds.geometry.focal`), so that whatever needs more norm than this network at ``c(L)``
     needs more at L: everything above is then said of ``c(L)``. For classes of equal size this is
-    exact; otherwise the upper end is that of the logits found, scaled until they reach L.
+    exact; otherwise the lower end is below 1 for an optimal network too, and the upper end is that
+    of the logits found, scaled until they reach L.
 
     **Factors.** With ``M_g`` the group means of the centred features and
     ``G = -sum_g (n_g/n) a_g <p_g - q_g, W~ M_g>``:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ncbounds.errors import InvalidArgument
 from ncbounds.numerics.arguments import probability, reals
+from ncbounds.numerics.binomial import side_of_level
 from ncbounds.numerics.rounding import EPS, FloatArray, up
 
 #: Seed of the order in which losses are bet on; fixed, and drawn without a look at them.
@@ -108,7 +109,7 @@ def mean_interval(losses: ArrayLike, level: float = 0.95) -> tuple[float, float]
         As :func:`mean_upper` does.
     """
     x = in_drawn_order(losses)
-    delta = (1.0 - level) / 2
+    delta = side_of_level(level)
     # 1 - x is not exact, and the mean of what it rounds to is off by no more than half an ulp of 1
     below = mean_upper(np.clip(1.0 - x, 0.0, 1.0), delta)
     return max(0.0, 1.0 - below - 4.0 * EPS), mean_upper(x, delta)

@@ -41,6 +41,12 @@ def test_class_errors_by_hand():
     assert set(nb.class_errors(evidence(sampling="unknown"))["kind"]) == {"plug-in"}
 
 
+def test_the_average_over_classes_that_were_only_seen_is_no_certificate():
+    frame = nb.class_errors(evidence(classes=None))
+    assert frame["kind"].to_list() == ["certificate"] * 3 + ["plug-in", "certificate"]
+    assert any("of which 3 were seen" in reason for reason in frame.attrs["reasons"])
+
+
 def test_confusion_by_hand():
     frame = nb.confusion(evidence())
     assert len(frame) == 3 * 4
@@ -78,6 +84,17 @@ def test_pairs_that_are_told_apart_by_fishers_test():
     tied = frame.loc[("dog", "eel")]
     assert (tied["first_errors"], tied["second_errors"]) == (30, 30)  # ties are errors
     assert len(nb.told_apart(e, [(0, 1)])) == 1
+
+
+def test_delta_is_shared_by_the_pairs():
+    # 5 points of each class, none on the wrong side: p = 1/252 for each of the three pairs
+    y = np.repeat([0, 1, 2], 5)
+    e = evidence_of(nb.LinearHead(np.eye(3)), drawn(np.eye(3)[y], y, repeats="by chance"))
+    for delta, told in ((0.0119, False), (0.01191, True)):
+        frame = nb.told_apart(e, delta=delta)
+        assert frame["p"].to_list() == pytest.approx([1 / 252] * 3)
+        assert frame["told_apart"].to_list() == [told] * 3
+    assert nb.told_apart(e, [(0, 1)], delta=0.0119)["told_apart"].all()
 
 
 def test_cosines_of_a_pair_by_hand():

@@ -129,6 +129,38 @@ def test_answers_above_a_confidence_by_hand():
     assert np.array_equal(found, [np.nan, 1], equal_nan=True)
 
 
+def test_a_tie_above_the_confidence_is_a_wrong_answer():
+    # equal shares .45, .45: with a threshold of .4 one of the two is answered
+    scores, tie = np.log([[0.45, 0.45, 0.1]]), np.array([-1])
+    for label in (0, 1, 2):
+        found = losses_of_scores(Answered(0.4), np.array([label]), tie, scores)
+        assert found.tolist() == [1.0]
+    assert np.isnan(losses_of_scores(Answered(0.5), np.array([0]), tie, scores)).all()
+    assert losses_of_scores(Answered(0.4, wrong=False), np.array([0]), tie, scores) == [1.0]
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, 1e200])
+def test_a_row_that_is_not_finite_says_nothing_of_the_losses_of_others(odd):
+    head = nb.LinearHead(np.eye(4))
+    # the label has the least logit in rows 0 to 3, and the largest in the others
+    f, y = np.tile([4.0, 3.0, 2.0, 1.0], (8, 1)), np.repeat([3, 0], 4)
+    plain, spoilt = f.copy(), f.copy()
+    spoilt[0, 1] = odd
+    for risk in (TopK(2), Answered(0.3), Answered(0.3, wrong=False)):
+        a, b = (
+            losses_of(risk, evidence_of(head, drawn(x, y)).holdout, head, nb.MultiClass())
+            for x in (plain, spoilt)
+        )
+        assert np.array_equal(a[1:], b[1:])
+    assert losses_of(TopK(2), drawn(spoilt, y), head, nb.MultiClass())[0] == 1
+
+
+def test_an_unknown_doubt_is_counted_against_the_label():
+    scores, label = np.array([[4.0, 3.0, 2.0]]), np.array([0])
+    for off in (np.nan, np.inf):
+        assert TopK(2).losses(label, label, scores, np.array([off])) == [1.0]
+
+
 def test_costs_by_hand():
     cost = Cost([[0, 1, 4], [2, 0, 2], [1, 1, 0]])
     labels, answers = np.array([0, 0, 1, 2, 2, 5]), np.array([2, 1, 0, 2, -1, 0])

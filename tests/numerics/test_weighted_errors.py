@@ -87,6 +87,18 @@ def test_weights_of_the_sample_have_the_pooled_limit():
     assert above == pytest.approx(chernoff, rel=1e-9)
 
 
+def test_the_pooled_limit_of_unlike_rates_has_the_edge_rule():
+    """At n - 1 errors of classes in proportion: 1 - delta/n, as the exact limit would miss."""
+    n, w, delta = (1, 3), [0.25, 0.75], 0.25
+    value = nm.weighted_error_upper([1, 2], n, w, delta)
+    assert value == pytest.approx(1 - delta / 4, rel=1e-12)
+    assert value > nm.binomial_upper(3, 4, delta)
+    # rates 1 - 4 e and 1 have the mean 1 - e, and at most three errors with probability 4 e: the
+    # exact limit would miss all means above it that often
+    e = (1 - nm.binomial_upper(3, 4, delta)) * 0.999
+    assert 4 * e > delta
+
+
 def test_a_class_without_points_counts_as_its_weight():
     k, n, w = [3, 1, 0, 2], [40, 60, 0, 50], np.array([0.2, 0.3, 0.1, 0.4])
     rest = nm.weighted_error_upper([3, 1, 2], [40, 60, 50], w[[0, 1, 3]] / 0.9, 0.05)

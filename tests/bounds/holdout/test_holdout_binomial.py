@@ -172,6 +172,35 @@ def test_prescribed_probabilities_of_a_head_with_fewer_classes_than_labels():
     assert row.value == pytest.approx(1 - 0.05 ** (1 / 16), rel=1e-9)
 
 
+@pytest.mark.parametrize("counts", [(3, 3), (2, 4)])
+def test_prescribed_probabilities_of_the_classes_left_by_enumeration(counts):
+    """Both classes with weight, in proportion to their counts: their rates may differ as they like.
+
+    A third class has points and no weight. The sharp case is that of equal rates.
+    """
+    delta, w = 0.05, np.array(counts) / sum(counts)
+    y = np.repeat([0, 1, 2], (*counts, 2))
+
+    def value(k):
+        wrong = np.concatenate([np.arange(n) < m for n, m in zip((*counts, 2), (*k, 2))])
+        f = np.where(wrong != (y == 1), 1.0, -1.0)[:, None]
+        sample = Sample.from_arrays(
+            f, y, role="holdout", sampling="stratified", repeats="by chance"
+        )
+        return binomial(Evidence(head=SIGN, holdout=sample, priors=w), delta=delta).value
+
+    outcomes = list(itertools.product(*(range(n + 1) for n in counts)))
+    values = np.array([value(k) for k in outcomes])
+    just_above = [v * (1 + 1e-9) for v in values if v < 1]
+    worst = 0.0
+    for r in [*itertools.product(np.linspace(0, 1, 21), repeat=2), *zip(just_above, just_above)]:
+        law = [[math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)]
+               for n, p in zip(counts, r)]  # fmt: skip
+        chance = np.outer(*law).ravel()
+        worst = max(worst, float(chance[values < w @ np.array(r)].sum()))
+    assert 0.999 * delta < worst <= delta * (1 + 1e-9)
+
+
 def test_worst_class_by_hand():
     row = binomial(evidence([1, 4], [50, 50]), delta=0.05, per="worst class")
     assert row.value == pytest.approx(float(exact_upper(4, 50, 0.025)), rel=1e-9)

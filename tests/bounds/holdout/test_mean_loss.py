@@ -10,7 +10,7 @@ import ncbounds as nb
 from ncbounds.bounds import get
 from ncbounds.claims import Answered, Cost
 from ncbounds.errors import InvalidSample, RoleError
-from ncbounds.numerics import bernstein_upper, kl_upper, mean_interval, mean_upper
+from ncbounds.numerics import bernstein_upper, kl_interval, kl_upper, mean_interval, mean_upper
 
 mean_loss = get("mean_loss")
 
@@ -119,6 +119,19 @@ def test_strata_have_the_kl_form():
     assert silent.value == row.value
 
 
+def test_losses_of_strata_are_measured_by_kl():
+    x, y = np.r_[np.full(50, 0.1), np.full(50, 0.5)], np.repeat([0, 1], 50)
+    parts = {"role": None, "sampling": "stratified"}
+    e = evidence({"holdout": x, "test": x}, **parts)
+    test = nb.evaluate(e, ["mean_loss"]).rows[0].test
+    assert (test.low, test.high) == kl_interval(x.mean(), 100)
+    # with labels: two strata, each at half of 5 %
+    e = evidence({"holdout": x, "test": x}, labels={"holdout": y, "test": y}, **parts)
+    test = nb.evaluate(e, ["mean_loss"]).rows[0].test
+    ends = np.array([kl_interval(mean, 50, 0.975) for mean in (0.1, 0.5)]).mean(axis=0)
+    assert (test.low, test.high) == pytest.approx(tuple(ends), rel=1e-9)
+
+
 def test_part_of_the_rows_has_no_limit_by_design_and_none_at_all_is_one():
     y = np.tile([0, 1], 40)
     logits = np.column_stack([np.zeros(80), np.linspace(-3, 3, 80)])
@@ -137,6 +150,35 @@ def test_part_of_the_rows_has_no_limit_by_design_and_none_at_all_is_one():
     assert rows["iid"].value == nb.formulas.binomial(k, m, 0.05)
     timid = nb.Evidence.from_predictions(**{**declared, "claims": "answered:0.999"}, sampling="iid")
     assert get("binomial")(timid, loss=Answered(0.999).name).value == 1.0
+
+
+@pytest.mark.parametrize("claim", ["balanced", "worst", {"rare": [1]}])
+@pytest.mark.parametrize("labels", [None, [0, 1]])
+def test_losses_have_no_averages_of_class_errors(claim, labels):
+    with pytest.raises(InvalidSample, match="only losses were given"):
+        nb.evaluate(evidence([0.1, 0.2], labels=labels), claims=claim)
+
+
+def test_copies_of_losses_that_are_known_by_hashes_count_once():
+    x = np.array([0.1, 0.9, 0.9, 0.4])
+    row = value(evidence(x, repeats="copies", input_hashes=[1, 2, 2, 3]))
+    assert row.n == 3
+    assert row.terms["empirical"] == pytest.approx(1.4 / 3)
+
+
+def test_an_error_among_the_answered_is_not_measured_with_the_weights_of_all_rows():
+    y, logits = np.tile([0, 1], 20), np.tile([[9.0, 0.0], [0.0, 9.0]], (20, 1))
+    doubtful = np.vstack([logits[:38], [[0.1, 0.0]] * 2])
+    e = nb.Evidence.from_predictions(
+        logits={"holdout": logits, "test": doubtful},
+        labels={"holdout": y, "test": y},
+        sampling="stratified",
+        claims="answered:0.9",
+    )
+    (row,) = (r for r in nb.evaluate(e, ["binomial"]) if "among" in r.qualifier)
+    assert row.claim.weights.tolist() == [0.5, 0.5]
+    assert np.isnan(row.test.error)
+    assert (row.test.low, row.test.high) == (0.0, 1.0)
 
 
 def test_costs_of_predictions_are_bounded_and_measured():
@@ -158,6 +200,7 @@ def test_costs_of_predictions_are_bounded_and_measured():
     ("losses", "declared", "error", "message"),
     [
         ([0.1, 1.2], {}, InvalidSample, "such as 1.2: divide by the largest"),
+        ([0.1, 0.2], {"repeats": "copies"}, InvalidSample, "pass input_hashes="),
         ([0.1, np.nan], {}, InvalidSample, "no numbers in"),
         (np.zeros((3, 2)), {}, InvalidSample, "one number a row"),
         ([0.1], {"role": None}, InvalidSample, "role= says"),

@@ -11,7 +11,12 @@ from ncbounds.bounds.holdout.split_head import split_head
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.split import two_parts
-from ncbounds.numerics import binomial_upper, stratified_upper
+from ncbounds.numerics import (
+    binomial_upper,
+    stratified_upper,
+    weighted_error_upper,
+    worst_class_upper,
+)
 from ncbounds.procedures.linear import ncm, ridge
 
 
@@ -68,6 +73,21 @@ def test_value_is_the_exact_tail_of_the_errors_on_the_other_rows():
     # the permutation mixes rows that are stored class by class
     assert set(fit.labels) == {0, 1, 2}
     assert fit.labels.tolist() != np.sort(y)[: len(fit.labels)].tolist()
+
+
+@pytest.mark.parametrize("sampling", ["iid", "stratified"])
+def test_averages_over_classes_are_of_the_held_rows(sampling):
+    f, y = blobs()
+    e = evidence(f, y, sampling=sampling).asking("balanced,worst")
+    balanced, worst = (split_head(e, 0.05, per=per) for per in ("balanced", "worst class"))
+    _, held = two_parts(e.head_sample, lambda n: n - -(-7 * n // 10), seed=70)
+    head = split_head(e, 0.05).claim.classifier(e)
+    wrong = head.logits(f[held]).argmax(axis=1) != y[held]
+    k, n = np.bincount(y[held][wrong], minlength=3), np.bincount(y[held])
+    assert k.sum() > 0
+    assert balanced.value == weighted_error_upper(k, n, np.full(3, 1 / 3), 0.05)
+    assert worst.details["per class"] == worst_class_upper(k, n, 0.05).tolist()
+    assert worst.value == max(worst.details["per class"])
 
 
 def test_kind_target_and_default_procedure():
