@@ -140,6 +140,7 @@ def test_class_counts_that_were_fixed_are_split_and_bounded_as_such():
     np.testing.assert_array_equal(np.bincount(y[fit]), [20, 20, 20])
     k = found.finalists[found.chosen].errors
     assert found.value == stratified_upper(k, 60, float(down(0.01)))
+    assert "weighted by the class frequencies" in str(found)
     assert found.result.kind == "certificate"
 
 
@@ -215,6 +216,8 @@ def test_words_say_what_was_measured(tmp_path):
     assert f"tap l1, of least leave-one-out error {f'{best:.3f}'.lstrip('0')}" in text
     assert f"the last layer has {f'{last:.3f}'.lstrip('0')}" in text
     assert "not among all" in text
+    assert "fixed by design" not in text
+    assert text.count("delta 0.05 each") == 2  # a limit, and whether the choice is better
     frame, curve = found.to_frame(), found.curve()
     assert len(frame) == 12
     assert frame["chosen"].sum() == 1
