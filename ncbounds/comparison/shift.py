@@ -403,7 +403,7 @@ def _votes(named: Mapping[str, Evidence], delta: float) -> list[Statement]:
 
 def _same_rows(one: Sample, other: Sample) -> bool:
     """Whether nothing tells the rows, or their order, apart: ids, and inputs of networks."""
-    told = [(one.rows, other.rows)]
+    told: list[tuple[Any, Any]] = [(one.rows, other.rows)]
     if one.answers is None and other.answers is None:  # else hashes may be those of logits
         told.append((one.input_hashes, other.input_hashes))
     return one.n == other.n and all(a is None or b is None or np.array_equal(a, b) for a, b in told)

@@ -56,10 +56,10 @@ def _diagnostics(s: Statement) -> list[str]:
     if level >= 1:
         lines = [f"{s.checkpoint}: label shift is refuted at no level"]
     ranges = s.details.get("class priors")
-    if ranges:
+    if ranges is not None:
+        known = np.where(np.isnan(ranges), [0.0, 1.0], ranges)
         shown = "  ".join(
-            f"{c}: {at_least(low)}-{at_most(high)}"
-            for c, (low, high) in enumerate(np.nan_to_num(ranges, nan=[0.0, 1.0]))
+            f"{c}: {at_least(low)}-{at_most(high)}" for c, (low, high) in enumerate(known)
         )
         lines.append(f"{s.checkpoint}: class proportions of the target, under it: {shown}")
     return lines
