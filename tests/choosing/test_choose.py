@@ -85,6 +85,13 @@ def test_a_shortlist_of_five_divides_delta_by_five():
     assert errors == sorted(c.leave_one_out for c in found.candidates)[:5]
 
 
+def test_the_limit_of_the_last_layer_pays_for_a_choice_of_networks():
+    taps, y = world(levels=(0.4, 1.6, 0.2))
+    found = {b.what: b for b in choose_among(taps, rows(y)).baselines}
+    for what, share in (("raw inputs", 0.05), ("its last layer", float(down(0.05 / 5)))):
+        assert found[what].limit == binomial_upper(found[what].errors, 60, share)
+
+
 def test_ties_go_to_what_was_declared_first():
     taps, y = world()
     same = [replace(taps[3], layer=f"l{i}", last=False) for i in range(7)]
