@@ -42,7 +42,8 @@ class Needs:
     unseen : bool
         Whether it is about classes that the head does not know.
     features : bool
-        Whether it reads more of the classifier than what it predicts.
+        Whether it reads more of the classifier than what it predicts, or is not on the safe side
+        where more rows count as errors than are.
     """
 
     kind: Kind

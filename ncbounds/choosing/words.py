@@ -86,8 +86,8 @@ def _against(choice: Found, b: Baseline) -> str:
     if b.gain > 0:
         least = math.floor(b.gain * 1000) / 1000
         better = f"at least {number(least)} better" if least else "better"
-        return f"{mark} {rate}: the choice is {better}, delta {r.delta:g}"
-    return f"{mark} {rate}: the choice is not shown to be better, delta {r.delta:g}"
+        return f"{mark} {rate}: the choice is {better}, delta {r.delta:g} each"
+    return f"{mark} {rate}: the choice is not shown to be better, delta {r.delta:g} each"
 
 
 def guidance(choice: Found) -> list[str]:
@@ -118,7 +118,12 @@ def _small_print(choice: Found) -> list[str]:
         "leave-one-out errors choose the shortlist and certify nothing: the least of many is too "
         "small"
     )
-    return [always, *choice.result.reasons, *choice.notes]
+    weighted = (
+        "class counts were fixed by design: errors are weighted by the class frequencies of the "
+        "rows that were chosen on"
+    )
+    by_class = (weighted,) if choice.result.sampling == "stratified" else ()
+    return [always, *by_class, *choice.result.reasons, *choice.notes]
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -48,6 +48,7 @@ def watch(
         from ncbounds.comparison.looks import anytime
         from ncbounds.data.label_file import read_labelled
         from ncbounds.files import write_text
+        from ncbounds.results import MARK
 
         if follow is not None and not follow > 0:
             raise NcboundsError(f"--follow is a number of seconds above 0, found {follow:g}")
@@ -69,7 +70,7 @@ def watch(
             before = now
             at = None if goal is None else found.reached(goal)
             if at is not None:
-                echo(f"at most {goal:g}: shown after {at:,} rows")
+                echo(f"{MARK[found.kind]} at most {goal:g}: shown after {at:,} rows")
             elif goal is not None and follow is None:
                 echo(f"at most {goal:g}: not shown yet; {rows.waiting:,} rows wait for a label")
             if follow is None or at is not None:

@@ -18,8 +18,9 @@ from ncbounds.results import Kind
 
 Bools = NDArray[np.bool_]
 
-#: What comparing asks of the rows: no candidate was fitted, stopped or chosen on them.
-NEEDS = Needs(kind="certificate", role="holdout", features=False)
+#: What comparing asks of the rows: no candidate was fitted, stopped or chosen on them. That rounded
+#: rows count as errors where this could turn them is safe for a limit, and not for a difference.
+NEEDS = Needs(kind="certificate", role="holdout", features=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,11 +188,11 @@ def _aligned(candidate: Candidate, first: Candidate) -> Candidate:
             f"rows, drawn {candidate.sampling}, of the other"
         )
     n, m = len(first.wrong), len(candidate.wrong)
-    if n == m and first.rows and first.rows == candidate.rows:
-        return candidate
     if n != m:
         raise InvalidSample(f"{pair}: {n:,} rows of the one, {m:,} of the other; needed: the same")
-    if first.ids is not None and candidate.ids is not None:
+    if first.rows and first.rows == candidate.rows:
+        pass  # labels of one number may have other names
+    elif first.ids is not None and candidate.ids is not None:
         candidate = _by_ids(candidate, first.ids, candidate.ids, pair)
     elif first.rows or candidate.rows:
         raise InvalidSample(

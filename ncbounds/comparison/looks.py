@@ -98,18 +98,20 @@ class Looks:
             return "no row is labelled yet"
         lines = [
             f"{MARK[self.kind]} error at most {at_most(self.value)} after {self.n[-1]:,} rows with "
-            f"{self.errors[-1]:,} errors; all looks, past and to come, hold together with "
-            f"probability {1 - self.delta:g}"
+            f"{self.errors[-1]:,} errors; delta {self.delta:g} for all looks, past and to come, "
+            "together"
         ]
         if self.evidence is not None:
             lines.append(
-                f"{MARK[self.kind]} errs less often than the other: shown after {self.beats:,} rows"
+                f"{MARK[self.kind]} errs less often than the other: shown after {self.beats:,} "
+                f"rows; delta {self.delta:g} of its own"
                 if self.beats is not None
                 else "errs less often than the other: not shown yet (evidence "
                 f"{np.exp(min(self.evidence[-1], 700.0)):.3g} of {1 / self.delta:g})"
             )
         if self.unlabelled:
-            lines.append(f"({self.unlabelled:,} rows that were passed over count as errors)")
+            whose = "" if self.evidence is None else " of this one, and as right of the other"
+            lines.append(f"({self.unlabelled:,} rows that were passed over count as errors{whose})")
         return "\n".join([*lines, *(f"({reason})" for reason in self.reasons)])
 
 

@@ -51,11 +51,15 @@ def _diagnostics(s: Statement) -> list[str]:
     if s.statement != "label_shift":
         return []
     level = float(s.details["least refuting level"])
-    lines = [f"{s.checkpoint}: label shift is refuted from level {level:.3g} on"]
+    above = f"{1.005 * level:.3g}"  # to three digits, never below it
+    lines = [f"{s.checkpoint}: label shift is refuted from level {above} on"]
     if level >= 1:
         lines = [f"{s.checkpoint}: label shift is refuted at no level"]
     ranges = s.details.get("class priors")
-    if ranges:
-        shown = "  ".join(f"{c}: {low:.3f}-{high:.3f}" for c, (low, high) in enumerate(ranges))
+    if ranges is not None:
+        known = np.where(np.isnan(ranges), [0.0, 1.0], ranges)
+        shown = "  ".join(
+            f"{c}: {at_least(low)}-{at_most(high)}" for c, (low, high) in enumerate(known)
+        )
         lines.append(f"{s.checkpoint}: class proportions of the target, under it: {shown}")
     return lines

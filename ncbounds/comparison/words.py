@@ -52,7 +52,8 @@ def statements(found: ComparisonData) -> list[str]:
         f"Each statement may be wrong with probability {found.delta:g} by itself; "
         f"{MARK['certificate']} certificate, {MARK['plug-in']} no guarantee",
         *_pairs(found),
-        f"{mark} best: each of the best is among {_named(found, found.best)}",
+        f"{mark} best: the best is among {_named(found, found.best)}; of several that are "
+        "equally good, each by itself",
         f"{mark} regret: {names[found.chosen]} errs at most {at_most(found.regret)} more often "
         "than the best of these",
     ]

@@ -24,7 +24,8 @@ class Labelled:
     ----------
     wrong : bool array of shape (n,)
     against : bool array of shape (n,) or None
-        Errors of another classifier, whose predictions stand in a column of their own.
+        Errors of another classifier, whose predictions stand in a column of their own. A row that
+        was passed over is none, so that no label which comes late is held against it.
     passed_over : int
         Rows without a label that stand before one with a label: they count as errors.
     waiting : int
@@ -81,7 +82,7 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
     skipped = ~there[:n]
     return Labelled(
         wrong=errs(name)[:n] | skipped,
-        against=None if against is None else errs(against)[:n] | skipped,
+        against=None if against is None else errs(against)[:n] & ~skipped,
         passed_over=int(skipped.sum()),
         waiting=len(there) - n,
     )

@@ -18,7 +18,7 @@ SECONDS: dict[Role, float] = {"fit": 10.0, "head": 1.0, "holdout": 1.0}
 #: Samples whose errors are kept point by point.
 JUDGED: tuple[Role, ...] = ("holdout", "test")
 #: What a count of errors asks of held-out rows.
-COUNTED = Needs(kind="certificate", role="holdout", features=False)
+COUNTED = Needs(kind="certificate", role="holdout", features=True)
 
 
 def facts_of(evidence: Evidence) -> dict[str, Any]:

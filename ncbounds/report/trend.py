@@ -210,7 +210,7 @@ def settled(
         kinds.append(other)
     if since is None:
         return []
-    worst = next((bits for bits in kinds if bits.kind == "plug-in"), own)
+    worst = next((bits for bits in kinds if bits.kind != "certificate"), own)
     return [
         Indistinguishable(
             *(since.series, since.shown, last.shown, len(kinds) - 1, eps, own.n, own.role),

@@ -85,6 +85,13 @@ def test_a_shortlist_of_five_divides_delta_by_five():
     assert errors == sorted(c.leave_one_out for c in found.candidates)[:5]
 
 
+def test_the_limit_of_the_last_layer_pays_for_a_choice_of_networks():
+    taps, y = world(levels=(0.4, 1.6, 0.2))
+    found = {b.what: b for b in choose_among(taps, rows(y)).baselines}
+    for what, share in (("raw inputs", 0.05), ("its last layer", float(down(0.05 / 5)))):
+        assert found[what].limit == binomial_upper(found[what].errors, 60, share)
+
+
 def test_ties_go_to_what_was_declared_first():
     taps, y = world()
     same = [replace(taps[3], layer=f"l{i}", last=False) for i in range(7)]
@@ -140,6 +147,7 @@ def test_class_counts_that_were_fixed_are_split_and_bounded_as_such():
     np.testing.assert_array_equal(np.bincount(y[fit]), [20, 20, 20])
     k = found.finalists[found.chosen].errors
     assert found.value == stratified_upper(k, 60, float(down(0.01)))
+    assert "weighted by the class frequencies" in str(found)
     assert found.result.kind == "certificate"
 
 
@@ -215,6 +223,8 @@ def test_words_say_what_was_measured(tmp_path):
     assert f"tap l1, of least leave-one-out error {f'{best:.3f}'.lstrip('0')}" in text
     assert f"the last layer has {f'{last:.3f}'.lstrip('0')}" in text
     assert "not among all" in text
+    assert "fixed by design" not in text
+    assert text.count("delta 0.05 each") == 2  # a limit, and whether the choice is better
     frame, curve = found.to_frame(), found.curve()
     assert len(frame) == 12
     assert frame["chosen"].sum() == 1

@@ -117,7 +117,9 @@ def test_watching_labels(tmp_path):
     done = run("watch", path, *words, "--follow", 0.01, "--out", tmp_path / "looks.csv")
     assert done.exit_code == 0, done.output
     assert "✓ error at most .0" in done.output
-    assert "at most 0.05: shown after" in done.output
+    assert "✓ at most 0.05: shown after" in done.output
+    undeclared = run("watch", path, "--goal", 0.05)
+    assert "~ at most 0.05: shown after" in undeclared.output
     assert len(pd.read_csv(tmp_path / "looks.csv")) == 200
     waits = run("watch", path, "--goal", 0.001)
     assert "not shown yet; 100 rows wait" in waits.output

@@ -7,6 +7,7 @@ import ncbounds as nb
 from ncbounds.comparison.candidates import Candidate, on_the_same_rows
 from ncbounds.comparison.comparison import compared
 from ncbounds.errors import InvalidSample, MissingEvidence, UnknownName
+from ncbounds.evaluation.facts import error_bits
 from ncbounds.evidence.error_bits import ErrorBits
 from ncbounds.numerics import (
     best_set,
@@ -109,6 +110,13 @@ def test_lists_name_the_cheapest_first():
     answer = compared(found, requirement=0.1)
     assert [answer.names[t] for t in answer.cheapest_first()] == ["cheap", "dear"]
     assert "cheapest first): cheap, dear" in str(answer)
+
+
+def test_of_equally_good_ones_each_is_in_the_set_by_itself():
+    said = str(compared(candidates(*bits(5, 5, 200))))
+    assert (
+        "✓ best: the best is among c0, c1 (2 of 3); of several that are equally good, each" in said
+    )
 
 
 def test_one_candidate_alone():
@@ -306,3 +314,48 @@ def test_coverage_of_the_regret_of_the_best_looking():
         found = compared(candidates(*(rng.random((4, 80)) < rates[:, None])), delta=0.5)
         missed += found.regret < rates[found.chosen] - 0.2
     assert missed <= 125
+
+
+def test_rows_of_one_hash_with_other_names_of_labels_are_refused():
+    a, b = (
+        nb.Evidence.from_predictions(
+            predicted=[0, 1, 1],
+            labels=[0, 1, 0],
+            ids=[1, 2, 3],
+            role="holdout",
+            sampling="iid",
+            classes=2,
+            decision=nb.MultiClass(names),
+        )
+        for names in (("a", "b"), ("a", "c"))
+    )
+    with pytest.raises(InvalidSample, match="1 of 3 rows are labelled differently"):
+        nb.compare({"a": a, "b": b})
+
+
+def test_errors_that_rounding_may_have_made_are_no_difference():
+    """Rounded features make the second network err on each row, whatever it does in truth."""
+    y, h = np.zeros(60, dtype=int), np.arange(60, dtype=np.uint64)
+    head = nb.LinearHead(np.eye(2), np.zeros(2))
+
+    def network(features, rounded):
+        return nb.Evidence(
+            head=head,
+            holdout=nb.Sample.from_arrays(
+                features,
+                y,
+                role="holdout",
+                sampling="iid",
+                input_hashes=h,
+                rounded=rounded,
+                repeats="by chance",
+            ),
+        )
+
+    sure = network(np.tile([[1.0, 0.0]], (60, 1)), False)
+    unsure = network(np.ones((60, 2), dtype=np.float16), True)
+    found = nb.compare({"a": sure, "b": unsure})
+    assert found.limits[0, 1] > 0
+    assert found.kind == found.kind_of(0, 1) == "plug-in"
+    assert [b.kind for b in error_bits(unsure)] == ["plug-in"]
+    assert nb.compare({"a": sure}).kind == "certificate"

@@ -1,6 +1,7 @@
 """Limits at every look, and files that grow while rows are labelled."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import ncbounds as nb
@@ -72,8 +73,31 @@ def test_labels_to_come_wait_and_rows_passed_over_are_errors(tmp_path):
     path.write_text("label,predicted,other\n1,1,2\n,0,0\n2,1,2\n,1,1\n,2,2\n")
     found = read_labelled(path, "other")
     assert found.wrong.tolist() == [False, True, True]
-    assert found.against.tolist() == [True, True, False]
+    assert found.against.tolist() == [True, False, False]
     assert (found.passed_over, found.waiting) == (1, 2)
+
+
+def test_rows_passed_over_are_never_held_against_the_other(tmp_path):
+    """Whatever labels come late, the evidence that the first one is better does not shrink."""
+    path = tmp_path / "a.csv"
+    late = np.arange(40) % 4 == 1  # the other is right on these, whose labels come last
+    frame = pd.DataFrame({"label": ["1"] * 40, "predicted": "1", "other": "2"})
+    frame.loc[late, ["predicted", "other"]] = "2", "1"
+
+    def last():
+        frame.to_csv(path, index=False)
+        rows = read_labelled(path, "other")
+        return nb.anytime(rows.wrong, against=rows.against, sampling="iid").evidence[-1]
+
+    in_full = last()
+    frame.loc[late, "label"] = None
+    assert last() <= in_full
+
+
+def test_a_small_delta_is_not_shown_as_certainty():
+    found = nb.anytime([False] * 50, against=[True] * 50, delta=1e-8, sampling="iid")
+    assert str(found).count("delta 1e-08") == 2
+    assert "probability 1" not in str(found)
 
 
 def test_a_column_of_errors_and_labels_as_they_are_written(tmp_path):

@@ -7,6 +7,7 @@ import ncbounds as nb
 from ncbounds.comparison.order import REDRAWS, SEED, Judged, counted, interval, known_order
 from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.evidence.error_bits import ErrorBits
+from ncbounds.numerics import binomial_lower, binomial_upper
 from ncbounds.results import BoundResult, Measured, MeasureResult
 
 N = 1000
@@ -39,6 +40,14 @@ def test_pairs_on_other_rows_need_disjoint_limits():
     assert known_order(near, 0.05).tolist() == [[0, 0], [0, 0]]
     assert known_order(far, 0.05).tolist() == [[0, -1], [1, 0]]
     assert known_order([Judged(100, N), Judged(200, N)], 0.05)[1, 0] == 1
+
+
+def test_limits_on_other_rows_hold_for_all_at_once():
+    """Disjoint at delta / 2 each, and not at delta / 2T."""
+    few, many = 20, 40
+    assert binomial_upper(few, 200, 0.05) < binomial_lower(many, 200, 0.05)
+    assert binomial_upper(few, 200, 0.05 / 4) > binomial_lower(many, 200, 0.05 / 4)
+    assert not known_order([Judged(few, 200), Judged(many, 200)], 0.05).any()
 
 
 def test_two_ways_of_resolving_share_delta():

@@ -1,9 +1,12 @@
 """Statements about a target that differs from the held-out rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import ncbounds as nb
+from ncbounds.comparison.shift_words import shift_words
 from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.numerics import (
     binomial_upper,
@@ -210,3 +213,94 @@ def test_networks_that_tie_vote_for_nothing():
         for name in "ab"
     ]
     assert nb.shifted(tied)["votes_lower"].value == votes_lower(np.zeros(200), 2, 0.05) > 0.4
+
+
+def named(classes, votes, checkpoint):
+    """Predictions of class numbers that a file calls ``classes``; all right on holdout."""
+    return nb.Evidence.from_predictions(
+        predicted={"holdout": [0, 1], "target": votes},
+        labels={"holdout": [0, 1]},
+        sampling="iid",
+        classes=len(classes),
+        decision=nb.MultiClass(classes),
+        checkpoint=checkpoint,
+    )
+
+
+def test_votes_are_for_names_of_classes_however_a_file_numbers_them():
+    a = named(("cat", "dog"), [0] * 100 + [1] * 100, "a")
+    b = named(("ant", "cat", "dog"), [1] * 100 + [2] * 100, "b")
+    agreed = nb.shifted([a, b])["votes_lower"].value
+    assert agreed == votes_lower(np.ones(200), 2, 0.05)
+    parted = nb.shifted([a, named(("ant", "cat", "dog"), [0] * 100 + [2] * 100, "b")])
+    assert parted["votes_lower"].value == votes_lower(np.repeat([0.5, 1], 100), 2, 0.05)
+    with pytest.raises(InvalidSample, match="numbers in b"):
+        nb.shifted([a, subject(seen=[50, 100, 50], name="b")])
+
+
+def networks_on(features, hashes, **declared):
+    """Two networks that agree on every row of the target, each with hashes of its inputs."""
+    head = nb.LinearHead(np.eye(2), np.zeros(2))
+    held = nb.Sample.from_arrays(np.eye(2), [0, 1], role="holdout", sampling="iid")
+    return {
+        name: nb.Evidence(
+            head=head,
+            holdout=held,
+            target=nb.Sample.from_arrays(
+                features, role="target", sampling="iid", input_hashes=h, **declared
+            ),
+        )
+        for name, h in zip("ab", hashes, strict=True)
+    }
+
+
+def test_votes_on_inputs_in_another_order_are_refused():
+    f, h = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50, dtype=np.uint64)
+    assert nb.shifted(networks_on(f, [h, h]))["votes_lower"].value == 0
+    with pytest.raises(InvalidSample, match="same rows in the same order"):
+        nb.shifted(networks_on(f, [h, h[::-1]]))
+
+
+def test_rows_that_rounding_could_turn_certify_no_dissent():
+    f = np.ones((200, 2), dtype=np.float16)  # both logits equal once rounded
+    h = np.arange(200, dtype=np.uint64)
+    found = nb.shifted(networks_on(f, [h, h], rounded=True, repeats="by chance"))
+    assert found["votes_lower"].value > 0.4
+    assert {s.kind for s in found.statements if s.checkpoint == "all"} == {"plug-in"}
+
+
+def test_networks_that_were_chosen_on_the_target_pay_for_all_that_could_be():
+    among = {"holdout": 1, "target": 4}
+    chosen = [
+        subject(seen=s, name=n, selected_among=among)
+        for s, n in ((SEEN, "a"), ([130, 100, 70], "b"))
+    ]
+    found, free = (
+        nb.shifted(chosen),
+        nb.shifted([subject(), subject(seen=[130, 100, 70], name="b")]),
+    )
+    shares = np.where(np.arange(300) < 100, 0.5, 1.0)
+    assert found["votes_lower"].value == pytest.approx(votes_lower(shares, 2, 0.05 / 16), abs=1e-9)
+    lost = free["shift not shown"].value - found["shift not shown"].value
+    least = votes_lower(shares, 2, 0.025) - votes_lower(shares, 2, 0.025 / 16)
+    assert lost == pytest.approx(least, abs=1e-9)
+    both = subject(selected_among={"holdout": 5, "target": 4})
+    table = np.hstack([CONFUSION, np.zeros((3, 1), dtype=int)])
+    value = nb.shifted(both, label_shift_declared=True)["label_shift"].value
+    assert value == pytest.approx(label_shift(table, [*SEEN, 0], 0.05 / 20).value, abs=1e-9)
+
+
+def test_ranges_and_levels_are_shown_rounded_outward():
+    found = nb.shifted(subject(), label_shift_declared=True)
+    row = found["label_shift"]
+    details = {"class priors": [[0.10009, 0.20001], [np.nan, np.nan]]}
+    words = shift_words([replace(row, details={**details, "least refuting level": 0.012344})])
+    assert "0: .1000-.2001  1: 0-1.0000" in words
+    level = float(words.split("refuted from level ")[1].split()[0])
+    assert 0.012344 <= level < 0.0125
+
+
+def test_an_error_of_rows_drawn_by_class_is_called_weighted():
+    by_class = nb.shifted(subject(sampling="stratified", seen=None), priors="balanced")
+    assert "weighted by their class frequencies" in by_class["source"].claim
+    assert "weighted" not in nb.shifted(subject(), priors="balanced")["source"].claim

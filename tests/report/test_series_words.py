@@ -103,6 +103,11 @@ def test_the_first_step_of_those_that_are_all_near_the_last_is_named():
     assert str(word).startswith("✓ from step 1 on indistinguishable from the last, 3: at 2 steps")
 
 
+def test_a_step_that_was_judged_on_test_rows_makes_no_certificate():
+    (word,) = said([bits(LAST, kind="measure"), bits(LAST)])
+    assert word.kind == "measure"
+
+
 def test_a_step_near_the_last_before_one_that_is_far_does_not_count():
     (word,) = said([bits(NEAR), bits(FAR), bits(NEAR), bits(LAST)])
     assert word.since == "2"
