@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample, ManifestError, UnknownName, suggest
 from ncbounds.evidence.head import LinearHead
-from ncbounds.statistics.rows import as_rows, finite_rows
+from ncbounds.statistics.rows import RowsWhenRead, as_rows, finite_rows, mean_of
 
 #: Default L2 penalty of :func:`ridge` and :func:`logistic`, on scaled features.
 PENALTY = 0.1
@@ -35,6 +35,17 @@ class Procedure(Protocol):
     def __call__(self, features: NDArray[Any], labels: Ints, classes: int, /) -> LinearHead:
         """Fit a head with ``classes`` outputs to features (n, d) and labels (n,)."""
         ...
+
+
+def fit_on(
+    procedure: Procedure, features: NDArray[Any] | RowsWhenRead, labels: Ints, classes: int
+) -> LinearHead:
+    """Call a procedure on rows that may be made when they are read.
+
+    ``ncm`` reads a block at a time; any other may do with features what only arrays can do.
+    """
+    whole: Any = features if procedure is ncm else np.asarray(features)
+    return procedure(whole, labels, classes)
 
 
 def procedure_name(procedure: Callable[..., LinearHead]) -> str:
@@ -66,7 +77,7 @@ def ncm(features: NDArray[Any], labels: Ints, classes: int) -> LinearHead:
     """
     rows, (index, y) = as_rows(features), _fitted_on(features, labels, classes)
     present = np.unique(y)
-    means = np.stack([rows.take(index[y == c]).mean(axis=0) for c in present])
+    means = np.stack([mean_of(rows, index[y == c]) for c in present])
     return ncm_of_means(means, present, classes)
 
 
