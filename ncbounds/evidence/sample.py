@@ -344,7 +344,8 @@ class Sample:
         def made() -> LogitRows:
             self.check_dim(head)
             rows = LogitRows.on_demand(head, self.features)
-            if isinstance(self.features, RowsWhenRead):
+            features: Any = self.features
+            if isinstance(features, RowsWhenRead):
                 return rows
             kept = (found for _, found in self._by_head.values() if isinstance(found, LogitRows))
             if 8 * self.n * head.classes + sum(k.bytes_kept for k in kept) > KEPT_BYTES:
