@@ -1,16 +1,10 @@
-"""How often two heads decide differently."""
+"""Where two classifiers decide differently."""
 
 import numpy as np
 
 from ncbounds.arrays import Ints
-from ncbounds.evidence.decision import Bools, Decision
-from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.decision import Bools
 from ncbounds.evidence.sample import Sample
-
-
-def differs(sample: Sample, one: LinearHead, other: LinearHead, decision: Decision) -> Bools:
-    """Points where two heads predict differently, or where either has no single prediction."""
-    return apart(decision.predicted(sample, one), decision.predicted(sample, other))
 
 
 def apart(one: Ints, other: Ints) -> Bools:

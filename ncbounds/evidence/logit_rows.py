@@ -72,6 +72,11 @@ class LogitRows:
             out[part] = np.isfinite(logits).all(axis=1)
         return out
 
+    def picked(self, index: Ints) -> "LogitRows":
+        """Logits of rows ``index``, kept if these are."""
+        shape = (len(index), self.shape[1])
+        return LogitRows(shape, lambda part: self[index[part]], self.dim)
+
     def divided(self, power: int) -> "LogitRows":
         """Return the same logits divided by ``2**power``."""
         return replace(self, read=lambda part: divided(self[part], power))

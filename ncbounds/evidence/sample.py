@@ -18,6 +18,7 @@ from ncbounds.evidence.logit_rows import KEPT_BYTES, LogitRows
 from ncbounds.evidence.point_hashes import point_hashes
 from ncbounds.evidence.roles import LABELS_OPTIONAL, Role, Sampling
 from ncbounds.numerics.scaling import divided, exponent, row_norms
+from ncbounds.statistics.rows import PickedRows, RowsWhenRead
 
 if TYPE_CHECKING:
     from ncbounds.statistics.class_moments import ClassMoments
@@ -336,12 +337,16 @@ class Sample:
     def logit_rows(self, head: LinearHead) -> LogitRows:
         """Float64 logits of ``head``, (n, C), to be read a part at a time.
 
-        They are kept while all that is kept is below ``KEPT_BYTES``, else computed when read.
+        They are kept while all that is kept is below ``KEPT_BYTES``, else computed when read, as
+        those of a :meth:`part` are.
         """
 
         def made() -> LogitRows:
             self.check_dim(head)
             rows = LogitRows.on_demand(head, self.features)
+            features: Any = self.features
+            if isinstance(features, RowsWhenRead):
+                return rows
             kept = (found for _, found in self._by_head.values() if isinstance(found, LogitRows))
             if 8 * self.n * head.classes + sum(k.bytes_kept for k in kept) > KEPT_BYTES:
                 return rows
@@ -458,10 +463,19 @@ class Sample:
         """
         return replace(self._rows(index, self.draw.take(index, role)), left_out={}, kept=None)
 
-    def _rows(self, index: Ints, draw: Draw) -> "Sample":
+    def part(self, index: Ints) -> "Sample":
+        """Return what :meth:`take` does, with features and logits that are made when read.
+
+        For one bound's use: beside the sample it holds a few numbers a row.
+        """
+        features: Any = PickedRows(self.features, index)
+        draw = self.draw.take(index, None)
+        return replace(self._rows(index, draw, features), left_out={}, kept=None)
+
+    def _rows(self, index: Ints, draw: Draw, features: NDArray[Any] | None = None) -> "Sample":
         return replace(
             self,
-            features=self.features[index],
+            features=self.features[index] if features is None else features,
             labels=self.labels[index],
             draw=draw,
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],

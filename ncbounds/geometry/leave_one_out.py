@@ -131,8 +131,10 @@ def penalty_per_variance(found: RidgeLeaveOneOut, sample: Sample) -> float:
 
     That procedure averages over the points and scales features to a mean variance of 1.
     """
-    f = np.asarray(sample.features, dtype=np.float64)
-    variance = float(np.mean(np.square(f - f.mean(axis=0)))) or 1.0
+    moments = sample.moments
+    between = moments.mean[moments.present] - moments.centre(weighted=True)
+    square = moments.trace.sum() + moments.count[moments.present] @ np.square(between).sum(axis=1)
+    variance = float(square) / (sample.n * sample.dim) or 1.0
     return found.penalty / (sample.n * variance)
 
 

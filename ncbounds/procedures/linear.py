@@ -9,6 +9,7 @@ All of them leave out rows with a non-finite feature, and a class without a poin
 predicted (see :func:`never_predicted`).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import signature
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample, ManifestError, UnknownName, suggest
 from ncbounds.evidence.head import LinearHead
-from ncbounds.statistics.rows import as_rows, finite_rows
+from ncbounds.statistics.rows import RowsWhenRead, as_rows, blocks_of, finite_rows, mean_of
 
 #: Default L2 penalty of :func:`ridge` and :func:`logistic`, on scaled features.
 PENALTY = 0.1
@@ -35,6 +36,19 @@ class Procedure(Protocol):
     def __call__(self, features: NDArray[Any], labels: Ints, classes: int, /) -> LinearHead:
         """Fit a head with ``classes`` outputs to features (n, d) and labels (n,)."""
         ...
+
+
+def fit_on(
+    procedure: Procedure, features: NDArray[Any] | RowsWhenRead, labels: Ints, classes: int
+) -> LinearHead:
+    """Call a procedure on rows that may be made when they are read.
+
+    Ours but ``logistic`` read a block at a time; any other gets an array, of the type that is
+    stored.
+    """
+    called = procedure.func if isinstance(procedure, partial) else procedure
+    whole: Any = features if called in (ncm, ridge) else np.asarray(features)
+    return procedure(whole, labels, classes)
 
 
 def procedure_name(procedure: Callable[..., LinearHead]) -> str:
@@ -66,7 +80,7 @@ def ncm(features: NDArray[Any], labels: Ints, classes: int) -> LinearHead:
     """
     rows, (index, y) = as_rows(features), _fitted_on(features, labels, classes)
     present = np.unique(y)
-    means = np.stack([rows.take(index[y == c]).mean(axis=0) for c in present])
+    means = np.stack([mean_of(rows, index[y == c]) for c in present])
     return ncm_of_means(means, present, classes)
 
 
@@ -86,13 +100,20 @@ def ridge(
     Features are centred and divided by one number, so that the mean variance of a coordinate is 1;
     then ``mean ||onehot(y) - W f - b||^2 + penalty ||W||_F^2`` is minimised exactly.
     """
-    f, y, present = checked(features, labels, classes)
-    x, q, scale = _scaled(f)
-    target = (y[:, None] == present).astype(np.float64)
-    share = target.mean(axis=0)
-    gram = x.T @ x / len(x)
+    rows, (index, y) = as_rows(features), _fitted_on(features, labels, classes)
+    present, counts = np.unique(y, return_counts=True)
+    n, d = len(index), rows.shape[1]
+    q, share = mean_of(rows, index), counts / n
+    squares = sum(float(np.square(rows.take(index[part]) - q).sum()) for part in blocks_of(n, d))
+    scale = math.sqrt(squares / (n * d)) if squares > 0 else 1.0
+    gram, cross = np.zeros((d, d)), np.zeros((d, len(present)))
+    for part in blocks_of(n, d):
+        x = (rows.take(index[part]) - q) / scale
+        gram += x.T @ x
+        cross += x.T @ ((y[part][:, None] == present) - share)
+    gram /= n
     gram[np.diag_indices_from(gram)] += penalty
-    w = np.linalg.solve(gram, x.T @ (target - share) / len(x)).T / scale
+    w = np.linalg.solve(gram, cross / n).T / scale
     return never_predicted(w, share - w @ q, present, classes)
 
 

@@ -12,6 +12,50 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
 
 
+class RowsWhenRead:
+    """Rows that are made each time they are read, in place of an array of them.
+
+    Attributes
+    ----------
+    shape : tuple (n, d)
+    dtype : dtype
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    ndim = 2
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, part: Any) -> NDArray[Any]:
+        """Rows of a slice or of row numbers, followed by columns if any are named."""
+        rows, *columns = part if isinstance(part, tuple) else (part,)
+        made = self.made(rows)
+        return made[(slice(None), *columns)] if columns else made
+
+    def made(self, rows: slice | Ints) -> NDArray[Any]:
+        """Rows, shape (m, d), not to be written to."""
+        raise NotImplementedError
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All rows as an array, for what knows arrays only."""
+        return np.asarray(self.made(slice(None)), dtype=dtype)
+
+
+class PickedRows(RowsWhenRead):
+    """Rows ``index`` of an array or of other such rows, without a copy of them all."""
+
+    def __init__(self, source: Any, index: Ints) -> None:
+        self.source, self.index = source, index
+        self.shape, self.dtype = (len(index), int(source.shape[1])), source.dtype
+
+    def made(self, rows: slice | Ints) -> NDArray[Any]:
+        """Rows, shape (m, d), as the source holds them."""
+        found: NDArray[Any] = self.source[self.index[rows]]
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Feature rows that are cast to float64 a block at a time; the source is never written to.
@@ -74,7 +118,7 @@ def as_rows(features: object) -> Rows:
         is_tensor = "bfloat16" in str(source.dtype)
         if not is_tensor:
             source = source.cpu().numpy()
-    elif not isinstance(source, np.ndarray):
+    elif not isinstance(source, np.ndarray | RowsWhenRead):
         source = np.asarray(source)
     if len(source.shape) != 2:
         raise InvalidSample(
@@ -129,6 +173,21 @@ def finite_mean(rows: Rows) -> Floats:
         count += len(x)
     mean = total / max(count, 1)
     return mean if np.isfinite(mean).all() else np.zeros_like(mean)
+
+
+def mean_of(rows: Rows, index: Ints) -> Floats:
+    """Mean of rows ``index``, at least one, shape (d,); nan or infinite where they are not finite.
+
+    Rows are added one after the other, as numpy adds them in an array of all.
+    """
+    step, total = block_rows(rows.shape[1]), None
+    for i in range(0, len(index), step):
+        x = rows.take(index[i : i + step])
+        if total is not None:
+            x[0] += total
+        total = x.sum(axis=0)
+    mean: Floats = np.asarray(total) / len(index)
+    return mean
 
 
 def members_of(labels: Ints, classes: int) -> list[Ints]:

@@ -5,7 +5,8 @@
 **extrapolated**, as if they grew with the rows; what a step costs whatever their number makes that
 too much. Peaks are of each step's own process, with the pages of files that it has mapped.
 
-``python tests/bench/bench_imagenet.py [--rows 128000] [--bounds default]``
+``python tests/bench/bench_imagenet.py [--rows 128000] [--bounds default]``; ``--bounds`` takes ids
+too, such as ``two_moment_tight,compressed_network``.
 """
 
 import argparse
@@ -72,8 +73,10 @@ def moments(folder: Path) -> str:
 def row(folder: Path, name: str) -> str:
     classifier, (inputs, _) = source(PARTS * 64)
     classifier.verify(torch.from_numpy(inputs))
-    sample = read_parts(folder, "holdout", sampling="iid")
-    result = nb.bounds.get(name)(nb.Evidence(head=classifier.head, holdout=sample))
+    bound = nb.bounds.get(name)
+    role = "fit" if bound.role == "fit" else "holdout"
+    sample = read_parts(folder, role, sampling="iid")
+    result = bound(nb.Evidence(head=classifier.head, **{role: sample}))
     number = getattr(result, "value", None)
     return f"{result.kind} {result.measure if number is None else number:.4g}"
 

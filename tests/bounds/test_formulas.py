@@ -12,7 +12,8 @@ import pytest
 import ncbounds as nb
 from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.collapse._few_shot import empirical
-from ncbounds.bounds.collapse.collapsed_head import class_mean_subspace, off_subspace
+from ncbounds.bounds.collapse._projected import off_subspace
+from ncbounds.bounds.collapse.collapsed_head import class_mean_subspace
 from ncbounds.bounds.network._grid import all_rounded_up
 from ncbounds.bounds.network.excess_capacity_conv import layer_norms
 from ncbounds.evidence.code_word import Compressed

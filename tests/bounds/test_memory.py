@@ -6,24 +6,35 @@ import tracemalloc
 import numpy as np
 
 from ncbounds.bounds import catalogue
-from ncbounds.bounds.collapse import ncm_blocks
+from ncbounds.bounds.collapse import (
+    anchored_head,
+    collapsed_head,
+    ncm_blocks,
+    ridge_leave_one_out,
+    unlabelled_head,
+)
 from ncbounds.bounds.distribution import minimax_head
+from ncbounds.bounds.holdout import split_head
+from ncbounds.bounds.homogeneous import gaussian, search
+from ncbounds.bounds.margin import gaussian_head
+from ncbounds.evidence import sample as sample_module
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.procedures.linear import ncm
 
 DIM, CLASSES = 128, 10
-#: Part of a float64 copy of the sample that a row may hold beside it. Rows that cut the sample hold
-#: two parts of it as they are stored, which is half such a copy of float32, and the anchor's two
-#: halves of the first part besides.
-SHARE, ANCHORED = 0.9, 1.2
+#: Part of a float64 copy of the sample that a row may hold beside it, its blocks most of all.
+SHARE = 0.7
+#: Classes of a sample of which a block, a class and what is kept are few, and numbers for each
+#: further row that a bound may hold then; its features are 128 and its logits 64.
+MANY_CLASSES, NUMBERS_A_ROW = 64, 16
 
 
-def evidence(n):
+def evidence(n, classes=CLASSES):
     rng = np.random.default_rng(0)
-    means = np.eye(CLASSES, DIM)
-    y = np.arange(n) % CLASSES
+    means = np.eye(classes, DIM)
+    y = np.arange(n) % classes
 
     def features():
         noise = rng.standard_normal((n, DIM), dtype=np.float32) * np.float32(0.02)
@@ -38,6 +49,14 @@ def evidence(n):
     )
 
 
+def peak(b, e, role, params):
+    """Bytes that a row holds at most beside its evidence."""
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    b(e, role=role, **params)
+    return tracemalloc.get_traced_memory()[1] - held
+
+
 def test_no_row_copies_its_sample_to_float64(monkeypatch):
     # cone programs take seconds and no features
     monkeypatch.setattr(sys.modules[minimax_head.function.__module__], "minimax", lambda _, s: s)
@@ -49,14 +68,29 @@ def test_no_row_copies_its_sample_to_float64(monkeypatch):
     rows = [(b, *row) for b in read for row in b.planned(large)[:1]]
     for b, role, params in rows:  # imports are no memory of a row
         b(small, role=role, **params)
-    peaks = {}
     tracemalloc.start()
-    for b, role, params in rows:
-        held = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        b(large, role=role, **params)
-        peaks[b.id] = (tracemalloc.get_traced_memory()[1] - held) / copy
+    peaks = {b.id: peak(b, large, role, params) / copy for b, role, params in rows}
     tracemalloc.stop()
     assert len(peaks) > 18
-    assert peaks.pop("anchored_head") < ANCHORED
     assert {name: peak for name, peak in peaks.items() if peak > SHARE} == {}
+
+
+def test_a_further_row_costs_a_few_numbers(monkeypatch):
+    """Rows that cut the sample, project it or read every logit hold blocks of that alone."""
+    monkeypatch.setattr(sample_module, "KEPT_BYTES", 0)
+    for name in ("START_ROWS", "COARSE_ROWS", "FINE_ROWS"):  # a short search
+        monkeypatch.setattr(search, name, 4)
+    for module in (gaussian, sys.modules[anchored_head.function.__module__]):  # and no quadrature
+        monkeypatch.setattr(module, "gaussian_loss", lambda t: np.full(len(t), 0.5))
+    bounds = (
+        *(anchored_head, collapsed_head, gaussian_head),
+        *(ridge_leave_one_out, split_head, unlabelled_head),
+    )
+    tiny, small, large = (evidence(n, MANY_CLASSES) for n in (640, 12_800, 25_600))
+    for b in bounds:  # imports are no memory of a row
+        b(tiny, role="holdout")
+    tracemalloc.start()
+    more = {b.id: peak(b, large, "holdout", {}) - peak(b, small, "holdout", {}) for b in bounds}
+    tracemalloc.stop()
+    most = 8 * NUMBERS_A_ROW * (large.holdout.n - small.holdout.n)
+    assert {name: rise / most for name, rise in more.items() if rise > most} == {}

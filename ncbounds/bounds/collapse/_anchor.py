@@ -13,8 +13,8 @@ from ncbounds.evidence.decision import Bools, Decision
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import catoni, gaussian_loss_fast, kl_upper
-from ncbounds.procedures.linear import Procedure
-from ncbounds.statistics.rows import as_rows, finite_mean, finite_rows
+from ncbounds.procedures.linear import Procedure, fit_on
+from ncbounds.statistics.rows import as_rows, blocks_of, finite_mean, finite_rows
 
 #: Candidates for the shift theta and, as powers of 2 times the root mean square gap, the noise s.
 #: They are tried on the first part only, so their number costs nothing.
@@ -65,7 +65,7 @@ def anchor(
     """Fit and tune on the sample ``first``; ``n_rest`` points will be certified on."""
     centre = finite_mean(as_rows(first.features))
     kappa = spread_about(first, centre)
-    head = procedure(first.features, first.labels, classes)
+    head = fit_on(procedure, first.features, first.labels, classes)
     noise, theta, c, whole = _tuned(
         first, procedure, classes, n_rest, delta, centre, kappa, decision
     )
@@ -98,34 +98,42 @@ def _tuned(
 ) -> tuple[float, float, float, bool]:
     order = np.random.default_rng(HALVES_SEED).permutation(first.n)
     halves = [order[k::2] for k in (0, 1)]
-    parts = [first.take(h) for h in halves]
+    parts = [first.part(h) for h in halves]
     if any(len(present_classes(p, classes)) == 0 for p in parts):
         return (*FALLBACK, False)
-    heads = [procedure(p.features, p.labels, classes) for p in parts]
+    heads = [fit_on(procedure, p.features, p.labels, classes) for p in parts]
     v1, v2 = (
         stacked(h, centre, kappa, present_classes(p, classes))
         for h, p in zip(heads, parts, strict=True)
     )
-    crossed = (_gaps(parts[1 - k], heads[k], centre, kappa, decision) for k in (0, 1))
-    gaps, right = zip(*crossed, strict=True)
-    t, ok = np.concatenate(gaps), np.concatenate(right)
+    others = parts[::-1]
+    crossed = [_crossed(p, h, centre, kappa, decision) for p, h in zip(others, heads, strict=True)]
+    rows, right, finite = (list(found) for found in zip(*crossed, strict=True))
+    ok = np.concatenate(right)
     n, total = first.n, first.n + n_rest
     # two fits on n/2 points differ by more than fits on n and on all points are expected to
     drift = float(np.sum((v1 - v2) ** 2)) * (n / 4.0) * (1.0 / n - 1.0 / total)
     whole = bool(np.mean(~ok) < WHOLE_BELOW)
-    used = t if whole else t[ok]
+    used = np.flatnonzero(ok | whole)
     share = 1.0 if whole else float(np.mean(ok))
-    if len(used) == 0 or not np.isfinite(drift) or not np.isfinite(used).all():
+    if len(used) == 0 or not np.isfinite(drift) or not np.concatenate(finite)[used].all():
         return (*FALLBACK, whole)
-    found = _best(used, share, drift, n_rest, delta if whole else delta / 2.0)
-    return (*found, whole)
+    tried = used[:: max(1, len(used) // TRIED_ON)]
+    second = len(rows[0])
+    picked = rows[0][tried[tried < second]], rows[1][tried[tried >= second] - second]
+    t = np.concatenate(
+        [
+            _gaps(p.part(index), h, centre, kappa, decision)[0]
+            for p, h, index in zip(others, heads, picked, strict=True)
+        ]
+    )
+    return (*_best(t, share, drift, n_rest, delta if whole else delta / 2.0), whole)
 
 
 def _best(
     t: Floats, share: float, drift: float, n: int, delta: float
 ) -> tuple[float, float, float]:
     """Noise, shift and inverse temperature with the smallest predicted value."""
-    t = t[:: max(1, len(t) // TRIED_ON)]
     scale = float(np.sqrt(np.mean(t**2)))
     if not 0 < scale < math.inf:
         return FALLBACK
@@ -150,6 +158,18 @@ def _temperature(g: float, p: float) -> float:
     if g <= 0 or p >= 1:
         return high
     return min(high, max(low, math.log(p * (1.0 - g) / (g * (1.0 - p)))))
+
+
+def _crossed(
+    part: Sample, head: LinearHead, centre: Floats, kappa: float, decision: Decision
+) -> tuple[Ints, Bools, Bools]:
+    """Numbers of the finite points, whether the head gets them right, if their gaps are finite."""
+    rows = np.flatnonzero(finite_rows(as_rows(part.features)) & (part.labels < head.classes))
+    right, finite = np.empty(len(rows), dtype=np.bool_), np.empty(len(rows), dtype=np.bool_)
+    for block in blocks_of(len(rows), part.dim):
+        gaps, right[block] = _gaps(part.part(rows[block]), head, centre, kappa, decision)
+        finite[block] = np.isfinite(gaps).all(axis=1)
+    return rows, right, finite
 
 
 def _gaps(

@@ -162,7 +162,7 @@ def anchored_head(view: View, delta: float) -> Outcome:
     """
     sample, head = view.sample, view.head
     first, rest = two_parts(sample, lambda n: FIRST_TENTHS * n // 10, seed=SEED)
-    a, b = sample.take(first), sample.take(rest)
+    a, b = sample.part(first), sample.part(rest)
     fixed = anchor(a, view.procedure, head.classes, b.n, delta, view.decision)
     v = stacked(head, fixed.centre, fixed.kappa)
     present = present_classes(a, head.classes)
@@ -177,9 +177,8 @@ def anchored_head(view: View, delta: float) -> Outcome:
         "c": fixed.c,
     }
     along = _along(v, v0)
-    rays = Rays.of(
-        b.features, b.labels, b.logit_rows(head), head.weight, head.bias, centre=fixed.centre
-    )
+    logits = sample.logit_rows(head).picked(rest)
+    rays = Rays.of(b.features, b.labels, logits, head.weight, head.bias, centre=fixed.centre)
     reason: str | None = "the head is constant, not finite, or opposed to the one fitted on 40 %"
     if along is not None:
         reason = rays.refusal((fixed.kappa,))
@@ -223,12 +222,13 @@ def _divergence(mean: Floats, prior: Floats, noise: float) -> float:
 def _gibbs(rays: Rays, fixed: Anchor, along: float, lost: float) -> Floats:
     """Gibbs loss of every point of the second part, shape (n_b,); 1 where it has no margin."""
     keep = np.flatnonzero(rays.usable)
-    length = rays.lengths(fixed.kappa, keep)
     loss = np.ones(rays.n)
-    t = rays.gaps(keep) * (along / (fixed.noise * length))[:, None] - fixed.theta
     # lowered by what products of length d + 1 may have lost; the loss decreases in t
     lost_digits = 8.0 * np.finfo(np.float64).eps * (rays.dim + rays.classes)
     lead = along * rays.size(fixed.kappa) / fixed.noise
-    t -= lost_digits * (np.abs(t) + max(lead, lost / lost_digits) + fixed.theta)
-    loss[keep] = gaussian_loss(t)
+    for index in rays.pieces(keep):
+        slope = along / (fixed.noise * rays.lengths(fixed.kappa, index))
+        t = rays.gaps(index) * slope[:, None] - fixed.theta
+        t -= lost_digits * (np.abs(t) + max(lead, lost / lost_digits) + fixed.theta)
+        loss[index] = gaussian_loss(t)
     return loss

@@ -4,20 +4,19 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
+from ncbounds.bounds.collapse._projected import ProjectedRows, off_subspace, projected_rays
 from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.homogeneous.gaussian import (
     GaussianValue,
     gaussian_head_value,
     gaussian_restated,
 )
-from ncbounds.bounds.homogeneous.rays import KAPPAS, Rays
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.heads import OtherHead
 from ncbounds.evidence.decided import U
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics.scaling import row_norms
-from ncbounds.statistics.rows import as_rows, block_rows, blocks_of
+from ncbounds.statistics.rows import as_rows, finite_rows, mean_of
 
 #: Directions of the class means below this share of the largest singular value are left out.
 RANK_TOLERANCE = 1e-8
@@ -64,13 +63,10 @@ def _on_subspace(
     delta: float,
 ) -> GaussianValue:
     with np.errstate(invalid="ignore", over="ignore"):
-        # logits from the projected points: at a large offset more accurate than from the features
-        points = project(features, q, basis)
         weight, bias = head.weight @ basis, head.bias + head.weight @ q
-        points[~(off_subspace(features, q, basis) <= farthest)] = np.nan
         besides = restricted_rounding(head, restrict(head, q, basis), q, weight, farthest)
-        rays = Rays.of(points, labels, points @ weight.T + bias, weight, bias, besides=besides)
-    return gaussian_head_value(rays, delta)
+        points = ProjectedRows(features, q, basis, farthest)
+        return gaussian_head_value(projected_rays(points, labels, weight, bias, besides), delta)
 
 
 @bound(
@@ -169,12 +165,12 @@ def class_mean_subspace(fit: Sample) -> tuple[Floats, Floats]:
     Rows with a feature that is not finite and classes without rows are left out.
     """
     rows = as_rows(fit.features)
+    finite = finite_rows(rows)
     means = []
     for c in range(len(fit.counts)):
-        part = rows.take(np.flatnonzero(fit.labels == c))
-        part = part[np.isfinite(part).all(axis=1)]
-        if len(part):
-            means.append(part.mean(axis=0))
+        index = np.flatnonzero(finite & (fit.labels == c))
+        if len(index):
+            means.append(mean_of(rows, index))
     if not means:
         return np.zeros(rows.shape[1]), np.zeros((rows.shape[1], 0))
     q = np.mean(means, axis=0)
@@ -190,19 +186,6 @@ def restrict(head: LinearHead, q: Floats, basis: Floats) -> LinearHead:
     with np.errstate(invalid="ignore", over="ignore"):
         weight = (head.weight @ basis) @ basis.T
         return LinearHead(weight, head.bias + head.weight @ q - weight @ q)
-
-
-def off_subspace(features: object, q: Floats, basis: Floats) -> Floats:
-    """``||f - q|| / ||psi||`` of every row at the smallest scale, shape (n,); nan if not finite."""
-    rows = as_rows(features)
-    out = np.empty(rows.shape[0])
-    buffer = np.empty((min(block_rows(len(q)), len(out)), len(q)))
-    for part in blocks_of(*rows.shape):
-        x = rows.read(part.start, part.stop, buffer)
-        x -= q
-        short = np.hypot(row_norms(x @ basis), KAPPAS[0])
-        out[part] = row_norms(x) / short
-    return out
 
 
 def restricted_rounding(
@@ -222,15 +205,3 @@ def restricted_rounding(
     per_length = (2 * d + 96) * norm + np.sqrt(r) * (d + 2 * r + 8) * own
     once = (2 * d + 96) * float(np.linalg.norm(at_q))
     return 2.0 * U * float(per_length) * farthest, 2.0 * U * once
-
-
-def project(features: object, q: Floats, basis: Floats) -> Floats:
-    """Coordinates ``U'(f - q)`` of all rows, shape (n, r); rows that are not finite stay so."""
-    rows = as_rows(features)
-    out = np.empty((rows.shape[0], basis.shape[1]))
-    buffer = np.empty((min(block_rows(len(q)), len(out)), len(q)))
-    for part in blocks_of(*rows.shape):
-        x = rows.read(part.start, part.stop, buffer)
-        x -= q
-        np.matmul(x, basis, out=out[part])
-    return out

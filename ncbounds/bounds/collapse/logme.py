@@ -5,6 +5,7 @@ import numpy as np
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.geometry.logme import logme as log_evidence
+from ncbounds.statistics.rows import all_finite, as_rows
 
 
 @bound(
@@ -55,7 +56,7 @@ def logme(view: View, delta: float) -> Outcome:
     """
     del delta
     sample = view.sample
-    if not np.isfinite(sample.features).all():
+    if not all_finite(as_rows(sample.features)):
         return Outcome(value=np.nan, n=sample.n, reasons=("some features are not finite",))
     found = log_evidence(sample)
     return Outcome(value=found.value, n=sample.n, reasons=found.reasons)

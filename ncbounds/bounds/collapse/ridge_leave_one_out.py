@@ -8,6 +8,7 @@ from ncbounds.claims.heads import OtherHead
 from ncbounds.geometry.leave_one_out import penalty_per_variance
 from ncbounds.geometry.leave_one_out import ridge_leave_one_out as left_out
 from ncbounds.procedures.linear import ridge
+from ncbounds.statistics.rows import as_rows, finite_rows
 
 
 @bound(
@@ -50,8 +51,8 @@ def ridge_leave_one_out(view: View, delta: float) -> Outcome:
     """
     del delta
     sample = view.sample
-    finite = np.isfinite(sample.features).all(axis=1)
-    used = sample if finite.all() else sample.take(np.flatnonzero(finite))
+    finite = finite_rows(as_rows(sample.features))
+    used = sample if finite.all() else sample.part(np.flatnonzero(finite))
     if not used.n:
         return Outcome(value=np.nan, n=sample.n, reasons=("no point has finite features",))
     found = left_out(used)

@@ -3,12 +3,12 @@
 import numpy as np
 
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.disagreement import differs, other_law
+from ncbounds.bounds.disagreement import apart, other_law
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import binomial_upper, down, stratified_upper, up
-from ncbounds.procedures.linear import procedure_name
+from ncbounds.procedures.linear import fit_on, procedure_name
 from ncbounds.results import BoundResult
 
 #: Part of the labelled sample that the comparison head is fitted on, in tenths; fixed a priori.
@@ -108,8 +108,8 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
     """
     sample = view.sample
     first, rest = two_parts(sample, lambda n: FIRST_TENTHS * n // 10, seed=SEED)
-    a, b = sample.take(first), sample.take(rest)
-    head0 = view.procedure(a.features, a.labels, view.head.classes)
+    a, b = sample.part(first), sample.part(rest)
+    head0 = fit_on(view.procedure, a.features, a.labels, view.head.classes)
     details = {"procedure": procedure_name(view.procedure), "fitted on": a.n}
     pool = view.unlabelled
     assert pool is not None
@@ -117,7 +117,9 @@ def unlabelled_head(view: View, delta: float) -> Outcome:
     if (mismatch := other_law(b, pool, view.stratified)) is not None:
         return Outcome(value=np.nan, n=b.n, reasons=(mismatch,), details=details, claim=claim)
     k0 = int(view.wrong_on(b, head0).sum())
-    k1 = int(differs(pool, view.head, head0, view.decision).sum())
+    once = pool.part(np.arange(pool.n))  # so that nothing is kept of a head that is not met again
+    ours, other = view.decision.predicted(pool, view.head), view.decision.predicted(once, head0)
+    k1 = int(apart(ours, other).sum())
     error, difference = _terms(k0, b.n, k1, pool.n, delta, view.stratified)
     return Outcome(
         value=float(up(error + difference)),

@@ -13,7 +13,7 @@ from ncbounds.evidence.decision import Bools
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import weighted_error_upper, worst_class_upper
-from ncbounds.procedures.linear import ncm, procedure_name
+from ncbounds.procedures.linear import fit_on, ncm, procedure_name
 
 #: Share of the points that is held back, in tenths, and seed of the permutation; fixed a priori.
 HELD_TENTHS = 7
@@ -69,9 +69,9 @@ def split_head(view: View, delta: float, per: str = "sample") -> Outcome:
     sample = view.sample
     procedure = ncm if view.procedure is None else view.procedure
     train, held = two_parts(sample, lambda n: n - -(-HELD_TENTHS * n // 10), seed=SEED)
-    fitted = sample.take(train)
-    head = procedure(fitted.features, fitted.labels, len(sample.counts))
-    rest = sample.take(held)
+    fitted = sample.part(train)
+    head = fit_on(procedure, fitted.features, fitted.labels, len(sample.counts))
+    rest = sample.part(held)
     wrong, claim = view.wrong_on(rest, head), OtherHead("refitted-head", head)
     if per != "sample":
         return _over_classes(view, rest, wrong, claim, per, delta)

@@ -34,8 +34,6 @@ from ncbounds.results import BoundResult
 #: Thresholds in units of the prior noise; ln 13 is their price.
 THETAS: tuple[float, ...] = (0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 
-#: Numbers in a block of gaps.
-BLOCK = 500_000
 EPS = float(np.finfo(np.float64).eps)
 #: Gaps beyond this have loss 0 or 1 in float64, and stay finite when they are lowered.
 FAR = 1e6
@@ -180,9 +178,7 @@ def gibbs_loss(rays: Rays, q: Posterior) -> float:
     losses = [float(rays.n - len(keep))]
     lost_digits = 8.0 * EPS * (rays.dim + rays.classes)
     more = max(1.0, rays.rounding(q.kappa) / lost_digits)
-    step = max(1, BLOCK // max(rays.classes, rays.features.shape[1]))
-    for i in range(0, len(keep), step):
-        index = keep[i : i + step]
+    for index in rays.pieces(keep):
         r = lengths[index]
         v = np.full(len(index), q.sigma) * r
         if q.projector.name != "all":

@@ -14,6 +14,7 @@ is needed, since both sides grow with ``psi``.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +37,8 @@ RANK_TOLERANCE = 1e-10
 SHORTEST = 2.0**-600
 #: Squares below this may themselves have lost digits to underflow.
 LEAST_SQUARE = 2.0**-960
+#: Numbers in a piece of gaps or of coordinates.
+BLOCK = 500_000
 #: Rounding of unit margins from which on no certificate is given.
 NOTICEABLE = 1e-6
 CENTRE = "centre the head, W - W.mean(axis=0) and b - b.mean(), or the features"
@@ -68,6 +71,8 @@ class Rays:
         ``||f - q||^2``.
     constant : bool
         Whether ``psi`` has the constant coordinate.
+    leads : array of shape (n,) or None
+        Gaps to the best rival, where they are known beforehand.
     """
 
     features: Rows
@@ -81,6 +86,7 @@ class Rays:
     whole: tuple[float, float]
     besides: tuple[float, float] = (0.0, 0.0)
     power: int = 0
+    leads: Floats | None = None
 
     @classmethod
     def of(
@@ -94,11 +100,14 @@ class Rays:
         centre: Floats | None = None,
         constant: bool = True,
         besides: tuple[float, float] = (0.0, 0.0),
+        squares: Floats | None = None,
+        leads: Floats | None = None,
     ) -> "Rays":
         """Make rays of ``features`` of shape (n, d) and a head ``weight @ f + bias``.
 
         ``logits`` are those of the head on ``features``, as the head itself computes them.
-        ``constant=False`` is for heads that have no bias by design, with no centre.
+        ``constant=False`` is for heads that have no bias by design, with no centre. ``squares`` and
+        ``leads`` are found here unless they are known.
         """
         rows = as_rows(features)
         read = logits if isinstance(logits, LogitRows) else LogitRows.of_array(logits)
@@ -116,11 +125,12 @@ class Rays:
                 bias=(shifted - shifted.mean()) * float(constant),
                 logits=read,
                 labels=labels,
-                squares=squares_about(rows, q),
+                squares=squares_about(rows, q) if squares is None else squares,
                 constant=constant,
                 whole=(float(np.linalg.norm(weight)), float(np.linalg.norm(offset))),
                 besides=besides,
                 power=power,
+                leads=leads,
             )
 
     @property
@@ -215,8 +225,15 @@ class Rays:
             out: Floats = own[:, None] - logits[:, :-1]
         return out
 
+    def pieces(self, index: Ints) -> Iterator[Ints]:
+        """Cut row numbers so that gaps and coordinates of a piece are few."""
+        step = max(1, BLOCK // max(self.classes, self.features.shape[1]))
+        return (index[i : i + step] for i in range(0, len(index), step))
+
     def closest(self, index: Ints) -> Floats:
         """Margins of rows ``index``, all usable: the gap to the best rival, shape (m,)."""
+        if self.leads is not None:
+            return self.leads[index]
         out = np.empty(len(index))
         for part in blocks(len(index), self.classes):
             out[part] = self.gaps(index[part]).min(axis=1)

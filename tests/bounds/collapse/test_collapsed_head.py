@@ -5,10 +5,10 @@ import pytest
 from fixtures.evidence import drawn, evidence_of
 from scipy.stats import binom
 
+from ncbounds.bounds.collapse._projected import ProjectedRows
 from ncbounds.bounds.collapse.collapsed_head import (
     class_mean_subspace,
     collapsed_head,
-    project,
     restrict,
 )
 from ncbounds.bounds.homogeneous.gaussian import gaussian_head_value
@@ -80,7 +80,8 @@ def test_restricted_head_is_the_head_at_the_projected_point():
     f = rng.normal(size=(50, 6))
     want = head.logits(q + (f - q) @ u @ u.T)
     assert restrict(head, q, u).logits(f) == pytest.approx(want, abs=1e-12)
-    assert project(f, q, u) == pytest.approx((f - q) @ u, abs=1e-12)
+    points = ProjectedRows(f, q, u, np.inf)
+    assert points[:] == pytest.approx((f - q) @ u, abs=1e-12)
 
 
 def test_row_reports_the_restricted_head_and_its_dimension():

@@ -6,7 +6,7 @@ from fixtures.evidence import drawn, evidence_of
 from scipy.stats import binom
 
 from ncbounds.bounds.collapse.unlabelled_head import SEED, unlabelled_head
-from ncbounds.bounds.disagreement import differs
+from ncbounds.bounds.disagreement import apart
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.head import LinearHead
@@ -66,8 +66,9 @@ def test_differences():
     other = LinearHead(np.array([[1.0], [-1.0]]), np.array([0.0, 2.0]))
     points = np.array([[2.0], [0.5], [-1.0], [0.0], [1.0], [np.nan], [np.inf]])
     pool = Sample.from_arrays(points, role="unlabelled")
+    predicted = MultiClass().predicted
     # agree, differ, agree, tie of one, tie of the other, and two points without logits
-    assert differs(pool, one, other, MultiClass()).tolist() == [
+    assert apart(predicted(pool, one), predicted(pool, other)).tolist() == [
         False,
         True,
         False,
@@ -76,7 +77,7 @@ def test_differences():
         True,
         True,
     ]
-    assert differs(pool, one, one, MultiClass()).tolist() == [
+    assert apart(predicted(pool, one), predicted(pool, one)).tolist() == [
         False,
         False,
         False,

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ncbounds.bounds.homogeneous import gaussian as _gaussian_engine
+from ncbounds.bounds.homogeneous import rays as _rays
 from ncbounds.bounds.homogeneous.estimate import Subsample, estimate, prices, spread, subsample
 from ncbounds.bounds.homogeneous.gaussian import (
     THETAS,
@@ -130,7 +131,7 @@ def test_blocks_of_rows_do_not_change_the_loss(name, monkeypatch):
     q = Posterior(named(r, name), 0.25, 0.5, 10.0, 0.5)
     whole = gibbs_loss(r, q)
     for block in (1, 40):  # one row, three rows at a time
-        monkeypatch.setattr(_gaussian_engine, "BLOCK", block)
+        monkeypatch.setattr(_rays, "BLOCK", block)
         assert gibbs_loss(r, q) == pytest.approx(whole, rel=1e-14, abs=0)
 
 
