@@ -12,9 +12,9 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from ncbounds.arrays import Floats
+from ncbounds.bounds.averaged import not_of_the_priors, over_all_classes
 from ncbounds.bounds.column import ScreenColumn
-from ncbounds.bounds.kind import Verdict, judge, over_all_classes
+from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import SOURCES, Needs, Part, RoleWanted
 from ncbounds.bounds.references import Reference
 from ncbounds.bounds.restate import Restated
@@ -232,7 +232,7 @@ class Bound:
         if isinstance(claim, Weighted):
             details["weights"] = claim.weights.tolist()
             if sample.sampling == "stratified":
-                reasons += _not_of_the_priors(claim, evidence)
+                reasons += not_of_the_priors(claim, evidence)
         if (among := sample.selected_among or 1) > 1:
             details["selected_among"] = among
         if copies := copies_found(sample, evidence):
@@ -341,22 +341,6 @@ def bound(**metadata: Any) -> Callable[[Callable[..., Outcome]], Bound]:
         )
 
     return make
-
-
-def _not_of_the_priors(claim: Weighted, evidence: Evidence) -> list[str]:
-    """Say it where class weights are not the prescribed class probabilities."""
-    priors = evidence.class_priors()
-    if (
-        priors is None
-        or claim.name
-        or np.allclose(claim.weights, _padded(priors, len(claim.weights)))
-    ):
-        return []
-    return ["about the error with the sample's class frequencies as weights, not with the priors"]
-
-
-def _padded(priors: Floats, classes: int) -> Floats:
-    return np.pad(priors, (0, max(0, classes - len(priors))))
 
 
 def _by_name(module: str, name: str) -> Bound:

@@ -6,21 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ncbounds.bounds.needs import Needs
-from ncbounds.claims.averages import Weighted, WorstClass
-from ncbounds.claims.claim import Claim
-from ncbounds.evidence.asked import BY_TRAINING
 from ncbounds.evidence.contradictions import contradictions, only_first, remarks
 from ncbounds.evidence.evidence import Evidence
-from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
 from ncbounds.results import Kind
 
 #: Above this delta the pooled binomial statement is not proved for samples drawn class by class.
 EDGE_RULE_DELTA = 0.25
-
-#: Averages over classes that no list of classes says.
-OF_ALL = ("balanced", *BY_TRAINING)
 
 #: Beyond this many candidates, delta's share of one leaves the range of float64.
 MOST_CANDIDATES = 2**900
@@ -79,26 +72,6 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()
     kind = "conditional" if hindsight else needs.kind
     return Verdict(kind, (*assumptions, *chosen), delta / candidates)
-
-
-def over_all_classes(verdict: Verdict, claim: Claim, evidence: Evidence) -> Verdict:
-    """Lower a row over all classes of the law where only those that were seen are known.
-
-    The error of a class that is neither among the labels nor predicted is 1.
-    """
-    head, priors = evidence.head, evidence.priors
-    counted = isinstance(head, NoHead) and head.counted
-    named = claim.name if isinstance(claim, Weighted) else ""
-    prescribed = isinstance(claim, Weighted) and priors is not None and not named
-    every = prescribed or named in OF_ALL or isinstance(claim, WorstClass)
-    said = priors is not None and not isinstance(priors, str)  # one number for each class
-    if not counted or said or not every:
-        return verdict
-    reason = (
-        f"it is over all classes of the law, of which {head.classes} were seen: classes=C "
-        "(--classes) says how many there are"
-    )
-    return verdict._replace(kind="plug-in", reasons=(reason, *verdict.reasons))
 
 
 def _role(needs: Needs, sample: Sample) -> list[str]:
