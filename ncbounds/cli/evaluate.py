@@ -47,7 +47,7 @@ from ncbounds.cli.arguments import (
 )
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report, show_series
-from ncbounds.errors import NcboundsError
+from ncbounds.errors import NcboundsError, printable
 
 if TYPE_CHECKING:
     from ncbounds.depth.layers import LayerReport
@@ -208,8 +208,8 @@ def evaluate(
             }
             write_report(everything.with_facts(found), folder)
             show_series(report.with_facts(found))
-        if any(r.series for r in report.rows):
-            echo(f"`ncbounds plot {shlex.quote(str(folder))} --what series` draws it")
+        if hint := _drawn(everything, report, folder):
+            echo(hint)
         echo(_stored(folder))
         if not report.rows:
             raise typer.Exit(NOTHING)
@@ -339,8 +339,24 @@ def _layers(typed: Typed, which: str, how: "Running") -> "dict[str, LayerReport]
     )
 
 
+def _drawn(everything: "Report", report: "Report", folder: Path) -> str:
+    """What draws a series of ``report``: one is named where the run has several."""
+    mine = next((r.series for r in report.rows if r.series), "")
+    if not mine:
+        return ""
+    several = len({r.series for r in everything.rows if r.series}) > 1
+    which = f" --series {shlex.quote(mine)}" if several else ""
+    return (
+        f"`ncbounds plot {shlex.quote(str(folder))} --what series{which}` draws "
+        f"{printable(mine) if several else 'it'}"
+    )
+
+
 def _stored(folder: Path) -> str:
     from ncbounds.extraction.store import store_size
 
     size = store_size(folder / "store") / 2**20
-    return f"features kept in {folder / 'store'}: {size:.0f} MiB (`ncbounds store` lists them)"
+    return (
+        f"features kept in {folder / 'store'}: {size:.0f} MiB "
+        f"(`ncbounds store {shlex.quote(str(folder))}` lists them)"
+    )

@@ -17,6 +17,15 @@ _HEAD = (
 
 def rank_words(ranked: Iterable[Ranked], delta: float, families: int) -> str:
     """Return the table, least sign error first, what has a dash last, and what it means."""
+    ranked = list(ranked)
+    known = [(r.sign_error, r.factor_error, r.regret) for r in ranked]
+    if ranked and np.isnan(known).all():
+        most = max(r.resolved for r in ranked)
+        return (
+            f"nothing is ranked: the test rows show the order of {most} pairs of checkpoints at "
+            f"delta {delta:g},\nand {FEWEST} are needed: evaluate more checkpoints into this run, "
+            "or more test rows"
+        )
     rows = sorted(ranked, key=lambda r: (np.isnan(r.sign_error), r.sign_error, -r.resolved))
     cells = [_HEAD, *(_cells(r) for r in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]

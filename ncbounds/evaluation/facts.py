@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ncbounds.bounds.bound import losses_alone
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.evidence.contradictions import about_test
@@ -58,7 +59,9 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
 
 
 def _error_rates(evidence: Evidence) -> dict[str, float]:
-    """Share of errors of the saved classifier on each labelled sample."""
+    """Share of errors of the saved classifier on each labelled sample; none of losses alone."""
+    if losses_alone(evidence):
+        return {}
     wrong = evidence.decision.wrong
     return {
         role: float(wrong(s, evidence.head).mean())
@@ -69,6 +72,8 @@ def _error_rates(evidence: Evidence) -> dict[str, float]:
 
 def error_bits(evidence: Evidence) -> list[ErrorBits]:
     """Errors of the saved classifier on the rows of holdout and test, where these are known."""
+    if losses_alone(evidence):
+        return []
     found = []
     for role in JUDGED:
         sample = evidence.sample(role)

@@ -17,7 +17,7 @@ from ncbounds.evaluation.facts import versions
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.roles import LABELS_OPTIONAL, Role, check_repeats
+from ncbounds.evidence.roles import LABELS_OPTIONAL, ROLES, Role, check_repeats
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.part_folder import (
     HEAD_FILE,
@@ -105,7 +105,7 @@ def evidence_of_features(
         samples,
         head=linear,
         priors=priors,
-        checkpoint=path.parent.resolve().name if head is None else path.name,
+        checkpoint=_extracted(path) if head is None else path.name,
         provenance={
             "checkpoint_sha256": file_hash(path),
             "head": head_name,
@@ -120,6 +120,12 @@ def evidence_of_features(
 
 
 Points = tuple[NDArray[Any], NDArray[Any] | None, NDArray[Any] | None, Ints | None]
+
+
+def _extracted(head: Path) -> str:
+    """Name of an extraction by the head beside its parts, which lie in a folder for each role."""
+    folder = head.resolve().parent
+    return folder.parent.name if folder.name in ROLES else folder.name
 
 
 def _head_beside(paths: Sequence[Path]) -> Path:

@@ -92,8 +92,9 @@ def select_files(
 ) -> tuple[Manifest, list[str] | None]:
     """Manifest and names that paths stand for where a manifest describes them.
 
-    A folder with a ``zoo.toml``, or a manifest itself, stands for all its checkpoints; files stand
-    for the entries of ``manifest`` (or of the ``zoo.toml`` beside them) that name them.
+    A folder with a ``zoo.toml``, or a manifest itself, stands for all its checkpoints, another
+    folder for those in it; files stand for the entries of ``manifest`` (or of the ``zoo.toml``
+    beside them) that name them.
 
     Raises
     ------
@@ -112,10 +113,12 @@ def select_files(
     by_file = {entry.file: name for name, entry in book.checkpoints.items()}
     names = []
     for file in files:
-        if file.resolve() not in by_file and file.resolve() != book.path.parent:
+        whole = file.resolve() == book.path.parent  # whose files may lie elsewhere
+        inside = [n for at, n in by_file.items() if whole or file.resolve() in at.parents]
+        if file.resolve() not in by_file and not inside:
             raise ManifestError(
                 f"{file} is not in {book.path}; add a [checkpoints.NAME] table with file = "
                 f"'{file.name}', or pass --data file.py:function"
             )
-        names += [by_file[file.resolve()]] if file.resolve() in by_file else list(by_file.values())
+        names += [by_file[file.resolve()]] if file.resolve() in by_file else inside
     return book, names

@@ -58,6 +58,7 @@ def test_folders_of_parts_may_be_named_and_have_one_head(project):
     invoke("evaluate-features", "m/holdout", "m/test", "--bounds", "binomial", "--out", "named")
     invoke("evaluate-features", "m", "--bounds", "binomial", "--out", "whole")
     assert rows("named") == rows("whole")
+    assert {r.checkpoint for r in nb.load_report("whole").rows} == {"m"}
     two = invoke("evaluate-features", "m/holdout", "other/test", code=2)
     assert "are different heads" in two
     (project / "m/test/head.npz").unlink()

@@ -1,11 +1,14 @@
 """``ncbounds plot``: from a run's files to a figure."""
 
+from dataclasses import replace
+
 import pytest
 from fixtures.project import make_project, save
 from typer.testing import CliRunner
 
 from ncbounds.cli.app import app
-from ncbounds.report import load_report
+from ncbounds.cli.evaluate import _drawn
+from ncbounds.report import Report, load_report
 
 FIT = '    return {"fit": (x[:100], y[:100]), "holdout": (x[100:150], y[100:150]),'
 
@@ -36,6 +39,17 @@ def test_layers_of_the_same_evidence_stay_in_the_table_along_steps(run):
     table = load_report(run / "out").series()
     assert table.places.tolist() == [2, 2]
     assert (run / "out" / "series.csv").read_text().count("\n") == 3
+
+
+def test_the_hint_names_a_series_where_a_run_has_several(run, tmp_path):
+    """Typed as it stands it has to draw something."""
+    one = load_report(run / "out")
+    both = Report([*one.rows, *(replace(r, series="r2") for r in one.rows)])
+    assert "--series" not in _drawn(one, one, tmp_path)
+    assert f"`ncbounds plot {tmp_path} --what series --series r1` draws r1" == _drawn(
+        both, one, tmp_path
+    )
+    assert _drawn(both, Report(()), tmp_path) == ""
 
 
 @pytest.mark.parametrize(

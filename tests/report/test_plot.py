@@ -171,6 +171,7 @@ def test_bounds_stand_over_measured_errors_and_vacuous_ones_are_hollow_on_the_ed
         for x, y in zip(*line.get_data())
     ]
     assert drawn == [(0.2, 0.3, "full"), (0.5, 1.0, "none")]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["holdout", "network"]
     with pytest.raises(NcboundsError, match="no conditional"):
         Report(rows).plot.bounds_vs_error(("conditional",))
 
@@ -181,6 +182,18 @@ def test_terms_add_up_to_the_value():
     assert [(p.get_x(), p.get_width()) for p in ax.patches] == [(0, 0.25), (0.25, 0.5)]
     with pytest.raises(NcboundsError, match="none of these rows has additive terms"):
         Report([bound(0.3, 0.2)]).plot.terms()
+
+
+def test_bars_of_terms_start_at_nothing_and_say_what_they_are():
+    """A logarithmic axis would start at the smallest bar, which then could not be seen."""
+    rows = [bound(v, 0.2, terms={"empirical": v}, checkpoint="a") for v in (0.06, 40.0)]
+    rows += [bound(0.3, 0.2, terms={"empirical": 0.3}, params={"per": "worst class"})] * 30
+    ax = Report(rows).plot.terms()
+    assert ax.get_xlim()[0] == 0.0
+    said = [t.get_text() for t in ax.get_yticklabels()]
+    assert said[0] == "a binomial holdout \u2713 .060"
+    assert said[2] == "binomial (per=worst class) holdout \u2713 .300"
+    assert ax.get_title(loc="left") == "the first 30 of 32 rows with terms"
 
 
 def test_a_backend_that_becomes_interactive_while_it_draws_stays_so():

@@ -208,6 +208,14 @@ def test_files_on_the_command_line_are_found_in_their_manifest(zoo):
     assert list(book.checkpoints) == list(NAMES)
     assert select_files([zoo / "two.pt"])[1] == ["two"]
     assert select_files([zoo / "two.pt"], zoo / "zoo.toml")[1] == ["two"]
+    (zoo / "inner").mkdir()
+    with pytest.raises(ManifestError, match="inner is not in"):
+        select_files([zoo / "inner"], zoo / "zoo.toml")
+    text = (zoo / "zoo.toml").read_text().replace("two.pt", "inner/two.pt")
+    (zoo / "moved.toml").write_text(text)
+    (zoo / "two.pt").rename(zoo / "inner" / "two.pt")
+    assert select_files([zoo / "inner"], zoo / "moved.toml")[1] == ["two"]
+    (zoo / "inner" / "two.pt").rename(zoo / "two.pt")
     with pytest.raises(ManifestError, match=r"add a \[checkpoints.NAME\] table"):
         select_files([zoo / "data.npz"])
     with pytest.raises(ManifestError, match="does not exist"):

@@ -23,9 +23,10 @@ def tabs_of(report: ReportData) -> list[Tab]:
     """Tabs of what is there to draw; none without matplotlib."""
     plots = Plots(report)
     layered = [n for n, facts in report.facts.items() if facts.get("layers")]
-    said = [str(word) for word in words_of(report)]
+    series = steps_of(report)
+    said = [f"{w.series}: {w}" if len(series) > 1 else str(w) for w in words_of(report)]
     made = (
-        _tab("Series", steps_of(report), plots.series, said),
+        _tab("Series", series, plots.series, said),
         _tab("Layers", layered, plots.layers, ()),
     )
     return [tab for tab in made if tab is not None]

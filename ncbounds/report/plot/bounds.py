@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ncbounds.errors import NcboundsError
-from ncbounds.report.cells import number
+from ncbounds.report.cells import number, shown_params
 from ncbounds.report.data import ReportData
 from ncbounds.report.plot.style import COLOURS, MARKS, pyplot
 from ncbounds.results import MARK, BoundResult
@@ -44,7 +44,8 @@ def draw_bounds_vs_error(report: ReportData, kinds: Sequence[str], ax: Any = Non
             look = {"color": _COLOURS[i % len(_COLOURS)], "marker": MARKS[i % len(MARKS)], "ls": ""}
             of = [r for r in rows if r.family == family]
             for hollow in (False, True):
-                some = [r for r in of if r.vacuous is hollow]
+                if not (some := [r for r in of if r.vacuous is hollow]):
+                    continue
                 ax.plot(
                     [r.test.error for r in some if r.test],
                     [min(r.value, 1.0) for r in some],
@@ -65,7 +66,8 @@ def draw_terms(rows: Sequence[BoundResult], ax: Any = None) -> Any:
 
     The axis is logarithmic from 1 on where a sum exceeds 2.
     """
-    shown = [r for r in rows if r.terms and np.isfinite(list(r.terms.values())).all()][:ROWS]
+    found = [r for r in rows if r.terms and np.isfinite(list(r.terms.values())).all()]
+    shown = found[:ROWS]
     if not shown:
         raise NcboundsError("none of these rows has additive terms to draw; try 'gaussian_head'")
     names = list(dict.fromkeys(name for r in shown for name in r.terms))
@@ -82,12 +84,20 @@ def draw_terms(rows: Sequence[BoundResult], ax: Any = None) -> Any:
         ax.axvline(1.0, color=COLOURS["black"], lw=0.8, ls=":")
         if start.max() > 2:
             ax.set_xscale("symlog", linthresh=1.0)
-        labels = [
-            f"{r.checkpoint} {r.bound} {MARK[r.kind]} {number(r.value, up=True)}" for r in shown
-        ]
-        ax.set_yticks(at, [label.strip() for label in labels], parse_math=False)
+        ax.set_xlim(left=0.0)  # a logarithmic axis would start at the smallest bar
+        labels = [_label(r) for r in shown]
+        ax.set_yticks(at, labels, parse_math=False)
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
         ax.set_xlabel("value by its terms (vacuous from 1 on)")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        if len(found) > ROWS:
+            ax.set_title(f"the first {ROWS} of {len(found)} rows with terms", loc="left")
     return ax
+
+
+def _label(r: BoundResult) -> str:
+    """What tells a row from the others of its checkpoint and bound, its mark and value."""
+    params = f"({text})" if (text := shown_params(r)) else ""
+    words = (r.checkpoint, r.bound, params, r.role, MARK[r.kind], number(r.value, up=True))
+    return " ".join(w for w in words if w)
