@@ -113,7 +113,7 @@ def ridge(
         cross += x.T @ ((y[part][:, None] == present) - share)
     gram /= n
     gram[np.diag_indices_from(gram)] += penalty
-    w = np.linalg.solve(gram, cross / n).T / scale
+    w = np.asarray(np.linalg.solve(gram, cross / n).T / scale, dtype=np.float64)
     return never_predicted(w, share - w @ q, present, classes)
 
 

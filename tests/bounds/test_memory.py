@@ -86,7 +86,7 @@ def test_a_further_row_costs_a_few_numbers(monkeypatch):
         *(anchored_head, collapsed_head, gaussian_head),
         *(ridge_leave_one_out, split_head, unlabelled_head),
     )
-    tiny, small, large = (evidence(n, MANY_CLASSES) for n in (640, 12_800, 25_600))
+    tiny, small, large = (evidence(n, MANY_CLASSES) for n in (640, 16_640, 25_600))
     for b in bounds:  # imports are no memory of a row
         b(tiny, role="holdout")
     tracemalloc.start()

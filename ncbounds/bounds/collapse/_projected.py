@@ -42,6 +42,7 @@ class ProjectedRows(RowsWhenRead):
         last = self._last
         if last is not None and np.array_equal(last[0], index):
             return last[1]
+        self._last = last = None  # before the next piece takes its place
         out = np.empty((len(index), self.shape[1]))
         step = max(1, BLOCK // max(1, self.rows.shape[1]))
         for i in range(0, len(index), step):
