@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
-from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.averaged import over_all_classes
+from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.claims.averages import Weighted
