@@ -113,11 +113,8 @@ def test_exact_form_against_a_grid_of_the_nuisance(pair, delta):
     assert upper >= found.s_high or possible(upper - 4 * step, 2000)
 
 
-@pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("delta", [0.05, 0.25, 0.5])
-def test_exact_miss_probability(limit, delta):
-    """Truths just below each limit, at many shares of rows on which the two differ."""
-    n = 10
+def worst_miss(limit, n, delta):
+    """Largest probability that a limit lies above the truth, over truths just below each limit."""
     outcomes = np.array([x for x in itertools.product(range(n + 1), repeat=2) if sum(x) <= n])
     values = limit(outcomes[:, 0], outcomes[:, 1], n, delta)
     cells = np.column_stack([outcomes, n - outcomes.sum(axis=1)])
@@ -127,8 +124,25 @@ def test_exact_miss_probability(limit, delta):
             law = np.clip([(s + truth) / 2, (s - truth) / 2, 1 - s], 0, 1)
             missed = multinomial.pmf(cells, n, law / law.sum())[values > truth].sum()
             worst = max(worst, missed)
+    return worst
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("delta", [0.05, 0.25, 0.5])
+def test_exact_miss_probability(limit, delta):
+    """Truths just below each limit, at many shares of rows on which the two differ."""
+    worst = worst_miss(limit, 10, delta)
     assert worst <= delta * (1 + 1e-6)
     assert worst > (0.8 if limit is not nm.paired_lower_stratified else 0.3) * delta
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("delta", [0.05, 0.25])
+def test_exact_miss_probability_of_forty_rows(limit, delta):
+    worst = worst_miss(limit, 40, delta)
+    assert worst <= delta * (1 + 1e-6)
+    assert worst > 0.25 * delta
 
 
 def test_stratified_form_holds_for_unlike_rows_where_the_exact_one_fails():
