@@ -160,7 +160,7 @@ class Bound:
         empty = {name for name, w in weights.items() if not w.any()}
         rows = [
             params
-            for params in self.rows_for(evidence.asked, losses_alone=losses_alone(evidence))
+            for params in self.rows_for(evidence.asked, losses_alone=evidence.losses_alone)
             if params.get("per") not in empty
         ]
         roles = [r for r in SOURCES[self.role] if evidence.sample(r) is not None][:1]
@@ -320,11 +320,6 @@ class Bound:
             asked=evidence.asked,
             averages=evidence.class_weights(),
         )
-
-
-def losses_alone(evidence: Evidence) -> bool:
-    """Whether losses are all that is known, and not even predictions."""
-    return isinstance(evidence.head, NoHead) and not evidence.head.predicts
 
 
 def bound(**metadata: Any) -> Callable[[Callable[..., Outcome]], Bound]:

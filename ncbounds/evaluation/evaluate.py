@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ncbounds.bounds.bound import Bound, losses_alone
+from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
 from ncbounds.errors import MissingEvidence
 from ncbounds.evaluation.plan import check_delta, listed, planned_rows
@@ -58,7 +58,7 @@ def evaluate(
     check_delta(delta)
     evidence = evidence.asking(claims)
     chosen = select(bounds, evidence.asked)
-    planned = planned_rows(chosen, evidence.asked, losses_alone=losses_alone(evidence))
+    planned = planned_rows(chosen, evidence.asked, losses_alone=evidence.losses_alone)
     each = delta / max(planned, 1) if simultaneous else delta
     rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:

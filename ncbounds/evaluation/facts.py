@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.bounds.bound import losses_alone
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.evidence.contradictions import about_test
@@ -60,7 +59,7 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
 
 def _error_rates(evidence: Evidence) -> dict[str, float]:
     """Share of errors of the saved classifier on each labelled sample; none of losses alone."""
-    if losses_alone(evidence):
+    if evidence.losses_alone:
         return {}
     wrong = evidence.decision.wrong
     return {
@@ -72,7 +71,7 @@ def _error_rates(evidence: Evidence) -> dict[str, float]:
 
 def error_bits(evidence: Evidence) -> list[ErrorBits]:
     """Errors of the saved classifier on the rows of holdout and test, where these are known."""
-    if losses_alone(evidence):
+    if evidence.losses_alone:
         return []
     found = []
     for role in JUDGED:

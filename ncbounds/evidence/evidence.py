@@ -205,7 +205,7 @@ class Evidence:
         InvalidSample
             If an average needs what is not there.
         """
-        if isinstance(self.head, NoHead) and not self.head.predicts and self.asked.per:
+        if self.losses_alone and self.asked.per:
             raise InvalidSample(
                 f"{self.asked.per[0]!r} is of errors of classes, and only losses were given: pass "
                 "what was answered (Evidence.from_predictions)"
@@ -213,6 +213,11 @@ class Evidence:
         classes = self.head.classes
         fit = None if self.fit is None else self.fit.counts[:classes]
         return {a.name: a.weights(classes, self.decision, fit) for a in self.asked.averages}
+
+    @property
+    def losses_alone(self) -> bool:
+        """Whether losses are all that is known, and not even predictions."""
+        return isinstance(self.head, NoHead) and not self.head.predicts
 
     @property
     def linear_head(self) -> LinearHead:

@@ -23,6 +23,7 @@ NO_LIMITS = {
     "TwoMomentBound",
     "down",
     "gaussian_loss_fast",
+    "held_out_worth",
     "mean_binomial_upper",
     "optimal_sigma",
     "probability_up",
@@ -40,13 +41,16 @@ ELSEWHERE = {
     "certified_list",
     "label_shift",
     "log_beats",
+    "mean_interval",
     "mean_upper",
     "paired_at_least",
     "paired_lower",
     "paired_lower_stratified",
     "paired_lower_two_step",
     "prior_ball",
+    "refuting_level",
     "regret_upper",
+    "shifted_priors",
     "sign_test_p",
     "told_apart_p",
     "votes_lower",
@@ -403,10 +407,22 @@ def worst_class_upper(rng: Rng) -> None:
     assert spent <= mp.mpf(delta)
 
 
+def bernstein_upper(rng: Rng) -> None:
+    x = rng.random(int(rng.integers(2, 60))) ** power(rng, -1, 1)
+    delta = share(rng)
+    losses, n = [mp.mpf(v) for v in x.tolist()], len(x)
+    mean, log = mp.fsum(losses) / n, mp.log(2 / mp.mpf(delta))
+    variance = mp.fsum((v - mean) ** 2 for v in losses) / (n - 1)
+    exact = mean + mp.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1))
+    found = nm.bernstein_upper(x, delta)
+    assert exact <= found <= exact * (1 + mp.mpf("1e-13"))
+
+
 CHECKS: dict[str, Callable[[Rng], None]] = {
     f.__name__: f
     for f in (
-        binomial_interval, binomial_lower, binomial_upper, binomial_upper_log, cantelli, catoni,
+        bernstein_upper, binomial_interval, binomial_lower, binomial_upper, binomial_upper_log,
+        cantelli, catoni,
         centred_ellipsoid_bound, etf_two_moment, gaussian_kl, gaussian_kl_is_tight, gaussian_loss,
         head_rademacher_slack, kl_interval, kl_lower, kl_upper, ln_xi, noncentral_t_d_lower,
         noncentral_t_upper, occam_upper, partition_upper, saw_one_sided, scale_free_kl, star_factor,

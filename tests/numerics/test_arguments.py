@@ -133,12 +133,23 @@ def test_an_impossible_argument_is_refused(function, name, value):
 def test_every_public_function_is_asked():
     roundings = {"down", "probability_up", "up"}
     own_tests = {
-        "CovarianceFactor", "LabelShift", "TwoMomentBound", "best_set", "certified_list",
-        "label_shift", "mean_upper", "partition_upper", "prior_ball", "regret_upper",
+        "CovarianceFactor", "LabelShift", "TwoMomentBound", "bernstein_upper", "best_set",
+        "certified_list", "held_out_worth", "label_shift", "mean_interval", "mean_upper",
+        "partition_upper", "prior_ball", "refuting_level", "regret_upper", "shifted_priors",
         "told_apart_p", "votes_lower", "weighted_chernoff_upper", "weighted_error_upper",
         "weighted_kl_upper", "worst_class_upper",
     }  # fmt: skip
     assert set(nm.__all__) - roundings - own_tests == set(VALID)
+
+
+@pytest.mark.parametrize("limit", [nm.bernstein_upper, nm.mean_interval, nm.mean_upper])
+@pytest.mark.parametrize(
+    ("losses", "level"),
+    [([0.5, NAN], 0.1), ([0.5, 1.5], 0.1), ([[0.5, 0.5]], 0.1), ([0.5] * 3, 0), ([0.5] * 3, 1)],
+)
+def test_losses_are_a_vector_in_the_unit_interval(limit, losses, level):
+    with pytest.raises(InvalidArgument, match="needed"):
+        limit(losses, level)
 
 
 def test_a_level_is_told_from_a_delta():
