@@ -361,7 +361,7 @@ def test_two_gloo_ranks_of_which_one_is_killed_go_on(tmp_path: Path) -> None:
     assert [p.name for p in parts] == [f"part-0000{k}-of-00004" for k in range(4)]
     made = [(p / "part.json").stat().st_mtime_ns for p in parts]
     killed = Path(f"{user}.died").stat().st_mtime_ns
-    assert made[1] < killed < made[3]  # the second rank went on where it was
+    assert made[1] <= killed < made[3]  # the second rank went on where it was
     sample = read_parts(out / "holdout", "holdout")
     np.testing.assert_array_equal(sample.labels, np.arange(100) % 3)
     assert len(np.unique(sample.input_hashes)) == 100
