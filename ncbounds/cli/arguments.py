@@ -12,6 +12,11 @@ from ncbounds.errors import NcboundsError
 if TYPE_CHECKING:
     from ncbounds.extraction.running import Running
 
+#: Declarations that a zoo.toml makes itself, by the parameters of commands that take them.
+DECLARED = (
+    *("data_args", "transform", "role", "roles", "sampling", "selected_among", "best_of"),
+    *("repeats", "ignore_label", "priors", "loss", "name"),
+)
 #: Headings that options stand under in ``--help``.
 NETWORK, DATA, RUNNING = "Network", "Data", "Running"
 
@@ -110,6 +115,34 @@ DeclaredIgnoreLabel = Annotated[
     int | None,
     typer.Option(help="with --data: label of rows to leave out, such as 255", rich_help_panel=DATA),
 ]
+#: What is said of tables of predictions or losses.
+TableRole = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="what the rows were used for: holdout for all of them, or holdout=0:4000, "
+        "repeatable; not needed with a column 'role'",
+        rich_help_panel=DATA,
+    ),
+]
+TableRoles = Annotated[
+    str | None,
+    typer.Option(
+        help="what words of the column 'role' mean: train=fit,val=holdout", rich_help_panel=DATA
+    ),
+]
+Use = Annotated[
+    str | None,
+    typer.Option(
+        help="where a table has several: predicted, logits or probabilities", rich_help_panel=DATA
+    ),
+]
+TableClasses = Annotated[
+    int | None, typer.Option(help="of tables: how many there are", rich_help_panel=DATA)
+]
+Names = Annotated[
+    list[str] | None, typer.Option(help="of each table or checkpoint, in order; repeatable")
+]
+ZooFile = Annotated[Path | None, typer.Option(help="zoo.toml that describes them")]
 #: What is meant where a file leaves a choice.
 Key = Annotated[
     str | None,
@@ -299,9 +332,10 @@ def declarations(typed: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Only the options that were typed."""
-    return {option: value for option, value in options.items() if value not in (None, [], "")}
+def declared(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Declarations that were typed, by their option, among the parameters of a command."""
+    typed = {f"--{name.replace('_', '-')}": parameters.get(name) for name in DECLARED}
+    return {option: value for option, value in typed.items() if value not in (None, [], "")}
 
 
 def refuse_trust(trust: bool) -> None:
@@ -329,6 +363,13 @@ def best_among(selected_among: Any, best_of: int) -> Any:
     if not isinstance(each, dict):
         each = dict.fromkeys(CHOSEN_ON, selected_among)
     return {**each, "holdout": each.get("holdout", 1) * best_of}
+
+
+def of_each_role(among: Any) -> Any:
+    """Candidates of every role: one of those that are not named."""
+    from ncbounds.evidence.roles import ROLES
+
+    return dict.fromkeys(ROLES, 1) | among if isinstance(among, dict) else among
 
 
 def class_priors(text: str | None) -> Any:

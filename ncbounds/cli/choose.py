@@ -27,9 +27,10 @@ from ncbounds.cli.arguments import (
     Spec,
     Transform,
     Trust,
+    ZooFile,
     choice,
     declarations,
-    given,
+    declared,
     model_arguments,
     running,
 )
@@ -74,7 +75,7 @@ def choose(
     store: Annotated[
         Path | None, typer.Option(help="folder that keeps the features (default: removed)")
     ] = None,
-    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    manifest: ZooFile = None,
     model: Spec = None,
     args: Arguments = "",
     key: Key = None,
@@ -105,18 +106,7 @@ def choose(
     with user_errors():
         from ncbounds.runs.choose import choose_files
 
-        declared = {
-            "--role": role,
-            "--roles": roles,
-            "--data-args": data_args,
-            "--transform": transform,
-            "--sampling": sampling,
-            "--selected-among": selected_among,
-            "--best-of": best_of,
-            "--repeats": repeats,
-            "--ignore-label": ignore_label,
-        }
-        said = declarations(given(declared))
+        said = declarations(declared(locals()))
         del said["names"]
         how = running(device, precision, batch_size, None, None, None)
         several = len(paths) > 1 or any(path.is_dir() for path in paths)

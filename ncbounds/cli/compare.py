@@ -15,19 +15,25 @@ from ncbounds.cli.arguments import (
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
+    Names,
     Repeats,
     Roles,
     Rows,
     SelectedAmong,
     Spec,
+    TableClasses,
     Transform,
     Trust,
+    Use,
+    ZooFile,
     declarations,
-    given,
+    declared,
     model_arguments,
+    of_each_role,
     role_names,
     running,
 )
+from ncbounds.cli.checkpoints import open_checkpoints
 from ncbounds.cli.console import echo, progress_bar, show, user_errors
 from ncbounds.errors import NcboundsError
 
@@ -85,20 +91,10 @@ def compare(
             help="file of ids and labels, for tables of predictions without", rich_help_panel=DATA
         ),
     ] = None,
-    use: Annotated[
-        str | None,
-        typer.Option(
-            help="where a table has several: predicted, logits or probabilities",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(help="of tables: how many there are", rich_help_panel=DATA)
-    ] = None,
-    name: Annotated[
-        list[str] | None, typer.Option(help="of each table or checkpoint, in order; repeatable")
-    ] = None,
-    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    use: Use = None,
+    classes: TableClasses = None,
+    name: Names = None,
+    manifest: ZooFile = None,
     model: Spec = None,
     args: Arguments = "",
     data: Annotated[
@@ -134,32 +130,19 @@ def compare(
         from ncbounds.comparison.comparison import compared
         from ncbounds.runs.compare import is_predictions, is_run, of_runs, write_comparison
 
-        declared = given(
-            {
-                "--role": role,
-                "--roles": roles,
-                "--data-args": data_args,
-                "--transform": transform,
-                "--sampling": sampling,
-                "--selected-among": selected_among,
-                "--best-of": best_of,
-                "--repeats": repeats,
-                "--ignore-label": ignore_label,
-                "--name": name,
-            }
-        )
+        typed = declared(locals())
         runs = [path for path in paths if is_run(path)]
         rest = [path for path in paths if not is_run(path)]
         tables = data is None and manifest is None and all(map(is_predictions, rest))
         found = of_runs(runs, only or [], on) if runs else []
         if rest and tables:
             how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes}
-            found += candidates_of(of_tables(rest, declared, **how), on, delta)
+            found += candidates_of(of_tables(rest, typed, **how), on, delta)
         elif rest:
             folder, report = _evaluated(
                 rest,
                 only,
-                declared,
+                typed,
                 manifest,
                 out,
                 model=model,
@@ -184,22 +167,20 @@ def compare(
             echo(f"written to {out}: {', '.join(write_comparison(comparison, out))}")
 
 
-def of_tables(paths: list[Path], declared: dict[str, Any], **how: Any) -> "dict[str, Evidence]":
-    """Evidence of tables of predictions, one a classifier; ``declared`` by option, as typed."""
-    from ncbounds.evidence.roles import ROLES
+def of_tables(paths: list[Path], typed: dict[str, Any], **how: Any) -> "dict[str, Evidence]":
+    """Evidence of tables of predictions, one a classifier; ``typed`` are declarations by option."""
     from ncbounds.runs.compare import of_prediction_files
 
-    if odd := {"--data-args", "--transform"} & declared.keys():
+    if odd := {"--data-args", "--transform"} & typed.keys():
         raise NcboundsError(f"{' and '.join(sorted(odd))} go with checkpoints and --data")
-    said = declarations({k: v for k, v in declared.items() if k not in ("--role", "--roles")})
-    among = said["selected_among"]
+    said = declarations({k: v for k, v in typed.items() if k not in ("--role", "--roles")})
     return of_prediction_files(
         paths,
-        role=declared.get("--role"),
-        roles=role_names(declared["--roles"]) if "--roles" in declared else {},
+        role=typed.get("--role"),
+        roles=role_names(typed["--roles"]) if "--roles" in typed else {},
         names=said["names"],
         sampling=said["sampling"],
-        selected_among=dict.fromkeys(ROLES, 1) | among if isinstance(among, dict) else among,
+        selected_among=of_each_role(said["selected_among"]),
         repeats=said["repeats"],
         ignore_label=said["ignore_label"],
         **how,
@@ -209,7 +190,7 @@ def of_tables(paths: list[Path], declared: dict[str, Any], **how: Any) -> "dict[
 def _evaluated(
     paths: list[Path],
     only: list[str] | None,
-    declared: dict[str, Any],
+    typed: dict[str, Any],
     manifest: Path | None,
     out: Path | None,
     *,
@@ -220,16 +201,13 @@ def _evaluated(
     **how: Any,
 ) -> tuple[Path, list[str]]:
     """Count the errors of checkpoints; the run folder that keeps them, and their names."""
-    from ncbounds.cli.layers import of_files, of_zoo
     from ncbounds.report.write import write_report
     from ncbounds.runs.folder import default_folder
     from ncbounds.runs.sweep import sweep
 
-    code: dict[str, Any] = {"model": model, "args": args, "trust": trust}
-    if data is None or manifest is not None:
-        book, names = of_zoo(paths, manifest, declared, {}, data=data, **code)
-    else:
-        book, names = of_files(paths, data, declared, {}, **code)
+    book, names = open_checkpoints(
+        paths, manifest, data, typed, {}, model=model, args=args, trust=trust
+    )
     names = [n for n in names if not only or n in only]
     folder = default_folder(paths[0]) if out is None else out
     with progress_bar() as progress:

@@ -38,13 +38,15 @@ from ncbounds.cli.arguments import (
     Store,
     Transform,
     Trust,
+    ZooFile,
     choice,
     declarations,
-    given,
+    declared,
     model_arguments,
     refuse_trust,
     running,
 )
+from ncbounds.cli.checkpoints import is_zoo, open_checkpoints
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report, show_series
 from ncbounds.errors import NcboundsError, printable
@@ -54,20 +56,13 @@ if TYPE_CHECKING:
     from ncbounds.extraction.running import Running
     from ncbounds.report import Report
 
-#: Options that say what a zoo.toml says itself, as they are typed.
-DECLARATIONS = (
-    *("--data-args", "--transform", "--role", "--roles"),
-    *("--sampling", "--selected-among", "--best-of"),
-    *("--repeats", "--ignore-label", "--priors", "--loss", "--name"),
-)
-
 
 def evaluate(
     paths: Annotated[
         list[Path],
         typer.Argument(help="a zoo (folder or zoo.toml), or checkpoints: files, folders, patterns"),
     ],
-    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    manifest: ZooFile = None,
     bounds: Bounds = "default",
     claim: Claims = None,
     delta: Delta = 0.05,
@@ -163,13 +158,9 @@ def evaluate(
     from ncbounds.runs.folder import default_folder
 
     with user_errors():
+        stated = declared(locals())
         _refuse_features(paths)
         folder = out or default_folder(paths[0])
-        stated = (
-            *(data_args, transform, role, roles),
-            *(sampling, selected_among, best_of, repeats, ignore_label, priors, loss, name),
-        )
-        declared = dict(zip(DECLARATIONS, stated, strict=True))
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
         with progress_bar() as progress:
             typed = Typed(
@@ -179,7 +170,7 @@ def evaluate(
                 args=model_arguments(args),
                 data=data,
                 trust=trust,
-                declared=given(declared),
+                declared=stated,
                 changes=choice(key, ema, head, output, part) | _log(log),
                 run={
                     "bounds": bounds,
@@ -194,7 +185,7 @@ def evaluate(
                 },
                 out=folder,
             )
-            report = _zoo(typed) if data is None or _described(typed) else _files(typed)
+            report = _zoo(typed) if data is None or is_zoo(paths, manifest) else _files(typed)
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
@@ -276,12 +267,6 @@ def _log(log: Path | None) -> dict[str, Path]:
     return {} if log is None else {"log": log.resolve()}
 
 
-def _described(typed: Typed) -> bool:
-    """Whether a zoo.toml was typed, or a folder with one."""
-    zoo = (p for p in typed.paths if p.suffix == ".toml" or (p / "zoo.toml").is_file())
-    return typed.manifest is not None or next(zoo, None) is not None
-
-
 def _zoo(typed: Typed) -> "Report":
     """Evaluate checkpoints that a zoo.toml describes."""
     from ncbounds.runs.files import of_zoo
@@ -318,15 +303,18 @@ def _files(typed: Typed) -> "Report":
 
 def _layers(typed: Typed, which: str, how: "Running") -> "dict[str, LayerReport]":
     """Show the layers of the same checkpoints; their views are kept beside the features."""
-    from ncbounds.cli.layers import of_files, of_zoo, show_layers
+    from ncbounds.cli.layers import show_layers
 
-    code: dict[str, Any] = {"model": typed.model, "args": typed.args, "trust": typed.trust}
-    if typed.data is None or _described(typed):
-        book, names = of_zoo(
-            typed.paths, typed.manifest, typed.declared, typed.changes, data=typed.data, **code
-        )
-    else:
-        book, names = of_files(typed.paths, typed.data, typed.declared, typed.changes, **code)
+    book, names = open_checkpoints(
+        typed.paths,
+        typed.manifest,
+        typed.data,
+        typed.declared,
+        typed.changes,
+        model=typed.model,
+        args=typed.args,
+        trust=typed.trust,
+    )
     return show_layers(
         book,
         names,

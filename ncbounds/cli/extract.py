@@ -27,7 +27,7 @@ from ncbounds.cli.arguments import (
     Trust,
     choice,
     declarations,
-    given,
+    declared,
     model_arguments,
     refuse_trust,
     running,
@@ -83,6 +83,7 @@ def extract(
         from ncbounds.runs.files import described, of_zoo
         from ncbounds.runs.parts import extract_entry, own_device, ranks
 
+        typed = declared(locals())
         rank, world = ranks()
         how = running(device, precision, batch_size, workers_per_loader, None, store)
         how.check_here()
@@ -90,7 +91,7 @@ def extract(
         picked = choice(key, ema, head, output, part)
         code: dict[str, Any] = {"model": model, "args": model_arguments(args)}
         if data is None:
-            if role or roles or data_args or transform:
+            if typed:
                 raise NcboundsError(
                     "--role, --roles, --data-args and --transform go with --data; --only names a "
                     "role of a zoo.toml"
@@ -98,8 +99,6 @@ def extract(
             book, names = of_zoo([checkpoint], manifest, **code, trust=trust, **picked)
         else:
             refuse_trust(trust)
-            typed = {"--data-args": data_args, "--transform": transform}
-            typed = given({**typed, "--role": role, "--roles": roles})
             book = described([checkpoint], data=data, **code, **declarations(typed), **picked)
             names = None
         found = list(book.checkpoints) if names is None else names

@@ -29,15 +29,14 @@ from ncbounds.cli.arguments import (
     Spec,
     Transform,
     Trust,
+    ZooFile,
     choice,
-    declarations,
-    given,
+    declared,
     model_arguments,
-    refuse_trust,
     running,
 )
+from ncbounds.cli.checkpoints import open_checkpoints
 from ncbounds.cli.console import NOTHING, echo, show, user_errors
-from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
     from ncbounds.data.manifest import Manifest
@@ -83,7 +82,7 @@ def layers(
     store: Annotated[
         Path | None, typer.Option(help="folder that keeps the views (default: they are removed)")
     ] = None,
-    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    manifest: ZooFile = None,
     model: Spec = None,
     args: Arguments = "",
     key: Key = None,
@@ -121,24 +120,10 @@ def layers(
     all layers at once; an early exit says from which layer on they are as good as the network.
     """
     with user_errors():
-        declared = {
-            "--role": role,
-            "--roles": roles,
-            "--data-args": data_args,
-            "--transform": transform,
-            "--sampling": sampling,
-            "--selected-among": selected_among,
-            "--best-of": best_of,
-            "--repeats": repeats,
-            "--ignore-label": ignore_label,
-        }
-        typed = given(declared)
+        typed = declared(locals())
         picked = choice(key, ema, head, output, part)
         code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
-        if data is None:
-            book, names = of_zoo(paths, manifest, typed, picked, **code)
-        else:
-            book, names = of_files(paths, data, typed, picked, **code)
+        book, names = open_checkpoints(paths, manifest, data, typed, picked, **code)
         show_layers(
             book,
             names,
@@ -182,49 +167,3 @@ def show_layers(
     if out is not None:
         echo(f"written to {write_layers(reports, out)}")
     return reports
-
-
-def of_zoo(
-    paths: list[Path],
-    manifest: Path | None,
-    typed: dict[str, Any],
-    picked: dict[str, Any],
-    *,
-    model: str | None,
-    args: dict[str, Any],
-    trust: bool,
-    data: str | None = None,
-) -> "tuple[Manifest, list[str]]":
-    """Checkpoints that a zoo.toml describes; ``typed`` are declarations by their option."""
-    from ncbounds.runs.files import of_zoo as opened
-    from ncbounds.runs.trust import refuse_untrusted
-
-    if typed:
-        raise NcboundsError(
-            f"{' and '.join(typed)} go with --data and checkpoint files; a zoo.toml says what they "
-            "say itself"
-        )
-    code: dict[str, Any] = {"model": model, "args": args, "data": data}
-    book, only = opened(paths, manifest, **code, trust=trust, **picked)
-    names = list(book.checkpoints) if only is None else only
-    refuse_untrusted(book, [book.checkpoints[name] for name in names])
-    return book, names
-
-
-def of_files(
-    paths: list[Path],
-    data: str,
-    typed: dict[str, Any],
-    picked: dict[str, Any],
-    *,
-    model: str | None,
-    args: dict[str, Any],
-    trust: bool,
-) -> "tuple[Manifest, list[str]]":
-    """Checkpoints and data that are named beside them; ``typed`` as in :func:`of_zoo`."""
-    from ncbounds.runs.files import described
-
-    refuse_trust(trust)
-    code: dict[str, Any] = {"data": data, "model": model, "args": args}
-    book = described(paths, **code, **declarations(typed), **picked)
-    return book, list(book.checkpoints)

@@ -12,14 +12,16 @@ from ncbounds.cli.arguments import (
     Repeats,
     Sampling,
     Simultaneous,
+    TableRole,
+    TableRoles,
     best_among,
     candidates,
     chosen_of,
+    of_each_role,
     role_names,
 )
 from ncbounds.cli.console import user_errors
 from ncbounds.cli.report import evaluate_and_show
-from ncbounds.evidence.roles import ROLES
 
 
 def evaluate_losses(
@@ -33,20 +35,8 @@ def evaluate_losses(
     column: Annotated[
         str | None, typer.Option(help="name of the column (default: loss)", rich_help_panel=DATA)
     ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="what the rows were used for: holdout for all of them, or holdout=0:4000, "
-            "repeatable; not needed with a column 'role'",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    roles: Annotated[
-        str | None,
-        typer.Option(
-            help="what words of the column 'role' mean: train=fit,val=holdout", rich_help_panel=DATA
-        ),
-    ] = None,
+    role: TableRole = None,
+    roles: TableRoles = None,
     bounds: Bounds = "default",
     delta: Delta = 0.05,
     simultaneous: Simultaneous = False,
@@ -75,12 +65,12 @@ def evaluate_losses(
         from ncbounds.evidence.evidence import Evidence
 
         found = read_losses(file, column)
-        among = best_among(candidates(selected_among or ["1"]), chosen_of(best_of))
+        among = best_among(candidates(selected_among or []), chosen_of(best_of))
         evidence = Evidence.from_losses(
             **found.by_role(role, role_names(roles) if roles else {}),
             name=column or "loss",
             sampling=sampling,
-            selected_among=dict.fromkeys(ROLES, 1) | among if isinstance(among, dict) else among,
+            selected_among=of_each_role(among),
             repeats=repeats,
             checkpoint=name or file.stem,
             provenance={"losses": str(file.name), "columns": found.said},

@@ -15,15 +15,17 @@ from ncbounds.cli.arguments import (
     Repeats,
     Sampling,
     Simultaneous,
+    TableRole,
+    TableRoles,
     best_among,
     candidates,
     chosen_of,
     class_priors,
+    of_each_role,
     role_names,
 )
 from ncbounds.cli.console import user_errors
 from ncbounds.cli.report import evaluate_and_show
-from ncbounds.evidence.roles import ROLES
 
 
 def evaluate_predictions(
@@ -34,20 +36,8 @@ def evaluate_predictions(
             "'probabilities' (an array, or one column for each class); 'role' and 'id' if there"
         ),
     ],
-    role: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="what the rows were used for: holdout for all of them, or holdout=0:4000, "
-            "repeatable; not needed with a column 'role'",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    roles: Annotated[
-        str | None,
-        typer.Option(
-            help="what words of the column 'role' mean: train=fit,val=holdout", rich_help_panel=DATA
-        ),
-    ] = None,
+    role: TableRole = None,
+    roles: TableRoles = None,
     use: Annotated[
         str | None,
         typer.Option(
@@ -104,10 +94,10 @@ def evaluate_predictions(
         from ncbounds.evidence.evidence import Evidence
 
         found = read_predictions(file, use)
-        among = best_among(candidates(selected_among or ["1"]), chosen_of(best_of))
+        among = best_among(candidates(selected_among or []), chosen_of(best_of))
         declared: dict[str, Any] = {
             "sampling": sampling,
-            "selected_among": dict.fromkeys(ROLES, 1) | among if isinstance(among, dict) else among,
+            "selected_among": of_each_role(among),
             "repeats": repeats,
             "ignore_label": ignore_label,
         }

@@ -13,18 +13,23 @@ from ncbounds.cli.arguments import (
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
+    Names,
     Repeats,
     Roles,
     Rows,
     SelectedAmong,
     Spec,
+    TableClasses,
     Transform,
     Trust,
+    Use,
+    ZooFile,
     class_priors,
-    given,
+    declared,
     model_arguments,
     running,
 )
+from ncbounds.cli.checkpoints import open_checkpoints
 from ncbounds.cli.compare import of_tables
 from ncbounds.cli.console import echo, show, user_errors
 
@@ -59,20 +64,10 @@ def shift(
         list[str] | None, typer.Option(help="of a zoo: a checkpoint (default: all); repeatable")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="csv file for the table")] = None,
-    use: Annotated[
-        str | None,
-        typer.Option(
-            help="where a table has several: predicted, logits or probabilities",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(help="of tables: how many there are", rich_help_panel=DATA)
-    ] = None,
-    name: Annotated[
-        list[str] | None, typer.Option(help="of each table or checkpoint, in order; repeatable")
-    ] = None,
-    manifest: Annotated[Path | None, typer.Option(help="zoo.toml that describes them")] = None,
+    use: Use = None,
+    classes: TableClasses = None,
+    name: Names = None,
+    manifest: ZooFile = None,
     model: Spec = None,
     args: Arguments = "",
     data: Annotated[
@@ -103,29 +98,12 @@ def shift(
         from ncbounds.files import write_text
         from ncbounds.runs.compare import evidences, is_predictions
 
-        declared = given(
-            {
-                "--role": role,
-                "--roles": roles,
-                "--data-args": data_args,
-                "--transform": transform,
-                "--sampling": sampling,
-                "--selected-among": selected_among,
-                "--repeats": repeats,
-                "--ignore-label": ignore_label,
-                "--name": name,
-            }
-        )
+        typed = declared(locals())
         if data is None and manifest is None and all(map(is_predictions, paths)):
-            found = of_tables(paths, declared, use=use, labels=None, classes=classes)
+            found = of_tables(paths, typed, use=use, labels=None, classes=classes)
         else:
-            from ncbounds.cli.layers import of_files, of_zoo
-
             code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
-            if data is None or manifest is not None:
-                book, names = of_zoo(paths, manifest, declared, {}, data=data, **code)
-            else:
-                book, names = of_files(paths, data, declared, {}, **code)
+            book, names = open_checkpoints(paths, manifest, data, typed, {}, **code)
             how = running(device, None, batch_size, None, None, None)
             found = evidences(book, [n for n in names if not only or n in only], how)
         answer = shifted(

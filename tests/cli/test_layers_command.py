@@ -76,6 +76,18 @@ def test_declarations_beside_a_zoo_are_refused(project):
     assert "--sampling go with --data" in done.output
 
 
+def test_no_command_passes_over_a_zoo_that_is_typed_beside_data(project):
+    (project / "zoo.toml").write_text(
+        '[tasks.t]\ndata = "points.npz"\n'
+        '[checkpoints.a]\nfile = "run/epoch-1.pt"\ntask = "t"\nroles = {fit = "0:9"}\n'
+    )
+    given = ["run/epoch-1.pt", "--manifest", "zoo.toml", "--data", "points.py:load"]
+    for command in ("layers", "evaluate", "compare", "shift"):
+        done = CliRunner().invoke(app, [command, *given])
+        assert done.exit_code == 2
+        assert "--data would pass over them" in " ".join(done.output.split())
+
+
 def test_what_a_command_cannot_use_is_refused_by_each_alike(project):
     code = ("--model", "net.py:build", "--data", "points.py:load")
     done = CliRunner().invoke(app, ["extract", "run", *code, "--out", "parts"])
