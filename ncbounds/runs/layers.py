@@ -14,7 +14,7 @@ from ncbounds.evaluation.layers import layers
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.files import read_bounded
 from ncbounds.runs.own_data import kept_by_name
-from ncbounds.runs.subject import classifier_of, draw_of, first_points
+from ncbounds.runs.subject import draw_of, first_points, network_of
 
 #: Name of the file that :func:`write_layers` makes.
 FILE = "layers.json"
@@ -34,8 +34,7 @@ def layers_of(
     NcboundsError
         If the checkpoint cannot be read or built, its head not be found, or its data not be read.
     """
-    _, classifier = classifier_of(entry)
-    classifier.to(running.device, running.precision)
+    classifier = network_of(entry, running)
     points = {
         role: first_points(drawn, running.limit)
         for role, drawn in entry_points(entry, task).items()

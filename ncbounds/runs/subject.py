@@ -66,6 +66,17 @@ def classifier_of(entry: Entry) -> "tuple[Loaded, Classifier]":
     return checkpoint, classifier
 
 
+def network_of(entry: Entry, running: Running = USUAL) -> "Classifier":
+    """Build the classifier of one checkpoint, where and in what precision it is run.
+
+    Raises
+    ------
+    NcboundsError
+        If it cannot be read or built.
+    """
+    return classifier_of(entry)[1].to(running.device, running.precision)
+
+
 def evidence_of(
     entry: Entry,
     task: Task,
