@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.evidence.contradictions import about_test
@@ -89,12 +87,3 @@ def error_bits(evidence: Evidence) -> list[ErrorBits]:
             ErrorBits(role, rows, wrong, sample.sampling, sample.selected_among, kind, reasons)
         )
     return found
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result may depend on."""
-    import torch
-
-    from ncbounds import __version__
-
-    return {"ncbounds": __version__, "numpy": np.__version__, "torch": torch.__version__}

@@ -16,7 +16,7 @@ from ncbounds.data.series import progress
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
 from ncbounds.errors import NoLinearHead, few
-from ncbounds.evaluation.facts import versions
+from ncbounds.evaluation.versions import versions
 from ncbounds.evidence.asked import asked_for
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
