@@ -41,13 +41,9 @@ def taps_of(
 
 def labelled(loader: Any, draw: Draw, ignore_label: int | None) -> Sample:
     """Labels and hashes of the rows of a role: one pass over the data, no network."""
-    from ncbounds.extraction.batches import DataDigest, batches, iter_again
+    from ncbounds.extraction.batches import DataDigest, batches, check_again
 
-    if not iter_again(loader):
-        raise DataError(
-            f"the {draw.role} data can be read only once; pass a DataLoader, a list of batches or "
-            "(inputs, labels)"
-        )
+    check_again(loader, draw.role)
     digest = DataDigest()
     for inputs, labels in batches(loader, 256):
         digest.add(inputs, labels)
