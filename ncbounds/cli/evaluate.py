@@ -278,8 +278,9 @@ def _log(log: Path | None) -> dict[str, Path]:
 
 def _described(typed: Typed) -> bool:
     """Whether a zoo.toml was typed, or a folder with one."""
-    zoo = (p for p in typed.paths if p.suffix == ".toml" or (p / "zoo.toml").is_file())
-    return typed.manifest is not None or next(zoo, None) is not None
+    from ncbounds.runs.paths import is_zoo
+
+    return typed.manifest is not None or any(map(is_zoo, typed.paths))
 
 
 def _zoo(typed: Typed) -> "Report":

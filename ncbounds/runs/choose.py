@@ -17,7 +17,7 @@ from ncbounds.evaluation.choose import choose
 from ncbounds.extraction.running import Running
 from ncbounds.runs.files import declared_task, of_zoo
 from ncbounds.runs.own_data import kept_by_name
-from ncbounds.runs.paths import find_checkpoints
+from ncbounds.runs.paths import find_checkpoints, is_zoo
 from ncbounds.runs.subject import draw_of, network_of
 from ncbounds.runs.trust import refuse_untrusted
 
@@ -80,7 +80,7 @@ def choose_files(
     """
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
     network = {name: declared.pop(name) for name in _NETWORK if name in declared}
-    zoo = manifest is not None or any(map(_is_zoo, map(Path, typed)))
+    zoo = manifest is not None or any(map(is_zoo, map(Path, typed)))
     code: dict[str, Any] = {"model": model, "args": args}
     task, shared = declared_task(data=data, **declared, **({} if zoo else {**code, **network}))
     if zoo:
@@ -148,7 +148,3 @@ def refuse_untrusted_networks(book: Manifest, entries: Iterable[Entry]) -> None:
         book, tasks={name: replace(task, data=Path()) for name, task in book.tasks.items()}
     )
     refuse_untrusted(plain, entries)
-
-
-def _is_zoo(path: Path) -> bool:
-    return path.suffix == ".toml" or (path / "zoo.toml").exists()

@@ -12,7 +12,7 @@ from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.layers import layers
 from ncbounds.extraction.running import USUAL, Running
-from ncbounds.files import read_bounded
+from ncbounds.files import read_bounded, write_json
 from ncbounds.runs.own_data import kept_by_name
 from ncbounds.runs.subject import draw_of, first_points, network_of
 
@@ -56,8 +56,6 @@ def layers_of(
 
 def write_layers(reports: Mapping[str, LayerReport], folder: Path) -> Path:
     """Write all reports into one JSON file of a folder, and return its path."""
-    from ncbounds.files import write_json
-
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FILE, {name: report.to_dict() for name, report in reports.items()})
     return folder / FILE
