@@ -1,6 +1,6 @@
 """The mean of another loss than the error, between 0 and 1."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -78,4 +78,4 @@ def _weighted_mean(test: Sample, losses: Floats, weights: Floats) -> Measured:
         ends = kl_interval(float(x.mean()), len(x), 1 - (1 - LEVEL) / len(used))
         error += weights[c] * float(x.mean())
         low, high = low + weights[c] * float(ends[0]), high + weights[c] * float(ends[1])
-    return replace(Measured(error, low, high), reasons=("re-weighted to the sample, by kl",))
+    return Measured(error, low, high, ("re-weighted to the sample, by kl",))

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from ncbounds.data.manifest import Manifest
 
 
-def is_zoo(paths: list[Path], manifest: Path | None) -> bool:
+def described_by_zoo(paths: list[Path], manifest: Path | None) -> bool:
     """Whether a zoo.toml was typed, or a folder with one."""
-    return manifest is not None or any(
-        p.suffix == ".toml" or (p / "zoo.toml").is_file() for p in paths
-    )
+    from ncbounds.runs.paths import is_zoo
+
+    return manifest is not None or any(map(is_zoo, paths))
 
 
 def open_checkpoints(
@@ -41,7 +41,7 @@ def open_checkpoints(
     from ncbounds.runs.trust import refuse_untrusted
 
     code: dict[str, Any] = {"model": model, "args": args, "data": data}
-    if data is not None and not is_zoo(paths, manifest):
+    if data is not None and not described_by_zoo(paths, manifest):
         refuse_trust(trust)
         book = described(paths, **code, **declarations(declared), **picked)
         return book, list(book.checkpoints)

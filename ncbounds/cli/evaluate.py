@@ -46,7 +46,7 @@ from ncbounds.cli.arguments import (
     refuse_trust,
     running,
 )
-from ncbounds.cli.checkpoints import is_zoo, open_checkpoints
+from ncbounds.cli.checkpoints import described_by_zoo, open_checkpoints
 from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report, show_series
 from ncbounds.errors import NcboundsError, printable
@@ -185,7 +185,9 @@ def evaluate(
                 },
                 out=folder,
             )
-            report = _zoo(typed) if data is None or is_zoo(paths, manifest) else _files(typed)
+            report = (
+                _zoo(typed) if data is None or described_by_zoo(paths, manifest) else _files(typed)
+            )
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)

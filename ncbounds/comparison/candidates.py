@@ -10,9 +10,9 @@ from ncbounds.arrays import Ints
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.errors import InvalidSample, MissingEvidence, few, shown
+from ncbounds.evidence.by_role import row_ids
 from ncbounds.evidence.error_bits import ErrorBits, rows_hash
 from ncbounds.evidence.evidence import FIELD, Evidence
-from ncbounds.evidence.predictions import row_ids
 from ncbounds.evidence.roles import DEPENDENCE, Role, Sampling, check_role
 from ncbounds.results import Kind
 

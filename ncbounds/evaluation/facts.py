@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import numpy as np
-
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.evidence.contradictions import about_test
 from ncbounds.evidence.error_bits import ErrorBits, rows_hash
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.roles import Role
+from ncbounds.evidence.roles import LABELS_OPTIONAL, Role
 from ncbounds.results import Kind
 
 #: Samples that are described, and time for the efficiency, which is meant for the first.
@@ -58,14 +56,14 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
 
 
 def _error_rates(evidence: Evidence) -> dict[str, float]:
-    """Share of errors of the saved classifier on each labelled sample; none of losses alone."""
+    """Share of errors of the saved classifier on each sample whose labels count; {} for losses."""
     if evidence.losses_alone:
         return {}
     wrong = evidence.decision.wrong
     return {
         role: float(wrong(s, evidence.head).mean())
         for role, s in evidence.samples().items()
-        if role != "unlabelled" and s.n
+        if role not in LABELS_OPTIONAL and s.n
     }
 
 
@@ -89,12 +87,3 @@ def error_bits(evidence: Evidence) -> list[ErrorBits]:
             ErrorBits(role, rows, wrong, sample.sampling, sample.selected_among, kind, reasons)
         )
     return found
-
-
-def versions() -> dict[str, str]:
-    """Versions that a result may depend on."""
-    import torch
-
-    from ncbounds import __version__
-
-    return {"ncbounds": __version__, "numpy": np.__version__, "torch": torch.__version__}

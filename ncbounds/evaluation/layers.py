@@ -29,13 +29,12 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
+from ncbounds.extraction.tokens import MEAN, check_token
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
     from ncbounds.extraction.places import Places
 
-#: What tokens are made of unless one is named.
-MEAN = "mean"
 #: Samples that are read.
 READ: tuple[Role, ...] = ("fit", "holdout", "test")
 #: What a limit asks of the held-out rows: probes are functions of the fit rows.
@@ -117,8 +116,8 @@ def layers(
     UnknownName
         If a pattern names no module that gives features, or there is no such probe.
     """
+    from ncbounds.extraction.batches import check_again
     from ncbounds.extraction.places import find_places
-    from ncbounds.extraction.tokens import check_token
     from ncbounds.extraction.views import announcement, read_views
 
     if exit_probe not in PROBES:
@@ -130,7 +129,8 @@ def layers(
             f"probes are fitted on the fit sample; found {', '.join(given) or 'none'}: pass "
             "{'fit': (inputs, labels), 'holdout': ..., 'test': ...}"
         )
-    _check_again(given)
+    for role, loader in given.items():
+        check_again(loader, role)
     places = find_places(classifier, given["fit"], at)
     size, token = coordinates(classifier.head.classes), check_token(token)
     if say is not None:
@@ -154,17 +154,6 @@ def layers(
             named=at is not None,
         )
         return replace(report, token=token)
-
-
-def _check_again(loaders: Mapping[Role, Any]) -> None:
-    from ncbounds.extraction.batches import iter_again
-
-    for role, loader in loaders.items():
-        if not iter_again(loader):
-            raise DataError(
-                f"the {role} data can be read only once; pass a DataLoader, a list of batches or "
-                "(inputs, labels)"
-            )
 
 
 def _report(

@@ -41,13 +41,9 @@ def taps_of(
 
 def labelled(loader: Any, draw: Draw, ignore_label: int | None) -> Sample:
     """Labels and hashes of the rows of a role: one pass over the data, no network."""
-    from ncbounds.extraction.batches import DataDigest, batches, iter_again
+    from ncbounds.extraction.batches import DataDigest, batches, check_again
 
-    if not iter_again(loader):
-        raise DataError(
-            f"the {draw.role} data can be read only once; pass a DataLoader, a list of batches or "
-            "(inputs, labels)"
-        )
+    check_again(loader, draw.role)
     digest = DataDigest()
     for inputs, labels in batches(loader, 256):
         digest.add(inputs, labels)
@@ -89,41 +85,46 @@ class TapReader:
                 self.say(f"reading {name}")
             try:
                 classifier = made(source)
-                found = self._layers(classifier, name, "checkpoint")
+                found = self._layers(classifier, name, "checkpoint", inputs=not raw)
             except NcboundsError as error:
                 if self.failed is None:
                     raise
                 self.failed(name, error)
                 self.notes.append(f"{name} is not among the candidates: {error}")
                 continue
-            inputs = found.pop(INPUT, None)
-            if inputs is not None and not raw:
+            if INPUT in found:
                 raw = True
-                yield replace(inputs, checkpoint="", origin="raw", weights="")
+                yield replace(found.pop(INPUT), checkpoint="", origin="raw", weights="")
             yield from found.values()
             kind = architecture_of(classifier)
             if kind in kinds:
                 continue
             kinds.add(kind)
             try:
-                fresh = self._layers(untrained_copy(classifier), name, "untrained")
+                copy = untrained_copy(classifier)
+                fresh = self._layers(copy, name, "untrained", inputs=False)
             except NcboundsError as error:
                 self.notes.append(f"no untrained copy of {name} among the candidates: {error}")
                 continue
-            fresh.pop(INPUT, None)
             yield from fresh.values()
         if not raw:
             self.notes.append(
                 "no raw inputs among the candidates: they are not one array of numbers"
             )
 
-    def _layers(self, classifier: "Classifier", name: str, origin: Origin) -> dict[str, Tap]:
+    def _layers(
+        self, classifier: "Classifier", name: str, origin: Origin, *, inputs: bool
+    ) -> dict[str, Tap]:
+        """Taps of one network by place; with ``inputs`` also of what it reads."""
         from ncbounds.checkpoints.head.fingerprint import state_hash
-        from ncbounds.extraction.places import find_places
+        from ncbounds.extraction.places import INPUT, find_places
         from ncbounds.extraction.taps import HEAD
         from ncbounds.extraction.views import counted_rows, read_views
 
         places = find_places(classifier, self.loader, self.at)
+        if not inputs:  # another pass over the data, for what is known already
+            shapes = {place: shape for place, shape in places.shapes.items() if place != INPUT}
+            places = replace(places, shapes=shapes)
         views = read_views(
             classifier, self.loader, self.sample.draw, places, self.size, self.folder, self.options
         )

@@ -52,7 +52,8 @@ def declared_of(roles: Iterable[Role], declared: Mapping[str, Any]) -> dict[Role
     out: dict[Role, dict[str, Any]] = {}
     for role in roles:
         own = {k: found for k, v in declared.items() if (found := _own(v, role)) is not None}
-        if _own({role: 1} | _as_mapping(declared, "selected_among", role), role) is None:
+        among = declared.get("selected_among", 1)
+        if (among.get(role, 1) if isinstance(among, Mapping) else among) is None:
             own["selected_among"] = None  # unknown, which is something else than undeclared
         out[role] = own
     return out
@@ -81,18 +82,6 @@ def identified(
             f"{hashes.shape}"
         )
     return rest, hashes.astype(np.uint64)
-
-
-def _as_mapping(declared: Mapping[str, Any], what: str, role: str) -> dict[str, Any]:
-    """What was declared of ``role``, as a mapping; empty where nothing was."""
-    if what not in declared:
-        return {}
-    value = declared[what]
-    return (
-        {k: v for k, v in value.items() if k == role}
-        if isinstance(value, Mapping)
-        else {role: value}
-    )
 
 
 def _own(value: Any, role: str) -> Any:

@@ -13,7 +13,6 @@ from ncbounds.errors import InvalidSample
 from ncbounds.evidence.answers import answers_of_outputs
 from ncbounds.evidence.asked import Asked, asked_for
 from ncbounds.evidence.by_role import by_role, declared_of, identified
-from ncbounds.evidence.by_role import row_ids as row_ids
 from ncbounds.evidence.decision import answers_of
 from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.point_hashes import point_hashes

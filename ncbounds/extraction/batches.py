@@ -42,6 +42,15 @@ def iter_again(loader: Any) -> bool:
     return is_pair(loader) or not isinstance(loader, Iterator)
 
 
+def check_again(loader: Any, role: str) -> None:
+    """Raise DataError for data that can be read only once."""
+    if not iter_again(loader):
+        raise DataError(
+            f"the {role} data can be read only once; pass a DataLoader, a list of batches or "
+            "(inputs, labels)"
+        )
+
+
 def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int64]]]:
     """Yield (inputs, labels) batches with inputs as given and labels as int64.
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ncbounds.choosing.choice import Choice
 from ncbounds.choosing.choose import SHARE
@@ -14,15 +14,12 @@ from ncbounds.data.points import entry_points
 from ncbounds.data.user import NamedCode, UserCode
 from ncbounds.errors import DataError, NcboundsError
 from ncbounds.evaluation.choose import choose
-from ncbounds.extraction.running import USUAL, Running
+from ncbounds.extraction.running import Running
 from ncbounds.runs.files import declared_task, of_zoo
 from ncbounds.runs.own_data import kept_by_name
-from ncbounds.runs.paths import find_checkpoints
-from ncbounds.runs.subject import classifier_of, draw_of
+from ncbounds.runs.paths import find_checkpoints, is_zoo
+from ncbounds.runs.subject import draw_of, network_of
 from ncbounds.runs.trust import refuse_untrusted
-
-if TYPE_CHECKING:
-    from ncbounds.checkpoints.head.classifier import Classifier
 
 #: Fields of an entry that say which network is meant, not what its data were.
 _NETWORK = ("key", "weights", "head", "output", "parts")
@@ -83,7 +80,7 @@ def choose_files(
     """
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
     network = {name: declared.pop(name) for name in _NETWORK if name in declared}
-    zoo = manifest is not None or any(map(_is_zoo, map(Path, typed)))
+    zoo = manifest is not None or any(map(is_zoo, map(Path, typed)))
     code: dict[str, Any] = {"model": model, "args": args}
     task, shared = declared_task(data=data, **declared, **({} if zoo else {**code, **network}))
     if zoo:
@@ -100,7 +97,7 @@ def choose_files(
     points = entry_points(shared, task)
     running = Running(device, precision, batch_size).resolved()
     choice = choose(
-        {entry.name: partial(_classifier, entry, running) for entry in entries},
+        {entry.name: partial(network_of, entry, running) for entry in entries},
         {role: drawn.loader for role, drawn in points.items()},
         None if layers is None or layers == "all" else layers,
         heads=heads,
@@ -151,11 +148,3 @@ def refuse_untrusted_networks(book: Manifest, entries: Iterable[Entry]) -> None:
         book, tasks={name: replace(task, data=Path()) for name, task in book.tasks.items()}
     )
     refuse_untrusted(plain, entries)
-
-
-def _classifier(entry: Entry, running: Running = USUAL) -> "Classifier":
-    return classifier_of(entry)[1].to(running.device, running.precision)
-
-
-def _is_zoo(path: Path) -> bool:
-    return path.suffix == ".toml" or (path / "zoo.toml").exists()

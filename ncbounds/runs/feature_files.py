@@ -13,7 +13,7 @@ from ncbounds.data.manifest import row_ids
 from ncbounds.data.role_names import by_role, check_role_names
 from ncbounds.data.tables import TABLES, inputs_and_labels, read_table
 from ncbounds.errors import DataError, few
-from ncbounds.evaluation.facts import versions
+from ncbounds.evaluation.versions import versions
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead

@@ -12,9 +12,9 @@ from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.layers import layers
 from ncbounds.extraction.running import USUAL, Running
-from ncbounds.files import read_bounded
+from ncbounds.files import read_bounded, write_json
 from ncbounds.runs.own_data import kept_by_name
-from ncbounds.runs.subject import classifier_of, draw_of, first_points
+from ncbounds.runs.subject import draw_of, first_points, network_of
 
 #: Name of the file that :func:`write_layers` makes.
 FILE = "layers.json"
@@ -34,8 +34,7 @@ def layers_of(
     NcboundsError
         If the checkpoint cannot be read or built, its head not be found, or its data not be read.
     """
-    _, classifier = classifier_of(entry)
-    classifier.to(running.device, running.precision)
+    classifier = network_of(entry, running)
     points = {
         role: first_points(drawn, running.limit)
         for role, drawn in entry_points(entry, task).items()
@@ -57,8 +56,6 @@ def layers_of(
 
 def write_layers(reports: Mapping[str, LayerReport], folder: Path) -> Path:
     """Write all reports into one JSON file of a folder, and return its path."""
-    from ncbounds.files import write_json
-
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / FILE, {name: report.to_dict() for name, report in reports.items()})
     return folder / FILE

@@ -3,18 +3,18 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ncbounds.data.manifest import Entry, Manifest, Task
-from ncbounds.data.points import entry_points
+from ncbounds.data.manifest import Manifest
+from ncbounds.data.points import Points, entry_points
 from ncbounds.errors import DataError, ManifestError, suggest
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.extraction.parts import extract_parts
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.runs.own_data import kept_by_name
-from ncbounds.runs.subject import classifier_of
+from ncbounds.runs.subject import network_of
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
@@ -85,14 +85,18 @@ def extract_entry(
     book = kept_by_name(book)
     entry = book.checkpoints[name]
     task = book.tasks[entry.task]
-    known = list(entry_points(entry, task))
+    build: Callable[[], Classifier] = partial(network_of, entry, running)
+    read: Callable[[], dict[Role, Points]] = partial(entry_points, entry, task)
+    if executor is None:  # other processes build and read for themselves
+        build, read = cache(build), cache(read)
+    known = list(read())
     chosen = [check_role(role) for role in roles] or known
     for role in chosen:
         if role not in known:
             raise ManifestError(f"{name} has no role {role!r}; {suggest(role, [*known])}")
     for role in chosen:
         extract_parts(
-            partial(_source, entry, task, role, running),
+            partial(_source, build, read, role),
             Path(out) / role,
             parts=parts,
             numbers=range(rank, parts, world),
@@ -105,6 +109,7 @@ def extract_entry(
     return chosen
 
 
-def _source(entry: Entry, task: Task, role: Role, running: Running) -> "tuple[Classifier, Any]":
-    classifier = classifier_of(entry)[1].to(running.device, running.precision)
-    return classifier, entry_points(entry, task)[role].loader
+def _source(
+    build: "Callable[[], Classifier]", read: Callable[[], dict[Role, Points]], role: Role
+) -> "tuple[Classifier, Any]":
+    return build(), read()[role].loader

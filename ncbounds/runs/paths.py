@@ -87,6 +87,11 @@ def _walk(folder: Path) -> list[Path]:
     return found
 
 
+def is_zoo(path: Path) -> bool:
+    """Whether a path is a manifest, or a folder with one."""
+    return path.suffix == ".toml" or (path / "zoo.toml").is_file()
+
+
 def select_files(
     paths: Sequence["str | Path"], manifest: "Path | None" = None
 ) -> tuple[Manifest, list[str] | None]:
@@ -103,7 +108,7 @@ def select_files(
     """
     files = [Path(p) for p in paths]
     if manifest is None:
-        if len(files) == 1 and (files[0].suffix == ".toml" or (files[0] / "zoo.toml").exists()):
+        if len(files) == 1 and is_zoo(files[0]):
             return load_manifest(files[0]), None
         if not files[0].exists():
             raise ManifestError(f"{files[0]} does not exist")

@@ -16,7 +16,7 @@ from ncbounds.data.series import progress
 from ncbounds.data.task import class_priors
 from ncbounds.data.user import UserCode, user_function
 from ncbounds.errors import NoLinearHead, few
-from ncbounds.evaluation.facts import versions
+from ncbounds.evaluation.versions import versions
 from ncbounds.evidence.asked import asked_for
 from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
@@ -64,6 +64,17 @@ def classifier_of(entry: Entry) -> "tuple[Loaded, Classifier]":
         model, args=dict(entry.args), head=entry.head, output=entry.output
     )
     return checkpoint, classifier
+
+
+def network_of(entry: Entry, running: Running = USUAL) -> "Classifier":
+    """Build the classifier of one checkpoint, where and in what precision it is run.
+
+    Raises
+    ------
+    NcboundsError
+        If it cannot be read or built.
+    """
+    return classifier_of(entry)[1].to(running.device, running.precision)
 
 
 def evidence_of(

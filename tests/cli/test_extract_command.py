@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 import ncbounds as nb
 from ncbounds.cli.app import app
+from ncbounds.runs import parts as runs_parts
 
 CODE = ("--model", "net.py:build", "--data", "data.py:load")
 
@@ -49,6 +50,17 @@ def test_what_was_extracted_is_evaluated_as_the_checkpoint_is(project, precision
     provenance = nb.load_report("features").rows[0].provenance
     assert provenance["extracted"]["test"]["device"] == "cpu"
     assert provenance["extracted"]["test"]["precision"] == precision
+
+
+def test_roles_share_one_network_and_one_reading(project, monkeypatch):
+    made = []
+    for name in ("network_of", "entry_points"):
+        plain = getattr(runs_parts, name)
+        spied = lambda *a, plain=plain, name=name: made.append(name) or plain(*a)  # noqa: E731
+        monkeypatch.setattr(runs_parts, name, spied)
+    invoke("extract", "m.pt", *CODE, "--out", "parts", "--device", "cpu")
+    assert len([*(project / "parts").iterdir()]) > 1
+    assert sorted(made) == ["entry_points", "network_of"]
 
 
 def test_folders_of_parts_may_be_named_and_have_one_head(project):

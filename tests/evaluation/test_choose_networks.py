@@ -9,6 +9,7 @@ import ncbounds as nb
 from ncbounds.checkpoints.architectures.untrained import architecture_of, untrained_copy
 from ncbounds.checkpoints.head.classifier import Classifier
 from ncbounds.errors import CheckpointMismatch, DataError, NcboundsError
+from ncbounds.extraction import views
 
 
 class Net(nn.Module):
@@ -96,6 +97,15 @@ def test_one_pass_for_all_layers_of_a_network(data):
     nb.choose({"a": Classifier(Counted())}, given, heads=["ncm"])
     # a pass each of the network and its copy, beside a few rows that are looked at again
     assert 4000 <= Counted.rows <= 5500
+
+
+def test_raw_inputs_are_read_once_for_all_networks(data, monkeypatch):
+    reads = []
+    plain = views._hashed_inputs
+    monkeypatch.setattr(views, "_hashed_inputs", lambda *a: reads.append(a) or plain(*a))
+    found = nb.choose({"a": trained(), "b": trained(1)}, {"holdout": points(300)}, heads=["ncm"])
+    assert len(reads) == 1
+    assert [p.origin for p in found.layers].count("raw") == 1
 
 
 def test_an_untrained_copy_has_fresh_weights_and_always_the_same():

@@ -41,6 +41,12 @@ def test_facts_hold_them_for_test_and_holdout_only():
     assert stored["test"]["kind"] == "measure"
 
 
+@pytest.mark.parametrize("role", ["unlabelled", "target"])
+def test_facts_hold_no_error_rate_where_labels_may_be_missing(role):
+    samples = drawn(F, Y, "holdout"), drawn(F + 1, None, role)
+    assert facts_of(evidence_of(HEAD, *samples))["error_rates"].keys() == {"holdout"}
+
+
 def test_equal_rows_of_other_networks_are_paired():
     other = bits_of(features=-F)
     table = same_rows({"a": bits_of(), "b": other})

@@ -8,7 +8,7 @@ import pytest
 import ncbounds as nb
 from ncbounds.errors import InvalidSample, MissingEvidence, OverlapError, RoleError
 from ncbounds.evidence.answers import answers_of_outputs
-from ncbounds.evidence.predictions import row_ids
+from ncbounds.evidence.by_role import row_ids
 
 RNG = np.random.default_rng(4)
 N, C = 400, 4

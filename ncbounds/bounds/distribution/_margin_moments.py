@@ -108,11 +108,6 @@ class MarginMoments:
         """
         return distances(self.means, self.variances)
 
-    @cached_property
-    def smallest_distance(self) -> Floats:
-        """The same for the smallest margin, shape (classes,)."""
-        return standardised(*self.smallest)
-
     @property
     def smallest(self) -> tuple[Floats, Floats]:
         """Mean and variance of the smallest margin, (classes,) each; nan without moments."""

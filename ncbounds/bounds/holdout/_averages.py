@@ -11,6 +11,7 @@ from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted, WorstClass
 from ncbounds.claims.claim import Claim
 from ncbounds.evidence.asked import WORST
+from ncbounds.evidence.decision import Bools
 from ncbounds.numerics import up
 
 #: A limit of one class error from its errors, its points, and its part of delta.
@@ -48,17 +49,24 @@ def class_rates(errors: Ints, counts: Ints) -> Floats:
     return rates
 
 
-def summed(
-    view: View, weights: Floats, per: str, limit: ClassLimit, delta: float, *, of: Claim | None
-) -> Outcome:
+def summed(view: View, weights: Floats, per: str, limit: ClassLimit, delta: float) -> Outcome:
     """Outcome about an average by limits of its classes that hold together, weighted."""
     errors, counts = errors_per_class(view)
     upper = joint_limits(errors, counts, weights > 0, limit, delta)
     value = float(up(math.fsum(weights * upper), 2))
-    return weighted(view, weights, per, value, errors, counts, of=of, per_class=upper.tolist())
+    return weighted(view, weights, per, value, errors, counts, per_class=upper.tolist())
 
 
-def joint_limits(errors: Ints, counts: Ints, used: Any, limit: ClassLimit, delta: float) -> Floats:
+def largest(view: View, limit: ClassLimit, delta: float) -> Outcome:
+    """Outcome about the largest class error by limits of all classes that hold together."""
+    errors, counts = errors_per_class(view)
+    every = np.ones(len(counts), dtype=np.bool_)
+    return worst_class(view, joint_limits(errors, counts, every, limit, delta), errors, counts)
+
+
+def joint_limits(
+    errors: Ints, counts: Ints, used: Bools, limit: ClassLimit, delta: float
+) -> Floats:
     """Limits of the class errors that hold together over the ``used`` classes, shape (C,).
 
     1 for a class without points, and for one that is not used.

@@ -2,16 +2,13 @@
 
 import math
 
-import numpy as np
-
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.holdout._averages import (
     class_rates,
     class_weights,
     errors_per_class,
-    joint_limits,
+    largest,
     weighted,
-    worst_class,
 )
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
@@ -80,13 +77,11 @@ def hoeffding(view: View, delta: float, per: str = "sample") -> Outcome:
     When vacuous: for :math:`n \le \ln(1/\delta)/2`. At small error rates it is far above
     ``binomial``, which needs no more assumptions; it is here as the textbook form.
     """
-    errors, counts = errors_per_class(view)
     if per == WORST:
-        every = np.ones(len(counts), dtype=np.bool_)
-        upper = joint_limits(errors, counts, every, hoeffding_formula, delta)
-        return worst_class(view, upper, errors, counts)
+        return largest(view, hoeffding_formula, delta)
     weights = class_weights(view, per)
     if weights is not None:
+        errors, counts = errors_per_class(view)
         # a class without a point counts as wrong, for sure
         there = counts > 0
         squares = math.fsum(weights[there] ** 2 / counts[there])

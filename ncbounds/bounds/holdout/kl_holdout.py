@@ -2,16 +2,8 @@
 
 import math
 
-import numpy as np
-
 from ncbounds.bounds.bound import bound
-from ncbounds.bounds.holdout._averages import (
-    class_weights,
-    errors_per_class,
-    joint_limits,
-    summed,
-    worst_class,
-)
+from ncbounds.bounds.holdout._averages import class_weights, largest, summed
 from ncbounds.bounds.restate import errors_at
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.asked import WORST
@@ -79,13 +71,10 @@ def kl_holdout(view: View, delta: float, per: str = "sample") -> Outcome:
     above ``hoeffding``; it is here because many PAC-Bayes bounds have its form.
     """
     if per == WORST:
-        errors, counts = errors_per_class(view)
-        every = np.ones(len(counts), dtype=np.bool_)
-        upper = joint_limits(errors, counts, every, kl_holdout_formula, delta)
-        return worst_class(view, upper, errors, counts)
+        return largest(view, kl_holdout_formula, delta)
     weights = class_weights(view, per)
     if weights is not None:
-        return summed(view, weights, per, kl_holdout_formula, delta, of=None)
+        return summed(view, weights, per, kl_holdout_formula, delta)
     n, k = view.sample.n, int(view.wrong.sum())
     value = kl_holdout_formula(k, n, delta)
     return Outcome(
