@@ -185,7 +185,8 @@ def evaluate(
                 },
                 out=folder,
             )
-            report = (
+            zoo = data is None or described_by_zoo(paths, manifest)
+            report = _zoo(typed) if zoo else _files(typed)
                 _zoo(typed) if data is None or described_by_zoo(paths, manifest) else _files(typed)
             )
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
