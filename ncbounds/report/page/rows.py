@@ -139,9 +139,7 @@ def _opened(
     """What an opened row shows: terms, reasons, diagnostics, where it comes from."""
     reasons = [*r.reasons, *(r.test.reasons if r.test else ())]
     found: dict[str, Any] = {"text": shown_value(r)}
-    if terms := {
-        k: v for k, v in r.terms.items() if isinstance(v, (int, float)) and math.isfinite(v)
-    }:
+    if terms := {k: v for k, v in r.terms.items() if math.isfinite(v)}:
         found["terms"] = [[k, v, number(v)] for k, v in terms.items()]
     if reasons:
         found["said"] = [said.setdefault(printable(x), len(said)) for x in reasons]
