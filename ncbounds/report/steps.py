@@ -10,6 +10,7 @@ from ncbounds.geometry.margin_efficiency import QUANTILE
 from ncbounds.report.cells import interval, number, significant
 from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
+from ncbounds.report.saved import about_saved, measured_of
 from ncbounds.results import MARK, BoundResult, Row
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _step(report: ReportData, series: str, name: str, rows: list[Row]) -> Step:
     for m in facts.get("collapse", {}).get("fit", ()):
         fit.setdefault(m["metric"], m["value"])
         fit[f"{m['metric']}, {m['variant']}"] = m["value"]
-    test = next((r.test for r in rows if r.target == "saved" and r.test), None)
+    test = measured_of(rows)
     best = _certificate(rows, smallest=report.simultaneous)
     layers = facts.get("layers", {})
     step = rows[0].step
@@ -169,15 +170,7 @@ def _float(value: Any) -> float:
 
 
 def _certificate(rows: Iterable[Row], *, smallest: bool) -> BoundResult | None:
-    found = [
-        r
-        for r in rows
-        if isinstance(r, BoundResult)
-        and r.kind == "certificate"
-        and r.target == "saved"
-        and not r.qualifier
-        and math.isfinite(r.value)
-    ]
+    found = about_saved(rows, "certificate")
     # the smallest of several that each spent their own delta would be no certificate
     return min(found, key=lambda r: r.value) if smallest and found else next(iter(found), None)
 

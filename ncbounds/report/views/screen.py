@@ -15,6 +15,7 @@ from ncbounds.report.cells import UNDEFINED, interval, legend, number, significa
 from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
+from ncbounds.report.saved import measured_of
 from ncbounds.report.view import view
 from ncbounds.results import MARK, BoundResult, Row
 
@@ -249,8 +250,7 @@ def _filled(titles: list[str], width: int = 118) -> list[str]:
 def _line(report: ReportData, subject: Subject, rows: list[Row], shown: list[Shown]) -> list[str]:
     name, layer = subject
     facts = report.facts.get(name, {})
-    saved = (r for r in rows if r.target == "saved" and not r.qualifier)
-    test = next((r.test for r in saved if r.test), None)
+    test = measured_of(rows)
     measured = interval(test.error, test.low, test.high) if test else ""
     of_fit = []
     if _knows_fit(report):  # facts are about the head's features
