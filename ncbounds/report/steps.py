@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,11 @@ def steps_of(report: ReportData) -> dict[str, list[Step]]:
         )
         for series, steps in found.items()
     }
+
+
+def known_steps(steps: Sequence[Step]) -> list[Step]:
+    """Steps that were evaluated, and of which it is known where they stand."""
+    return [s for s in steps if s.placed and not s.reason]
 
 
 def frame(report: ReportData) -> "pd.DataFrame":
