@@ -4,12 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ncbounds.arrays import Ints
+from ncbounds.arrays import Bools, Ints
 from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.comparison.statement import Statement
-from ncbounds.evidence.decision import Bools
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import down

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ncbounds.arrays import Floats, Ints
-from ncbounds.comparison.candidates import Bools
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics import binomial_lower, binomial_upper, down, sign_test_p
 from ncbounds.numerics.best import only_one_errs

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.comparison.laws import (
     SOURCE,
@@ -27,7 +27,6 @@ from ncbounds.comparison.shift_words import shift_words
 from ncbounds.comparison.statement import Statement
 from ncbounds.comparison.votes import votes
 from ncbounds.errors import InvalidSample, MissingEvidence
-from ncbounds.evidence.decision import Bools
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.sample import Sample

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.arrays import Bools
 from ncbounds.data.prediction_file import NAMES, TABLES, read_frame
 from ncbounds.errors import DataError, few, shown
 
-Bools = NDArray[np.bool_]
 #: A column that says whether the classifier errs, in place of a label and a prediction.
 WRONG = ("wrong", "error", "errs")
 
