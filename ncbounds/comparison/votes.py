@@ -1,5 +1,6 @@
 """What the votes of several networks, on rows of a target without labels, say of their errors."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,7 @@ from ncbounds.comparison.statement import Statement
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import down, votes_lower
+from ncbounds.numerics import down, up, votes_lower
 from ncbounds.results import Kind
 
 #: A row that rounding could turn votes for nothing, which a lower limit must not count as dissent.
@@ -112,10 +113,12 @@ def _proof(
         assert e.holdout is not None  # each has a source statement
         verdict = judge(SOURCE, e.holdout, e, each)
         wrong = e.decision.wrong(e.holdout, e.head)
-        source = source_limit(name, e.holdout, wrong, verdict, each)
-        limits.append(source.value)
-        kinds.add(source.kind)
-    gap = float(down(votes_lower(shares, total, float(down(voting / 2))) - np.mean(limits), 4))
+        found = source_limit(name, e.holdout, wrong, verdict, each)
+        limits.append(found.value)
+        kinds.add(found.kind)
+    # the two may be near each other: the mean is rounded before the difference is taken
+    source = float(up(math.fsum(limits) / total, 2))
+    gap = float(down(votes_lower(shares, total, float(down(voting / 2))) - source))
     return Statement(
         "all",
         "shift shown" if gap > 0 else "shift not shown",
