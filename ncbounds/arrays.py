@@ -11,6 +11,8 @@ Floats = NDArray[np.float64]
 
 Ints = NDArray[np.int64]
 
+Bools = NDArray[np.bool_]
+
 
 def plain_array(found: object, what: str) -> NDArray[Any]:
     """Return an array of what was passed, of the type that it has, without a copy where possible.

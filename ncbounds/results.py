@@ -163,6 +163,12 @@ def _check(found: Any, kind: type) -> None:
             raise InvalidArgument(f"{name} of a stored row is of type {type(value).__name__}")
     if not all(isinstance(reason, str) for reason in found.get("reasons", ())):
         raise InvalidArgument("the reasons of a stored row are words")
+    for name, term in found.get("terms", {}).items():
+        if isinstance(term, bool) or not isinstance(term, (int, float)):
+            raise InvalidArgument(
+                f"the term '{shown(name)}' of a stored row is of type {type(term).__name__}; "
+                "needed: a number"
+            )
     if found.get("kind", "measure") not in MARK:
         raise InvalidArgument(f"the kind of a stored row is {shown(found['kind'])}")
 

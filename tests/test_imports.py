@@ -15,6 +15,7 @@ ROOT = Path(ncbounds.__file__).parent
 #: Parts from the ground up; a part may import itself and those before it.
 ORDER = (
     "errors",
+    "lines",
     "arrays",
     "budgets",
     "registry",

@@ -251,7 +251,7 @@ class Bound:
             "delta": delta if self.spends_delta else np.nan,
             "params": chosen,
             "reasons": tuple(reasons),
-            "terms": outcome.terms,
+            "terms": {name: float(term) for name, term in outcome.terms.items()},
             "details": details,
             "seconds": seconds,
             "checkpoint": evidence.checkpoint,

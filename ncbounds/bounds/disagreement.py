@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ncbounds.arrays import Ints
-from ncbounds.evidence.decision import Bools
+from ncbounds.arrays import Bools, Ints
 from ncbounds.evidence.sample import Sample
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Bools, Floats
 from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.asked import NOTHING, Asked
-from ncbounds.evidence.decision import Bools, Decision
+from ncbounds.evidence.decision import Decision
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.risks import losses_of
 from ncbounds.evidence.sample import Sample

@@ -10,6 +10,7 @@ import numpy as np
 
 from ncbounds.evidence.head import LinearHead
 from ncbounds.files import write_json, write_text
+from ncbounds.lines import aligned
 from ncbounds.report.cells import interval, legend, number
 from ncbounds.results import MARK, BoundResult
 
@@ -150,11 +151,7 @@ class HeadCertificates:
 
     def __repr__(self) -> str:
         cells = [self._titles(), *self._cells()]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-        lines = [
-            "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
+        lines = aligned(cells, left=range(len(cells[0])))
         reasons = [f"  {r.bound}: {reason}" for r in self.rows for reason in r.reasons]
         return "\n".join([self._head(), "", *lines, *reasons, "", *self._notes()])
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ncbounds.arrays import Bools
 from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.choosing.candidates import Candidate, Origin
-from ncbounds.choosing.fitting import Bools, Fitted, sorted_as
+from ncbounds.choosing.fitting import Fitted, sorted_as
 from ncbounds.choosing.found import Baseline
 from ncbounds.numerics import down, paired_lower, paired_lower_stratified
 

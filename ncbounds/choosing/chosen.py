@@ -1,5 +1,6 @@
 """The chosen head as a file: weight, bias, and which features they are for."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ncbounds.evidence.head import LinearHead
+from ncbounds.files import write_bytes
 
 #: Name of the file in a folder of results.
 HEAD_FILE = "head.npz"
@@ -20,5 +22,6 @@ def save_chosen(head: LinearHead, about: Mapping[str, Any], path: Path) -> None:
 
     ``nb.load_chosen`` reads it, and whatever reads a head alone reads weight and bias.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, weight=head.weight, bias=head.bias, about=np.array(json.dumps(about)))
+    buffer = io.BytesIO()
+    np.savez(buffer, weight=head.weight, bias=head.bias, about=np.array(json.dumps(about)))
+    write_bytes(path, buffer.getvalue())

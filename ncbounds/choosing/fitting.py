@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncbounds.arrays import Ints
+from ncbounds.arrays import Bools, Ints
 from ncbounds.choosing.candidates import Candidate, Layer, Tap
 from ncbounds.choosing.estimates import HEADS, Estimate
 from ncbounds.depth.measure import wrong_rows
@@ -16,8 +15,6 @@ from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.logme import logme
 from ncbounds.geometry.variability import nc1, vci
-
-Bools = NDArray[np.bool_]
 
 
 class Fitted(NamedTuple):

@@ -6,6 +6,7 @@ from itertools import groupby
 
 from ncbounds.choosing.candidates import Layer
 from ncbounds.choosing.found import Baseline, Found
+from ncbounds.lines import aligned
 from ncbounds.report.cells import interval, number, significant
 from ncbounds.results import MARK
 
@@ -36,7 +37,7 @@ def layer_table(layers: Sequence[Layer]) -> list[str]:
         measures = [significant(p.nc1, 3), significant(round(p.vci, 12), 3), f"{p.logme:.3f}"]
         errors = [number(p.leave_one_out[head]) for head in heads]
         cells.append([p.layer, dims, *measures, *errors])
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def shortlist_table(choice: Found) -> list[str]:
@@ -47,7 +48,7 @@ def shortlist_table(choice: Found) -> list[str]:
         mark = "<- chosen" if i == choice.chosen else ""
         error = number(found.candidate.leave_one_out)
         cells.append([str(found.candidate), error, f"{found.errors:,}", mark])
-    return _aligned(cells)
+    return aligned(cells)
 
 
 def claims(choice: Found) -> list[str]:
@@ -124,13 +125,3 @@ def _small_print(choice: Found) -> list[str]:
     )
     by_class = (weighted,) if choice.result.sampling == "stratified" else ()
     return [always, *by_class, *choice.result.reasons, *choice.notes]
-
-
-def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return [
-        "  ".join(
-            c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))
-        ).rstrip()
-        for row in cells
-    ]

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncbounds.arrays import Ints
+from ncbounds.arrays import Bools, Ints
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.errors import InvalidSample, MissingEvidence, few, shown
@@ -15,8 +14,6 @@ from ncbounds.evidence.error_bits import ErrorBits, rows_hash
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, Sampling, check_role
 from ncbounds.results import Kind
-
-Bools = NDArray[np.bool_]
 
 #: What comparing asks of the rows: no candidate was fitted, stopped or chosen on them. That rounded
 #: rows count as errors where this could turn them is safe for a limit, and not for a difference.

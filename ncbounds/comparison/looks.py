@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ncbounds.arrays import Floats, Ints
-from ncbounds.comparison.candidates import Bools
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.roles import SAMPLINGS
 from ncbounds.numerics import anytime_upper, log_beats

@@ -6,13 +6,13 @@ counting one half: :math:`(1 - D)/2` with Somers' D.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ncbounds.arrays import Floats, Ints
-from ncbounds.comparison.candidates import Bools
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics import binomial_lower, binomial_upper, down, sign_test_p
 from ncbounds.numerics.best import only_one_errs
@@ -21,8 +21,6 @@ from ncbounds.numerics.best import only_one_errs
 FEWEST, FEWEST_OF_FACTOR = 10, 5
 #: Redraws of whole families, their seed, and the ends of the interval in percent.
 REDRAWS, SEED, ENDS = 2000, 14, (2.5, 97.5)
-#: Redraws that are weighed in one product.
-_AT_ONCE = 250
 
 Order = NDArray[np.int8]
 
@@ -171,15 +169,20 @@ def interval(
     member = np.eye(many)[families]  # (T, families)
     wrong = member.T @ np.where(upper, (1.0 - agreement) / 2.0, 0.0) @ member
     there = member.T @ upper.astype(np.float64) @ member
-    draws = np.random.default_rng(SEED).multinomial(many, np.full(many, 1.0 / many), REDRAWS)
-    shares = []
-    for i in range(0, REDRAWS, _AT_ONCE):
-        w = draws[i : i + _AT_ONCE].astype(np.float64)
-        weight = np.einsum("bi,ij,bj->b", w, there, w)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            shares.append(np.einsum("bi,ij,bj->b", w, wrong, w) / weight)
-    low, high = np.nanpercentile(np.concatenate(shares), ENDS)
+    w = _redraws(many)
+    with np.errstate(invalid="ignore", divide="ignore"):  # halves and counts: all sums are exact
+        shares = ((w @ wrong) * w).sum(axis=1) / ((w @ there) * w).sum(axis=1)
+    low, high = np.nanpercentile(shares, ENDS)
     return float(low), float(high)
+
+
+@lru_cache(maxsize=2)  # all quantities that the same families have
+def _redraws(families: int) -> Floats:
+    """How often each family is drawn, (redraws, families)."""
+    draws = np.random.default_rng(SEED).multinomial(
+        families, np.full(families, 1.0 / families), REDRAWS
+    )
+    return draws.astype(np.float64)
 
 
 def tau_b(x: ArrayLike, errors: ArrayLike) -> float:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ncbounds.arrays import Floats, Ints
-from ncbounds.comparison.candidates import Bools, Candidate
+from ncbounds.arrays import Bools, Floats, Ints
+from ncbounds.comparison.candidates import Candidate
 from ncbounds.results import Kind
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.bounds import catalogue
-from ncbounds.comparison.candidates import Bools
 from ncbounds.comparison.order import (
     FEWEST,
     FEWEST_OF_FACTOR,

@@ -7,6 +7,7 @@ import numpy as np
 from ncbounds.comparison.order import FEWEST, FEWEST_OF_FACTOR
 from ncbounds.comparison.ranked import Ranked
 from ncbounds.errors import printable
+from ncbounds.lines import aligned
 
 #: Titles and what stands under them.
 _HEAD = (
@@ -28,12 +29,7 @@ def rank_words(ranked: Iterable[Ranked], delta: float, families: int) -> str:
         )
     rows = sorted(ranked, key=lambda r: (np.isnan(r.sign_error), r.sign_error, -r.resolved))
     cells = [_HEAD, *(_cells(r) for r in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
-    lines = [
-        "  ".join(c.rjust(w) if i > 1 else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths)))
-        for row in cells
-    ]
-    return "\n".join(map(printable, [*lines, "", *_legend(delta, families)]))
+    return "\n".join(map(printable, [*aligned(cells, left=(0, 1)), "", *_legend(delta, families)]))
 
 
 def _legend(delta: float, families: int) -> list[str]:

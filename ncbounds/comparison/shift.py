@@ -5,19 +5,28 @@ table of their own, and stand in no other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.bounds.kind import Verdict, judge
-from ncbounds.bounds.needs import Needs
+from ncbounds.comparison.laws import (
+    SOURCE,
+    TARGET,
+    answers,
+    judge_target,
+    lowered,
+    measured_on,
+    share_of,
+    source_limit,
+)
 from ncbounds.comparison.shift_words import shift_words
 from ncbounds.comparison.statement import Statement
+from ncbounds.comparison.votes import votes
 from ncbounds.errors import InvalidSample, MissingEvidence
-from ncbounds.evidence.decision import Bools
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.sample import Sample
@@ -28,12 +37,9 @@ from ncbounds.numerics import (
     prior_ball,
     refuting_level,
     shifted_priors,
-    stratified_upper,
-    votes_lower,
     weighted_error_upper,
 )
 from ncbounds.numerics.arguments import probability
-from ncbounds.results import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,11 +49,6 @@ RADIUS = 0.1
 #: Classes up to which the range of each class prior is sought, a programme an end.
 MOST_RANGES = 30
 MANY = {"class": "classes", "group": "groups"}
-#: What counting errors on source rows, or predictions on unlabelled rows of the target, asks.
-SOURCE = Needs(kind="certificate", role="holdout", features=False)
-TARGET = Needs(kind="certificate", role="target", features=False)
-#: A row that rounding could turn votes for nothing, which a lower limit must not count as dissent.
-VOTES = replace(TARGET, features=True)
 ASSUMED = (
     "if P(prediction | class) is the same on the target, as declared; nothing can check all of it"
 )
@@ -138,7 +139,7 @@ def shifted(
     for name, evidence in named.items():
         lines += _of_one(name, evidence, priors, groups, radius, label_shift_declared, delta)
     if len(named) > 1 and all(e.target is not None for e in named.values()):
-        lines += _votes(named, delta)
+        lines += votes(named, delta)
     if all(s.statement == "source" for s in lines):
         raise MissingEvidence(
             "nothing was asked about a target: give priors (--new-priors), or rows of role target "
@@ -173,12 +174,12 @@ def _of_one(
         raise MissingEvidence(f"{name} has no holdout rows, by which the source is judged")
     wrong = evidence.decision.wrong(sample, evidence.head)
     verdict = judge(SOURCE, sample, evidence, delta)
-    lines = [_source(name, sample, wrong, verdict, delta)]
-    all_known = _lowered(verdict, *_unseen_classes(evidence))
+    lines = [source_limit(name, sample, wrong, verdict, delta)]
+    all_known = lowered(verdict, *_unseen_classes(evidence))
     if priors is not None:
         counted = all_known if isinstance(priors, str) and groups is None else verdict
         if groups is not None and sample.sampling == "stratified":
-            counted = _lowered(
+            counted = lowered(
                 counted,
                 "class counts were fixed by design, so that rows of a group "
                 "are no draws of one law",
@@ -189,13 +190,6 @@ def _of_one(
     return lines
 
 
-def _lowered(verdict: Verdict, *reasons: str) -> Verdict:
-    """A verdict that is a plug-in for more reasons, if there are any."""
-    if not reasons:
-        return verdict
-    return verdict._replace(kind="plug-in", reasons=(*reasons, *verdict.reasons))
-
-
 def _unseen_classes(evidence: Evidence) -> list[str]:
     head = evidence.head
     if not (isinstance(head, NoHead) and head.counted):
@@ -204,40 +198,6 @@ def _unseen_classes(evidence: Evidence) -> list[str]:
         f"it is over all classes of the law, of which {head.classes} were seen: classes=C "
         "(--classes) says how many there are"
     ]
-
-
-def _judge_target(needs: Needs, target: Sample, evidence: Evidence, delta: float) -> Verdict:
-    """What unlabelled rows of the target are worth: they have to be draws of it."""
-    verdict = judge(needs, target, evidence, delta)
-    if target.sampling != "stratified":
-        return verdict
-    return _lowered(verdict, "the target rows have to be drawn at random, not by class")
-
-
-def _share(delta: float, verdicts: Iterable[Verdict]) -> float:
-    """Delta over all that could have been chosen: the candidates of each sample, multiplied."""
-    out = delta
-    for v in verdicts:
-        out = out if v.delta == delta else float(down(out * (v.delta / delta), 3))
-    return out
-
-
-def _source(name: str, sample: Sample, wrong: Bools, verdict: Verdict, delta: float) -> Statement:
-    k, d = int(wrong.sum()), verdict.delta
-    by_class = sample.sampling == "stratified"
-    exact = stratified_upper if by_class and d <= 0.25 else binomial_upper
-    weighted = ", weighted by their class frequencies" if by_class else ""
-    return Statement(
-        name,
-        "source",
-        f"error on the law of the held-out rows{weighted}",
-        "<=",
-        float(exact(k, sample.n, d)),
-        verdict.kind,
-        delta,
-        sample.n,
-        reasons=verdict.reasons,
-    )
 
 
 def _new_priors(
@@ -322,13 +282,13 @@ def _label_shift(
             f"{name}: label shift is declared, and there are no rows of role target: give "
             "them (--role target=0:1000, a part called target, or Evidence(target=...))"
         )
-    at = _judge_target(TARGET, target, evidence, delta)
+    at = judge_target(TARGET, target, evidence, delta)
     classes = max(sample.classes, evidence.head.classes)
-    table, seen = (_answers(evidence, s, classes) for s in (sample, target))
+    table, seen = (answers(evidence, s, classes) for s in (sample, target))
     confusion = np.zeros((classes, classes + 1), dtype=np.int64)
     np.add.at(confusion, (sample.labels, table), 1)
     predicted = np.bincount(seen, minlength=classes + 1)
-    least = _share(delta, (verdict, at))
+    least = share_of(delta, (verdict, at))
     found = label_shift(confusion, predicted, least)
     details: dict[str, Any] = {"least refuting level": refuting_level(confusion, predicted)}
     if classes <= MOST_RANGES and not found.refuted:
@@ -346,121 +306,7 @@ def _label_shift(
         "conditional" if both == {"certificate"} else "plug-in",
         delta,
         target.n,
-        measured=_measured(evidence, target),
+        measured=measured_on(evidence, target),
         reasons=tuple(dict.fromkeys(reasons)),
         details=details,
-    )
-
-
-def _answers(evidence: Evidence, sample: Sample, ties: int) -> Ints:
-    """Predictions, a tie as one of its own, (n,)."""
-    found = evidence.decision.predicted(sample, evidence.head)
-    return np.where(found < 0, ties, found).astype(np.int64)
-
-
-def _measured(evidence: Evidence, target: Sample) -> float:
-    if (target.labels < 0).any():
-        return np.nan
-    return float(evidence.decision.wrong(target, evidence.head).mean())
-
-
-def _votes(named: Mapping[str, Evidence], delta: float) -> list[Statement]:
-    """Lower limit of the mean error of all on the target, and whether it proves a shift."""
-    targets = {name: e.target for name, e in named.items() if e.target is not None}
-    first = next(iter(targets.values()))
-    for name, t in targets.items():
-        if not _same_rows(t, first):
-            raise InvalidSample(
-                f"the target rows of {name} are others than those of {next(iter(targets))}; votes "
-                "need the same rows in the same order"
-            )
-    verdicts = [_judge_target(VOTES, t, named[name], delta) for name, t in targets.items()]
-    answers, classes = _ballots(named, targets)
-    counts = np.zeros((first.n, classes + 1), dtype=np.int64)
-    for row in answers:
-        counts[np.arange(first.n), row] += 1
-    shares, total = counts[:, :classes].max(axis=1) / len(named), len(named)
-    d = _share(delta, verdicts)
-    kind: Kind = "certificate" if all(v.kind == "certificate" for v in verdicts) else "plug-in"
-    reasons = tuple(dict.fromkeys(r for v in verdicts for r in v.reasons))
-    measured = [_measured(named[name], t) for name, t in targets.items()]
-    everyone = f"mean error of the {total} networks"
-    lower = votes_lower(shares, total, d)
-    votes = Statement(
-        "all",
-        "votes_lower",
-        f"{everyone} on the target",
-        ">=",
-        lower,
-        kind,
-        delta,
-        first.n,
-        measured=float(np.mean(measured)),
-        reasons=("it says nothing of any one network", *reasons),
-    )
-    return [votes, _proof(named, shares, kind, (delta, d), first.n)]
-
-
-def _same_rows(one: Sample, other: Sample) -> bool:
-    """Whether nothing tells the rows, or their order, apart: ids, and inputs of networks."""
-    told: list[tuple[Any, Any]] = [(one.rows, other.rows)]
-    if one.answers is None and other.answers is None:  # else hashes may be those of logits
-        told.append((one.input_hashes, other.input_hashes))
-    return one.n == other.n and all(a is None or b is None or np.array_equal(a, b) for a, b in told)
-
-
-def _ballots(named: Mapping[str, Evidence], targets: Mapping[str, Sample]) -> tuple[Ints, int]:
-    """Predictions of all, (K, n), by one numbering of so many classes; a tie is one number more.
-
-    Files number their classes each on its own, so that names say which are the same.
-    """
-    called = {name: e.decision.names for name, e in named.items()}
-    classes = max(e.head.classes for e in named.values())
-    number: dict[str, int] = {}
-    if len({*called.values()}) > 1:
-        if nameless := [name for name, names in called.items() if not names]:
-            raise InvalidSample(
-                f"classes have names in some and are numbers in {nameless[0]}; votes need the "
-                "same names, or numbers, in all"
-            )
-        number = {c: i for i, c in enumerate(dict.fromkeys(sum(called.values(), ())))}
-        classes = len(number)
-    ballots = []
-    for name, e in named.items():
-        own = [number[c] for c in called[name]] if number else range(classes)
-        ballots.append(np.array([*own, classes])[_answers(e, targets[name], len(own))])
-    return np.stack(ballots), classes
-
-
-def _proof(
-    named: Mapping[str, Evidence],
-    shares: Floats,
-    kind: Kind,
-    deltas: tuple[float, float],
-    n: int,
-) -> Statement:
-    """Whether the networks err more often on the target than on the source, half of delta each.
-
-    ``deltas``: the whole, and what votes have of it after all that was chosen on the target.
-    """
-    delta, voting = deltas
-    total, each = len(named), float(down(delta / (2 * len(named))))
-    limits, kinds = [], {kind}
-    for name, e in named.items():
-        assert e.holdout is not None  # each has a source statement
-        verdict = judge(SOURCE, e.holdout, e, each)
-        wrong = e.decision.wrong(e.holdout, e.head)
-        source = _source(name, e.holdout, wrong, verdict, each)
-        limits.append(source.value)
-        kinds.add(source.kind)
-    gap = float(down(votes_lower(shares, total, float(down(voting / 2))) - np.mean(limits), 4))
-    return Statement(
-        "all",
-        "shift shown" if gap > 0 else "shift not shown",
-        f"mean error of the {total} networks, target minus source",
-        ">=",
-        gap,
-        "certificate" if kinds == {"certificate"} else "plug-in",
-        delta,
-        n,
     )

@@ -7,6 +7,7 @@ import numpy as np
 from ncbounds.comparison.statement import Statement
 from ncbounds.comparison.words import at_least, at_most
 from ncbounds.errors import printable
+from ncbounds.lines import aligned
 from ncbounds.results import MARK
 
 COVARIATE = (
@@ -20,12 +21,7 @@ _HEAD = ("checkpoint", "statement", "", "value", "measured", "claim")
 def shift_words(statements: Sequence[Statement]) -> str:
     """Return the table, one statement a line, and under it reasons and diagnostics."""
     cells = [_HEAD, *(_cells(s) for s in statements)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
-    lines = [
-        "  ".join(c.rjust(w) if i in (3, 4) else c.ljust(w) for i, (c, w) in pairs).rstrip()
-        for row in cells
-        for pairs in [list(enumerate(zip(row, widths, strict=True)))]
-    ]
+    lines = aligned(cells, left=(0, 1, 2, 5))
     each = max((s.delta for s in statements), default=0.0)
     lines += ["", f"Each statement may be wrong with probability {each:g} by itself."]
     for s in statements:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ncbounds.comparison.pairs import ComparisonData
 from ncbounds.errors import few, printable
+from ncbounds.lines import aligned
 from ncbounds.results import MARK
 
 #: Candidates up to which pairs stand in a table; more are told by how many each one beats.
@@ -136,7 +137,7 @@ def _table(found: ComparisonData) -> list[str]:
             "" if i == j else at_least(x) if x > 0 else "–" for j, x in enumerate(found.limits[i])
         ]
         cells.append([name, *limits, f"{found.errors[i]:,}"])
-    return _columns(cells)
+    return aligned(cells)
 
 
 def _short(found: ComparisonData) -> list[str]:
@@ -146,12 +147,4 @@ def _short(found: ComparisonData) -> list[str]:
     for t in np.argsort(found.errors, kind="stable"):
         counted = [f"{found.errors[t]:,}", str(more[t].sum()), str(more[:, t].sum())]
         cells.append([found.names[t], *counted, "yes" if found.best[t] else ""])
-    return _columns(cells)
-
-
-def _columns(cells: list[list[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return [
-        "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths)))
-        for row in cells
-    ]
+    return aligned(cells)

@@ -1,17 +1,15 @@
 """A file of labels that grows: rows in the order in which they are labelled."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.data.prediction_file import NAMES, TABLES
-from ncbounds.data.unpacking import said
+from ncbounds.arrays import Bools
+from ncbounds.data.prediction_file import NAMES, TABLES, read_frame
 from ncbounds.errors import DataError, few, shown
 
-Bools = NDArray[np.bool_]
 #: A column that says whether the classifier errs, in place of a label and a prediction.
 WRONG = ("wrong", "error", "errs")
 
@@ -49,30 +47,24 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
     ------
     DataError
         If the file cannot be read, or lacks a column.
+    MissingExtra
+        If pandas needs another package for such a file.
     """
-    import pandas as pd
-
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in TABLES:
+    if path.suffix.lower() not in TABLES:
         raise DataError(f"{path}: rows in the order of labelling are read from {', '.join(TABLES)}")
-    more = {} if suffix == ".parquet" else {"dtype": str, "sep": "\t" if suffix == ".tsv" else ","}
-    try:
-        frame = getattr(pd, TABLES[suffix])(path, **more)
-    except Exception as error:  # whatever a damaged table makes pandas raise
-        raise DataError(f"{path} cannot be read as {suffix[1:]}: {said(error)}") from error
+    frame = read_frame(path, dtype=str)
     columns = {str(c): _texts(frame[c]) for c in frame.columns}
-    if own := [c for c in columns if c.lower() in WRONG]:
-        labels = columns[own[0]]
+    own = next((c for c in columns if c.lower() in WRONG), None)
+    if own is not None:
+        labels = columns[own]
         if odd := {*labels[labels != ""].tolist()} - {"0", "1", "True", "False"}:
-            raise DataError(f"{path}: {own[0]} is 0 or 1, empty if not labelled; found {few(odd)}")
-        errs: Callable[[str], Bools] = lambda name: np.isin(columns[name], ["1", "True"])  # noqa: E731
-        name = own[0]
+            raise DataError(f"{path}: {own} is 0 or 1, empty if not labelled; found {few(odd)}")
+        wrong = np.isin(labels, ["1", "True"])
     else:
         labels = columns[_one(path, columns, "labels", "label")]
-        errs = lambda name: columns[name] != labels  # noqa: E731
-        name = _one(path, columns, "predicted", "predicted")
-    if against is not None and (against not in columns or own):
+        wrong = columns[_one(path, columns, "predicted", "predicted")] != labels
+    if against is not None and (against not in columns or own is not None):
         raise DataError(
             f"{path}: no column of predictions is called {shown(against)}; there are "
             f"{few(columns)}, and needed are label, predicted and {shown(against)}"
@@ -81,8 +73,8 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
     n = int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0
     skipped = ~there[:n]
     return Labelled(
-        wrong=errs(name)[:n] | skipped,
-        against=None if against is None else errs(against)[:n] & ~skipped,
+        wrong=wrong[:n] | skipped,
+        against=None if against is None else (columns[against] != labels)[:n] & ~skipped,
         passed_over=int(skipped.sum()),
         waiting=len(there) - n,
     )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from ncbounds.data.tables import exact_numbers
 from ncbounds.data.unpacking import said
 from ncbounds.errors import DataError, MissingExtra, few, shown, suggest
 from ncbounds.evidence.roles import ROLES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Names of a column or an array, by what it holds; case does not matter.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -258,21 +261,36 @@ def _columns(path: Path) -> dict[str, Array]:
         raise DataError(
             f"{path} is no table of predictions by its name; needed is .csv, .tsv, .parquet or .npz"
         )
+    frame = read_frame(path, **exact_numbers())
+    return {str(name): frame[name].to_numpy() for name in frame.columns}
+
+
+def read_frame(path: Path, **of_text: Any) -> "pd.DataFrame":
+    """Read a file of one of :data:`TABLES`; ``of_text`` says how pandas reads one that is text.
+
+    Raises
+    ------
+    DataError
+        If it is not there or damaged.
+    MissingExtra
+        If pandas needs another package for such a file.
+    """
     if not path.is_file():
         raise DataError(f"{path} does not exist" if not path.exists() else f"{path} is no file")
     import pandas as pd
 
-    more = {} if suffix == ".parquet" else exact_numbers()
+    suffix = path.suffix.lower()
+    more = {} if suffix == ".parquet" else of_text
     more |= {"sep": "\t"} if suffix == ".tsv" else {}
     try:
-        frame = getattr(pd, TABLES[suffix])(path, **more)
+        found: pd.DataFrame = getattr(pd, TABLES[suffix])(path, **more)
     except ImportError as error:
         raise MissingExtra(
             f"{path}: pandas reads it with another package: pip install pyarrow, or save it as .csv"
         ) from error
     except Exception as error:  # whatever a damaged table makes pandas raise
         raise DataError(f"{path} cannot be read as {suffix[1:]}: {said(error)}") from error
-    return {str(name): frame[name].to_numpy() for name in frame.columns}
+    return found
 
 
 def _found(path: Path, columns: Mapping[str, Array]) -> str:

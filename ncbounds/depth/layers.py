@@ -8,6 +8,7 @@ from typing import Any
 from ncbounds.depth.separation import SeparationLaw
 from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.roles import Role
+from ncbounds.lines import aligned
 from ncbounds.results import MARK, Kind
 
 
@@ -207,11 +208,7 @@ def _table(report: LayerReport) -> list[str]:
         network[column] = _rate(report.network_errors[role], report.rows[role])
         column += 1
     cells.append(network)
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    return [
-        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths)))
-        for row in cells
-    ]
+    return aligned(cells)
 
 
 def _cells(

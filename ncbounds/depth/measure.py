@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.arrays import Bools
 from ncbounds.depth.layers import Geometry
 from ncbounds.depth.probes import BLOCK, PROBES, finite_moments
 from ncbounds.depth.separation import scatter_ratio, separation
@@ -16,8 +17,6 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.pairs import cdnv
 from ncbounds.geometry.variability import nc1
 from ncbounds.statistics.class_moments import ClassMoments
-
-Bools = NDArray[np.bool_]
 
 
 def measure_place(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ncbounds.arrays import Bools
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.depth.exits import (
@@ -20,7 +21,7 @@ from ncbounds.depth.exits import (
 )
 from ncbounds.depth.hashing import coordinates
 from ncbounds.depth.layers import Geometry, Layer, LayerReport
-from ncbounds.depth.measure import Bools, measure_place, wrong_rows
+from ncbounds.depth.measure import measure_place, wrong_rows
 from ncbounds.depth.probes import PROBES
 from ncbounds.depth.separation import effective_depth, separation_law
 from ncbounds.errors import DataError, UnknownName, suggest

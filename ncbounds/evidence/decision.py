@@ -4,14 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.head import Head, NoHead, margins
 from ncbounds.evidence.sample import Sample
-
-Bools = NDArray[np.bool_]
 
 
 class Decision(Protocol):

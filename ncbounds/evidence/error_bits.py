@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ncbounds.arrays import Bools
 from ncbounds.errors import InvalidSample, RoleError, shown
 from ncbounds.evidence.roles import SAMPLINGS, Role, Sampling, check_role
 from ncbounds.evidence.sample import Sample
 from ncbounds.results import MARK, Kind
-
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

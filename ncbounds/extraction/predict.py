@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Bools, Floats
 from ncbounds.evidence.answers import answers_of_outputs
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.sample import Sample
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 #: Leads of so many unit roundoffs of the outputs may be rounding, and count as ties.
 ROUNDOFFS = 16
-
-Bools = NDArray[np.bool_]
 
 
 def predict(

@@ -10,12 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-from ncbounds.arrays import Floats
-
-Bools = NDArray[np.bool_]
+from ncbounds.arrays import Bools, Floats
 
 
 class Fenchel(NamedTuple):

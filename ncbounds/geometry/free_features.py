@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.linalg as sla
 
-from ncbounds.arrays import Floats
-from ncbounds.geometry.fenchel import Bools, Fenchel
+from ncbounds.arrays import Bools, Floats
+from ncbounds.geometry.fenchel import Fenchel
 
 #: Rounding of gains, slopes and norms, outward, as a share of them.
 ROUNDING = 1e-12

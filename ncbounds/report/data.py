@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from ncbounds.results import Row
@@ -77,12 +77,7 @@ class ReportData:
         if not more:
             return self
         facts = {name: {**about, **more.get(name, {})} for name, about in self.facts.items()}
-        return type(self)(
-            *(self.rows, self.failures, facts),
-            simultaneous=self.simultaneous,
-            planned=self.planned,
-            plan=self.plan,
-        )
+        return replace(self, facts=facts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-able form with all terms, details and provenance."""

@@ -7,6 +7,7 @@ import numpy as np
 from ncbounds.errors import few, printable
 from ncbounds.report.cells import number
 from ncbounds.report.data import ReportData
+from ncbounds.report.saved import about_saved
 from ncbounds.report.whatif import whatif
 from ncbounds.results import MARK, BoundResult
 
@@ -22,12 +23,8 @@ def _choice(report: ReportData) -> list[str]:
     many = len({r.checkpoint for r in report.rows})
     found = [
         r
-        for r in report.rows
-        if isinstance(r, BoundResult)
-        and r.kind == "certificate"
-        and r.target == "saved"
-        and not r.qualifier
-        and r.role != "fit"
+        for r in about_saved(report.rows, "certificate")
+        if r.role != "fit"
         and r.details.get("selected_among", 1) < many  # else the choice is paid for
     ]
     series: dict[str, set[str]] = {}

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ncbounds.report.cells import interval, number, significant
 from ncbounds.report.data import ReportData
-from ncbounds.report.steps import Step
+from ncbounds.report.steps import Step, known_steps
 from ncbounds.report.trend import Indistinguishable, Stalled, StillCollapsing, Word
 
 #: Steps at which the efficiency of all series is shown.
@@ -30,7 +31,7 @@ def side_by_side(series: Mapping[str, Sequence[Step]], words: Sequence[Word]) ->
     words : sequence of Word
         What can be said of them; named by a word here, with numbers where they are sentences.
     """
-    series = {name: steps for name, all_of in series.items() if (steps := _placed(all_of))}
+    series = {name: steps for name, all_of in series.items() if (steps := known_steps(all_of))}
     if not series:
         return []
     at = _shared(series)
@@ -44,19 +45,9 @@ def side_by_side(series: Mapping[str, Sequence[Step]], words: Sequence[Word]) ->
 
 def without_earlier_steps(report: ReportData, series: Mapping[str, Sequence[Step]]) -> ReportData:
     """Report of the last step of each series, and of all that is in none."""
-    kept = {placed[-1].checkpoint for steps in series.values() if (placed := _placed(steps))}
-    return ReportData(
-        (r for r in report.rows if not r.series or r.checkpoint in kept),
-        report.failures,
-        report.facts,
-        simultaneous=report.simultaneous,
-        planned=report.planned,
-        plan=report.plan,
-    )
-
-
-def _placed(steps: Sequence[Step]) -> list[Step]:
-    return [s for s in steps if s.placed and not s.reason]
+    kept = {placed[-1].checkpoint for steps in series.values() if (placed := known_steps(steps))}
+    rows = tuple(r for r in report.rows if not r.series or r.checkpoint in kept)
+    return replace(report, rows=rows)
 
 
 def _shared(series: Mapping[str, Sequence[Step]]) -> list[float]:

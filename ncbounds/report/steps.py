@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from ncbounds.geometry.margin_efficiency import QUANTILE
 from ncbounds.report.cells import interval, number, significant
 from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
+from ncbounds.report.saved import about_saved, measured_of
 from ncbounds.results import MARK, BoundResult, Row
 
 if TYPE_CHECKING:
@@ -111,6 +112,11 @@ def steps_of(report: ReportData) -> dict[str, list[Step]]:
     }
 
 
+def known_steps(steps: Sequence[Step]) -> list[Step]:
+    """Steps that were evaluated, and of which it is known where they stand."""
+    return [s for s in steps if s.placed and not s.reason]
+
+
 def frame(report: ReportData) -> "pd.DataFrame":
     """One row a step, all series one after the other; empty where the report has no series."""
     import pandas as pd
@@ -133,7 +139,7 @@ def _step(report: ReportData, series: str, name: str, rows: list[Row]) -> Step:
     for m in facts.get("collapse", {}).get("fit", ()):
         fit.setdefault(m["metric"], m["value"])
         fit[f"{m['metric']}, {m['variant']}"] = m["value"]
-    test = next((r.test for r in rows if r.target == "saved" and r.test), None)
+    test = measured_of(rows)
     best = _certificate(rows, smallest=report.simultaneous)
     layers = facts.get("layers", {})
     step = rows[0].step
@@ -169,15 +175,7 @@ def _float(value: Any) -> float:
 
 
 def _certificate(rows: Iterable[Row], *, smallest: bool) -> BoundResult | None:
-    found = [
-        r
-        for r in rows
-        if isinstance(r, BoundResult)
-        and r.kind == "certificate"
-        and r.target == "saved"
-        and not r.qualifier
-        and math.isfinite(r.value)
-    ]
+    found = about_saved(rows, "certificate")
     # the smallest of several that each spent their own delta would be no certificate
     return min(found, key=lambda r: r.value) if smallest and found else next(iter(found), None)
 

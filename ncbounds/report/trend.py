@@ -14,7 +14,7 @@ from ncbounds.errors import InvalidSample
 from ncbounds.evidence.error_bits import ErrorBits, same_rows
 from ncbounds.numerics import down, paired_lower_stratified, sign_test_p
 from ncbounds.report.data import ReportData
-from ncbounds.report.steps import Step, steps_of
+from ncbounds.report.steps import Step, known_steps, steps_of
 from ncbounds.results import MARK, Kind
 
 #: What the efficiency may move, over all of a window, and still be flat.
@@ -195,7 +195,7 @@ def settled(
     that a union over the steps is enough: delta over ``charged``, both limits at the whole of it.
     That no test finds a difference is no statement, and costs nothing.
     """
-    placed = [s for s in steps if s.placed and not s.reason]
+    placed = known_steps(steps)
     if len(placed) < 2 or errors[placed[-1].checkpoint] is None:
         return []
     last = placed[-1]

@@ -19,9 +19,10 @@ from torch.nn import functional
 from ncbounds.checkpoints.architectures.small import build_model
 from ncbounds.data.manifest import entry_rows, load_manifest
 from ncbounds.data.task import task_arrays
+from ncbounds.zoo.manifest import table
 
 MODEL, ARGS = "mlp", {"width": 128, "depth": 2}
-RATIO, SEED = 100, 0
+TASK, RATIO, SEED = "longtail14", 100, 0
 EPOCHS, BATCH, RATE, MOMENTUM, DECAY = 40, 64, 0.05, 0.9, 5e-4
 ROLES = {"fit": "0:8000", "holdout": "8000:16000", "test": "16000:26000"}
 NAMES = ("plain", "balanced")
@@ -29,6 +30,9 @@ CLASSES = (
     *("T-shirt", "trouser", "pullover", "dress", "coat"),
     *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
 )
+_HEADER = """\
+# Written by `python -m ncbounds.zoo.longtail`; paths are relative to this file.
+"""
 
 
 def train(inputs: Tensor, labels: Tensor, *, balanced: bool) -> nn.Module:
@@ -69,30 +73,30 @@ def train(inputs: Tensor, labels: Tensor, *, balanced: bool) -> nn.Module:
 
 def manifest() -> str:
     """Text of the manifest of the folder that the networks are stored in."""
-    roles = ", ".join(f'{role} = "{rows}"' for role, rows in ROLES.items())
-    args = ", ".join(f"{k} = {v}" for k, v in ARGS.items())
-    entries = "".join(
-        f"""
-[checkpoints.{name}]
-file = "{name}.safetensors"
-task = "longtail14"
-model = "{MODEL}"
-args = {{ {args} }}
-roles = {{ {roles} }}
-group = {{ block = "long tail", loss = "{name}" }}
-"""
+    task = {
+        "data": "../fashion14.npz",
+        "imbalance": RATIO,
+        "noise_seed": SEED,
+        "sampling": "iid",
+        "classes": list(CLASSES),
+        "claims": ["balanced", "worst", "groups"],
+    }
+    checkpoints = (
+        table(
+            "checkpoints",
+            name,
+            {
+                "file": f"{name}.safetensors",
+                "task": TASK,
+                "model": MODEL,
+                "args": ARGS,
+                "roles": ROLES,
+                "group": {"block": "long tail", "loss": name},
+            },
+        )
         for name in NAMES
     )
-    return f"""# Written by `python -m ncbounds.zoo.longtail`; paths are relative to this file.
-
-[tasks.longtail14]
-data = "../fashion14.npz"
-imbalance = {RATIO}
-noise_seed = {SEED}
-sampling = "iid"
-classes = [{", ".join(f'"{c}"' for c in CLASSES)}]
-claims = ["balanced", "worst", "groups"]
-{entries}"""
+    return "\n".join([_HEADER, table("tasks", TASK, task), *checkpoints])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -104,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "zoo.toml").write_text(manifest(), encoding="utf-8")
     book = load_manifest(options.out)
-    arrays = task_arrays(book.tasks["longtail14"])
+    arrays = task_arrays(book.tasks[TASK])
     for name in NAMES:
         rows = entry_rows(book.checkpoints[name], arrays.labels, arrays.kept)["fit"]
         inputs = torch.from_numpy(np.asarray(arrays.inputs[rows]))

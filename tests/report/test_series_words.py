@@ -230,6 +230,12 @@ def test_the_smallest_certificate_is_taken_where_all_hold_together_only():
     assert (first.certificate, first.value) == ("kl_holdout", 0.2)
 
 
+def test_the_measured_error_of_a_step_is_that_of_the_saved_classifier():
+    worst = replace(row("e1", 1.0, 0.4), qualifier="worst class", test=Measured(0.6, 0.5, 0.7))
+    (first,) = steps_of(Report([worst, row("e1", 1.0)]))["r"]
+    assert first.test_error == 0.1
+
+
 def test_words_are_charged_for_steps_that_were_planned_and_pass_by_the_best():
     (word,) = REPORT.words()
     assert (word.since, word.last, word.delta, word.charged) == ("10", "final", 0.1, 29)

@@ -172,6 +172,15 @@ def test_any_stored_row_is_a_row_or_one_clear_error(row, data):
         report.render(view)
 
 
+@pytest.mark.parametrize("term", [None, True, "1", [1.0], {"": 1.0}])
+def test_a_stored_term_is_a_number_or_one_clear_error(row, term):
+    with pytest.raises(NcboundsError, match="term 'odd' of a stored row is of type"):
+        result_from_dict({**row, "terms": {"empirical": 0.1, "odd": term}})
+    found = result_from_dict({**row, "terms": {"whole": 1, "undefined": "nan"}})
+    assert found.terms["whole"] == 1
+    assert np.isnan(found.terms["undefined"])
+
+
 @given(content=TREES | st.fixed_dictionaries({"rows": TREES, "failures": TREES, "facts": TREES,
                                               "simultaneous": TREES}))  # fmt: skip
 @settings(max_examples=60, deadline=None)

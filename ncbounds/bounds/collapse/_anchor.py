@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.bounds.homogeneous.centre import spread_about
 from ncbounds.bounds.homogeneous.rays import squares_about
-from ncbounds.evidence.decision import Bools, Decision
+from ncbounds.evidence.decision import Decision
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import catoni, gaussian_loss_fast, kl_upper

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.bounds.kept import Kept
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.evidence.head import LinearHead
@@ -18,8 +17,6 @@ from ncbounds.evidence.logit_rows import LogitRows
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import CovarianceFactor
 from ncbounds.statistics.rows import members_of
-
-Bools = NDArray[np.bool_]
 
 #: Fewest points of a class that have a variance.
 FEWEST = 2

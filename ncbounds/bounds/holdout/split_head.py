@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ncbounds.arrays import Bools
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.holdout._averages import weighted, worst_class
 from ncbounds.bounds.holdout.binomial import binomial_formula, count_restated
@@ -9,7 +10,6 @@ from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.claim import Claim
 from ncbounds.claims.heads import OtherHead
 from ncbounds.evidence.asked import WORST
-from ncbounds.evidence.decision import Bools
 from ncbounds.evidence.sample import Sample
 from ncbounds.evidence.split import two_parts
 from ncbounds.numerics import weighted_error_upper, worst_class_upper

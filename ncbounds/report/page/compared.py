@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from markupsafe import Markup
 
+from ncbounds.comparison.candidates import Candidate
 from ncbounds.comparison.comparison import compared
 from ncbounds.comparison.rank import rank
-from ncbounds.comparison.stored import stored_candidates, stored_errors
+from ncbounds.comparison.stored import stored_errors
 from ncbounds.errors import MissingEvidence
 from ncbounds.report.data import ReportData
 from ncbounds.report.page.tab import Tab
@@ -28,16 +29,13 @@ def comparison_tabs(report: ReportData) -> list[Tab]:
 
 def _comparisons(report: ReportData) -> list[str]:
     """One text for each set of rows that several checkpoints were judged on."""
-    by_rows: dict[str, list[str]] = {}
+    by_rows: dict[str, list[Candidate]] = {}
     for name, facts in report.facts.items():
         kept = stored_errors(facts, ROLE)
         if kept is not None:
-            by_rows.setdefault(kept.rows, []).append(name)
-    several = [names for names in by_rows.values() if len(names) > 1]
-    texts = [
-        str(compared(stored_candidates(report.facts, names, ROLE), delta=DELTA))
-        for names in several[:SETS]
-    ]
+            by_rows.setdefault(kept.rows, []).append(Candidate.of_bits(name, kept))
+    several = [candidates for candidates in by_rows.values() if len(candidates) > 1]
+    texts = [str(compared(candidates, delta=DELTA)) for candidates in several[:SETS]]
     if len(several) > SETS:
         texts.append(f"{len(several) - SETS} more sets of rows: ncbounds compare RUN NAME NAME")
     return texts

@@ -9,6 +9,7 @@ from ncbounds.bounds import catalogue
 from ncbounds.errors import printable
 from ncbounds.report.cells import interval, number
 from ncbounds.report.data import ReportData
+from ncbounds.report.saved import about_saved, measured_of
 from ncbounds.report.views.screen import Subject, blocks
 from ncbounds.results import MARK, BoundResult, Measured, Row
 
@@ -56,19 +57,6 @@ class Picture(NamedTuple):
     left_out: int
 
 
-def about_saved(rows: Iterable[Row], *kinds: str) -> list[BoundResult]:
-    """Rows of these kinds on the error of the saved classifier."""
-    return [
-        r
-        for r in rows
-        if isinstance(r, BoundResult)
-        and r.kind in kinds
-        and r.target == "saved"
-        and not r.qualifier
-        and np.isfinite(r.value)
-    ]
-
-
 def judged_by(rows: Iterable[Row], *, simultaneous: bool) -> BoundResult | None:
     """The row that a checkpoint is judged by.
 
@@ -87,11 +75,6 @@ def judged_by(rows: Iterable[Row], *, simultaneous: bool) -> BoundResult | None:
         if found:
             return found[0]
     return None
-
-
-def measured_of(rows: Iterable[Row]) -> Measured | None:
-    """Measured error of the saved classifier, where there is one."""
-    return next((r.test for r in rows if r.target == "saved" and not r.qualifier and r.test), None)
 
 
 def picture(report: ReportData) -> Picture:

@@ -11,6 +11,7 @@ from ncbounds.errors import MissingExtra, NcboundsError
 from ncbounds.report.data import ReportData
 from ncbounds.report.page.tab import Tab
 from ncbounds.report.plot import Plots
+from ncbounds.report.plot.series import draw_series
 from ncbounds.report.steps import steps_of
 from ncbounds.report.trend import words_of
 
@@ -21,13 +22,16 @@ _INK = re.compile(r"#000000\b|#000\b|\bblack\b")
 
 def tabs_of(report: ReportData) -> list[Tab]:
     """Tabs of what is there to draw; none without matplotlib."""
-    plots = Plots(report)
     layered = [n for n, facts in report.facts.items() if facts.get("layers")]
-    series = steps_of(report)
-    said = [f"{w.series}: {w}" if len(series) > 1 else str(w) for w in words_of(report)]
+    series, words = steps_of(report), words_of(report)
+    said = [f"{w.series}: {w}" if len(series) > 1 else str(w) for w in words]
+
+    def drawn(name: str) -> Any:
+        return draw_series(series[name], [w for w in words if w.series == name])
+
     made = (
-        _tab("Series", series, plots.series, said),
-        _tab("Layers", layered, plots.layers, ()),
+        _tab("Series", series, drawn, said),
+        _tab("Layers", layered, Plots(report).layers, ()),
     )
     return [tab for tab in made if tab is not None]
 

@@ -6,6 +6,7 @@ Words stand once, in the order in which they first appear, and rows name them by
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -52,14 +53,7 @@ def kept(report: ReportData) -> tuple[ReportData, str]:
         f"{what}. table.csv has all; `ncbounds report RUN --only PATTERN --out FOLDER` makes a "
         "page of the checkpoints whose names match."
     )
-    shown = ReportData(
-        rows,
-        report.failures,
-        report.facts,
-        simultaneous=report.simultaneous,
-        planned=report.planned,
-    )
-    return shown, hint
+    return replace(report, rows=tuple(rows)), hint
 
 
 def table(report: ReportData) -> dict[str, Any]:
@@ -139,9 +133,7 @@ def _opened(
     """What an opened row shows: terms, reasons, diagnostics, where it comes from."""
     reasons = [*r.reasons, *(r.test.reasons if r.test else ())]
     found: dict[str, Any] = {"text": shown_value(r)}
-    if terms := {
-        k: v for k, v in r.terms.items() if isinstance(v, (int, float)) and math.isfinite(v)
-    }:
+    if terms := {k: v for k, v in r.terms.items() if math.isfinite(v)}:
         found["terms"] = [[k, v, number(v)] for k, v in terms.items()]
     if reasons:
         found["said"] = [said.setdefault(printable(x), len(said)) for x in reasons]

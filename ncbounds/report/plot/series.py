@@ -18,7 +18,7 @@ from ncbounds.report.plot.style import (
     pyplot,
     spans,
 )
-from ncbounds.report.steps import Step
+from ncbounds.report.steps import Step, known_steps
 from ncbounds.report.trend import LOSSES, Indistinguishable, Word
 
 #: How far to the right a last step without a number stands, as a share of the range before it.
@@ -55,7 +55,7 @@ def draw_series(steps: Sequence[Step], words: Sequence[Word] = ()) -> NDArray[An
     -------
     array of matplotlib axes
     """
-    placed = [s for s in steps if s.placed and not s.reason]
+    placed = known_steps(steps)
     draws = [draw for draw, names in _PANELS.items() if _known(placed, *names)]
     logged = [n for n in dict.fromkeys(n for s in placed for n in s.log) if n not in LOSSES]
     heights = [_HIGH if d in (_errors, _efficiency) else _LOW for d in draws] + [_LOW] * len(logged)

@@ -15,6 +15,7 @@ from ncbounds.report.cells import UNDEFINED, interval, legend, number, significa
 from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
+from ncbounds.report.saved import measured_of
 from ncbounds.report.view import view
 from ncbounds.results import MARK, BoundResult, Row
 
@@ -95,20 +96,17 @@ def columns() -> list[Shown]:
 def asked(report: ReportData) -> list[Shown]:
     """Columns of what was asked for beside the error: averages over classes and other losses."""
     found: dict[str, tuple[str, ScreenColumn]] = {}
+    # the worst class stands there unasked; that it was asked for shows in rows of other bounds
+    worst = any(r.params.get("per") == WORST and r.bound not in ASKED for r in report.rows)
     for r in report.rows:
         name = r.params.get("loss") or r.params.get("per")
         if r.role == "fit" or name is None or len(r.params) > 1 or r.bound not in ASKED:
             continue
-        if r.params == {"per": WORST} and not _others(report, WORST):
-            continue  # it stands there unasked
+        if r.params == {"per": WORST} and not worst:
+            continue
         column = ScreenColumn(name, heading="asked for", params=dict(r.params), digits=3)
         found.setdefault(name, (r.bound, column))
     return [Shown(name, (one,)) for name, one in found.items()]
-
-
-def _others(report: ReportData, name: str) -> bool:
-    """Whether rows of other bounds have a value of that name, too."""
-    return any(r.params.get("per") == name and r.bound not in ASKED for r in report.rows)
 
 
 #: Why there is no certificate, where nobody said how the points were drawn.
@@ -137,8 +135,9 @@ def blocks(report: ReportData) -> dict[str, list[Subject]]:
 def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[str]]]]:
     """Blocks of lines of cells: those of :func:`header`."""
     rows = _by_subject(report)
+    told = _has_steps(report), _knows_fit(report)
     return [
-        (printable(block), [_line(report, subject, rows[subject], shown) for subject in subjects])
+        (printable(block), [_line(report, s, rows[s], shown, *told) for s in subjects])
         for block, subjects in blocks(report).items()
     ]
 
@@ -246,17 +245,23 @@ def _filled(titles: list[str], width: int = 118) -> list[str]:
     ]
 
 
-def _line(report: ReportData, subject: Subject, rows: list[Row], shown: list[Shown]) -> list[str]:
+def _line(
+    report: ReportData,
+    subject: Subject,
+    rows: list[Row],
+    shown: list[Shown],
+    steps: bool,
+    fit: bool,
+) -> list[str]:
     name, layer = subject
     facts = report.facts.get(name, {})
-    saved = (r for r in rows if r.target == "saved" and not r.qualifier)
-    test = next((r.test for r in saved if r.test), None)
+    test = measured_of(rows)
     measured = interval(test.error, test.low, test.high) if test else ""
     of_fit = []
-    if _knows_fit(report):  # facts are about the head's features
+    if fit:  # facts are about the head's features
         of_fit = [str(facts.get("n", {}).get("fit", "")), "" if layer else _nc1(facts)]
     label = printable(f"{name} {layer}".rstrip())
-    step = [shown_step(rows[0].step)] if _has_steps(report) else []
+    step = [shown_step(rows[0].step)] if steps else []
     return [label, *step, *of_fit, measured, *(c.cell(rows) for c in shown)]
 
 

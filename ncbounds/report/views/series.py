@@ -1,6 +1,7 @@
 """Series along their steps: a file for programs, and lines for a terminal."""
 
 from ncbounds.errors import printable
+from ncbounds.lines import aligned
 from ncbounds.report.data import ReportData
 from ncbounds.report.side_by_side import MANY, side_by_side
 from ncbounds.report.steps import cells, frame, steps_of
@@ -25,20 +26,15 @@ def series_lines(report: ReportData) -> list[str]:
         lines += [
             "",
             "series side by side (efficiency: lower end; all measured)",
-            *_aligned(beside),
+            *aligned(beside, left=()),
         ]
     if len(series) >= MANY:
         return [printable(line) for line in [*lines, "step by step: table.md, series.csv"]]
     for name, steps in series.items():
         lines += ["", f"{name}, step by step (certificate: {_which(report)}; the rest measured)"]
-        lines += _aligned(cells(steps))
+        lines += aligned(cells(steps), left=())
         lines += [str(word) for word in words if word.series == name]
     return [printable(line) for line in lines]
-
-
-def _aligned(table: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return ["  ".join(c.rjust(w) for c, w in zip(row, widths)).rstrip() for row in table]
 
 
 def _which(report: ReportData) -> str:
