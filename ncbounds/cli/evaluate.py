@@ -187,8 +187,6 @@ def evaluate(
             )
             zoo = data is None or described_by_zoo(paths, manifest)
             report = _zoo(typed) if zoo else _files(typed)
-                _zoo(typed) if data is None or described_by_zoo(paths, manifest) else _files(typed)
-            )
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
