@@ -126,3 +126,16 @@ def test_what_is_missing_is_said():
         nb.told_apart(evidence())
     with pytest.raises(MissingEvidence, match=r"Evidence\(head_sample="):
         nb.confusion(evidence(), role="head")
+
+
+def test_the_pooled_limit_of_strata_has_the_edge_rule():
+    """At n - 1 errors of n: 1 - delta/n, above the exact limit of draws of one law."""
+    y = np.repeat([0, 1, 2], (40, 20, 10))
+    answers = np.where(np.arange(70) > 0, (y + 1) % 3, y)
+    frames = [
+        nb.class_errors(evidence(predicted=answers, sampling=s)).set_index("name")
+        for s in ("iid", "stratified")
+    ]
+    drawn, by_class = (frame.loc["micro", "limit"] for frame in frames)
+    assert by_class == pytest.approx(1 - 0.05 / 70, rel=1e-12)
+    assert drawn == nb.formulas.binomial(69, 70, 0.05) < by_class

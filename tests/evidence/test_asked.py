@@ -178,3 +178,13 @@ def test_claims_of_several_kinds_add_up():
     assert len(asked.counted) == 3
     assert not asked.means
     assert asked_for([Cost(np.ones((2, 2)))]).means == ("cost / largest cost",)
+
+
+@pytest.mark.parametrize(
+    ("points", "group"),
+    [(101, "many-shot"), (100, "medium-shot"), (20, "medium-shot"), (19, "few-shot")],
+)
+def test_groups_by_training_points_meet_at_their_ends(points, group):
+    y = np.repeat([0, 1, 2], (150, points, 150))
+    found = weights("groups", fit=drawn(np.eye(3)[y], y, "fit"))
+    assert [name for name, w in found.items() if w[1]] == [group]

@@ -151,3 +151,12 @@ def test_few_shot_rows_know_the_claims(bound):
     if bound != "ncm_blocks":  # which is no linear function of the class errors
         assert found["balanced"].value == pytest.approx(np.mean([r.value for r in alone]))
     assert found["rare"].value == alone[2].value
+
+
+def test_classes_without_errors_or_points_count_in_sums_of_class_limits():
+    e = evidence([4, 0, 0], [400, 60, 0])
+    kl = nb.formulas.kl_holdout
+    hand = (kl(4, 400, 0.05 / 3) + kl(0, 60, 0.05 / 3) + 1) / 3
+    assert row(e, "kl_holdout").value == pytest.approx(hand, rel=1e-12)
+    hand = (4 / 400 + 0 + 1) / 3 + math.sqrt(math.log(20) * (1 / 400 + 1 / 60) / 18)
+    assert row(e, "hoeffding").value == pytest.approx(hand, rel=1e-12)

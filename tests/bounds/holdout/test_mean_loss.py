@@ -237,3 +237,30 @@ def test_top_5_of_a_thousand_classes_by_an_exact_count():
     k = int(((logits >= own[:, None]).sum(1) > 5).sum())
     assert rows["top-5 error",].value == nb.formulas.binomial(k, 600, 0.05)
     assert rows["top-5 error",].value < rows[()].value < rows["balanced",].value < 1
+
+
+def test_a_mean_over_part_of_the_rows_has_no_limit_by_design():
+    y = np.tile([0, 1], 20)
+    logits = np.column_stack([np.zeros(40), np.linspace(-3, 3, 40)])
+    name = Answered(0.9).name
+    rows = {
+        s: mean_loss(
+            nb.Evidence.from_predictions(
+                logits=logits, labels=y, role="holdout", sampling=s, claims="answered:0.9"
+            ),
+            loss=name,
+        )
+        for s in ("iid", "stratified")
+    }
+    assert 0 < rows["iid"].value <= 1
+    assert np.isnan(rows["stratified"].value)
+
+
+def test_counted_losses_of_strata_have_the_edge_rule():
+    """At n - 1 of n: 1 - delta/n, above the exact limit of draws of one law."""
+    wrong = np.arange(20) > 0
+    drawn, by_class = (
+        get("binomial")(evidence(wrong, sampling=s), loss="loss") for s in ("iid", "stratified")
+    )
+    assert by_class.value == pytest.approx(1 - 0.05 / 20, rel=1e-12)
+    assert drawn.value == nb.formulas.binomial(19, 20, 0.05) < by_class.value
