@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 from scipy import stats
 
 from ncbounds.bounds.collapse.ncm_leave_one_out import ncm_leave_one_out_formula
+from ncbounds.choosing import baselines, fitting
 from ncbounds.choosing import choose as module
-from ncbounds.choosing import fitting
 from ncbounds.choosing.candidates import Tap
 from ncbounds.choosing.choose import SEED, choose_among, labelled_rows
 from ncbounds.choosing.estimates import HEADS
@@ -297,3 +298,16 @@ def test_coverage_study(delta):
     if delta == 0.05:
         leaky = misses(True, draws // 4, 3, delta, count=100)
         assert stats.binom.sf(leaky - 1, draws // 4, delta) < 1e-6
+
+
+@pytest.mark.usefixtures("bare")
+def test_shares_of_the_shortlist_add_up_to_no_more_than_delta(monkeypatch):
+    taps, y = world()
+    value, gain = Kept(module.binomial_formula, 2), Kept(paired_lower, 3)
+    monkeypatch.setattr(module, "binomial_formula", value)
+    monkeypatch.setattr(baselines, "paired_lower", gain)
+    delta = unlucky(5)
+    choose_among(taps, rows(y), delta=delta)
+    assert value.found
+    assert gain.found
+    assert all(within(d, 5, delta) for d in value.found + gain.found)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 
 import ncbounds as nb
+from ncbounds.comparison import comparison as module
 from ncbounds.comparison.candidates import Candidate, on_the_same_rows
 from ncbounds.comparison.comparison import compared
 from ncbounds.errors import InvalidSample, MissingEvidence, UnknownName
@@ -359,3 +361,18 @@ def test_errors_that_rounding_may_have_made_are_no_difference():
     assert found.kind == found.kind_of(0, 1) == "plug-in"
     assert [b.kind for b in error_bits(unsure)] == ["plug-in"]
     assert nb.compare({"a": sure}).kind == "certificate"
+
+
+def test_shares_of_pairs_add_up_to_no_more_than_delta(monkeypatch):
+    limit = Kept(lambda b, c, n, share: np.zeros(len(b)), 3)
+    monkeypatch.setitem(module._LIMITS, "exact", limit)
+    delta = unlucky(6)
+    compared(candidates(*bits(5, 60, 120)), delta=delta)
+    assert [within(d, 6, delta) for d in limit.found] == [True]
+    # two of three: the set and the regret have the share of a pair
+    together = Kept(lambda wrong, delta, **_: np.ones(len(wrong), dtype=bool), 1)
+    regret = Kept(lambda wrong, chosen, delta, **_: 0.0, 2)
+    monkeypatch.setattr(module, "best_set", together)
+    monkeypatch.setattr(module, "regret_upper", regret)
+    compared(candidates(*bits(5, 60)), delta=delta, among=3)
+    assert [within(d, 6, delta) for d in together.found + regret.found] == [True, True]

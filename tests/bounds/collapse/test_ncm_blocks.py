@@ -211,3 +211,14 @@ def test_coverage_where_the_errors_of_a_block_come_together(monkeypatch):
         missed += ncm_blocks(evidence(points, y), delta=delta, m=1).value < truth
     assert missed > 0  # the value is not far above the truth
     assert binom.sf(missed - 1, runs, delta) > 1e-6
+
+
+def test_a_class_that_is_asked_for_counts_alone():
+    """The third class is far from two that are one."""
+    f, y = blobs(gap=0.0)
+    f[y == 2] += 100.0
+    e = evidence(f, y).asking("far=2,near=0+1")
+    far, near = (ncm_blocks(e, delta=0.05, m=5, per=per) for per in ("far", "near"))
+    assert far.value == partition_upper(np.zeros((PARTITIONS, 6)), 0.05)
+    balanced = ncm_blocks(e, delta=0.05, m=5).terms["empirical"]
+    assert near.terms["empirical"] == pytest.approx(1.5 * balanced, rel=1e-12) > 0.3

@@ -5,10 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 from scipy.stats import binom
 
 import ncbounds as nb
 from ncbounds.bounds import get
+from ncbounds.bounds.holdout._averages import joint_limits
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics import binomial_upper, weighted_error_upper
 
@@ -160,3 +162,9 @@ def test_classes_without_errors_or_points_count_in_sums_of_class_limits():
     assert row(e, "kl_holdout").value == pytest.approx(hand, rel=1e-12)
     hand = (4 / 400 + 0 + 1) / 3 + math.sqrt(math.log(20) * (1 / 400 + 1 / 60) / 18)
     assert row(e, "hoeffding").value == pytest.approx(hand, rel=1e-12)
+
+
+def test_shares_of_classes_add_up_to_no_more_than_delta():
+    delta, limit = unlucky(3), Kept(nb.formulas.kl_holdout, 2)
+    joint_limits([1, 0, 2], np.array([9, 9, 9]), np.ones(3, dtype=bool), limit, delta)
+    assert [within(d, 3, delta) for d in limit.found] == [True] * 3
