@@ -3,10 +3,12 @@
 import json
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept
 from scipy.stats import binom
 
 from ncbounds.bounds.collapse.unseen_classes import unseen_classes
@@ -202,3 +204,12 @@ def test_classes_of_the_head_sample_are_left_out_too():
     found = unseen_classes(replace(e, head_sample=head))
     assert found.details["unseen classes"] == 10
     assert unseen_classes(e).details["unseen classes"] == 12
+
+
+def test_losses_of_tasks_are_rounded_up(monkeypatch):
+    """A third is no float and rounds down."""
+    losses = Kept(partition_upper, 0)
+    monkeypatch.setattr(sys.modules[MODULE], "partition_upper", losses)
+    monkeypatch.setattr(sys.modules[MODULE], "_task_loss", lambda *_: 1 / 3)
+    unseen_classes(made(*population(12, 6, np.random.default_rng(0))))
+    assert {Fraction(x) >= Fraction(1, 3) for x in losses.found[0].ravel()} == {True}
