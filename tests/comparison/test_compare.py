@@ -376,3 +376,22 @@ def test_shares_of_pairs_add_up_to_no_more_than_delta(monkeypatch):
     monkeypatch.setattr(module, "regret_upper", regret)
     compared(candidates(*bits(5, 60)), delta=delta, among=3)
     assert [within(d, 6, delta) for d in together.found + regret.found] == [True, True]
+
+
+def test_every_statement_about_stratified_rows_has_its_form():
+    """Eight rows apart pass the sign test, which strata do not have; lists know the edge rule."""
+    near = bits(20, 28)
+    drawn, by_class = (
+        compared(candidates(*near, sampling=s), chosen="c1") for s in ("iid", "stratified")
+    )
+    assert (drawn.best.tolist(), by_class.best.tolist()) == ([True, False], [True, True])
+    wider = regret_upper(np.stack(near), 1, 0.05, form="stratified")
+    assert by_class.regret == pytest.approx(wider, rel=1e-9)
+    assert drawn.regret < 0.95 * wider
+    listed = [
+        compared(
+            candidates(*bits(2, n=3), sampling=s), delta=0.2, requirement=1 - 0.2 / 3 - 1e-9
+        ).listed.tolist()
+        for s in ("iid", "stratified")
+    ]
+    assert listed == [[True], [False]]
