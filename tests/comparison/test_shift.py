@@ -342,3 +342,31 @@ def test_a_difference_of_near_limits_is_rounded_down(monkeypatch):
         assert (
             Fraction(nb.shifted(networks)["shift shown"].value) <= Fraction(vote) - sum(limits) / 3
         )
+
+
+@pytest.mark.parametrize("role", ["holdout", "target"])
+def test_one_network_without_a_declared_draw_lowers_what_all_take_part_in(role):
+    sampling = {"holdout": "iid", "target": "iid", role: "unknown"}
+    found = nb.shifted([subject(), subject(seen=[130, 100, 70], name="b", sampling=sampling)])
+    assert found["shift not shown"].kind == "plug-in"
+    votes = "plug-in" if role == "target" else "certificate"
+    assert found["votes_lower"].kind == votes
+
+
+def test_the_source_of_rows_drawn_by_class_has_the_edge_rule():
+    """At n - 1 of n: 1 - delta/n, above the exact limit of draws of one law."""
+    table = [[0, 40, 0], [0, 0, 20], [9, 0, 1]]
+    drawn, by_class = (
+        nb.shifted(subject(table, seen=None, sampling=s), priors="balanced")["source"].value
+        for s in ("iid", "stratified")
+    )
+    assert by_class == pytest.approx(1 - 0.05 / 70, rel=1e-12)
+    assert drawn == binomial_upper(69, 70, 0.05) < by_class
+
+
+def test_limits_of_the_source_pay_for_what_it_was_chosen_among():
+    chosen = nb.shifted(subject(seen=None, selected_among=5), priors=[0.2, 0.3, 0.5])
+    for name in ("source", "new_priors", "prior_ball 0.1"):
+        strict = nb.shifted(subject(seen=None), priors=[0.2, 0.3, 0.5], delta=0.01)
+        assert chosen[name].value == strict[name].value
+        assert chosen[name].delta == 0.05
