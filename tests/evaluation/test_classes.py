@@ -156,3 +156,26 @@ def test_shares_of_cells_and_pairs_add_up_to_no_more_than_delta(monkeypatch):
     y = np.repeat([0, 1, 2], 5)
     e = evidence_of(nb.LinearHead(np.eye(3)), drawn(np.eye(3)[y], y, repeats="by chance"))
     assert not nb.told_apart(e, delta=delta)["told_apart"].any()
+
+
+def test_cells_and_pairs_pay_for_what_was_chosen_among():
+    chosen, strict = nb.confusion(evidence(selected_among=5)), nb.confusion(evidence(), 0.01)
+    for end in ("low", "high"):
+        assert chosen[end].to_list() == strict[end].to_list()
+    # three pairs and two candidates: p = 1/252 for each
+    y = np.repeat([0, 1, 2], 5)
+    held = drawn(np.eye(3)[y], y, repeats="by chance", selected_among=2)
+    for delta, told in ((0.0238, False), (0.02382, True)):
+        frame = nb.told_apart(evidence_of(nb.LinearHead(np.eye(3)), held), delta=delta)
+        assert frame["told_apart"].to_list() == [told] * 3
+
+
+@pytest.mark.parametrize("role", ["head", "fit", "test"])
+def test_frames_of_rows_of_another_role_are_no_certificates(role):
+    y = np.repeat([0, 1, 2], 5)
+    rows = drawn(np.eye(3)[y], y, role, repeats="by chance")
+    e = evidence_of(nb.LinearHead(np.eye(3)), rows)
+    for frame in (nb.class_errors, nb.confusion, nb.told_apart):
+        found = frame(e, role=role)
+        assert set(found["kind"]) == {"plug-in"}
+        assert any("needs role holdout" in reason for reason in found.attrs["reasons"])

@@ -252,3 +252,15 @@ def test_shares_of_the_steps_add_up_to_no_more_than_delta(monkeypatch):
 def test_the_last_step_has_to_be_certified_too():
     (word,) = said([bits(NEAR), bits(LAST, kind="plug-in", reasons=("not declared",))])
     assert (word.kind, word.reasons) == ("plug-in", ("not declared",))
+
+
+def test_strata_have_no_sign_test():
+    # 8 rows on which one errs alone: 2^-8 is below delta, and the two binomial limits overlap
+    pair = [wrong(N, range(8)), wrong(N)]
+    assert said([bits(w) for w in pair]) == []
+    (word,) = said([bits(w, sampling="stratified") for w in pair])
+    assert word.kind == "certificate"
+    # no row apart: each of the two binomial limits has half of the share
+    few = [bits(wrong(330), sampling=s) for s in ("iid", "stratified")]
+    assert said([few[0]] * 2, 0.06)
+    assert not said([few[1]] * 2, 0.06)
