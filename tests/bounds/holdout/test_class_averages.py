@@ -194,3 +194,14 @@ def test_weighted_sums_are_rounded_up():
             rate, squares = (mp.mpf(x.numerator) / x.denominator for x in (rate, squares))
             exact = rate + mp.sqrt(-mp.log(mp.mpf(0.05)) * squares / 2)
             assert row(e, "hoeffding", per="some").value >= exact
+
+
+def test_the_worst_class_has_the_largest_of_limits_that_hold_together():
+    errors, counts = [1, 2, 0], [30, 20, 10]
+    e = evidence(errors, counts, claims="worst")
+    for bound, limit in (
+        ("kl_holdout", nb.formulas.kl_holdout),
+        ("hoeffding", nb.formulas.hoeffding),
+    ):
+        hand = max(limit(k, n, 0.05 / 3) for k, n in zip(errors, counts, strict=True))
+        assert row(e, bound, "worst class").value == pytest.approx(hand, rel=1e-12)
