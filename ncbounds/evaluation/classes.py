@@ -21,6 +21,7 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import (
     binomial_lower,
     binomial_upper,
+    down,
     told_apart_p,
     weighted_error_upper,
     worst_class_upper,
@@ -122,7 +123,7 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
     counts = np.zeros((classes, outputs + 1), dtype=np.int64)
     np.add.at(counts, (sample.labels, np.where(answers < 0, outputs, answers)), 1)
     n = np.repeat(counts.sum(axis=1), outputs + 1)
-    cells, each = counts.ravel(), verdict.delta / (2 * counts.size)
+    cells, each = counts.ravel(), float(down(verdict.delta / (2 * counts.size)))
     some = n > 0
     low, high = np.zeros(len(n)), np.ones(len(n))
     low[some] = binomial_lower(cells[some], n[some], each)
@@ -189,7 +190,8 @@ def told_apart(
     head = evidence.linear_head
     sample, verdict = _judged(evidence, role, delta, READS)
     chosen = list(combinations(range(head.classes), 2) if pairs is None else pairs)
-    level, name, rows = verdict.delta / max(1, len(chosen)), evidence.decision.name, []
+    level = float(down(verdict.delta / max(1, len(chosen))))
+    name, rows = evidence.decision.name, []
     ahead = _ahead(sample, head, {(a, b) for pair in chosen for a, b in (pair, pair[::-1])})
     rows_cos, means_cos = _cosines(head.weight - head.weight.mean(axis=0)), _mean_cosines(evidence)
     for a, b in chosen:

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 from scipy import stats
 
 from ncbounds.bounds.collapse.ncm_leave_one_out import ncm_leave_one_out_formula
+from ncbounds.choosing import baselines, fitting
 from ncbounds.choosing import choose as module
-from ncbounds.choosing import fitting
 from ncbounds.choosing.candidates import Tap
 from ncbounds.choosing.choose import SEED, choose_among, labelled_rows
 from ncbounds.choosing.estimates import HEADS
@@ -21,6 +22,7 @@ from ncbounds.numerics import (
     down,
     held_out_worth,
     paired_lower,
+    paired_lower_stratified,
     regret_upper,
     stratified_upper,
 )
@@ -297,3 +299,50 @@ def test_coverage_study(delta):
     if delta == 0.05:
         leaky = misses(True, draws // 4, 3, delta, count=100)
         assert stats.binom.sf(leaky - 1, draws // 4, delta) < 1e-6
+
+
+@pytest.mark.usefixtures("bare")
+def test_shares_of_the_shortlist_add_up_to_no_more_than_delta(monkeypatch):
+    taps, y = world()
+    value, gain = Kept(module.binomial_formula, 2), Kept(paired_lower, 3)
+    monkeypatch.setattr(module, "binomial_formula", value)
+    monkeypatch.setattr(baselines, "paired_lower", gain)
+    delta = unlucky(5)
+    choose_among(taps, rows(y), delta=delta)
+    assert value.found
+    assert gain.found
+    assert all(within(d, 5, delta) for d in value.found + gain.found)
+
+
+@pytest.mark.parametrize("sampling", ["iid", "stratified"])
+def test_regret_and_gain_pay_for_candidates_in_the_form_of_the_draw(sampling):
+    taps, _ = world()
+    y = np.repeat(np.arange(3), 40)
+    for tap in taps[1:]:
+        tap.features[:] += 2 * np.eye(3)[y] @ np.eye(3, 6)
+    samples = rows(y, sampling=sampling, selected_among=4)
+    found = choose_among(taps, samples, heads=["ncm"])
+    fit, rest = parts(samples["holdout"])
+    heads = [ncm(t.features[fit], y[fit], 3) for t in taps]
+    wrong = np.array(
+        [h.logits(t.features[rest]).argmax(1) != y[rest] for h, t in zip(heads, taps, strict=True)]
+    )
+    order = np.argsort([c.leave_one_out for c in found.candidates], kind="stable")
+    exact = sampling == "iid"
+    form, lower = ("exact", paired_lower) if exact else ("stratified", paired_lower_stratified)
+    assert found.regret == regret_upper(wrong[order], found.chosen, 0.0125, form=form)
+    raw = next(b for b in found.baselines if b.what == "raw inputs")
+    chosen = wrong[order[found.chosen]]
+    pair = [int((wrong[0] & ~chosen).sum()), int((chosen & ~wrong[0]).sum())]
+    assert raw.gain == lower(*pair, 60, float(down(0.0125 / 4)))
+    assert raw.limit == binomial_upper(raw.errors, 60, 0.0125)
+
+
+def test_the_limit_of_a_baseline_on_strata_has_the_edge_rule():
+    wrong = np.arange(20) > 0
+    limits = [
+        baselines.Paired(wrong, 1, 0.05, stratified).baseline("raw", None, wrong, False).limit
+        for stratified in (False, True)
+    ]
+    assert limits == [binomial_upper(19, 20, 0.05), stratified_upper(19, 20, 0.05)]
+    assert limits[0] < limits[1]

@@ -1,5 +1,7 @@
 """Claims name and measure themselves, by hand, and know their true value in a world."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -19,13 +21,14 @@ from ncbounds.claims import (
     named,
     register,
 )
+from ncbounds.claims.counted import LEVEL, counted_error
 from ncbounds.errors import InvalidSample, UnknownName
 from ncbounds.evaluation.evaluate import evaluate
 from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import binomial_interval
+from ncbounds.numerics import binomial_interval, weighted_error_upper
 from ncbounds.results import result_from_dict
 from ncbounds.testing import Truth, worlds
 
@@ -201,3 +204,14 @@ def test_a_row_that_is_read_back_keeps_the_words():
     again = result_from_dict(row.to_dict())
     assert (again.target, again.qualifier, again.claim) == ("saved", "worst class", None)
     assert again == row or np.isnan(row.value)
+
+
+def test_the_lower_end_of_a_weighted_error_is_rounded_down():
+    counts, w = np.array([40, 60, 12]), np.array([0.25, 0.25, 0.5])
+    y = np.repeat(np.arange(3), counts)
+    test = made(np.ones(len(y)), y)
+    for k in range(6, 12):
+        wrong = np.concatenate([np.arange(n) < m for n, m in zip(counts, (3 * k, 4 * k, k))])
+        right = counts - np.bincount(y[wrong], minlength=3)
+        high = Fraction(weighted_error_upper(right, counts, w, (1 - LEVEL) / 2))
+        assert 0 < Fraction(counted_error(test, wrong, w).low) < 1 - high

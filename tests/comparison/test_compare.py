@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 
 import ncbounds as nb
+from ncbounds.comparison import comparison as module
 from ncbounds.comparison.candidates import Candidate, on_the_same_rows
 from ncbounds.comparison.comparison import compared
 from ncbounds.errors import InvalidSample, MissingEvidence, UnknownName
@@ -359,3 +361,37 @@ def test_errors_that_rounding_may_have_made_are_no_difference():
     assert found.kind == found.kind_of(0, 1) == "plug-in"
     assert [b.kind for b in error_bits(unsure)] == ["plug-in"]
     assert nb.compare({"a": sure}).kind == "certificate"
+
+
+def test_shares_of_pairs_add_up_to_no_more_than_delta(monkeypatch):
+    limit = Kept(lambda b, c, n, share: np.zeros(len(b)), 3)
+    monkeypatch.setitem(module._LIMITS, "exact", limit)
+    delta = unlucky(6)
+    compared(candidates(*bits(5, 60, 120)), delta=delta)
+    assert [within(d, 6, delta) for d in limit.found] == [True]
+    # two of three: the set and the regret have the share of a pair
+    together = Kept(lambda wrong, delta, **_: np.ones(len(wrong), dtype=bool), 1)
+    regret = Kept(lambda wrong, chosen, delta, **_: 0.0, 2)
+    monkeypatch.setattr(module, "best_set", together)
+    monkeypatch.setattr(module, "regret_upper", regret)
+    compared(candidates(*bits(5, 60)), delta=delta, among=3)
+    assert [within(d, 6, delta) for d in together.found + regret.found] == [True, True]
+
+
+def test_every_statement_about_stratified_rows_has_its_form():
+    """Eight rows apart pass the sign test, which strata do not have; lists know the edge rule."""
+    near = bits(20, 28)
+    drawn, by_class = (
+        compared(candidates(*near, sampling=s), chosen="c1") for s in ("iid", "stratified")
+    )
+    assert (drawn.best.tolist(), by_class.best.tolist()) == ([True, False], [True, True])
+    wider = regret_upper(np.stack(near), 1, 0.05, form="stratified")
+    assert by_class.regret == pytest.approx(wider, rel=1e-9)
+    assert drawn.regret < 0.95 * wider
+    listed = [
+        compared(
+            candidates(*bits(2, n=3), sampling=s), delta=0.2, requirement=1 - 0.2 / 3 - 1e-9
+        ).listed.tolist()
+        for s in ("iid", "stratified")
+    ]
+    assert listed == [[True], [False]]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import ncbounds as nb
+from ncbounds.comparison.looks import Looks
 from ncbounds.data.label_file import read_labelled
 from ncbounds.errors import DataError, InvalidSample
 
@@ -140,3 +141,11 @@ def test_all_looks_hold_together():
 @pytest.mark.parametrize("rate", [0.02, 0.2, 0.6])
 def test_coverage_at_every_look(rate):
     assert _ever(400, 300, rate, 2, 0.25) <= 130
+
+
+def test_evidence_that_rounding_alone_brings_to_its_goal_shows_nothing():
+    goal = -np.log(0.05)
+    for evidence, beats in ((goal, None), (goal * (1 + 1e-11), 7)):
+        one = np.array([7])
+        found = Looks(one, one, np.ones(1), 0.05, "certificate", evidence=np.array([evidence]))
+        assert found.beats == beats

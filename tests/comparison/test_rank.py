@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 
 import ncbounds as nb
+from ncbounds.comparison import order as order_module
 from ncbounds.comparison.order import REDRAWS, SEED, Judged, counted, interval, known_order
 from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.evidence.error_bits import ErrorBits
@@ -198,3 +200,14 @@ def test_orders_taken_for_known_are_rarely_wrong():
         judged = [Judged(int(w.sum()), 60, "h", w) for w in rng.random((4, 60)) < 0.3]
         false += bool(known_order(judged, 0.5).any())
     assert false <= 42
+
+
+def test_shares_of_the_order_add_up_to_no_more_than_delta(monkeypatch):
+    low, high, delta = Kept(binomial_lower, 2), Kept(binomial_upper, 2), unlucky(6)
+    monkeypatch.setattr(order_module, "binomial_lower", low)
+    monkeypatch.setattr(order_module, "binomial_upper", high)
+    known_order([Judged(k, N) for k in (100, 200, 300)], delta)
+    assert [within(d, 6, delta) for d in low.found + high.found] == [True, True]
+    # p-values that are above a sixth of delta, by less than an ulp
+    monkeypatch.setattr(order_module, "sign_test_p", lambda b, c: np.full(b.shape, delta / 6))
+    assert not known_order([Judged(k, N, "h", wrong(k)) for k in (100, 200, 300)], delta).any()

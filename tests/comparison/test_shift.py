@@ -1,11 +1,15 @@
 """Statements about a target that differs from the held-out rows."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 
 import ncbounds as nb
+from ncbounds.bounds.holdout.binomial import binomial_formula
+from ncbounds.comparison import laws, shift, votes
 from ncbounds.comparison.shift_words import shift_words
 from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.numerics import (
@@ -304,3 +308,68 @@ def test_an_error_of_rows_drawn_by_class_is_called_weighted():
     by_class = nb.shifted(subject(sampling="stratified", seen=None), priors="balanced")
     assert "weighted by their class frequencies" in by_class["source"].claim
     assert "weighted" not in nb.shifted(subject(), priors="balanced")["source"].claim
+
+
+def test_shares_of_statements_add_up_to_no_more_than_delta(monkeypatch):
+    limit, source = Kept(binomial_upper, 2), Kept(binomial_formula, 2)
+    programme = Kept(label_shift, 2)
+    monkeypatch.setattr(shift, "binomial_upper", limit)
+    monkeypatch.setattr(laws, "binomial_formula", source)
+    monkeypatch.setattr(shift, "label_shift", programme)
+    delta = unlucky(3)
+    nb.shifted(subject(seen=None), priors="balanced", delta=delta)
+    assert within(limit.found[-1], 3, delta)  # of the ball, by class
+    delta = unlucky(6)
+    nb.shifted([subject(name=name) for name in "abc"], delta=delta)
+    assert [within(d, 6, delta) for d in source.found[-3:]] == [True] * 3  # of the proof
+    among = {"holdout": 5, "target": 3}
+    for delta in np.linspace(0.03, 0.05, 8).tolist():
+        nb.shifted(subject(selected_among=among), label_shift_declared=True, delta=delta)
+        assert within(programme.found[-1], 15, delta)
+
+
+def test_a_difference_of_near_limits_is_rounded_down(monkeypatch):
+    """Votes just above the mean limit of the sources: the true difference is hardly above 0."""
+    for errors in range(1, 30):
+        tables = [
+            np.diag([100 - k, 100, 150]) + np.diag([k, 0], 1)
+            for k in range(errors, 12 * errors, 4 * errors)
+        ]
+        networks = [subject(t, name=n) for t, n in zip(tables, "abc", strict=False) if t.min() >= 0]
+        if len(networks) < 3:
+            break
+        k = [int(t.sum() - np.trace(t)) for t in tables]
+        limits = [Fraction(binomial_upper(x, 350, 0.05 / 6 * (1 - 1e-16))) for x in k]
+        vote = float(sum(limits) / 3) + 1e-9
+        monkeypatch.setattr(votes, "votes_lower", lambda *_, vote=vote: vote)
+        assert (
+            Fraction(nb.shifted(networks)["shift shown"].value) <= Fraction(vote) - sum(limits) / 3
+        )
+
+
+@pytest.mark.parametrize("role", ["holdout", "target"])
+def test_one_network_without_a_declared_draw_lowers_what_all_take_part_in(role):
+    sampling = {"holdout": "iid", "target": "iid", role: "unknown"}
+    found = nb.shifted([subject(), subject(seen=[130, 100, 70], name="b", sampling=sampling)])
+    assert found["shift not shown"].kind == "plug-in"
+    votes = "plug-in" if role == "target" else "certificate"
+    assert found["votes_lower"].kind == votes
+
+
+def test_the_source_of_rows_drawn_by_class_has_the_edge_rule():
+    """At n - 1 of n: 1 - delta/n, above the exact limit of draws of one law."""
+    table = [[0, 40, 0], [0, 0, 20], [9, 0, 1]]
+    drawn, by_class = (
+        nb.shifted(subject(table, seen=None, sampling=s), priors="balanced")["source"].value
+        for s in ("iid", "stratified")
+    )
+    assert by_class == pytest.approx(1 - 0.05 / 70, rel=1e-12)
+    assert drawn == binomial_upper(69, 70, 0.05) < by_class
+
+
+def test_limits_of_the_source_pay_for_what_it_was_chosen_among():
+    chosen = nb.shifted(subject(seen=None, selected_among=5), priors=[0.2, 0.3, 0.5])
+    for name in ("source", "new_priors", "prior_ball 0.1"):
+        strict = nb.shifted(subject(seen=None), priors=[0.2, 0.3, 0.5], delta=0.01)
+        assert chosen[name].value == strict[name].value
+        assert chosen[name].delta == 0.05

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from fixtures.evidence import drawn, evidence_of
+from fixtures.shares import Kept, unlucky, within
 from scipy.stats import fisher_exact
 
 import ncbounds as nb
 from ncbounds.errors import MissingEvidence
-from ncbounds.numerics import binomial_lower, binomial_upper, weighted_error_upper
+from ncbounds.evaluation import classes as module
+from ncbounds.numerics import binomial_lower, binomial_upper, down, weighted_error_upper
 
 NAMES = ("cat", "dog", "eel")
 
@@ -55,7 +57,7 @@ def test_confusion_by_hand():
     assert cell["dog", "eel"] == 5
     assert cell["eel", "no answer"] == 1
     assert cell["cat", "cat"] == 38
-    each = 0.05 / 24
+    each = float(down(0.05 / 24))
     dog = frame.set_index(["name", "answer_name"]).loc[("dog", "eel")]
     assert (dog["low"], dog["high"]) == (binomial_lower(5, 20, each), binomial_upper(5, 20, each))
     assert (frame["low"] <= frame["share"]).all()
@@ -126,3 +128,54 @@ def test_what_is_missing_is_said():
         nb.told_apart(evidence())
     with pytest.raises(MissingEvidence, match=r"Evidence\(head_sample="):
         nb.confusion(evidence(), role="head")
+
+
+def test_the_pooled_limit_of_strata_has_the_edge_rule():
+    """At n - 1 errors of n: 1 - delta/n, above the exact limit of draws of one law."""
+    y = np.repeat([0, 1, 2], (40, 20, 10))
+    answers = np.where(np.arange(70) > 0, (y + 1) % 3, y)
+    frames = [
+        nb.class_errors(evidence(predicted=answers, sampling=s)).set_index("name")
+        for s in ("iid", "stratified")
+    ]
+    drawn, by_class = (frame.loc["micro", "limit"] for frame in frames)
+    assert by_class == pytest.approx(1 - 0.05 / 70, rel=1e-12)
+    assert drawn == nb.formulas.binomial(69, 70, 0.05) < by_class
+
+
+def test_shares_of_cells_and_pairs_add_up_to_no_more_than_delta(monkeypatch):
+    low, high = Kept(binomial_lower, 2), Kept(binomial_upper, 2)
+    monkeypatch.setattr(module, "binomial_lower", low)
+    monkeypatch.setattr(module, "binomial_upper", high)
+    delta = unlucky(24)
+    nb.confusion(evidence(), delta)
+    assert [within(d, 24, delta) for d in low.found + high.found] == [True, True]
+    # a p-value that is above a third of delta, by less than an ulp
+    delta = unlucky(3)
+    monkeypatch.setattr(module, "told_apart_p", lambda *_: delta / 3)
+    y = np.repeat([0, 1, 2], 5)
+    e = evidence_of(nb.LinearHead(np.eye(3)), drawn(np.eye(3)[y], y, repeats="by chance"))
+    assert not nb.told_apart(e, delta=delta)["told_apart"].any()
+
+
+def test_cells_and_pairs_pay_for_what_was_chosen_among():
+    chosen, strict = nb.confusion(evidence(selected_among=5)), nb.confusion(evidence(), 0.01)
+    for end in ("low", "high"):
+        assert chosen[end].to_list() == strict[end].to_list()
+    # three pairs and two candidates: p = 1/252 for each
+    y = np.repeat([0, 1, 2], 5)
+    held = drawn(np.eye(3)[y], y, repeats="by chance", selected_among=2)
+    for delta, told in ((0.0238, False), (0.02382, True)):
+        frame = nb.told_apart(evidence_of(nb.LinearHead(np.eye(3)), held), delta=delta)
+        assert frame["told_apart"].to_list() == [told] * 3
+
+
+@pytest.mark.parametrize("role", ["head", "fit", "test"])
+def test_frames_of_rows_of_another_role_are_no_certificates(role):
+    y = np.repeat([0, 1, 2], 5)
+    rows = drawn(np.eye(3)[y], y, role, repeats="by chance")
+    e = evidence_of(nb.LinearHead(np.eye(3)), rows)
+    for frame in (nb.class_errors, nb.confusion, nb.told_apart):
+        found = frame(e, role=role)
+        assert set(found["kind"]) == {"plug-in"}
+        assert any("needs role holdout" in reason for reason in found.attrs["reasons"])

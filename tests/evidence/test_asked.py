@@ -178,3 +178,25 @@ def test_claims_of_several_kinds_add_up():
     assert len(asked.counted) == 3
     assert not asked.means
     assert asked_for([Cost(np.ones((2, 2)))]).means == ("cost / largest cost",)
+
+
+@pytest.mark.parametrize(
+    ("points", "group"),
+    [(101, "many-shot"), (100, "medium-shot"), (20, "medium-shot"), (19, "few-shot")],
+)
+def test_groups_by_training_points_meet_at_their_ends(points, group):
+    y = np.repeat([0, 1, 2], (150, points, 150))
+    found = weights("groups", fit=drawn(np.eye(3)[y], y, "fit"))
+    assert [name for name, w in found.items() if w[1]] == [group]
+
+
+def test_a_share_that_the_logits_leave_open_is_counted_against_the_classifier():
+    """Logits of 1e8, an ulp beyond the threshold: sums may be off by more."""
+    head = nb.LinearHead(np.array([[1e8, 1.0], [1e8, 0.0]]))
+    near, threshold = 1 + 2.0**-26, 1 / (1 + np.exp(-1.0))
+    held = drawn([[1.0, near], [1.0, near + 1.0]] * 2, [0, 0, 1, 1], repeats="by chance")
+    e = evidence_of(head, held)
+    found = losses_of(Answered(threshold), e.holdout, head, e.decision)
+    assert np.array_equal(found, [np.nan, 0, 1, 1], equal_nan=True)
+    silent = losses_of(Answered(threshold, wrong=False), e.holdout, head, e.decision)
+    assert silent.tolist() == [1, 0, 1, 0]

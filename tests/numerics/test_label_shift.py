@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -146,3 +147,26 @@ def test_exact_miss_probability(delta):
 def test_impossible_inputs(table, seen, delta, share):
     with pytest.raises(InvalidArgument, match="needed"):
         nm.label_shift(table, seen, delta, share)
+
+
+def test_what_multipliers_prove_is_rounded_outward():
+    """Against the same expression in exact arithmetic."""
+    rng = np.random.default_rng(2)
+    programme = _programme(np.array([[9.0, 4.0], [3.0, 8.0]]), np.array([11.0, 7.0]), 0.1, 0.7)
+    upper, equal = programme.upper.toarray(), programme.equal.toarray()
+    for _ in range(12):
+        cost, y = rng.normal(size=6), rng.exponential(size=len(programme.bound))
+        nu = rng.normal(size=len(programme.right))
+        c, a, b, e, r, p, q = (
+            np.vectorize(Fraction, otypes=[object])(v)
+            for v in (cost, upper, programme.bound, equal, programme.right, y, nu)
+        )
+        least = np.minimum(c + a.T @ p + e.T @ q, 0).sum() - p @ b - q @ r
+        assert programme.dual(cost, y, nu) <= least
+    for k in range(10, 16):  # values above a half, of which 1 - x is no float
+        table, seen = np.array([[20.0 - k, k], [k, 21.0 - k]]), np.array([9.0, 8.0])
+        gain = np.array([0.0, 0, 1, 0, 0, 1])
+        proven = _programme(table, seen, 0.1, 0.7).least(gain)
+        value = nm.label_shift(table, seen, 0.1).value
+        assert value > 0.5
+        assert value == 1 or Fraction(value) > 1 - Fraction(proven)

@@ -15,6 +15,8 @@ from scipy.stats import binom, fisher_exact, multinomial
 
 from ncbounds import numerics as nm
 from ncbounds.errors import InvalidArgument
+from ncbounds.numerics.betting import _stakes
+from ncbounds.numerics.rounding import EPS
 
 LOSSES = {
     "alternating 0, .2": lambda n: np.tile([0, 0.2], n // 2),
@@ -224,3 +226,17 @@ def test_exact_probability_of_a_false_separation(n, delta):
 def test_impossible_pairs_of_classes(errors, n):
     with pytest.raises(InvalidArgument, match="needed"):
         nm.told_apart_p(errors, n)
+
+
+def test_wealth_at_the_limit_has_reached_its_goal_in_exact_arithmetic():
+    """With the stakes as they are: any that see the past alone are allowed."""
+    rng = np.random.default_rng(5)
+    for n, delta in ((40, 0.05), (150, 0.3), (300, 1e-3)):
+        for x in (rng.beta(0.5, 2, n), np.repeat([0.0, 1 / 3], n // 2)):
+            limit = nm.mean_upper(x, delta)
+            assert limit < 1
+            wealth = most = Fraction(1)
+            for stake, loss in zip(_stakes(x, -math.log(delta) * (1 + 4 * EPS)), x, strict=True):
+                wealth *= 1 - Fraction(stake) * (Fraction(loss) - Fraction(limit))
+                most = max(most, wealth)
+            assert most * Fraction(delta) >= 1

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 
 from ncbounds.evidence.error_bits import ErrorBits
 from ncbounds.numerics import binomial_upper
-from ncbounds.report import Failure, Report
+from ncbounds.report import Failure, Report, trend
 from ncbounds.report.steps import Step, steps_of
 from ncbounds.report.trend import Indistinguishable, Stalled, StillCollapsing, moving, settled
 from ncbounds.report.views.series import series_lines
@@ -244,3 +245,28 @@ def test_words_are_charged_for_steps_that_were_planned_and_pass_by_the_best():
     assert "not evaluated" in text
     assert "indistinguishable from the last" in REPORT.to_markdown()
     assert REPORT.render("series.csv").count("\n") == 6
+
+
+def test_shares_of_the_steps_add_up_to_no_more_than_delta(monkeypatch):
+    limit = Kept(lambda *_: True, 4)
+    monkeypatch.setattr(trend, "_within", limit)
+    delta = unlucky(45)
+    said([bits(NEAR, candidates=5), bits(LAST, candidates=3)], delta, charged=3)
+    assert [within(d, 45, delta) for d in limit.found] == [True, True]
+
+
+def test_the_last_step_has_to_be_certified_too():
+    (word,) = said([bits(NEAR), bits(LAST, kind="plug-in", reasons=("not declared",))])
+    assert (word.kind, word.reasons) == ("plug-in", ("not declared",))
+
+
+def test_strata_have_no_sign_test():
+    # 8 rows on which one errs alone: 2^-8 is below delta, and the two binomial limits overlap
+    pair = [wrong(N, range(8)), wrong(N)]
+    assert said([bits(w) for w in pair]) == []
+    (word,) = said([bits(w, sampling="stratified") for w in pair])
+    assert word.kind == "certificate"
+    # no row apart: each of the two binomial limits has half of the share
+    few = [bits(wrong(330), sampling=s) for s in ("iid", "stratified")]
+    assert said([few[0]] * 2, 0.06)
+    assert not said([few[1]] * 2, 0.06)

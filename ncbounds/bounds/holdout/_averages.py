@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted, WorstClass
 from ncbounds.claims.claim import Claim
 from ncbounds.evidence.asked import WORST
-from ncbounds.evidence.decision import Bools
-from ncbounds.numerics import up
+from ncbounds.numerics import down, up
 
 #: A limit of one class error from its errors, its points, and its part of delta.
 ClassLimit = Callable[[int, int, float], float]
@@ -72,7 +71,7 @@ def joint_limits(
     1 for a class without points, and for one that is not used.
     """
     out = np.ones(len(counts))
-    each = delta / max(1, int(np.sum(used)))
+    each = float(down(delta / max(1, int(np.sum(used)))))
     for c in np.flatnonzero(used & (counts > 0)):
         out[c] = limit(int(errors[c]), int(counts[c]), each)
     return out

@@ -2,11 +2,13 @@
 
 import json
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from finite_laws import draw, evidence, gap_law
+from fixtures.shares import Kept
 from scipy.stats import binom
 
 from ncbounds.bounds.collapse.ncm_blocks import PARTITIONS, ncm_blocks, partitions
@@ -211,3 +213,25 @@ def test_coverage_where_the_errors_of_a_block_come_together(monkeypatch):
         missed += ncm_blocks(evidence(points, y), delta=delta, m=1).value < truth
     assert missed > 0  # the value is not far above the truth
     assert binom.sf(missed - 1, runs, delta) > 1e-6
+
+
+def test_a_class_that_is_asked_for_counts_alone():
+    """The third class is far from two that are one."""
+    f, y = blobs(gap=0.0)
+    f[y == 2] += 100.0
+    e = evidence(f, y).asking("far=2,near=0+1")
+    far, near = (ncm_blocks(e, delta=0.05, m=5, per=per) for per in ("far", "near"))
+    assert far.value == partition_upper(np.zeros((PARTITIONS, 6)), 0.05)
+    balanced = ncm_blocks(e, delta=0.05, m=5).terms["empirical"]
+    assert balanced > 0.2
+    assert near.terms["empirical"] == pytest.approx(1.5 * balanced, rel=1e-12)
+
+
+def test_losses_of_blocks_are_rounded_up(monkeypatch):
+    """Thirds are no floats: 1/3 and 2/3 round down."""
+    losses = Kept(partition_upper, 0)
+    monkeypatch.setattr(sys.modules[MODULE], "partition_upper", losses)
+    ncm_blocks(evidence(*blobs(gap=1.0)), m=1)
+    found = [Fraction(x) for x in np.unique(losses.found[0])]
+    assert len(found) > 2
+    assert all(x >= Fraction(round(3 * x), 3) for x in found)

@@ -3,10 +3,12 @@
 import json
 import sys
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.shares import Kept
 from scipy.stats import binom
 
 from ncbounds.bounds.collapse.unseen_classes import unseen_classes
@@ -191,3 +193,23 @@ def test_a_distance_that_is_equal_up_to_rounding_is_a_miss():
         means = np.array([[1e3 + 0.1], [1e3 + 0.7]])
         assert missed(means.mean(axis=0)[None], means, np.array([own])).all()
         assert not missed(means[[own]], means, np.array([own])).any()
+
+
+def test_classes_of_the_head_sample_are_left_out_too():
+    f, y = population(12, 8, np.random.default_rng(3))
+    e = made(f, y)
+    head = Sample.from_arrays(
+        np.random.default_rng(4).normal(size=(4, 16)), [2, 2, 3, 3], role="head", sampling="iid"
+    )
+    found = unseen_classes(replace(e, head_sample=head))
+    assert found.details["unseen classes"] == 10
+    assert unseen_classes(e).details["unseen classes"] == 12
+
+
+def test_losses_of_tasks_are_rounded_up(monkeypatch):
+    """A third is no float and rounds down."""
+    losses = Kept(partition_upper, 0)
+    monkeypatch.setattr(sys.modules[MODULE], "partition_upper", losses)
+    monkeypatch.setattr(sys.modules[MODULE], "_task_loss", lambda *_: 1 / 3)
+    unseen_classes(made(*population(12, 6, np.random.default_rng(0))))
+    assert {Fraction(x) >= Fraction(1, 3) for x in losses.found[0].ravel()} == {True}

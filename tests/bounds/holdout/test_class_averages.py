@@ -2,13 +2,17 @@
 
 import itertools
 import math
+from fractions import Fraction
 
+import mpmath as mp
 import numpy as np
 import pytest
+from fixtures.shares import Kept, unlucky, within
 from scipy.stats import binom
 
 import ncbounds as nb
 from ncbounds.bounds import get
+from ncbounds.bounds.holdout._averages import joint_limits
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics import binomial_upper, weighted_error_upper
 
@@ -151,3 +155,53 @@ def test_few_shot_rows_know_the_claims(bound):
     if bound != "ncm_blocks":  # which is no linear function of the class errors
         assert found["balanced"].value == pytest.approx(np.mean([r.value for r in alone]))
     assert found["rare"].value == alone[2].value
+
+
+def test_classes_without_errors_or_points_count_in_sums_of_class_limits():
+    e = evidence([4, 0, 0], [400, 60, 0])
+    kl = nb.formulas.kl_holdout
+    hand = (kl(4, 400, 0.05 / 3) + kl(0, 60, 0.05 / 3) + 1) / 3
+    assert row(e, "kl_holdout").value == pytest.approx(hand, rel=1e-12)
+    hand = (4 / 400 + 0 + 1) / 3 + math.sqrt(math.log(20) * (1 / 400 + 1 / 60) / 18)
+    assert row(e, "hoeffding").value == pytest.approx(hand, rel=1e-12)
+
+
+def test_shares_of_classes_add_up_to_no_more_than_delta():
+    delta, limit = unlucky(3), Kept(nb.formulas.kl_holdout, 2)
+    joint_limits([1, 0, 2], np.array([9, 9, 9]), np.ones(3, dtype=bool), limit, delta)
+    assert [within(d, 3, delta) for d in limit.found] == [True] * 3
+
+
+@pytest.mark.parametrize("bound", ["binomial", "kl_holdout", "hoeffding"])
+def test_a_head_that_was_fitted_on_the_rows_has_no_certificate(bound):
+    e = evidence([4, 5, 3], [400, 60, 12], role="head", claims="balanced,worst")
+    for params in ({}, {"per": "balanced"}, {"per": "worst class"}):
+        assert get(bound)(e, role="head", **params).kind == "plug-in"
+
+
+def test_weighted_sums_are_rounded_up():
+    """Weights and class limits as they are, in exact arithmetic."""
+    for counts in itertools.product((2000, 2999), (1500, 1777), (1001, 1333)):
+        errors = [int(0.6 * n) for n in counts]
+        e = evidence(errors, counts, claims="some=0:0.3+1:0.6+2:0.1")
+        found = row(e, "kl_holdout", per="some")
+        w = [Fraction(x) for x in found.details["weights"]]
+        parts = [Fraction(u) for u in found.details["per class"]]
+        assert found.value >= sum(a * b for a, b in zip(w, parts, strict=True))
+        rate = sum(a * Fraction(k, n) for a, k, n in zip(w, errors, counts, strict=True))
+        squares = sum(a * a / n for a, n in zip(w, counts, strict=True))
+        with mp.workdps(40):
+            rate, squares = (mp.mpf(x.numerator) / x.denominator for x in (rate, squares))
+            exact = rate + mp.sqrt(-mp.log(mp.mpf(0.05)) * squares / 2)
+            assert row(e, "hoeffding", per="some").value >= exact
+
+
+def test_the_worst_class_has_the_largest_of_limits_that_hold_together():
+    errors, counts = [1, 2, 0], [30, 20, 10]
+    e = evidence(errors, counts, claims="worst")
+    for bound, limit in (
+        ("kl_holdout", nb.formulas.kl_holdout),
+        ("hoeffding", nb.formulas.hoeffding),
+    ):
+        hand = max(limit(k, n, 0.05 / 3) for k, n in zip(errors, counts, strict=True))
+        assert row(e, bound, "worst class").value == pytest.approx(hand, rel=1e-12)

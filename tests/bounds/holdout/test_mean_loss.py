@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -237,3 +238,60 @@ def test_top_5_of_a_thousand_classes_by_an_exact_count():
     k = int(((logits >= own[:, None]).sum(1) > 5).sum())
     assert rows["top-5 error",].value == nb.formulas.binomial(k, 600, 0.05)
     assert rows["top-5 error",].value < rows[()].value < rows["balanced",].value < 1
+
+
+def test_a_mean_over_part_of_the_rows_has_no_limit_by_design():
+    y = np.tile([0, 1], 20)
+    logits = np.column_stack([np.zeros(40), np.linspace(-3, 3, 40)])
+    name = Answered(0.9).name
+    rows = {
+        s: mean_loss(
+            nb.Evidence.from_predictions(
+                logits=logits, labels=y, role="holdout", sampling=s, claims="answered:0.9"
+            ),
+            loss=name,
+        )
+        for s in ("iid", "stratified")
+    }
+    assert 0 < rows["iid"].value <= 1
+    assert np.isnan(rows["stratified"].value)
+
+
+def test_counted_losses_of_strata_have_the_edge_rule():
+    """At n - 1 of n: 1 - delta/n, above the exact limit of draws of one law."""
+    wrong = np.arange(20) > 0
+    drawn, by_class = (
+        get("binomial")(evidence(wrong, sampling=s), loss="loss") for s in ("iid", "stratified")
+    )
+    assert by_class.value == pytest.approx(1 - 0.05 / 20, rel=1e-12)
+    assert drawn.value == nb.formulas.binomial(19, 20, 0.05) < by_class.value
+
+
+def test_a_classifier_that_was_fitted_on_the_rows_has_no_certificate():
+    found = mean_loss(evidence([0.1, 0.4], role="head"), role="head", loss="loss")
+    assert found.kind == "plug-in"
+
+
+def test_textbook_forms_are_rounded_up():
+    rng, delta = np.random.default_rng(6), 0.05
+    for n in (7, 33, 401, 1999):
+        x = rng.beta(2, 1, n)
+        with mp.workdps(40):
+            exact = [mp.mpf(v) for v in x]
+            mean = mp.fsum(exact) / n
+            variance = mp.fsum((v - mean) ** 2 for v in exact) / (n - 1)
+            log = mp.log(2 / mp.mpf(delta))
+            top = mean + mp.sqrt(2 * variance * log / n) + 7 * log / (3 * (n - 1))
+            assert bernstein_upper(x, delta) >= top
+            p = mp.mpf(mean_loss_value(x, "kl", delta))
+            kl = mean * mp.log(mean / p) + (1 - mean) * mp.log((1 - mean) / (1 - p))
+            assert kl >= -mp.log(mp.mpf(delta)) / n
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_each_end_of_the_measured_interval_has_half_of_what_is_left(level):
+    x = np.random.default_rng(7).beta(1, 3, 50)
+    low, high = mean_interval(x, level)
+    half = (1 - level) / 2
+    assert high == pytest.approx(mean_loss_value(x, "betting", half), rel=1e-9)
+    assert low == pytest.approx(1 - mean_loss_value(1 - x, "betting", half), rel=1e-9)
