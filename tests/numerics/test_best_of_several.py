@@ -6,12 +6,14 @@ import itertools
 
 import numpy as np
 import pytest
+from fixtures.shares import unlucky
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, multinomial
 
 from ncbounds import numerics as nm
 from ncbounds.errors import InvalidArgument
+from ncbounds.numerics import best as module
 from ncbounds.numerics.best import only_one_errs
 
 
@@ -218,3 +220,11 @@ def test_impossible_choices():
             nm.regret_upper(errors, 0, 0.7, form=form)
     with pytest.raises(InvalidArgument, match="each once"):
         nm.certified_list([1, 2], 3, 0.5, 0.1, order=[0, 0])
+
+
+def test_shares_of_rivals_add_up_to_no_more_than_delta(monkeypatch):
+    """p-values that are above a third of delta, by less than an ulp, rule nobody out."""
+    delta = unlucky(3)
+    monkeypatch.setattr(module, "sign_test_p", lambda b, c: np.full(b.shape, delta / 3))
+    errors = np.arange(40) < np.array([[1], [5], [10], [20]])
+    assert nm.best_set(errors, delta).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -225,3 +226,19 @@ def test_impossible_share_and_ball():
     ):
         with pytest.raises(InvalidArgument, match="needed"):
             nm.prior_ball(limits, priors, rho)
+
+
+def test_sums_of_limits_are_rounded_up():
+    """Weights and limits as they are, in exact arithmetic."""
+    for m in range(20, 32):
+        n, w = np.array([m, 3 * m]), np.array([0.3, 0.7])
+        limits = nm.binomial_upper([2, 5], n, float(nm.down(0.05 / 2)))
+        total = sum(Fraction(a) * Fraction(u) for a, u in zip(w, limits, strict=True))
+        assert nm.weighted_error_upper([2, 5], n, w, 0.05) >= total
+        # weight .1 moves from the smaller limit to the larger one
+        moved = Fraction(0.1) * abs(Fraction(limits[0]) - Fraction(limits[1]))
+        assert nm.prior_ball(limits, w, 0.1) >= total + moved
+        w = n / n.sum()
+        top = max(Fraction(a) * int(n.sum()) / int(c) for a, c in zip(w, n, strict=True))
+        pooled = Fraction(nm.stratified_upper(7, int(n.sum()), 0.05))
+        assert nm.weighted_error_upper([2, 5], n, w, 0.05) >= top * pooled

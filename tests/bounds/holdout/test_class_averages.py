@@ -88,9 +88,9 @@ def test_a_class_without_points_counts_in_full():
 def test_classes_that_were_only_seen_give_no_certificate_over_all():
     y = np.array([0, 1, 2] * 10)
     seen = nb.Evidence.from_predictions(
-        predicted=y, labels=y, role="holdout", sampling="iid", claims="balanced,pair=0+1"
+        predicted=y, labels=y, role="holdout", sampling="iid", claims="balanced,worst,pair=0+1"
     )
-    assert row(seen).kind == "plug-in"
+    assert row(seen).kind == row(seen, per="worst class").kind == "plug-in"
     assert row(seen, per="pair").kind == "certificate"
 
 
