@@ -6,13 +6,17 @@ Arrays over ordered pairs have shape (C, C), entry [i, j] for query class i and 
 diagonals carry no meaning.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
-from ncbounds.bounds.view import View
+from ncbounds.bounds.view import Outcome, View
+from ncbounds.claims.averages import Weighted, WorstClass
+from ncbounds.claims.claim import Claim
+from ncbounds.evidence.asked import WORST
 from ncbounds.evidence.decision import Decision
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.second_pass import second_pass
@@ -41,11 +45,41 @@ def pair_moments(sample: Sample, moments: Moments) -> PairEstimates:
     return estimate(kept) if moments == "corrected" else empirical(kept)
 
 
-def few_shot_weights(view: View, per: str) -> tuple[Floats, str]:
-    """Class weights of a row, shape (C,), and the name of the average: the sample's frequencies."""
-    if per == "sample":
-        return view.sample.counts / view.sample.n, ""
-    return view.class_weights(per), per
+def over_classes(
+    view: View,
+    per: str,
+    per_class: Floats,
+    claim: Claim,
+    *,
+    own: Floats | None = None,
+    reasons: tuple[str, ...] = (),
+    details: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Outcome of a row that has a value for every class, shape (C,): their average, or the largest.
+
+    ``own`` are the class weights of the row where nothing else is asked, by default the sample's
+    frequencies.
+    """
+    found = {"per class": per_class, **(details or {})}
+    if per == WORST:
+        worst = int(np.argmax(per_class))  # nan, if there is one
+        return Outcome(
+            value=float(per_class[worst]),
+            n=view.sample.n,
+            reasons=reasons,
+            details=found,
+            claim=WorstClass(worst, len(per_class), claim),
+        )
+    weights = view.sample.counts / view.sample.n if own is None else own
+    if per != "sample":
+        weights = view.class_weights(per)
+    return Outcome(
+        value=float(weights @ per_class),
+        n=view.sample.n,
+        reasons=reasons,
+        details=found,
+        claim=Weighted(weights, claim, "" if per == "sample" else per),
+    )
 
 
 def empirical(moments: PairwiseMoments) -> PairEstimates:

@@ -9,16 +9,15 @@ from ncbounds.bounds.collapse._few_shot import (
     Moments,
     cantelli,
     class_union,
-    few_shot_weights,
     gap_mean,
     gap_variance,
+    over_classes,
     pair_moments,
     pair_reasons,
     without_separation,
 )
 from ncbounds.bounds.column import ScreenColumn
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
 from ncbounds.claims.few_shot import FewShot
 from ncbounds.claims.heads import OtherHead
@@ -113,7 +112,6 @@ def ncm_few_shot(
     :math:`\mathrm{Var}\|e\|^2 = [M_4 - v^2 + 2(m-1)\mathrm{tr}\,\Sigma^2]/m^3`.
     """
     sample = view.sample
-    weights, name = few_shot_weights(view, per)
     claim: Claim = OtherHead("ncm") if np.isinf(m) else FewShot(m)
     try:
         p = pair_moments(sample, moments)
@@ -124,12 +122,13 @@ def ncm_few_shot(
         present = sample.moments.present
         means = sample.moments.mean[present]
         claim = OtherHead("ncm", ncm_of_means(means, present, len(sample.counts)))
-    return Outcome(
-        value=float(weights @ per_class),
-        n=sample.n,
+    return over_classes(
+        view,
+        per,
+        per_class,
+        claim,
         reasons=pair_reasons(p, view.decision),
-        details={"per class": per_class, "worst pair": worst_pair(_pairs(p, m))},
-        claim=Weighted(weights, claim, name),
+        details={"worst pair": worst_pair(_pairs(p, m))},
     )
 
 

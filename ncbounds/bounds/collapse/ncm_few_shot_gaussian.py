@@ -8,16 +8,15 @@ from ncbounds.bounds.bound import bound
 from ncbounds.bounds.collapse._few_shot import (
     ESTIMATED,
     class_union,
-    few_shot_weights,
     gap_in_deviations,
     gap_mean,
     gap_variance,
+    over_classes,
     pair_moments,
     pair_reasons,
     without_separation,
 )
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.claims.averages import Weighted
 from ncbounds.claims.few_shot import FewShot
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.unbiased import PairEstimates
@@ -74,16 +73,9 @@ def ncm_few_shot_gaussian(view: View, delta: float, m: float, per: str = "sample
     When vacuous: rarely; the sum over rivals overstates the error where several rivals are near.
     """
     sample = view.sample
-    weights, name = few_shot_weights(view, per)
     try:
         p = pair_moments(sample, "corrected")
     except InvalidSample as error:
         return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=FewShot(m))
     per_class = ncm_few_shot_gaussian_formula(p, m)
-    return Outcome(
-        value=float(weights @ per_class),
-        n=sample.n,
-        reasons=pair_reasons(p, view.decision),
-        details={"per class": per_class},
-        claim=Weighted(weights, FewShot(m), name),
-    )
+    return over_classes(view, per, per_class, FewShot(m), reasons=pair_reasons(p, view.decision))

@@ -8,6 +8,7 @@ from ncbounds.bounds.collapse._few_shot import (
     ESTIMATED,
     Moments,
     off_diagonal,
+    over_classes,
     pair_moments,
     pair_reasons,
     without_separation,
@@ -44,13 +45,18 @@ def ncm_luthra_2026_formula(moments: PairEstimates, m: float) -> Floats:
     target="few-shot",
     requires=(),
     variants=({"m": 10}, {"m": 10, "moments": "plug-in"}),
+    answers=("per",),
     assumptions=(ESTIMATED,),
     references=("luthra2026",),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     formula=ncm_luthra_2026_formula,
 )
 def ncm_luthra_2026(
-    view: View, delta: float, m: float = 10, moments: Moments = "corrected"
+    view: View,
+    delta: float,
+    m: float = 10,
+    moments: Moments = "corrected",
+    per: str = "sample",
 ) -> Outcome:
     r"""Bound the m-shot error of nearest class mean by directional CDNV and three remainders.
 
@@ -73,7 +79,8 @@ def ncm_luthra_2026(
 
     Assumptions: finite fourth moments, population values known; here they are estimated.
     ``moments="plug-in"`` puts the moments of the points in, as published, ``"corrected"`` the
-    unbiased ones. The error is the uniform average over classes.
+    unbiased ones. The error is the uniform average over classes, as published, or the average
+    that is asked for: each class has a bound of its own.
 
     Source: Luthra, Salunkhe and Galanti 2026, Theorem 4.1 [1]_ . V is the unhalved symmetric CDNV.
 
@@ -83,21 +90,18 @@ def ncm_luthra_2026(
     """
     sample = view.sample
     classes = len(sample.counts)
-    claim = Weighted(np.full(classes, 1.0 / classes), FewShot(m))
+    alike, claim = np.full(classes, 1.0 / classes), FewShot(m)
+    uniform = Weighted(alike, claim)
     if m < MIN_SHOTS:
         reason = f"the statement needs m >= {MIN_SHOTS}, found {m:g}"
-        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), claim=claim)
+        return Outcome(value=np.nan, n=sample.n, reasons=(reason,), claim=uniform)
     try:
         p = pair_moments(sample, moments)
     except InvalidSample as error:
-        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=claim)
+        return Outcome(value=np.nan, n=sample.n, reasons=(str(error),), claim=uniform)
     per_class = ncm_luthra_2026_formula(p, m)
-    return Outcome(
-        value=float(per_class.mean()),
-        n=sample.n,
-        reasons=pair_reasons(p, view.decision),
-        details={"per class": per_class},
-        claim=claim,
+    return over_classes(
+        view, per, per_class, claim, own=alike, reasons=pair_reasons(p, view.decision)
     )
 
 

@@ -146,3 +146,23 @@ def test_without_spread_both_terms_are_zero():
     result = ncm_luthra_2025(evidence(8.0 * np.eye(3)[y], y), m=10, moments="plug-in")
     assert result.value == 0.0
     assert result.terms == {"directional": 0.0, "shots": 0.0}
+
+
+def test_2026_of_another_average_weighs_the_classes_of_the_same_row():
+    f, y = classes()
+    e = evidence(f, y).asking({"two": {0: 0.75, 2: 0.25}})
+    per_class = np.asarray(ncm_luthra_2026(e, m=10).details["per class"])
+    row = ncm_luthra_2026(e, m=10, per="two")
+    assert row.value == pytest.approx(0.75 * per_class[0] + 0.25 * per_class[2], rel=1e-12)
+    assert row.claim.qualifier.startswith("two")
+
+
+@pytest.mark.parametrize("row", [ncm_few_shot, ncm_luthra_2026])
+def test_worst_class_of_few_shot_rows_is_the_largest_class_and_measures_it(row):
+    f, y = classes(gap=2.0)
+    f[y == 2] *= 1.5
+    e = evidence(f, y).asking("worst")
+    result = row(e, m=10, per="worst class")
+    per_class = np.asarray(row(e, m=10).details["per class"])
+    assert result.value == per_class.max()
+    assert (result.claim.worst, result.claim.qualifier) == (per_class.argmax(), "worst class")
