@@ -34,6 +34,7 @@ _WHERE = {
     "layers": "ncbounds.evaluation.layers",
     "load_checkpoint": "ncbounds.checkpoints.read",
     "load_chosen": "ncbounds.evaluation.chosen",
+    "load_evidence": "ncbounds.runs.evidence",
     "load_report": "ncbounds.report.report",
     "predict": "ncbounds.extraction.predict",
     "read_parts": "ncbounds.extraction.part_folder",
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
     from ncbounds.runs.choose import choose_files as choose_files
+    from ncbounds.runs.evidence import load_evidence as load_evidence
     from ncbounds.runs.files import evaluate_files as evaluate_files
     from ncbounds.runs.sweep import sweep as sweep
 

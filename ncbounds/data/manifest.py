@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from glob import iglob
 from itertools import islice
@@ -132,6 +132,25 @@ class Manifest:
     path: Path | None
     tasks: Mapping[str, Task]
     checkpoints: Mapping[str, Entry]
+
+    def chosen(self, only: Iterable[str] | None) -> list[Entry]:
+        """Return the checkpoints of these names, or all for None.
+
+        Raises
+        ------
+        ManifestError
+            If there is no such name.
+        """
+        if only is None:
+            return list(self.checkpoints.values())
+        names = list(only)
+        for name in names:
+            if name not in self.checkpoints:
+                raise ManifestError(
+                    f"no checkpoint {name!r} in {self.path or 'this list'}; "
+                    f"{suggest(name, list(self.checkpoints))}"
+                )
+        return [self.checkpoints[name] for name in names]
 
 
 def load_manifest(path: "str | Path") -> Manifest:

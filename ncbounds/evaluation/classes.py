@@ -13,6 +13,7 @@ from ncbounds.bounds.kind import Verdict, judge
 from ncbounds.bounds.needs import Needs
 from ncbounds.claims.averages import Weighted
 from ncbounds.errors import MissingEvidence
+from ncbounds.evidence.asked import class_number
 from ncbounds.evidence.decided import doubt
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
@@ -24,7 +25,6 @@ from ncbounds.numerics import (
     down,
     told_apart_p,
     weighted_error_upper,
-    worst_class_upper,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def class_errors(evidence: Evidence, delta: float = 0.05, role: Role = "holdout"
     ----------
     evidence : Evidence
     delta : float in (0, 1)
-        Of all class limits together, and of each of the two averages.
+        Of all class limits together (an equal part for each class with points), and of each of
+        the two averages.
     role : str
         Sample whose errors are counted.
 
@@ -80,7 +81,7 @@ def class_errors(evidence: Evidence, delta: float = 0.05, role: Role = "holdout"
             "n": [*n, n.sum(), n.sum()],
             "errors": [*k, k.sum(), k.sum()],
             "rate": [*rates, rates.mean(), k.sum() / max(1, n.sum())],
-            "limit": [*worst_class_upper(k, n, d), macro, micro],
+            "limit": [*_limits(k, n, d), macro, micro],
         }
     )
     frame["test_n"], frame["test_rate"] = _tested(evidence, classes)
@@ -149,7 +150,7 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
 
 def told_apart(
     evidence: Evidence,
-    pairs: Iterable[tuple[int, int]] | None = None,
+    pairs: Iterable[tuple[str | int, str | int]] | None = None,
     delta: float = 0.05,
     role: Role = "holdout",
 ) -> "pd.DataFrame":
@@ -162,7 +163,7 @@ def told_apart(
     ----------
     evidence : Evidence
         With a linear head.
-    pairs : iterable of pairs of class numbers, optional
+    pairs : iterable of pairs of class names or numbers, optional
         Fixed before the sample; all pairs of the head's classes unless given.
     delta : float in (0, 1)
         Of all claims together: a pair is told apart if its p-value is at most delta over the number
@@ -184,12 +185,21 @@ def told_apart(
     ------
     MissingEvidence
         If there is no such sample, or no head is known.
+    InvalidSample
+        If there is no such class.
     """
     import pandas as pd
 
     head = evidence.linear_head
     sample, verdict = _judged(evidence, role, delta, READS)
-    chosen = list(combinations(range(head.classes), 2) if pairs is None else pairs)
+    chosen = list(combinations(range(head.classes), 2))
+    if pairs is not None:
+        names = evidence.decision.names
+        one, two = "the first of a pair", "the second of a pair"
+        chosen = [
+            (class_number(a, head.classes, names, one), class_number(b, head.classes, names, two))
+            for a, b in pairs
+        ]
     level = float(down(verdict.delta / max(1, len(chosen))))
     name, rows = evidence.decision.name, []
     ahead = _ahead(sample, head, {(a, b) for pair in chosen for a, b in (pair, pair[::-1])})
@@ -252,6 +262,14 @@ def _errors(evidence: Evidence, sample: Sample, classes: int) -> tuple[Ints, Int
     wrong = evidence.decision.wrong(sample, evidence.head)
     k = np.bincount(sample.labels[wrong], minlength=classes)
     return k, np.bincount(sample.labels, minlength=classes)
+
+
+def _limits(k: Ints, n: Ints, delta: float) -> Floats:
+    """Limits of all class errors, shape (C,), that hold together; 1 for a class without points."""
+    some, out = n > 0, np.ones(len(n))
+    each = float(down(delta / max(1, some.sum())))
+    out[some] = binomial_upper(k[some], n[some], each)
+    return out
 
 
 def _trained(evidence: Evidence, classes: int) -> list[Any]:

@@ -106,7 +106,7 @@ class Named:
         """
         w = np.zeros(classes)
         for called, weight in self.parts:
-            c = _class(called, classes, decision.names, self.name)
+            c = class_number(called, classes, decision.names, self.name)
             if w[c] > 0:
                 raise InvalidSample(f"{self.name}: class {shown(called)} stands there twice")
             w[c] = weight
@@ -294,7 +294,7 @@ def _number(where: str, text: str) -> float:
         raise InvalidSample(f"{shown(where)}: {shown(text)!r} is no number") from None
 
 
-def _class(called: str | int, classes: int, names: tuple[str, ...], group: str) -> int:
+def class_number(called: str | int, classes: int, names: tuple[str, ...], group: str) -> int:
     """Number of a class that is called by its name, or by its number."""
     if isinstance(called, str) and called in names:
         return names.index(called)

@@ -17,7 +17,7 @@ from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
 from ncbounds.data.fashion_mnist import install_hint
 from ncbounds.data.manifest import Entry, Manifest, Task, load_manifest
-from ncbounds.errors import ManifestError, NcboundsError, suggest
+from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.plan import Plan, planned_rows
 from ncbounds.evidence.asked import asked_for
 from ncbounds.extraction.running import Running
@@ -127,7 +127,7 @@ def sweep(
         running.check_here()
     plan = make_plan(book, out, bounds=bounds, delta=delta, simultaneous=simultaneous)
     plan = replace(plan, running=running)
-    entries = _chosen(book, only)
+    entries = book.chosen(only)
     refuse_untrusted(book, entries)
     check_logs(entries)
     write_json(plan.out / "run.json", description(plan, book))
@@ -230,16 +230,3 @@ def _asking(book: Manifest, claims: "str | Iterable[str] | None") -> Manifest:
     for task in tasks.values():
         asked_for(task.claims)  # raises where one is none, or is there twice
     return replace(book, tasks=tasks)
-
-
-def _chosen(manifest: Manifest, only: Iterable[str] | None) -> list[Entry]:
-    if only is None:
-        return list(manifest.checkpoints.values())
-    known = manifest.checkpoints
-    for name in (names := list(only)):
-        if name not in known:
-            raise ManifestError(
-                f"no checkpoint {name!r} in {manifest.path or 'this list'}; "
-                f"{suggest(name, list(known))}"
-            )
-    return [known[name] for name in names]

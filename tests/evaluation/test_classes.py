@@ -7,7 +7,7 @@ from fixtures.shares import Kept, unlucky, within
 from scipy.stats import fisher_exact
 
 import ncbounds as nb
-from ncbounds.errors import MissingEvidence
+from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.evaluation import classes as module
 from ncbounds.numerics import binomial_lower, binomial_upper, down, weighted_error_upper
 
@@ -35,12 +35,20 @@ def test_class_errors_by_hand():
     assert frame.loc["micro", "limit"] == nb.formulas.binomial(8, 70, 0.05)
     k, n = [2, 5, 1], [40, 20, 10]
     assert frame.loc["macro", "limit"] == weighted_error_upper(k, n, np.full(3, 1 / 3), 0.05)
-    worst = nb.bounds.get("binomial")(evidence(), per="worst class")
-    assert frame["limit"][:3].to_list() == worst.details["per class"]
+    assert frame["limit"][:3].to_list() == [*binomial_upper(k, n, float(down(0.05 / 3)))]
     assert set(frame["kind"]) == {"certificate"}
     best = nb.class_errors(evidence(selected_among=5))
     assert best["limit"].to_list() == nb.class_errors(evidence(), 0.01)["limit"].to_list()
     assert set(nb.class_errors(evidence(sampling="unknown"))["kind"]) == {"plug-in"}
+
+
+def test_a_class_without_points_costs_the_others_nothing():
+    y = np.repeat([0, 1], 20)
+    found = nb.Evidence.from_predictions(
+        predicted=y, labels=y, role="holdout", sampling="iid", classes=3
+    )
+    each = float(binomial_upper(0, 20, 0.025))
+    assert nb.class_errors(found)["limit"][:3].to_list() == [each, each, 1.0]
 
 
 def test_the_average_over_classes_that_were_only_seen_is_no_certificate():
@@ -86,6 +94,8 @@ def test_pairs_that_are_told_apart_by_fishers_test():
     tied = frame.loc[("dog", "eel")]
     assert (tied["first_errors"], tied["second_errors"]) == (30, 30)  # ties are errors
     assert len(nb.told_apart(e, [(0, 1)])) == 1
+    with pytest.raises(InvalidSample, match="the second of a pair"):
+        nb.told_apart(e, [(0, 3)])
 
 
 def test_delta_is_shared_by_the_pairs():
