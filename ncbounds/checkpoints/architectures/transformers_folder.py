@@ -87,6 +87,7 @@ def build_transformer(
         ) from None
     name = str((config.get("architectures") or ["none"])[0])
     kind = str(config.get("model_type"))
+    check_task(name, config.get("problem_type"), str(path), UnknownArchitecture)
     cls: Any = getattr(transformers, name, None) if name.endswith("Classification") else None
     if not _is_library_class(cls) or kind not in CONFIG_MAPPING:
         raise UnknownArchitecture(
@@ -94,7 +95,6 @@ def build_transformer(
             "class of the transformers library. Code that a folder brings along is never run: pass "
             "model=function, a function that returns the nn.Module"
         )
-    check_task(name, config.get("problem_type"), str(path), UnknownArchitecture)
     stored = {t.dtype for t in tensors.values() if t.is_floating_point()}
     tensors = widened(tensors)
     check_finite(tensors, path)

@@ -44,6 +44,10 @@ OTHER_TASKS = {
     "Segmentation": "labels every pixel",
     "MultipleChoice": "scores the answers of each question by one number",
     "QuestionAnswering": "marks a span of text",
+    "CausalLM": "generates text",
+    "LMHeadModel": "generates text",
+    "ConditionalGeneration": "generates text",
+    "MaskedLM": "fills in words",
 }
 OTHER_PROBLEMS = {
     "multi_label_classification": "several labels may hold for one row, and none of them excludes "
@@ -78,7 +82,8 @@ def check_task(kind: str, problem: Any, what: str, error: type[NcboundsError]) -
     if why is not None:
         raise error(
             f"{what}: {named}: {why}. Needed is a classifier with one label per row, the class of "
-            "its largest logit"
+            "its largest logit. A loss of each row in [0, 1] is enough to bound its mean: "
+            "ncbounds evaluate-losses FILE, in Python nb.Evidence.from_losses(...)"
         )
 
 

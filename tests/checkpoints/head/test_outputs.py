@@ -238,6 +238,7 @@ def test_the_words_of_the_message_work_when_typed(tmp_path: Path) -> None:
         ("MyNet", "regression", "its answers are numbers"),
         ("BertForTokenClassification", None, "labels every token"),
         ("DetrForObjectDetection", None, "returns boxes"),
+        ("MyNet", "regression", r"nb\.Evidence\.from_losses"),
     ],
 )
 def test_a_module_that_says_that_it_is_for_something_else(
@@ -255,6 +256,7 @@ def test_a_module_that_says_that_it_is_for_something_else(
         ("BertForSequenceClassification", "multi_label_classification", "several labels may hold"),
         ("BertForSequenceClassification", "regression", "its answers are numbers"),
         ("BertForTokenClassification", None, "labels every token"),
+        ("BertLMHeadModel", None, "generates text"),
     ],
 )
 def test_folders_of_other_tasks_are_refused_by_name(
