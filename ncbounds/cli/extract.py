@@ -1,5 +1,8 @@
 """``ncbounds extract``."""
 
+import os
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +22,7 @@ from ncbounds.cli.arguments import (
     Output,
     Parts,
     Precision,
+    RUNNING,
     Roles,
     Rows,
     Spec,
@@ -58,6 +62,21 @@ def extract(
     parts: Annotated[
         int | None, typer.Option(help="ranges of rows (default: one per process)")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="where to make parts: processes, threads, loky, dask://HOST:PORT (default: here, "
+            "one after the other)",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="parts that an --engine makes at a time (default: one per core)",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
     store: Store = None,
     device: Device = "auto",
     precision: Precision = None,
@@ -85,6 +104,7 @@ def extract(
 
         typed = declared(locals())
         rank, world = ranks()
+        count, pool = _pool(engine, workers, world)
         how = running(device, precision, batch_size, workers_per_loader, None, store)
         how.check_here()
         how = replace(how, device=own_device(how.device))
@@ -106,16 +126,38 @@ def extract(
             raise NcboundsError(
                 f"{checkpoint} stands for {len(found)} checkpoints; extract takes one at a time"
             )
-        count = world if parts is None else parts
-        made = extract_entry(
-            book,
-            found[0],
-            out,
-            parts=count,
-            roles=only or (),
-            rank=rank,
-            world=world,
-            running=how,
-            done=lambda name, number: echo(f"{name}: part {number} of {count}"),
-        )
+        ranges = count if parts is None else parts
+        with pool as executor:
+            made = extract_entry(
+                book,
+                found[0],
+                out,
+                parts=ranges,
+                roles=only or (),
+                rank=rank,
+                world=world,
+                executor=executor,
+                running=how,
+                done=lambda name, number: echo(f"{name}: part {number} of {ranges}"),
+            )
         echo(f"written to {out}: {', '.join(made)} (device: {how})")
+
+
+def _pool(
+    engine: str | None, workers: int | None, world: int
+) -> tuple[int, AbstractContextManager[Executor | None]]:
+    """Parts where nothing else is said, and the executor that makes them, or None."""
+    from ncbounds.runs.executors import check_engine, opened
+
+    if engine is None:
+        if workers is not None:
+            raise NcboundsError(f"--workers {workers} goes with --engine processes")
+        return world, nullcontext()
+    check_engine(engine, workers)
+    if world > 1:
+        raise NcboundsError(
+            f"WORLD_SIZE={world} in the environment already shares the parts out: leave --engine "
+            "out, or start one process without it"
+        )
+    count = max(1, (os.cpu_count() or 1) if workers is None else workers)
+    return count, opened(engine, count)

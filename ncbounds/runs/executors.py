@@ -82,8 +82,28 @@ def over_engine(
     if name == LOKY:
         yield from _over_loky(function, jobs, count)
         return
-    with _dask(name) if name.startswith(DASK) else ThreadPoolExecutor(count) as executor:
+    with opened(name, count) as executor:
         yield from over_executor(function, jobs, executor)
+
+
+@contextmanager
+def opened(name: str, count: int) -> Iterator[Executor]:
+    """Executor of an engine by its name, with at most ``count`` jobs at a time.
+
+    Raises
+    ------
+    NcboundsError
+        As :func:`over_engine` does.
+    """
+    if name.startswith(DASK):
+        with _dask(name) as executor:
+            yield executor
+    elif name == THREADS:
+        with ThreadPoolExecutor(count) as executor:
+            yield executor
+    else:  # a pool that starts processes anew each time: torch does not survive a fork
+        with _loky(count) as executor:
+            yield executor
 
 
 def _over_loky(

@@ -118,3 +118,32 @@ class Rows(Dataset):
 def load():
     return {"holdout": Rows()}
 """
+
+
+def test_an_engine_makes_the_same_parts(project):
+    invoke("extract", "m.pt", *CODE, "--out", "here", "--parts", "2", "--device", "cpu")
+    several = ("--engine", "loky", "--workers", "2")
+    said = invoke("extract", "m.pt", *CODE, "--out", "there", *several, "--device", "cpu")
+    assert "part 1 of 2" in said
+    for file in sorted((project / "here").rglob("*.npy")):
+        other = project / "there" / file.relative_to(project / "here")
+        assert file.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (("--workers", "2"), "goes with --engine"),
+        (("--engine", "threadz"), "there are processes, threads"),
+    ],
+)
+def test_what_does_not_fit_an_engine_is_said(project, typed, message):
+    said = invoke("extract", "m.pt", *CODE, "--out", "parts", *typed, code=2)
+    assert message in " ".join(said.split())
+
+
+def test_ranks_and_an_engine_do_not_both_share_the_parts_out(project, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    said = invoke("extract", "m.pt", *CODE, "--out", "parts", "--engine", "threads", code=2)
+    assert "WORLD_SIZE=2" in said
