@@ -11,6 +11,7 @@ import typer
 
 from ncbounds.cli.arguments import (
     DATA,
+    RUNNING,
     Arguments,
     Averaged,
     BatchSize,
@@ -22,7 +23,6 @@ from ncbounds.cli.arguments import (
     Output,
     Parts,
     Precision,
-    RUNNING,
     Roles,
     Rows,
     Spec,
