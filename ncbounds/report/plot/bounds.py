@@ -8,11 +8,9 @@ import numpy as np
 from ncbounds.errors import NcboundsError
 from ncbounds.report.cells import number, shown_params
 from ncbounds.report.data import ReportData
-from ncbounds.report.plot.style import COLOURS, MARKS, pyplot
+from ncbounds.report.plot.style import COLOURS, COLUMN, MARKS, TEXT, pyplot
 from ncbounds.results import MARK, BoundResult
 
-#: Widths of one column and of the text of usual articles, in inches.
-COLUMN, TEXT = 3.35, 6.4
 #: Rows of one figure of terms.
 ROWS = 30
 _COLOURS = tuple(c for name, c in COLOURS.items() if name not in ("black", "green"))

@@ -22,6 +22,16 @@ COLOURS = {
 #: Beside every colour a mark and a dash, for print in grey.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
+#: Colour and mark of each kind of a row, and of what is known without looking at a network.
+KINDS = {
+    "certificate": ("green", "o"),
+    "conditional": ("orange", "s"),
+    "plug-in": ("sky", "^"),
+    "measure": ("purple", "D"),
+    "baseline": ("black", "v"),
+}
+#: Widths of one column and of the text of usual articles, in inches.
+COLUMN, TEXT = 3.35, 6.4
 #: An axis is logarithmic where its values are positive and span at least this factor.
 SPAN = 20.0
 _STYLE: dict[Any, Any] = {
