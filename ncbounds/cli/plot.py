@@ -67,6 +67,7 @@ def plot(
 ) -> None:
     """Draw what a run has stored: series, layers, bounds, terms, margins, class pairs, ranking."""
     from ncbounds.report.plot import Plots
+    from ncbounds.report.plot.style import save
 
     with user_errors():
         path = out or run / f"{what.value}.pdf"
@@ -88,7 +89,7 @@ def plot(
         }
         ax = draw[what]()
         path.parent.mkdir(parents=True, exist_ok=True)
-        ax.figure.savefig(path, dpi=200)
+        save(ax.figure, path, dpi=200)
         echo(f"written to {path}")
 
 

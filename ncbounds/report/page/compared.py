@@ -6,11 +6,13 @@ from markupsafe import Markup
 
 from ncbounds.comparison.candidates import Candidate
 from ncbounds.comparison.comparison import compared
-from ncbounds.comparison.rank import rank
+from ncbounds.comparison.rank import Ranking, rank
 from ncbounds.comparison.stored import stored_errors
-from ncbounds.errors import MissingEvidence
+from ncbounds.errors import MissingEvidence, NcboundsError
 from ncbounds.report.data import ReportData
+from ncbounds.report.page.pictures import figure
 from ncbounds.report.page.tab import Tab
+from ncbounds.report.plot.ranking import draw_ranking
 
 #: Sets of rows that checkpoints are compared on; ``ncbounds compare`` takes any.
 SETS = 12
@@ -23,8 +25,12 @@ DELTA = 0.05
 
 def comparison_tabs(report: ReportData) -> list[Tab]:
     """Tabs of what the kept errors of several checkpoints say."""
-    made = (("Comparison", _comparisons(report)), ("Ranking", _rankings(report)))
-    return [Tab(title, _blocks(texts)) for title, texts in made if texts]
+    found = _comparisons(report)
+    made = [Tab("Comparison", _blocks(found))] if found else []
+    ranked = _ranked(report)
+    if ranked is not None:
+        made.append(Tab("Ranking", _picture(ranked) + _blocks([str(ranked)])))
+    return made
 
 
 def _comparisons(report: ReportData) -> list[str]:
@@ -41,13 +47,21 @@ def _comparisons(report: ReportData) -> list[str]:
     return texts
 
 
-def _rankings(report: ReportData) -> list[str]:
+def _ranked(report: ReportData) -> Ranking | None:
     if len({r.checkpoint for r in report.rows}) < LEAST:
-        return []
+        return None
     try:
-        return [str(rank(report.rows, report.facts, DELTA))]
+        return rank(report.rows, report.facts, DELTA)
     except MissingEvidence:
-        return []
+        return None
+
+
+def _picture(ranked: Ranking) -> Markup:
+    """The figure, where there is something to draw and to draw with; the words say it too."""
+    try:
+        return figure(draw_ranking(ranked).figure, "Which bounds and measures order checkpoints")
+    except NcboundsError:
+        return Markup("")
 
 
 def _blocks(texts: Iterable[str]) -> Markup:

@@ -69,6 +69,7 @@ def draw_terms(rows: Sequence[BoundResult], ax: Any = None) -> Any:
     if not shown:
         raise NcboundsError("none of these rows has additive terms to draw; try 'gaussian_head'")
     names = list(dict.fromkeys(name for r in shown for name in r.terms))
+    names.sort(key=lambda name: name != "empirical")  # what was counted, and then what was added
     at = np.arange(len(shown), dtype=float)
     with pyplot() as plt:
         if ax is None:
@@ -85,7 +86,7 @@ def draw_terms(rows: Sequence[BoundResult], ax: Any = None) -> Any:
         ax.set_xlim(left=0.0)  # a logarithmic axis would start at the smallest bar
         labels = [_label(r) for r in shown]
         ax.set_yticks(at, labels, parse_math=False)
-        ax.invert_yaxis()
+        ax.set_ylim(len(shown) - 0.4, -0.6)
         ax.grid(axis="y", visible=False)
         ax.set_xlabel("value by its terms (vacuous from 1 on)")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -25,7 +25,7 @@ class Line(NamedTuple):
 
 
 class BoundDisplay:
-    """Bounds beside the measured errors of their targets, one a line, the least first.
+    """Bounds beside the measured errors of their targets, one a line, certificates first.
 
     Use :meth:`from_report` to make one.
 
@@ -107,7 +107,8 @@ class BoundDisplay:
                 f"{len(names)} checkpoints are there to draw ({few(names)}): name one, "
                 f"--checkpoint {names[0]} (in Python as the argument)"
             )
-        found = sorted((r for r in rows if r.checkpoint == names[0]), key=lambda r: r.value)
+        found = [r for r in rows if r.checkpoint == names[0]]
+        found.sort(key=lambda r: ([*KINDS].index(r.kind), r.value))
         lines = [Line(_named(r), r.kind, r.value, r.test.error if r.test else np.nan)
                  for r in found]  # fmt: skip
         return cls(lines, names[0]).plot(ax)
@@ -115,7 +116,7 @@ class BoundDisplay:
     def plot(self, ax: Any = None) -> Self:
         """Draw into ``ax``, or a new figure; returns itself, with ``ax_`` and ``figure_``.
 
-        At most the forty least are drawn. A vacuous bound is hollow, on the right edge.
+        At most the first forty are drawn. A vacuous bound is hollow, on the right edge.
         """
         shown = self.lines[:ROWS]
         y = np.arange(len(shown), dtype=float)
@@ -125,7 +126,7 @@ class BoundDisplay:
         edge = 1.0 if (~says).any() or top > 0.6 else 1.15 * top
         with pyplot() as plt:
             if ax is None:
-                size = (0.8 * TEXT, 0.8 + 0.17 * len(shown))
+                size = (TEXT, 0.8 + 0.17 * len(shown))
                 _, ax = plt.subplots(figsize=size, layout="constrained")
             for kind, (colour, mark) in KINDS.items():
                 of = np.array([x.kind == kind for x in shown], dtype=bool)
@@ -141,12 +142,12 @@ class BoundDisplay:
             if np.isfinite(errors).any():
                 ax.plot(errors, y, "|", color=COLOURS["black"], ms=9, label="measured error")
             ax.set_yticks(y, [x.name for x in shown], parse_math=False, fontsize=7)
-            ax.invert_yaxis()
+            ax.set_ylim(len(shown) - 0.4, -0.6)
             ax.grid(axis="y", visible=False)
             ax.set(xlim=(0, edge), xlabel="error at most")
             more = len(self.lines) - len(shown)
-            title = printable(self.checkpoint) + (f" (the least {ROWS} rows)" if more > 0 else "")
-            ax.set_title(title, loc="left", fontsize=9)
+            title = printable(self.checkpoint) + (f" (the first {ROWS} rows)" if more > 0 else "")
+            ax.set_title(title, loc="left", fontsize=9, parse_math=False)
             ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -155,5 +156,5 @@ class BoundDisplay:
 def _named(r: BoundResult) -> str:
     """What tells a row from the others of its checkpoint."""
     params = f"({text})" if (text := shown_params(r)) else ""
-    role = f"[{r.role}]"
-    return printable(" ".join(w for w in (r.bound, params, r.qualifier, role) if w))
+    qualifier = r.qualifier if r.qualifier not in params else ""
+    return printable(" ".join(w for w in (r.bound, params, qualifier, f"[{r.role}]") if w))

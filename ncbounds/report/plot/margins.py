@@ -51,6 +51,6 @@ def draw_margins(
         )  # fmt: skip
         unit = f"margin / median |margin| on {curves.unit_of}" if curves.unit != 1 else "margin"
         ax.set(xlim=(left, right), ylim=(0, 1), xlabel=unit, ylabel="share of points below")
-        ax.set_title(name, loc="left", fontsize=9)
+        ax.set_title(name, loc="left", fontsize=9, parse_math=False)
         ax.legend(loc="upper left", bbox_to_anchor=(0, 0.93))
     return ax

@@ -22,11 +22,16 @@ LONGEST = 18
 NO_ANSWER = "no answer"
 
 
-def class_name(names: Sequence[str], c: int) -> str:
-    """Name of a class as a picture has room for it; its number where it has none."""
+def full_name(names: Sequence[str], c: int) -> str:
+    """Name of a class; its number where it has none."""
     if c < 0:
         return NO_ANSWER
-    name = printable(names[c]) if c < len(names) else str(c)
+    return printable(names[c]) if c < len(names) else str(c)
+
+
+def class_name(names: Sequence[str], c: int) -> str:
+    """Name of a class as a picture has room for it."""
+    name = full_name(names, c)
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
@@ -48,16 +53,16 @@ def draw_confusions(
     diagonal = np.arange(shares.shape[0])[:, None] == np.array(columns)[None, :]
     top = float(np.nanmax(np.where(diagonal, 0.0, shares), initial=0.0)) or 1.0
     ax, image = _map(
-        np.where(diagonal, np.nan, shares),
+        100.0 * np.where(diagonal, np.nan, shares),
         [class_name(names, c) for c in range(shares.shape[0])],
         [class_name(names, c) for c in columns],
-        {"vmin": 0.0, "vmax": top, "cmap": "Blues"},
-        shares,
+        {"vmin": 0.0, "vmax": 100.0 * top, "cmap": "Blues"},
+        [[percent(x) for x in row] for row in shares],
         ax,
     )
     ax.set(xlabel="answer", ylabel="true class")
-    ax.set_title(title, loc="left", fontsize=9)
-    ax.figure.colorbar(image, ax=ax, label="share of the class", shrink=0.8)
+    _title(ax, title)
+    ax.figure.colorbar(image, ax=ax, label="per cent of the true class", shrink=0.8)
     return ax
 
 
@@ -69,8 +74,8 @@ def draw_cosines(cosines: Floats, names: Sequence[str], title: str = "", ax: Any
     shown = np.where(np.eye(classes, dtype=bool), np.nan, cosines)
     reach = max(float(np.nanmax(np.abs(shown - middle), initial=0.0)), 0.1)
     look = {"vmin": middle - reach, "vmax": middle + reach, "cmap": "PuOr_r"}
-    ax, image = _map(shown, called, called, look, shown, ax)
-    ax.set_title(title, loc="left", fontsize=9)
+    ax, image = _map(shown, called, called, look, _rounded(shown), ax)
+    _title(ax, title)
     bar = ax.figure.colorbar(image, ax=ax, label="cosine", shrink=0.8)
     bar.ax.axhline(middle, color=COLOURS["black"], lw=0.8)
     return ax
@@ -81,7 +86,7 @@ def _map(
     rows: list[str],
     columns: list[str],
     look: dict[str, Any],
-    numbers: Floats,
+    texts: list[list[str]],
     ax: Any,
 ) -> tuple[Any, Any]:
     """A map of cells, with numbers in them where there are few; nan has no colour."""
@@ -107,22 +112,31 @@ def _map(
             if max(map(len, columns)) > 2:
                 label.set(ha="right", rotation_mode="anchor")
         if size <= NUMBERED:
-            _write(ax, image, coloured, numbers)
+            _write(ax, image, coloured, texts)
     return ax, image
 
 
-def _write(ax: Any, image: Any, coloured: Floats, numbers: Floats) -> None:
-    """Numbers in cells, light on dark ones; a 0 is left out."""
-    for (i, j), x in np.ndenumerate(numbers):
-        if not np.isfinite(x) or x == 0:
-            continue
+def percent(share: float) -> str:
+    """A share as whole per cents; nothing for none, ``<1`` for less than one."""
+    if not np.isfinite(share) or share == 0:
+        return ""
+    return f"{100 * share:.0f}" if share >= 0.01 else "<1"
+
+
+def _rounded(cosines: Floats) -> list[list[str]]:
+    return [[number(round(x, 2) + 0.0, 2) if np.isfinite(x) else "" for x in row]
+            for row in cosines]  # fmt: skip
+
+
+def _write(ax: Any, image: Any, coloured: Floats, texts: list[list[str]]) -> None:
+    """Texts in cells, light on dark ones."""
+    for (i, j), x in np.ndenumerate(coloured):
         ink = COLOURS["black"]
-        if np.isfinite(coloured[i, j]):
-            red, green, blue, _ = image.cmap(image.norm(coloured[i, j]))
+        if np.isfinite(x):
+            red, green, blue, _ = image.cmap(image.norm(x))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
             ink = "#ffffff" if dark else "#111111"  # not the ink of the page: the cell is its own
-        text = f"{x:.2f}".replace("0.", ".")
-        ax.text(j + 0.5, i + 0.5, text, ha="center", va="center", fontsize=6, color=ink)
+        ax.text(j + 0.5, i + 0.5, texts[i][j], ha="center", va="center", fontsize=6, color=ink)
 
 
 def _draw_worst(found: Confusions, names: Sequence[str], title: str, ax: Any) -> Any:
@@ -140,19 +154,13 @@ def _draw_worst(found: Confusions, names: Sequence[str], title: str, ax: Any) ->
         ax.errorbar(share, y, xerr=ends, fmt="o", color=COLOURS["blue"], capsize=2)
         called = [f"{class_name(names, a)} → {class_name(names, b)}" for a, b in zip(label, answer)]
         ax.set_yticks(y, called, parse_math=False, fontsize=7)
-        ax.invert_yaxis()
+        ax.set_ylim(len(at) - 0.4, -0.6)
         ax.grid(axis="y", visible=False)
         ax.set(xlim=(0, None), xlabel=f"share of the class, {MARK[found.kind]} limits")
-        ax.set_title(title or f"the worst {len(at)} of {found.seen} pairs", loc="left", fontsize=9)
+        said = f"the worst {len(at)} of {found.seen} pairs"
+        _title(ax, f"{title}: {said}" if title else said)
     return ax
 
 
-def cell_words(found: Confusions, at: int, names: Sequence[str]) -> tuple[str, str, str, str]:
-    """True class, answer, count and share with nothing rounded away, of one cell."""
-    label, answer, count, n = (int(x) for x in found.cells[at])
-    return (
-        class_name(names, label),
-        class_name(names, answer),
-        f"{count} of {n}",
-        number(count / n),
-    )
+def _title(ax: Any, text: str) -> None:
+    ax.set_title(text, loc="left", fontsize=9, parse_math=False)
