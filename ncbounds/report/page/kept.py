@@ -22,7 +22,7 @@ from ncbounds.results import MARK
 #: Percentages whose quantiles stand in the table.
 SHOWN = (0, 1, 5, 10, 25, 50, 75, 100)
 #: Pairs of classes in a table of confusions, and in one of cosines.
-CELLS, NEAREST = 60, 10
+CELLS, NEAREST = 40, 10
 #: Classes up to which the map of pairs is a table itself, and the most colour in its cells, in per
 #: cent: ink on it has a contrast of 4.5 or more.
 MAP, TINT = 30, 45
