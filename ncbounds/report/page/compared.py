@@ -16,6 +16,8 @@ from ncbounds.report.plot.ranking import draw_ranking
 
 #: Sets of rows that checkpoints are compared on; ``ncbounds compare`` takes any.
 SETS = 12
+#: Checkpoints that are compared or ranked on a page: every pair of them is looked at.
+MOST = 400
 ROLE = "holdout"
 #: Checkpoints of the least ranking: five make ten pairs, fewer of which order nothing.
 LEAST = 5
@@ -27,7 +29,10 @@ def comparison_tabs(report: ReportData) -> list[Tab]:
     """Tabs of what the kept errors of several checkpoints say."""
     found = _comparisons(report)
     made = [Tab("Comparison", _blocks(found))] if found else []
-    ranked = _ranked(report)
+    if (many := len({r.checkpoint for r in report.rows})) > MOST:
+        said = f"{many:,} checkpoints are too many to rank here: ncbounds rank RUN"
+        return [*made, Tab("Ranking", _blocks([said]))]
+    ranked = _ranked(report) if many >= LEAST else None
     if ranked is not None:
         made.append(Tab("Ranking", _picture(ranked) + _blocks([str(ranked)])))
     return made
@@ -41,15 +46,19 @@ def _comparisons(report: ReportData) -> list[str]:
         if kept is not None:
             by_rows.setdefault(kept.rows, []).append(Candidate.of_bits(name, kept))
     several = [candidates for candidates in by_rows.values() if len(candidates) > 1]
-    texts = [str(compared(candidates, delta=DELTA)) for candidates in several[:SETS]]
+    texts = [
+        str(compared(candidates, delta=DELTA))
+        if len(candidates) <= MOST
+        else f"{len(candidates):,} checkpoints on one set of rows are too many to compare here: "
+        "ncbounds compare RUN NAME NAME"
+        for candidates in several[:SETS]
+    ]
     if len(several) > SETS:
         texts.append(f"{len(several) - SETS} more sets of rows: ncbounds compare RUN NAME NAME")
     return texts
 
 
 def _ranked(report: ReportData) -> Ranking | None:
-    if len({r.checkpoint for r in report.rows}) < LEAST:
-        return None
     try:
         return rank(report.rows, report.facts, DELTA)
     except MissingEvidence:
