@@ -52,14 +52,9 @@ class MarginCurves:
         if not found:
             return None
         first = next(iter(found))
-        middle = float(np.quantile(np.abs(found[first]), 0.5, method="inverted_cdf"))
+        middle = float(_quantiles(np.abs(found[first]))[50])
         unit = middle if np.isfinite(middle) and middle > 0 else 1.0
-        # order statistics: an interpolation between infinite margins would be undefined
-        return cls(
-            unit,
-            first,
-            {r: np.quantile(m, PERCENT / 100, method="inverted_cdf") for r, m in found.items()},
-        )
+        return cls(unit, first, {role: _quantiles(m) for role, m in found.items()})
 
     def normalised(self, role: Role) -> Floats:
         """Quantiles of one role in units of ``unit``, shape (101,)."""
@@ -96,6 +91,12 @@ class MarginCurves:
         except (KeyError, TypeError, ValueError, AttributeError, RoleError) as error:
             raise InvalidSample(f"stored margins are damaged: {error}") from None
         return cls(unit, of, quantiles)
+
+
+def _quantiles(x: Floats) -> Floats:
+    """Order statistics: to interpolate between infinite margins would be undefined."""
+    found: Floats = np.sort(x)[np.maximum(-(-PERCENT * len(x) // 100), 1) - 1]
+    return found
 
 
 def _short(x: float) -> float | str:
