@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 #: Public name -> module that has it.
 _WHERE = {
+    "BoundDisplay": "ncbounds.report.plot.display",
     "Classifier": "ncbounds.checkpoints.head.classifier",
     "Draw": "ncbounds.evidence.draw",
     "Evidence": "ncbounds.evidence.evidence",
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from ncbounds.registry import register as register
     from ncbounds.report import Report as Report
     from ncbounds.report import load_report as load_report
+    from ncbounds.report.plot.display import BoundDisplay as BoundDisplay
     from ncbounds.runs.choose import choose_files as choose_files
     from ncbounds.runs.evidence import load_evidence as load_evidence
     from ncbounds.runs.files import evaluate_files as evaluate_files

@@ -23,7 +23,19 @@ class What(StrEnum):
     series = "series"
     layers = "layers"
     bounds_vs_error = "bounds-vs-error"
+    bounds = "bounds"
     terms = "terms"
+    margins = "margins"
+    pairs = "pairs"
+    ranking = "ranking"
+
+
+class Pairs(StrEnum):
+    """What is drawn of pairs of classes."""
+
+    confusion = "confusion"
+    means = "means"
+    head = "head"
 
 
 def plot(
@@ -32,7 +44,8 @@ def plot(
         What,
         typer.Option(
             help="a series along its steps, the layers of a checkpoint, bounds over measured "
-            "errors, or the terms of bounds"
+            "errors, the bounds of a checkpoint, the terms of bounds, margins by sample, pairs of "
+            "classes, or how bounds rank checkpoints"
         ),
     ] = What.series,
     out: Annotated[
@@ -40,12 +53,21 @@ def plot(
     ] = None,
     series: Annotated[str | None, typer.Option(help="which series, if the run has several")] = None,
     checkpoint: Annotated[
-        str | None, typer.Option(help="whose layers, if those of several were evaluated")
+        str | None,
+        typer.Option(help="whose layers, bounds, margins or pairs, if the run has several"),
     ] = None,
     bound: Annotated[str | None, typer.Option(help="whose terms (default: of all)")] = None,
+    of: Annotated[
+        Pairs,
+        typer.Option(help="of pairs: what is taken for what, cosines of class means or head rows"),
+    ] = Pairs.confusion,
+    role: Annotated[
+        str | None, typer.Option(help="of pairs: whose answers, holdout or test")
+    ] = None,
 ) -> None:
-    """Draw what a run has stored: series by step, probes by layer, bounds beside errors, terms."""
+    """Draw what a run has stored: series, layers, bounds, terms, margins, class pairs, ranking."""
     from ncbounds.report.plot import Plots
+    from ncbounds.report.plot.style import save
 
     with user_errors():
         path = out or run / f"{what.value}.pdf"
@@ -59,11 +81,15 @@ def plot(
             What.series: lambda: plots.series(series)[0],
             What.layers: lambda: plots.layers(checkpoint)[0],
             What.bounds_vs_error: plots.bounds_vs_error,
+            What.bounds: lambda: plots.bounds(checkpoint),
             What.terms: lambda: plots.terms(bound),
+            What.margins: lambda: plots.margins(checkpoint),
+            What.pairs: lambda: plots.pairs(checkpoint, of.value, role),
+            What.ranking: plots.ranking,
         }
         ax = draw[what]()
         path.parent.mkdir(parents=True, exist_ok=True)
-        ax.figure.savefig(path, dpi=200)
+        save(ax.figure, path, dpi=200)
         echo(f"written to {path}")
 
 

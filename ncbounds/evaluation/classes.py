@@ -14,14 +14,13 @@ from ncbounds.bounds.needs import Needs
 from ncbounds.claims.averages import Weighted
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.asked import class_number
+from ncbounds.evidence.class_pairs import cell_limits
 from ncbounds.evidence.decided import doubt
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import (
-    binomial_lower,
-    binomial_upper,
     down,
     told_apart_p,
     weighted_error_upper,
@@ -118,17 +117,12 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
     """
     import pandas as pd
 
-    sample, verdict = _judged(evidence, role, delta, NEEDS)
-    classes, outputs = max(evidence.head.classes, sample.classes), evidence.head.classes
-    answers = evidence.decision.predicted(sample, evidence.head)
-    counts = np.zeros((classes, outputs + 1), dtype=np.int64)
-    np.add.at(counts, (sample.labels, np.where(answers < 0, outputs, answers)), 1)
-    n = np.repeat(counts.sum(axis=1), outputs + 1)
-    cells, each = counts.ravel(), float(down(verdict.delta / (2 * counts.size)))
-    some = n > 0
-    low, high = np.zeros(len(n)), np.ones(len(n))
-    low[some] = binomial_lower(cells[some], n[some], each)
-    high[some] = binomial_upper(cells[some], n[some], each)
+    labels, answers, shape, verdict = answered(evidence, delta, role)
+    classes, outputs = shape[0], shape[1] - 1
+    counts = np.zeros(shape, dtype=np.int64)
+    np.add.at(counts, (labels, answers), 1)  # -1 is the last column
+    n, cells = np.repeat(counts.sum(axis=1), outputs + 1), counts.ravel()
+    low, high = cell_limits(cells, n, counts.size, verdict.delta)
     name = evidence.decision.name
     answer = np.tile(np.append(np.arange(outputs), -1), classes)
     label = np.repeat(np.arange(classes), outputs + 1)
@@ -140,12 +134,22 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
             "answer_name": [NO_ANSWER if a < 0 else name(int(a)) for a in answer],
             "n": n,
             "count": cells,
-            "share": np.where(some, cells / np.maximum(n, 1), np.nan),
+            "share": np.where(n > 0, cells / np.maximum(n, 1), np.nan),
             "low": low,
             "high": high,
         }
     )
     return _stamped(frame, verdict)
+
+
+def answered(
+    evidence: Evidence, delta: float, role: Role
+) -> tuple[Ints, Ints, tuple[int, int], Verdict]:
+    """Labels and answers (n,), -1 for none; shape of their table; what its counts are worth."""
+    sample, verdict = _judged(evidence, role, delta, NEEDS)
+    shape = (max(evidence.head.classes, sample.classes), evidence.head.classes + 1)
+    answers = evidence.decision.predicted(sample, evidence.head)
+    return sample.labels, np.maximum(answers, -1), shape, verdict
 
 
 def told_apart(
@@ -203,7 +207,7 @@ def told_apart(
     level = float(down(verdict.delta / max(1, len(chosen))))
     name, rows = evidence.decision.name, []
     ahead = _ahead(sample, head, {(a, b) for pair in chosen for a, b in (pair, pair[::-1])})
-    rows_cos, means_cos = _cosines(head.weight - head.weight.mean(axis=0)), _mean_cosines(evidence)
+    rows_cos, means_cos = cosines(head.weight - head.weight.mean(axis=0)), mean_cosines(evidence)
     for a, b in chosen:
         n = [int((sample.labels == c).sum()) for c in (a, b)]
         k = [n[0] - ahead[a, b], n[1] - ahead[b, a]]
@@ -215,14 +219,14 @@ def told_apart(
     return _stamped(pd.DataFrame(rows), verdict)
 
 
-def _cosines(rows: Floats) -> Floats:
+def cosines(rows: Floats) -> Floats:
     """Cosines of all pairs of rows (C, d), shape (C, C); nan where a row is 0 or not finite."""
     with np.errstate(invalid="ignore", divide="ignore"):
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(unit @ unit.T)
 
 
-def _mean_cosines(evidence: Evidence) -> Floats:
+def mean_cosines(evidence: Evidence) -> Floats:
     """Cosines of class means around the mean of all training points, shape (C, C)."""
     classes, fit = evidence.head.classes, evidence.fit
     if fit is None:
@@ -230,7 +234,7 @@ def _mean_cosines(evidence: Evidence) -> Floats:
     means, counts = fit.moments.mean[:classes], fit.counts[:classes]
     there = counts > 0
     centre = counts[there] @ means[there] / counts.sum()
-    return _cosines(np.where(there[:, None], means - centre, np.nan))
+    return cosines(np.where(there[:, None], means - centre, np.nan))
 
 
 def _ahead(

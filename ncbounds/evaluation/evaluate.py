@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
 from ncbounds.errors import MissingEvidence
+from ncbounds.evaluation.pictured import pictured
 from ncbounds.evaluation.plan import check_delta, listed, planned_rows
 from ncbounds.evaluation.rows import bound_rows
 from ncbounds.evidence.evidence import Evidence
@@ -63,7 +64,8 @@ def evaluate(
     rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:
         raise MissingEvidence(nothing_found(chosen, evidence.samples()))
-    return Report(rows, simultaneous=simultaneous, planned=planned)
+    facts = {evidence.checkpoint: pictured(evidence)}
+    return Report(rows, facts=facts, simultaneous=simultaneous, planned=planned)
 
 
 def nothing_found(chosen: Iterable[Bound], roles: Iterable[str]) -> str:

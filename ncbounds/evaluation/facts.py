@@ -4,17 +4,16 @@ from typing import Any
 
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
+from ncbounds.evaluation.pictured import JUDGED, pictured
 from ncbounds.evidence.contradictions import about_test
 from ncbounds.evidence.error_bits import ErrorBits, rows_hash
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.roles import LABELS_OPTIONAL, Role
+from ncbounds.evidence.roles import Role
 from ncbounds.results import Kind
 
 #: Samples that are described, and time for the efficiency, which is meant for the first.
 SECONDS: dict[Role, float] = {"fit": 10.0, "head": 1.0, "holdout": 1.0}
-#: Samples whose errors are kept point by point.
-JUDGED: tuple[Role, ...] = ("holdout", "test")
 #: What a count of errors asks of held-out rows.
 COUNTED = Needs(kind="certificate", role="holdout", features=True)
 
@@ -25,10 +24,9 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
 
     samples = evidence.samples()
     facts = {
-        "classes": list(evidence.decision.names),
+        **pictured(evidence),
         "n": {role: s.n for role, s in samples.items()},
         "collapse": _collapse(evidence),
-        "error_rates": _error_rates(evidence),
         "errors": {bits.role: bits.to_dict() for bits in error_bits(evidence)},
         "duplicates": evidence.duplicates(),
         "module_disagreements": {r: s.module_disagreements for r, s in samples.items()},
@@ -52,18 +50,6 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
         ).to_dict("records")
         for role, seconds in SECONDS.items()
         if role in samples
-    }
-
-
-def _error_rates(evidence: Evidence) -> dict[str, float]:
-    """Share of errors of the saved classifier on each sample whose labels count; {} for losses."""
-    if evidence.losses_alone:
-        return {}
-    wrong = evidence.decision.wrong
-    return {
-        role: float(wrong(s, evidence.head).mean())
-        for role, s in evidence.samples().items()
-        if role not in LABELS_OPTIONAL and s.n
     }
 
 

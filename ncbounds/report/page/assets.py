@@ -4,6 +4,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 from ncbounds.errors import NcboundsError
 
@@ -12,6 +15,16 @@ from ncbounds.errors import NcboundsError
 def own(name: str) -> str:
     """Text of a file of ours."""
     return (files("ncbounds.report.page") / "assets" / name).read_text(encoding="utf-8")
+
+
+def rendered(name: str, **values: Any) -> Markup:
+    """A template of ours with these values, which are escaped unless they are markup."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return Markup(environment.from_string(own(name)).render(**values))
 
 
 @cache

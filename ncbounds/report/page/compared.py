@@ -6,14 +6,18 @@ from markupsafe import Markup
 
 from ncbounds.comparison.candidates import Candidate
 from ncbounds.comparison.comparison import compared
-from ncbounds.comparison.rank import rank
+from ncbounds.comparison.rank import Ranking, rank
 from ncbounds.comparison.stored import stored_errors
-from ncbounds.errors import MissingEvidence
+from ncbounds.errors import MissingEvidence, NcboundsError
 from ncbounds.report.data import ReportData
+from ncbounds.report.page.pictures import figure
 from ncbounds.report.page.tab import Tab
+from ncbounds.report.plot.ranking import draw_ranking
 
 #: Sets of rows that checkpoints are compared on; ``ncbounds compare`` takes any.
 SETS = 12
+#: Checkpoints that are compared or ranked on a page: every pair of them is looked at.
+MOST = 400
 ROLE = "holdout"
 #: Checkpoints of the least ranking: five make ten pairs, fewer of which order nothing.
 LEAST = 5
@@ -23,8 +27,15 @@ DELTA = 0.05
 
 def comparison_tabs(report: ReportData) -> list[Tab]:
     """Tabs of what the kept errors of several checkpoints say."""
-    made = (("Comparison", _comparisons(report)), ("Ranking", _rankings(report)))
-    return [Tab(title, _blocks(texts)) for title, texts in made if texts]
+    found = _comparisons(report)
+    made = [Tab("Comparison", _blocks(found))] if found else []
+    if (many := len({r.checkpoint for r in report.rows})) > MOST:
+        said = f"{many:,} checkpoints are too many to rank here: ncbounds rank RUN"
+        return [*made, Tab("Ranking", _blocks([said]))]
+    ranked = _ranked(report) if many >= LEAST else None
+    if ranked is not None:
+        made.append(Tab("Ranking", _picture(ranked) + _blocks([str(ranked)])))
+    return made
 
 
 def _comparisons(report: ReportData) -> list[str]:
@@ -35,19 +46,31 @@ def _comparisons(report: ReportData) -> list[str]:
         if kept is not None:
             by_rows.setdefault(kept.rows, []).append(Candidate.of_bits(name, kept))
     several = [candidates for candidates in by_rows.values() if len(candidates) > 1]
-    texts = [str(compared(candidates, delta=DELTA)) for candidates in several[:SETS]]
+    texts = [
+        str(compared(candidates, delta=DELTA))
+        if len(candidates) <= MOST
+        else f"{len(candidates):,} checkpoints on one set of rows are too many to compare here: "
+        "ncbounds compare RUN NAME NAME"
+        for candidates in several[:SETS]
+    ]
     if len(several) > SETS:
         texts.append(f"{len(several) - SETS} more sets of rows: ncbounds compare RUN NAME NAME")
     return texts
 
 
-def _rankings(report: ReportData) -> list[str]:
-    if len({r.checkpoint for r in report.rows}) < LEAST:
-        return []
+def _ranked(report: ReportData) -> Ranking | None:
     try:
-        return [str(rank(report.rows, report.facts, DELTA))]
+        return rank(report.rows, report.facts, DELTA)
     except MissingEvidence:
-        return []
+        return None
+
+
+def _picture(ranked: Ranking) -> Markup:
+    """The figure, where there is something to draw and to draw with; the words say it too."""
+    try:
+        return figure(draw_ranking(ranked).figure, "Which bounds and measures order checkpoints")
+    except NcboundsError:
+        return Markup("")
 
 
 def _blocks(texts: Iterable[str]) -> Markup:

@@ -12,6 +12,7 @@ from ncbounds.report.data import ReportData
 from ncbounds.report.page.tab import Tab
 from ncbounds.report.plot import Plots
 from ncbounds.report.plot.series import draw_series
+from ncbounds.report.plot.style import save
 from ncbounds.report.steps import steps_of
 from ncbounds.report.trend import words_of
 
@@ -21,41 +22,46 @@ _INK = re.compile(r"#000000\b|#000\b|\bblack\b")
 
 
 def tabs_of(report: ReportData) -> list[Tab]:
-    """Tabs of what is there to draw; none without matplotlib."""
+    """Tabs of what is there to draw; without matplotlib only those that have tables."""
     layered = [n for n, facts in report.facts.items() if facts.get("layers")]
     series, words = steps_of(report), words_of(report)
     said = [f"{w.series}: {w}" if len(series) > 1 else str(w) for w in words]
 
-    def drawn(name: str) -> Any:
-        return draw_series(series[name], [w for w in words if w.series == name])
+    def stepped(name: str) -> Markup:
+        drawn = draw_series(series[name], [w for w in words if w.series == name])
+        return figure(drawn[0].figure, f"Series {name}".strip())
+
+    def by_layer(name: str) -> Markup:
+        return figure(Plots(report).layers(name)[0].figure, f"Layers {name}".strip())
 
     made = (
-        _tab("Series", series, drawn, said),
-        _tab("Layers", layered, Plots(report).layers, ()),
+        tab("Series", series, stepped, said),
+        tab("Layers", layered, by_layer),
     )
     return [tab for tab in made if tab is not None]
 
 
-def _tab(
-    title: str, names: Iterable[str], draw: Callable[[str], Any], said: Iterable[str]
+def tab(
+    title: str, names: Iterable[str], made: Callable[[str], Markup], said: Iterable[str] = ()
 ) -> Tab | None:
-    figures = []
+    """A tab with a piece for each name, and sentences before; None if there is none to show."""
+    pieces = []
     names = list(names)
     for name in names[:FIGURES]:
         try:
-            figures.append(figure(draw(name)[0].figure, f"{title} {name}".strip()))
+            pieces.append(made(name))
         except MissingExtra:
             return None
         except NcboundsError as why:
-            figures.append(Markup("<p>{}: {}</p>").format(name, str(why)))
-    if not figures:
+            pieces.append(Markup("<p>{}: {}</p>").format(name, str(why)))
+    if not pieces:
         return None
     more = len(names) - FIGURES
     if more > 0:
-        figures.append(Markup("<p>{} more: <code>ncbounds plot</code></p>").format(more))
+        pieces.append(Markup("<p>{} more: <code>ncbounds plot</code></p>").format(more))
     words = Markup("").join(Markup("<li>{}</li>").format(line) for line in said)
     listed = Markup("<ul>{}</ul>").format(words) if words else Markup("")
-    return Tab(title, listed + Markup("").join(figures))
+    return Tab(title, listed + Markup("").join(pieces))
 
 
 def figure(drawn: Any, caption: str) -> Markup:
@@ -63,7 +69,7 @@ def figure(drawn: Any, caption: str) -> Markup:
     from matplotlib.pyplot import close
 
     out = io.StringIO()
-    drawn.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    save(drawn, out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     close(drawn)
     svg = out.getvalue()
     svg = _INK.sub("currentColor", svg[svg.index("<svg") :])

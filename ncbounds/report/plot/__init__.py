@@ -1,13 +1,21 @@
-"""Figures of a report, as axes of matplotlib: bounds, their terms, series, layers."""
+"""Figures of a report, as axes of matplotlib."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ncbounds.comparison.rank import rank
 from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError, UnknownName, few, suggest
+from ncbounds.evidence.class_pairs import ClassPairs
+from ncbounds.evidence.margin_curves import MarginCurves
+from ncbounds.evidence.roles import check_role
 from ncbounds.report.data import ReportData
 from ncbounds.report.plot.bounds import draw_bounds_vs_error, draw_terms
+from ncbounds.report.plot.display import BoundDisplay
 from ncbounds.report.plot.layers import draw_layers
+from ncbounds.report.plot.margins import draw_margins
+from ncbounds.report.plot.pairs import draw_confusions, draw_cosines
+from ncbounds.report.plot.ranking import draw_ranking
 from ncbounds.report.plot.series import draw_series
 from ncbounds.report.steps import steps_of
 from ncbounds.report.trend import words_of
@@ -15,6 +23,12 @@ from ncbounds.results import BoundResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+#: How what a run of an earlier version did not keep comes about.
+AGAIN = "`ncbounds evaluate` on the same files again, with this version,"
+#: What :meth:`Plots.pairs` draws: answers, or cosines by the word of a command.
+PAIRS = {"confusion": "", "means": "class means", "head": "head rows"}
 
 
 class Plots:
@@ -50,6 +64,22 @@ class Plots:
             If there is no such row.
         """
         return draw_bounds_vs_error(self._report, kinds, ax)
+
+    def bounds(
+        self,
+        checkpoint: str | None = None,
+        kinds: Sequence[str] = ("certificate", "conditional", "plug-in"),
+        ax: Any = None,
+    ) -> Any:
+        """Draw the bounds of one checkpoint, one a line, beside measured errors.
+
+        :class:`ncbounds.BoundDisplay` draws them, and says what is raised.
+
+        Returns
+        -------
+        matplotlib axes
+        """
+        return BoundDisplay.from_report(self._report, checkpoint, kinds=kinds, ax=ax).ax_
 
     def terms(self, bound: str | None = None, ax: Any = None) -> Any:
         """Draw what the values of rows are made of: why they are vacuous.
@@ -131,6 +161,123 @@ class Plots:
         found = {n: f["layers"] for n, f in self._report.facts.items() if f.get("layers")}
         name = _one(found, checkpoint, "checkpoint", "`ncbounds evaluate ... --layers all`")
         return draw_layers(LayerReport.from_dict(found[name]))
+
+    def margins(self, checkpoint: str | None = None, ax: Any = None) -> Any:
+        """Draw how margins of one checkpoint are distributed, a curve for each sample.
+
+        Margins are those of the saved head, in units of the median absolute margin of the training
+        points, so that heads of any scale can be compared. A point is an error iff its margin is
+        not positive: where a curve crosses 0 is the error.
+
+        Parameters
+        ----------
+        checkpoint : str, optional
+            Which one, if the report has several.
+        ax : matplotlib axes, optional
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        MissingExtra
+            Without matplotlib.
+        NcboundsError
+            If margins of none were kept, or of several and none is named.
+        """
+        name, stored = self._kept("margins", checkpoint)
+        rates = self._report.facts[name].get("error_rates", {})
+        return draw_margins(MarginCurves.from_dict(stored), rates, name, ax)
+
+    def pairs(
+        self,
+        checkpoint: str | None = None,
+        of: str = "confusion",
+        role: str | None = None,
+        ax: Any = None,
+    ) -> Any:
+        """Draw pairs of classes of one checkpoint: what is taken for what, or how classes lie.
+
+        Parameters
+        ----------
+        checkpoint : str, optional
+            Which one, if the report has several.
+        of : {"confusion", "means", "head"}
+            Answers by true class, of more than 100 classes the worst pairs with their limits; or
+            cosines of centred class means of the training points, or of centred head rows.
+        role : {"holdout", "test"}, optional
+            Whose answers; by default those of holdout, or else of test.
+        ax : matplotlib axes, optional
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        MissingExtra
+            Without matplotlib.
+        UnknownName
+            If there is no such checkpoint, or ``of`` is none of these.
+        NcboundsError
+            If they were not kept, or those of several and none is named.
+        """
+        if of not in PAIRS:
+            raise UnknownName(f"no pairs of {of!r}; {suggest(of, list(PAIRS))}")
+        name, stored = self._kept("class_pairs", checkpoint)
+        found, names = ClassPairs.from_dict(stored), self._report.facts[name].get("classes", [])
+        if of != "confusion":
+            if PAIRS[of] not in found.cosines:
+                raise NcboundsError(
+                    f"no cosines of {PAIRS[of]} of {name or 'the classifier'} are kept: they need "
+                    "a linear head of at most 100 classes, those of means training points too"
+                )
+            title = f"{name}: cosines of {PAIRS[of]}".removeprefix(": ")
+            return draw_cosines(found.cosines[PAIRS[of]], names, title, ax)
+        wanted = next(iter(found.confusions), "holdout") if role is None else check_role(role)
+        if wanted not in found.confusions:
+            raise NcboundsError(
+                f"no answers on {wanted} rows of {name or 'the classifier'} are kept, found those "
+                f"on {', '.join(found.confusions) or 'none'}"
+            )
+        return draw_confusions(found.confusions[wanted], names, f"{name}, {wanted}", ax)
+
+    def ranking(self, delta: float = 0.05, ax: Any = None) -> Any:
+        """Draw which bounds and measures order checkpoints as their errors do: sign errors.
+
+        Parameters
+        ----------
+        delta : float in (0, 1)
+            As in ``report.rank``.
+        ax : matplotlib axes, optional
+
+        Returns
+        -------
+        matplotlib axes
+
+        Raises
+        ------
+        MissingExtra
+            Without matplotlib.
+        MissingEvidence
+            If fewer than two checkpoints have a measured error.
+        NcboundsError
+            If too few pairs are resolved.
+        """
+        return draw_ranking(rank(self._report.rows, self._report.facts, delta), ax)
+
+    def _kept(self, what: str, checkpoint: str | None) -> tuple[str, Any]:
+        """Name of the checkpoint that is meant, and what is kept of it."""
+        facts = self._report.facts
+        found = {n: f[what] for n, f in facts.items() if f.get(what)}
+        if checkpoint in facts and checkpoint not in found:
+            raise NcboundsError(
+                f"no {what.replace('_', ' ')} of {checkpoint} are kept: {AGAIN} keeps them where a "
+                "head is known"
+            )
+        name = _one(found, checkpoint, "checkpoint", AGAIN)
+        return name, found[name]
 
 
 def _one(found: dict[str, Any], name: str | None, what: str, how: str) -> str:

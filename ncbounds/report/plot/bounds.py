@@ -8,11 +8,9 @@ import numpy as np
 from ncbounds.errors import NcboundsError
 from ncbounds.report.cells import number, shown_params
 from ncbounds.report.data import ReportData
-from ncbounds.report.plot.style import COLOURS, MARKS, pyplot
+from ncbounds.report.plot.style import COLOURS, COLUMN, MARKS, TEXT, pyplot
 from ncbounds.results import MARK, BoundResult
 
-#: Widths of one column and of the text of usual articles, in inches.
-COLUMN, TEXT = 3.35, 6.4
 #: Rows of one figure of terms.
 ROWS = 30
 _COLOURS = tuple(c for name, c in COLOURS.items() if name not in ("black", "green"))
@@ -71,6 +69,7 @@ def draw_terms(rows: Sequence[BoundResult], ax: Any = None) -> Any:
     if not shown:
         raise NcboundsError("none of these rows has additive terms to draw; try 'gaussian_head'")
     names = list(dict.fromkeys(name for r in shown for name in r.terms))
+    names.sort(key=lambda name: name != "empirical")  # what was counted, and then what was added
     at = np.arange(len(shown), dtype=float)
     with pyplot() as plt:
         if ax is None:
@@ -87,7 +86,7 @@ def draw_terms(rows: Sequence[BoundResult], ax: Any = None) -> Any:
         ax.set_xlim(left=0.0)  # a logarithmic axis would start at the smallest bar
         labels = [_label(r) for r in shown]
         ax.set_yticks(at, labels, parse_math=False)
-        ax.invert_yaxis()
+        ax.set_ylim(len(shown) - 0.4, -0.6)
         ax.grid(axis="y", visible=False)
         ax.set_xlabel("value by its terms (vacuous from 1 on)")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))

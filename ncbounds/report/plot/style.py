@@ -22,6 +22,15 @@ COLOURS = {
 #: Beside every colour a mark and a dash, for print in grey.
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
+#: Colour and mark of each kind of a row.
+KINDS = {
+    "certificate": ("green", "o"),
+    "conditional": ("orange", "s"),
+    "plug-in": ("sky", "^"),
+    "measure": ("purple", "D"),
+}
+#: Widths of one column and of the text of usual articles, in inches.
+COLUMN, TEXT = 3.35, 6.4
 #: An axis is logarithmic where its values are positive and span at least this factor.
 SPAN = 20.0
 _STYLE: dict[Any, Any] = {
@@ -59,6 +68,15 @@ def pyplot() -> Iterator[Any]:
         interactive = plt.isinteractive()
     if interactive:  # a notebook's backend switched it on when it was loaded inside
         plt.ion()
+
+
+def save(figure: Any, out: Any, **options: Any) -> None:
+    """Write a figure in the style of this package: text as text, cut to what is drawn.
+
+    Those settings count where a figure is written, not where it is drawn.
+    """
+    with pyplot():
+        figure.savefig(out, **options)
 
 
 def panels(plt: Any, heights: Sequence[float], width: float = 6.4) -> NDArray[Any]:
