@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidArgument
-from ncbounds.evidence.head import margins
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.labelled import labelled
 from ncbounds.statistics.rows import as_rows, block_rows
@@ -105,14 +104,16 @@ def ridge_leave_one_out(sample: Sample, penalties: ArrayLike | None = None) -> R
         return RidgeLeaveOneOut(nan, nan, nan, lam, none, none, ("needs two classes with points",))
     wrong, squares = np.zeros(len(lam)), np.zeros(len(lam))
     done = 0
+    shares = 1.0 / (axes.values + lam[:, None])
     for z in axes.rows():
         own = y[done : done + len(z)]
         done += len(z)
-        for k, penalty in enumerate(lam):
-            shrunk = z / (axes.values + penalty)
-            own_weight = 1 / sample.n + np.einsum("ij,ij->i", z, shrunk)
-            fitted = counts / sample.n + shrunk @ axes.targets
-            bad, square = _left_out(own_weight, fitted, own, counts)
+        own_weights = 1 / sample.n + np.square(z) @ shares.T
+        fitted = np.empty((len(z), len(counts)))
+        for k, share in enumerate(shares):
+            np.matmul(z, axes.targets * share[:, None], out=fitted)
+            fitted += counts / sample.n
+            bad, square = _left_out(own_weights[:, k], fitted, own, counts)
             wrong[k] += bad
             squares[k] += square
     errors, squared = wrong / sample.n, squares / (sample.n * len(present))
@@ -173,15 +174,21 @@ def _axes_of_points(sample: Sample, y: Ints) -> _Axes:
 
 
 def _left_out(own_weight: Floats, fitted: Floats, y: Ints, counts: Ints) -> tuple[int, float]:
-    """Errors and sum of squared deviations of the predictions at points that were left out."""
-    rest = 1 - own_weight
+    """Errors and sum of squared deviations of the predictions at points that were left out.
+
+    With rest = 1 - h, the own entry is 1 - (1 - own)/rest and any other one other/rest. ``fitted``
+    is written to.
+    """
+    rows, rest = np.arange(len(y)), 1 - own_weight
     fine = rest > LEAST_REST
-    deviation = (np.eye(len(counts))[y] - fitted) / np.where(fine, rest, 1.0)[:, None]
-    predicted = np.eye(len(counts))[y] - deviation
-    right = margins(predicted, y) > 0
+    own = fitted[rows, y]
+    fitted[rows, y] -= 1.0
+    square = np.einsum("ij,ij->i", fitted, fitted)
+    fitted[rows, y] = -np.inf
+    right = own - own_weight > fitted.max(axis=1)
     right &= fine & (counts[y] > 1)
-    square = float(np.square(deviation).sum()) if fine.all() else float("inf")
-    return int((~right).sum()), square
+    total = float((square / np.square(rest)).sum()) if fine.all() else float("inf")
+    return int((~right).sum()), total
 
 
 def _penalties(penalties: ArrayLike) -> Floats:
