@@ -116,7 +116,7 @@ def off_subspace(features: object, centre: Floats, basis: Floats) -> Floats:
     """
     rows, narrow = as_rows(features), basis.astype(np.float32)
     out = np.empty(rows.shape[0])
-    step = max(1, BLOCK // max(1, rows.shape[1]))
+    step = max(1, BLOCK // (2 * max(1, rows.shape[1])))  # of two kinds of numbers
     for i in range(0, len(out), step):
         index = np.arange(i, min(i + step, len(out)))
         x = rows.take(index)
