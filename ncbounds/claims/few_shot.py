@@ -5,7 +5,6 @@ from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.claims.claim import KnownErrors, Truth
@@ -17,7 +16,7 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import kl_interval
 from ncbounds.numerics.scaling import divided
 from ncbounds.results import Measured, Target
-from ncbounds.statistics.nearest import ROUNDING, strictly_nearer
+from ncbounds.statistics.nearest import strictly_nearest
 from ncbounds.statistics.rows import Rows, as_rows, blocks_of, finite_mean, members_of
 
 #: Draws, queries per draw (over all classes) and seed of the measured few-shot error.
@@ -29,10 +28,6 @@ FEW_SHOT_QUERIES = 2000
 FEWEST_QUERIES = 1
 
 FEW_SHOT_SEED = 20_220_518
-
-#: Norms between which products are taken in float32 first: neither they nor a part that matters of
-#: them leaves its range.
-ORDINARY = (1e-10, 1e15)
 
 _DRAWS: WeakKeyDictionary[Sample, dict[int, Floats]] = WeakKeyDictionary()
 
@@ -139,39 +134,6 @@ def _one_draw(
         misses = np.zeros(len(drawn))
         for part in blocks_of(len(asked), max(means.shape)):
             x = rows.take(asked[part]) - centre
-            wrong = ~_strictly_nearest(x, means, truth[part])
+            wrong = ~strictly_nearest(x, means, truth[part])
             misses += np.bincount(truth[part], weights=wrong, minlength=len(drawn))
     return np.asarray(misses / np.maximum(np.bincount(truth, minlength=len(drawn)), 1))
-
-
-def _strictly_nearest(x: Floats, means: Floats, truth: Ints) -> NDArray[np.bool_]:
-    r"""Whether each of ``x`` (q, d) is strictly nearest to its own row of ``means`` (C, d).
-
-    Products are taken in float32, where one is off by at most
-    :math:`(d + 8)\,2^{-24} \|x\| \max_c \|\mu_c\|` (Higham 2002, section 3.1, and a unit for each
-    number that is rounded before), and a lead by four times as much; points with a smaller lead are
-    decided in float64.
-    """
-    size, squares = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", means, means)
-    near, sure = np.zeros((2, len(x)), dtype=np.bool_)
-    longest, length = np.sqrt(squares.max()), np.sqrt(size)
-    low, high = ORDINARY
-    if low <= longest <= high:  # not if it is nan
-        lead = _lead(squares, x.astype(np.float32) @ means.astype(np.float32).T, truth)
-        off = 4.0 * (x.shape[1] + 8) * 2.0**-24 * longest * length + ROUNDING * size
-        near, sure = lead > 0.0, (np.abs(lead) > off) & (length >= low) & (length <= high)
-    rest = np.flatnonzero(~sure)
-    lead = _lead(squares, x[rest] @ means.T, truth[rest])
-    near[rest] = strictly_nearer(0.0, lead, size[rest])
-    return near
-
-
-def _lead(squares: Floats, cross: NDArray[np.floating], truth: Ints) -> Floats:
-    """By how much the squared distance to the best rival exceeds that to ``truth``, shape (q,)."""
-    # ||f - mean||^2 up to the point's own norm, which all classes share
-    distance = squares - 2.0 * cross
-    rows = np.arange(len(truth))
-    own = distance[rows, truth]
-    distance[rows, truth] = np.inf
-    found: Floats = distance.min(axis=1) - own
-    return found

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg as sla
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidArgument
-from ncbounds.evidence.head import margins
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.labelled import labelled
+from ncbounds.statistics.nearest import MANY, lost_in_float32
 from ncbounds.statistics.rows import as_rows, block_rows
 
 #: Penalties that are tried, as multiples of tr(T)/min(n, d).
@@ -105,14 +105,13 @@ def ridge_leave_one_out(sample: Sample, penalties: ArrayLike | None = None) -> R
         return RidgeLeaveOneOut(nan, nan, nan, lam, none, none, ("needs two classes with points",))
     wrong, squares = np.zeros(len(lam)), np.zeros(len(lam))
     done = 0
+    shares = 1.0 / (axes.values + lam[:, None])
     for z in axes.rows():
         own = y[done : done + len(z)]
         done += len(z)
-        for k, penalty in enumerate(lam):
-            shrunk = z / (axes.values + penalty)
-            own_weight = 1 / sample.n + np.einsum("ij,ij->i", z, shrunk)
-            fitted = counts / sample.n + shrunk @ axes.targets
-            bad, square = _left_out(own_weight, fitted, own, counts)
+        own_weights = 1 / sample.n + np.square(z) @ shares.T
+        for k, share in enumerate(shares):
+            bad, square = _left_out(z, axes.targets, share, own_weights[:, k], own, counts)
             wrong[k] += bad
             squares[k] += square
     errors, squared = wrong / sample.n, squares / (sample.n * len(present))
@@ -172,16 +171,47 @@ def _axes_of_points(sample: Sample, y: Ints) -> _Axes:
     return _Axes(values, z.T @ np.eye(int(y.max()) + 1)[y], lambda: iter((z,)))
 
 
-def _left_out(own_weight: Floats, fitted: Floats, y: Ints, counts: Ints) -> tuple[int, float]:
-    """Errors and sum of squared deviations of the predictions at points that were left out."""
-    rest = 1 - own_weight
+def _left_out(
+    z: Floats, targets: Floats, share: Floats, own_weight: Floats, y: Ints, counts: Ints
+) -> tuple[int, float]:
+    """Errors and sum of squared deviations of the predictions at points that were left out.
+
+    Predictions are products of ``z (s + lambda)^-1/2`` and ``(s + lambda)^-1/2 V'X'Y``. The first
+    are shorter than 1, so that for many classes float32 serves: points whose lead it leaves open
+    are computed again, and the squares keep six digits.
+    """
+    rest, root = 1 - own_weight, np.sqrt(share)
     fine = rest > LEAST_REST
-    deviation = (np.eye(len(counts))[y] - fitted) / np.where(fine, rest, 1.0)[:, None]
-    predicted = np.eye(len(counts))[y] - deviation
-    right = margins(predicted, y) > 0
-    right &= fine & (counts[y] > 1)
-    square = float(np.square(deviation).sum()) if fine.all() else float("inf")
-    return int((~right).sum()), square
+    left, right = z * root, targets * root[:, None]
+    if len(counts) < MANY:
+        lead, square = _lead(left @ right, own_weight, y, counts)
+    else:
+        narrow = left.astype(np.float32) @ right.astype(np.float32)
+        lead, square = _lead(narrow, own_weight, y, counts)
+        longest = np.sqrt(np.einsum("ij,ij->j", right, right).max())
+        off = 2.0 * lost_in_float32(len(share)) * longest * np.sqrt(own_weight) + 2.0**-22
+        again = np.flatnonzero(~(np.abs(lead) > off))
+        lead[again] = _lead(left[again] @ right, own_weight[again], y[again], counts)[0]
+    missed = ~((lead > 0) & fine & (counts[y] > 1))
+    total = float((square / np.square(rest)).sum()) if fine.all() else float("inf")
+    return int(missed.sum()), total
+
+
+def _lead(
+    fitted: NDArray[np.floating], own_weight: Floats, y: Ints, counts: Ints
+) -> tuple[Floats, Floats]:
+    """Leads over the best rival, times 1 - h, and sums of squares of y - fitted, (m,) each.
+
+    Left out, the own entry is 1 - (1 - fitted)/(1 - h) and any other one fitted/(1 - h). ``fitted``
+    comes without the class frequencies and is written to.
+    """
+    rows = np.arange(len(y))
+    fitted += (counts / counts.sum()).astype(fitted.dtype)
+    own = fitted[rows, y].astype(np.float64)
+    fitted[rows, y] -= 1.0
+    square = np.einsum("ij,ij->i", fitted, fitted, dtype=np.float64)
+    fitted[rows, y] = -np.inf
+    return own - own_weight - fitted.max(axis=1), square
 
 
 def _penalties(penalties: ArrayLike) -> Floats:

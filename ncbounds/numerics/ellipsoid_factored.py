@@ -18,7 +18,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import linalg
 
 from ncbounds.numerics.ellipsoid import error_mass, inside, roots
 from ncbounds.numerics.rounding import EPS, FloatArray
@@ -99,9 +98,10 @@ class Factored:
         q = float(np.sqrt(1.0 + centre @ centre))
         b = 1.0 / (1.0 + q)
         turned = inner @ centre
-        inner += b * (np.outer(centre, turned) + np.outer(turned, centre))
-        inner += b * b * float(centre @ turned) * np.outer(centre, centre)
-        values, vectors = linalg.eigh(inner, check_finite=False, driver="evd", overwrite_a=True)
+        # inner + b (y t' + t y') + b^2 (y't) yy' in one product of two columns each
+        pull = b * turned + (0.5 * b * b * float(centre @ turned)) * centre
+        inner += np.outer(centre, pull) + np.outer(pull, centre)
+        values, vectors = np.linalg.eigh(inner)
         sizes, below = roots(values, len(mass))
         along = centre @ vectors
         basis = (vectors + b * np.outer(centre, along)) / np.sqrt(sizes)

@@ -158,8 +158,8 @@ def _refuse_small_rank(cov: FloatArray | CovarianceFactor, rank: int) -> None:
     keep = _variances(cov) > 0
     sd = np.sqrt(_variances(cov)[keep])
     if isinstance(cov, CovarianceFactor):
-        roots = np.linalg.svd(cov.factor[:, keep] / sd, compute_uv=False)
-        values = np.square(roots[::-1])
+        rows = cov.factor[:, keep] / sd
+        values = np.linalg.eigvalsh(rows @ rows.T if len(rows) < rows.shape[1] else rows.T @ rows)
     else:
         values = np.linalg.eigvalsh(cov[np.ix_(keep, keep)] / sd / sd[:, None])
     if len(values) > rank and values[-1 - rank] > _RANK_NOISE * values[-1]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample, ManifestError, UnknownName, suggest
 from ncbounds.evidence.head import LinearHead
+from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.rows import RowsWhenRead, as_rows, blocks_of, finite_rows, mean_of
 
 #: Default L2 penalty of :func:`ridge` and :func:`logistic`, on scaled features.
@@ -115,6 +116,21 @@ def ridge(
     gram[np.diag_indices_from(gram)] += penalty
     w = np.asarray(np.linalg.solve(gram, cross / n).T / scale, dtype=np.float64)
     return never_predicted(w, share - w @ q, present, classes)
+
+
+def ridge_of_moments(moments: ClassMoments, penalty: float) -> LinearHead:
+    """Least squares as :func:`ridge`, from moments alone and with another unit of the penalty.
+
+    ``sum ||onehot(y) - W f - b||^2 + penalty ||W||_F^2`` is minimised for features as they are.
+    """
+    present, counts = moments.present, moments.count[moments.present]
+    q = moments.centre(weighted=True)
+    means = moments.mean[present] - q
+    cross = (means * counts[:, None]).T
+    gram = moments.within + cross @ means
+    gram[np.diag_indices_from(gram)] += penalty
+    w = np.asarray(np.linalg.solve(gram, cross).T, dtype=np.float64)
+    return never_predicted(w, counts / moments.n - w @ q, present, moments.classes)
 
 
 def logistic(

@@ -3,10 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Floats, Ints
 
 #: A difference of squared distances below this share of the squared norms counts as a tie.
 ROUNDING = 1e-12
+#: Norms between which products are taken in float32 first: neither they nor a part that matters of
+#: them leaves its range.
+ORDINARY = (1e-10, 1e15)
+#: From so many centroids on, the product of one block is worth float32.
+MANY = 64
 
 
 def strictly_nearer(own: Floats | float, rival: Floats, size: Floats) -> NDArray[np.bool_]:
@@ -34,6 +39,10 @@ def not_nearest(queries: Floats, centroids: Floats) -> NDArray[np.bool_]:
     """
     k = queries.shape[1]
     own = np.arange(k)
+    if k >= MANY:
+        return np.stack(
+            [~strictly_nearest(q, c, own) for q, c in zip(queries, centroids, strict=True)]
+        )
     with np.errstate(invalid="ignore", over="ignore"):
         query = np.einsum("bkd,bkd->bk", queries, queries)
         centre = np.einsum("bkd,bkd->bk", centroids, centroids)
@@ -45,3 +54,46 @@ def not_nearest(queries: Floats, centroids: Floats) -> NDArray[np.bool_]:
         largest = centre.max(axis=1, keepdims=True)
         near = strictly_nearer(mine, score.min(axis=2), query + largest)
     return ~near
+
+
+def strictly_nearest(x: Floats, means: Floats, truth: Ints) -> NDArray[np.bool_]:
+    r"""Whether each of ``x`` (q, d) is strictly nearest to its own row of ``means`` (C, d).
+
+    Products are taken in float32, where one is off by at most :func:`lost_in_float32`, and a lead
+    by four times as much; points with a smaller lead are decided in float64. False for ties and
+    wherever a distance is not finite.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        size, squares = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", means, means)
+        near, sure = np.zeros((2, len(x)), dtype=np.bool_)
+        size += (largest := squares.max())
+        longest, length = np.sqrt(largest), np.sqrt(size)
+        low, high = ORDINARY
+        if low <= longest <= high:  # not if it is nan
+            lead = _lead(squares, x.astype(np.float32) @ means.astype(np.float32).T, truth)
+            off = 4.0 * lost_in_float32(x.shape[1]) * longest * length + ROUNDING * size
+            near, sure = lead > 0.0, (np.abs(lead) > off) & (length >= low) & (length <= high)
+        rest = np.flatnonzero(~sure)
+        lead = _lead(squares, x[rest] @ means.T, truth[rest])
+        near[rest] = strictly_nearer(0.0, lead, size[rest])
+    return near
+
+
+def lost_in_float32(dim: int) -> float:
+    r"""What a product of two float64 vectors may lose in float32, as a share of their norms.
+
+    :math:`(d + 8)\,2^{-24}`: Higham 2002, section 3.1, and a unit for each number that is rounded
+    before.
+    """
+    return (dim + 8) * 2.0**-24
+
+
+def _lead(squares: Floats, cross: NDArray[np.floating], truth: Ints) -> Floats:
+    """By how much the squared distance to the best rival exceeds that to ``truth``, shape (q,)."""
+    # ||f - mean||^2 up to the point's own norm, which all classes share
+    distance = squares - 2.0 * cross
+    rows = np.arange(len(truth))
+    own = distance[rows, truth]
+    distance[rows, truth] = np.inf
+    found: Floats = distance.min(axis=1) - own
+    return found

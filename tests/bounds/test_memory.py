@@ -7,6 +7,7 @@ import numpy as np
 
 from ncbounds.bounds import catalogue
 from ncbounds.bounds.collapse import (
+    _projected,
     anchored_head,
     collapsed_head,
     ncm_blocks,
@@ -77,7 +78,8 @@ def test_no_row_copies_its_sample_to_float64(monkeypatch):
 
 def test_a_further_row_costs_a_few_numbers(monkeypatch):
     """Rows that cut the sample, project it or read every logit hold blocks of that alone."""
-    monkeypatch.setattr(sample_module, "KEPT_BYTES", 0)
+    for module in (sample_module, _projected):
+        monkeypatch.setattr(module, "KEPT_BYTES", 0)
     for name in ("START_ROWS", "COARSE_ROWS", "FINE_ROWS"):  # a short search
         monkeypatch.setattr(search, name, 4)
     for module in (gaussian, sys.modules[anchored_head.function.__module__]):  # and no quadrature

@@ -73,31 +73,3 @@ def test_few_shot_without_enough_points():
         found = few_shot_error(test, 1, weights)
         assert np.isnan(found.error)
         assert "classes" in found.reasons[0]
-
-
-def in_float64(x, means, truth):
-    """The same decision from products in float64."""
-    score = (means**2).sum(axis=1) - 2.0 * x @ means.T
-    rows = np.arange(len(x))
-    own = score[rows, truth]
-    score[rows, truth] = np.inf
-    return own < score.min(axis=1) - 1e-12 * (x**2).sum(axis=1)
-
-
-@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e-8, 1e14, 1e30])
-def test_float32_products_decide_as_float64(scale):
-    rng = np.random.default_rng(0)
-    means = rng.standard_normal((8, 300))
-    truth = rng.integers(0, 8, 400)
-    rival = (truth + rng.integers(1, 8, 400)) % 8
-    # points about half way, closer to it than float32 tells, one of them with a rival's sign
-    step = (means[truth] - means[rival]) * rng.choice([-1.0, 1.0], 400)[:, None]
-    away = 10.0 ** rng.uniform(-11, 0, 400)[:, None]
-    x = (means[truth] + means[rival]) / 2 + away * step
-    x[0], x[1] = np.nan, (means[truth[1]] + means[rival[1]]) / 2
-    x, means = scale * x, scale * means
-    found = few_shot._strictly_nearest(x, means, truth)
-    assert found.tolist() == in_float64(x, means, truth).tolist()
-    assert not found[0]
-    assert not found[1]
-    assert 100 < found.sum() < 300

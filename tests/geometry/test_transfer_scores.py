@@ -9,7 +9,7 @@ from scipy import optimize, stats
 
 import ncbounds as nb
 from ncbounds.errors import InvalidArgument, InvalidSample, RoleError
-from ncbounds.geometry import logme, ridge_leave_one_out
+from ncbounds.geometry import leave_one_out, logme, ridge_leave_one_out
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_efficiency.json").read_text())
 SCORES = (logme, ridge_leave_one_out)
@@ -132,6 +132,21 @@ def test_leaving_out_equals_refitting(n, dim):
     best = int(found.squared_errors.argmin())
     assert found.penalty == penalties[best]
     assert found.error == found.errors[best]
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-7])
+def test_products_in_float32_count_the_errors_of_products_in_float64(monkeypatch, apart):
+    rng = np.random.default_rng(8)
+    y = np.arange(900) % 70
+    f = 2.0 * rng.standard_normal((900, 40)) + rng.standard_normal((70, 40))[y]
+    f[y == 1] = apart * f[y == 1] + f[0]  # at 1e-7 float32 hardly tells these points apart
+    now = ridge_leave_one_out(fit(f, y))
+    monkeypatch.setattr(leave_one_out, "MANY", 1000)
+    exact = ridge_leave_one_out(fit(f, y))
+    np.testing.assert_array_equal(now.errors, exact.errors)
+    np.testing.assert_allclose(now.squared_errors, exact.squared_errors, rtol=1e-6)
+    assert now.penalty == exact.penalty
+    assert 0.05 < now.error < 0.95
 
 
 def test_leave_one_out_by_hand():

@@ -14,6 +14,7 @@ from ncbounds.numerics import (
     CovarianceFactor,
     cantelli,
     centred_ellipsoid_bound,
+    ellipsoid,
     etf_two_moment,
     two_moment_bound,
 )
@@ -240,3 +241,20 @@ def test_impossible_factors(factor, message):
 def test_mean_and_factor_have_to_fit():
     with pytest.raises(ValueError, match="needed: \\(k,\\) and \\(r, k\\)"):
         two_moment_bound([1.0, 2.0], CovarianceFactor(np.ones((4, 3))))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_growing_exponent_needs_fewer_steps(monkeypatch, seed):
+    """Rivals of one class among 121, 30 points: twelve steps are sharper than twenty at 2."""
+    rng = np.random.default_rng(seed)
+    weight = rng.standard_normal((121, 64))
+    weight /= np.linalg.norm(weight, axis=1)[:, None]
+    logits = (weight[0] + 0.05 * rng.standard_normal((30, 64))) @ weight.T
+    margins = logits[:, :1] - logits[:, 1:]
+    mean = margins.mean(axis=0)
+    cov = CovarianceFactor((margins - mean) / np.sqrt(29))
+    now = two_moment_bound(mean, cov, tol=0.0, max_iter=12)
+    for name in ("_SPEED", "_FASTEST"):
+        monkeypatch.setattr(ellipsoid, name, 2.0)
+    before = two_moment_bound(mean, cov, tol=0.0, max_iter=20)
+    assert max(now.lower, before.lower) < now.value < before.value

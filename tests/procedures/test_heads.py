@@ -15,7 +15,9 @@ from ncbounds.procedures.linear import (
     ncm,
     procedure_name,
     ridge,
+    ridge_of_moments,
 )
+from ncbounds.statistics.moments import class_moments
 
 ALL = [ncm, ridge, logistic]
 
@@ -48,6 +50,17 @@ def test_ncm_by_hand():
     assert logits[0, 0] > logits[0, 1]
     assert logits[1, 0] == pytest.approx(logits[1, 1])
     assert logits[2, 0] < logits[2, 1]
+
+
+def test_ridge_of_moments_is_ridge_in_other_units():
+    f, y = world()
+    f[y == 2] += 1e3
+    moments = class_moments(f, y, 5)
+    head = ridge_of_moments(moments, 7.0)
+    variance = np.square(f - f.mean(axis=0)).mean()
+    other = ridge(f, y, 5, penalty=7.0 / (len(f) * variance))
+    np.testing.assert_allclose(head.weight, other.weight, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(head.bias, other.bias, rtol=1e-8)
 
 
 def test_ridge_is_the_minimiser_that_sklearn_finds():

@@ -1,13 +1,16 @@
 """Feature rows in the coordinates of a subspace, made a block at a time when they are read."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.homogeneous.rays import KAPPAS, Rays
 from ncbounds.evidence.head import margins
-from ncbounds.evidence.logit_rows import LogitRows
+from ncbounds.evidence.logit_rows import KEPT_BYTES, LogitRows
 from ncbounds.numerics.scaling import row_norms
+from ncbounds.statistics.nearest import ORDINARY
 from ncbounds.statistics.rows import RowsWhenRead, as_rows
 
 #: Numbers of features that are projected at once.
@@ -18,8 +21,9 @@ class ProjectedRows(RowsWhenRead):
     """Coordinates ``U'(f - q)`` of rows, shape (n, r).
 
     They are nan for rows farther from q than ``farthest`` times the length of ``psi``, and not
-    finite for rows that are not. The piece that was read last is kept: coordinates and logits of
-    the same rows are asked for one after the other.
+    finite for rows that are not. They are kept if they take at most ``KEPT_BYTES``; else the piece
+    that was read last is: coordinates and logits of the same rows are asked for one after the
+    other.
 
     Parameters
     ----------
@@ -36,21 +40,35 @@ class ProjectedRows(RowsWhenRead):
         self.shape, self.dtype = (self.rows.shape[0], basis.shape[1]), np.dtype(np.float64)
         self._last: tuple[Ints, Floats] | None = None
 
+    @cached_property
+    def _kept(self) -> Floats | None:
+        if 8 * self.shape[0] * self.shape[1] > KEPT_BYTES:
+            return None
+        kept = self._project(np.arange(len(self)))
+        kept.setflags(write=False)
+        return kept
+
     def made(self, rows: slice | Ints) -> Floats:
         """Coordinates of some rows, shape (m, r), read-only."""
+        if self._kept is not None:
+            return self._kept[rows]
         index = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else rows
         last = self._last
         if last is not None and np.array_equal(last[0], index):
             return last[1]
         self._last = last = None  # before the next piece takes its place
+        out = self._project(index)
+        out.setflags(write=False)
+        self._last = index, out
+        return out
+
+    def _project(self, index: Ints) -> Floats:
         out = np.empty((len(index), self.shape[1]))
         step = max(1, BLOCK // max(1, self.rows.shape[1]))
         for i in range(0, len(index), step):
             z, off = _projected(self.rows.take(index[i : i + step]), self.centre, self.basis)
             z[~(off <= self.farthest)] = np.nan
             out[i : i + step] = z
-        out.setflags(write=False)
-        self._last = index, out
         return out
 
 
@@ -92,13 +110,21 @@ def projected_rays(
 
 
 def off_subspace(features: object, centre: Floats, basis: Floats) -> Floats:
-    """``||f - q|| / ||psi||`` of every row at the smallest scale, shape (n,); nan if not finite."""
-    rows = as_rows(features)
+    """``||f - q|| / ||psi||`` of every row at the smallest scale, shape (n,); nan if not finite.
+
+    Lengths of projections are those of products in float32, good to 1e-4 at the very least.
+    """
+    rows, narrow = as_rows(features), basis.astype(np.float32)
     out = np.empty(rows.shape[0])
-    step = max(1, BLOCK // max(1, rows.shape[1]))
+    step = max(1, BLOCK // (2 * max(1, rows.shape[1])))  # of two kinds of numbers
     for i in range(0, len(out), step):
         index = np.arange(i, min(i + step, len(out)))
-        out[index] = _projected(rows.take(index), centre, basis)[1]
+        x = rows.take(index)
+        x -= centre
+        lengths = row_norms(x)
+        ordinary = lengths.max() <= ORDINARY[1]  # not if it is nan
+        z = x.astype(np.float32) @ narrow if ordinary else x @ basis
+        out[index] = lengths / np.hypot(row_norms(z), KAPPAS[0])
     return out
 
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
@@ -11,10 +12,14 @@ from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
 from ncbounds.claims.heads import OtherHead
 from ncbounds.procedures.linear import ncm_of_means
+from ncbounds.statistics.nearest import ORDINARY, lost_in_float32
+from ncbounds.statistics.pair_moments import squared_distances
 from ncbounds.statistics.rows import as_rows, finite_rows, members_of
 
 #: A difference of squared distances below this share of them is rounding, and counts as a tie.
 ROUNDING = 1e-13
+#: Relative error that the squared distances between means may have.
+DISTANCES = 1e-10
 
 
 class _Missed(NamedTuple):
@@ -48,8 +53,15 @@ def _leave_out(features: object, labels: Ints, counts: Ints) -> _Missed:
     means = np.empty((len(present), rows.shape[1]))
     for k, c in enumerate(present):
         means[k] = rows.take(members[c]).mean(axis=0)
+    apart, narrow = squared_distances(means), _narrow(means)
     for k, c in enumerate(present):
-        missed[c] += _missed(rows.take(members[c]) - means[k], means - means[k], k)
+        residual = rows.take(members[c])
+        residual -= means[k]
+        left = _left_open(residual, narrow, apart[k], k)
+        missed[c] += left.missed
+        if len(left.open):
+            gaps = means - means[k]
+            missed[c] += _missed(residual[left.open], gaps, k, len(residual))
     return _Missed(missed, usable, present, means)
 
 
@@ -129,9 +141,59 @@ def ncm_leave_one_out(view: View, delta: float, per: str = "sample") -> Outcome:
     )
 
 
-def _missed(residual: Floats, gaps: Floats, own: int) -> int:
-    """Count missed points of one class from residuals (n_c, d) and mean differences (C, d)."""
-    n = len(residual)
+class _Left(NamedTuple):
+    """Points of a class that are missed for sure, and row numbers of those that are left open."""
+
+    missed: int
+    open: Ints
+
+
+def _narrow(means: Floats) -> tuple[NDArray[np.float32], float]:
+    """Means about their own in float32, and the largest norm; 0 where float32 may not hold them."""
+    centred = means - means.mean(axis=0)
+    longest = float(np.sqrt(np.einsum("ij,ij->i", centred, centred).max(initial=0.0)))
+    if not ORDINARY[0] <= longest <= ORDINARY[1]:
+        longest = 0.0
+    with np.errstate(over="ignore"):
+        return centred.astype(np.float32), longest
+
+
+def _left_open(
+    residual: Floats, narrow: tuple[NDArray[np.float32], float], apart: Floats, own: int
+) -> _Left:
+    """Decide what products in float32 can decide of one class, residuals (n_c, d).
+
+    With e = x - mu_y a rival is at ``||e||^2 + ||mu_j - mu_y||^2 - 2 (e'mu_j - e'mu_y)``, whose two
+    products are off by what :func:`lost_in_float32` says.
+    """
+    n, (means, longest) = len(residual), narrow
+    square = np.einsum("ij,ij->i", residual, residual)
+    length = np.sqrt(square)
+    if n == 1 or not longest > 0.0 or not ORDINARY[0] <= length.max() <= ORDINARY[1]:
+        return _Left(0, np.arange(n))
+    cross = residual.astype(np.float32) @ means.T
+    lead = apart - 2.0 * cross
+    lead[:, own] = np.inf
+    lead = lead.min(axis=1) + 2.0 * cross[:, own] - square * ((n / (n - 1.0)) ** 2 - 1.0)
+    off = 4.0 * lost_in_float32(residual.shape[1]) * longest * length
+    # the distances between means, and ties as in float64
+    off += 2.0 * DISTANCES * (square + apart.max())
+    return _Left(int((lead < -off).sum()), np.flatnonzero(~(np.abs(lead) > off)))
+
+
+def _missed(residual: Floats, gaps: Floats, own: int, n: int | None = None) -> int:
+    """Count missed points of a class of n, by default all that are given.
+
+    Parameters
+    ----------
+    residual : array of shape (m, d)
+        Of points from the class mean.
+    gaps : array of shape (C, d)
+        Differences of the means from it.
+    own : int
+    n : int, optional
+    """
+    n = len(residual) if n is None else n
     if n == 1:
         return 1
     square = np.einsum("ij,ij->i", residual, residual)
@@ -140,6 +202,6 @@ def _missed(residual: Floats, gaps: Floats, own: int) -> int:
     rivals = square[:, None] - 2.0 * (residual @ gaps.T) + gap
     rivals[:, own] = np.inf
     nearest = np.argmin(rivals, axis=1)
-    rival = rivals[np.arange(n), nearest]
+    rival = rivals[np.arange(len(residual)), nearest]
     scaled = square * (n / (n - 1.0)) ** 2
     return int((~(scaled < rival - ROUNDING * (square + gap[nearest]))).sum())

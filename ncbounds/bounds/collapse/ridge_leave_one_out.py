@@ -5,9 +5,8 @@ import numpy as np
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.heads import OtherHead
-from ncbounds.geometry.leave_one_out import penalty_per_variance
 from ncbounds.geometry.leave_one_out import ridge_leave_one_out as left_out
-from ncbounds.procedures.linear import ridge
+from ncbounds.procedures.linear import ridge_of_moments
 from ncbounds.statistics.rows import as_rows, finite_rows
 
 
@@ -61,8 +60,7 @@ def ridge_leave_one_out(view: View, delta: float) -> Outcome:
         reasons = (*reasons, f"{lost} points have non-finite features and count as missed")
     if not np.isfinite(found.penalty):
         return Outcome(value=np.nan, n=sample.n, reasons=reasons)
-    penalty = penalty_per_variance(found, used)
-    head = ridge(used.features, used.labels, len(sample.counts), penalty=penalty)
+    head = ridge_of_moments(used.moments, found.penalty)
     return Outcome(
         value=(found.error * used.n + lost) / sample.n,
         n=sample.n,

@@ -21,7 +21,7 @@ class Effort(NamedTuple):
 #: For at most so many classes; a bound is valid wherever it stops.
 FULL_CLASSES, FULL = 20, Effort(1e-6, 500)
 #: For covariances of at most so high a rank, however many classes there are; and for the others.
-SMALL_RANK, SMALL = 200, Effort(1e-3, 20)
+SMALL_RANK, SMALL = 200, Effort(1e-3, 12)
 LEAST = Effort(1e-3, 2)
 #: A bar is shown for more classes than this.
 MANY = 200

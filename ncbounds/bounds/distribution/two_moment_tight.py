@@ -62,7 +62,7 @@ def two_moment_tight(
     where :math:`m_j \le 0` iff :math:`Q_{jj} \le a_j^2`. Any feasible (a, Q), after scaling Q, is a
     valid bound: a fixed point finds a good one, an exact repair certifies it, and a law with these
     moments gives the lower value in ``details``. The iteration stops at a relative gap of 1e-6 or
-    after 500 steps; for C > 20 at 1e-3 or after 20 steps, where both C and the class's number of
+    after 500 steps; for C > 20 at 1e-3 or after 12 steps, where both C and the class's number of
     points exceed 200 after two. ``gap=1e-3`` iterates up to 500 times towards that gap whatever C
     is. The smallest of this, the union of Cantelli bounds and the Mahalanobis ball is reported per
     class. Many classes show a bar on a terminal.

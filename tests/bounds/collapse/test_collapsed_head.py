@@ -5,6 +5,7 @@ import pytest
 from fixtures.evidence import drawn, evidence_of
 from scipy.stats import binom
 
+from ncbounds.bounds.collapse import _projected
 from ncbounds.bounds.collapse._projected import ProjectedRows
 from ncbounds.bounds.collapse.collapsed_head import (
     class_mean_subspace,
@@ -82,6 +83,15 @@ def test_restricted_head_is_the_head_at_the_projected_point():
     assert restrict(head, q, u).logits(f) == pytest.approx(want, abs=1e-12)
     points = ProjectedRows(f, q, u, np.inf)
     assert points[:] == pytest.approx((f - q) @ u, abs=1e-12)
+
+
+def test_coordinates_that_are_kept_are_those_that_are_made_when_read(monkeypatch):
+    _, fit, held = world()
+    kept = collapsed_head(evidence(fit, held))
+    monkeypatch.setattr(_projected, "KEPT_BYTES", 0)
+    made = collapsed_head(evidence(fit, held))
+    assert kept.value == pytest.approx(made.value, rel=1e-12)
+    assert kept.details["mu"] == pytest.approx(made.details["mu"], rel=1e-9)
 
 
 def test_row_reports_the_restricted_head_and_its_dimension():

@@ -11,7 +11,11 @@ from finite_laws import evidence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ncbounds.bounds.collapse.ncm_leave_one_out import _missed, ncm_leave_one_out
+from ncbounds.bounds.collapse.ncm_leave_one_out import (
+    _missed,
+    ncm_leave_one_out,
+    ncm_leave_one_out_formula,
+)
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden.json").read_text())
 
@@ -152,3 +156,29 @@ def test_a_class_of_one_point_misses_it():
     assert list(row.details["per class"]) == [0.0, 1.0]
     assert row.value == 1 / 3
     assert any("1 classes have one point" in reason for reason in row.reasons)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 1e12, 1e20])
+@pytest.mark.parametrize("near", [1.0, 1e-6])
+def test_products_in_float32_decide_as_those_in_float64(near, scale):
+    """Points from all over to closer to the boundary than float32 tells, means close together."""
+    rng = np.random.default_rng(2)
+    means = 1.0 + near * rng.standard_normal((5, 30))
+    y = np.arange(400) % 5
+    f = means[y] + near * 2.0 * rng.standard_normal((400, 30))
+    slow = 0
+    for c in range(5):
+        mine, m = f[y == c], np.stack([f[y == j].mean(axis=0) for j in range(5)])
+        slow += _missed(mine - m[c], m - m[c], c)
+    found = ncm_leave_one_out_formula(scale * f, y)
+    assert found == slow / 400
+    assert 0.05 < found < 0.6
+
+
+def test_points_that_float32_leaves_open_are_decided():
+    # two classes of three at +-1; the seventh point is as far from its own mean as from the rival's
+    f = np.array([[-1.0], [-1.0], [-1.0], [1.0], [1.0], [1.0], [0.0]])
+    for step in (-1e-9, 1e-9):
+        g = f.copy()
+        g[6] += step
+        assert ncm_leave_one_out_formula(g, np.array([0, 0, 0, 1, 1, 1, 1])) == (step < 0) / 7

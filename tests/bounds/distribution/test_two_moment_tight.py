@@ -103,8 +103,8 @@ def test_never_below_the_error_of_the_sample_itself():
 def test_effort_falls_with_the_number_of_classes_and_of_points():
     assert _tight.effort(10, 5000) == (1e-6, 500)
     assert _tight.effort(20, 5000) == (1e-6, 500)
-    assert _tight.effort(21, 5000) == _tight.effort(200, 5000) == (1e-3, 20)
-    assert _tight.effort(1000, 200) == (1e-3, 20)
+    assert _tight.effort(21, 5000) == _tight.effort(200, 5000) == (1e-3, 12)
+    assert _tight.effort(1000, 200) == (1e-3, 12)
     assert _tight.effort(1000, 201) == (1e-3, 2)
     assert _tight.effort(1000, 201, gap=1e-3) == (1e-3, 500)
     assert _tight.effort(1000, 50, iterations=7) == (1e-3, 7)
