@@ -2,11 +2,14 @@
 
 import inspect
 import re
+from textwrap import wrap
 
 from ncbounds.bounds.bibliography import cited
 from ncbounds.bounds.bound import Bound
 from ncbounds.results import MARK
 
+#: Columns of a terminal that plain text is made for.
+WIDTH = 100
 #: What a declared choice among candidates covers.
 SELECTION = (
     "delta is divided by selected_among, which counts all candidates that could have been",
@@ -36,9 +39,19 @@ def as_text(b: Bound) -> str:
     lines += [f"{'assumes':>13}  {text}" for text in b.assumptions]
     if b.spends_delta:
         lines += [f"{'' if i else 'selection':>13}  {text}" for i, text in enumerate(SELECTION)]
-    lines += ["", _readable(inspect.getdoc(b.function) or ""), "", "References", "----------"]
+    lines += ["", _readable(inspect.getdoc(b.function) or "")]
+    if b.confused_with:
+        lines += ["", *wrap(f"Often confused with. {_readable(b.confused_with)}", WIDTH)]
+    lines += ["", "References", "----------"]
     lines += [f"[{i}] {reference}" for i, reference in enumerate(cited(b.references), 1)]
     return "\n".join(lines)
+
+
+def when_vacuous(b: Bound) -> str:
+    """Return what its docstring says of when it says nothing, as plain text in one line."""
+    doc = inspect.getdoc(b.function) or ""
+    found = re.search(r"^When vacuous: ((?:.+\n?)+)", doc, re.MULTILINE)
+    return " ".join(_readable(found[1]).split()) if found else ""
 
 
 def as_latex(b: Bound) -> str:
