@@ -10,6 +10,24 @@ from ncbounds.results import MARK
 
 #: Columns of a terminal that plain text is made for.
 WIDTH = 100
+#: Whose error a row speaks about, by the word of its target.
+WHOSE = {
+    "saved": "the classifier as it is saved",
+    "worst class": "the classifier on its worst class",
+    "ncm": "nearest class mean on its features",
+    "refitted-head": "another head, refitted on its features",
+    "restricted-head": "its head on projected features",
+    "few-shot": "nearest class mean from m points of each class, on average over draws",
+    "unseen-classes": "nearest class mean from m points of each of k new classes",
+    "compressed": "the network that a code word decodes to",
+    "gibbs": "the classifier with random weights",
+}
+#: LaTeX of short formulas in running text, as signs.
+_SIGNS = {
+    **{"\\operatorname{tr}": "tr", "\\mathrm{tr}": "tr", "\\lesssim": "≲", "\\lfloor": "⌊"},
+    **{"\\rfloor": "⌋", "\\le": "≤", "\\ln": "ln", "\\sqrt": "√", "\\delta": "δ"},
+    **{"\\gamma": "γ", "\\Sigma": "Σ", "\\|": "‖", "\\,": " "},
+}
 #: What a declared choice among candidates covers.
 SELECTION = (
     "delta is divided by selected_among, which counts all candidates that could have been",
@@ -51,7 +69,10 @@ def when_vacuous(b: Bound) -> str:
     """Return what its docstring says of when it says nothing, as plain text in one line."""
     doc = inspect.getdoc(b.function) or ""
     found = re.search(r"^When vacuous: ((?:.+\n?)+)", doc, re.MULTILINE)
-    return " ".join(_readable(found[1]).split()) if found else ""
+    text = " ".join(_readable(found[1]).split()) if found else ""
+    for command, sign in _SIGNS.items():
+        text = text.replace(command, sign)
+    return text
 
 
 def as_latex(b: Bound) -> str:

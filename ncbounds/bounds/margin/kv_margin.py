@@ -35,7 +35,7 @@ def kv_margin_formula(margins: Floats, spreads: Floats, counts: Ints) -> float:
     target="saved",
     requires=("head",),
     confused_with=(
-        "The certificate ``transport_margin``, which is made of the same quantities and pays for "
+        "The certificate ``transport_margin``: that is made of the same quantities and pays for "
         "what is estimated; this is their ratio alone."
     ),
     references=("chuang2021",),
