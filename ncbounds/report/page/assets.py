@@ -4,6 +4,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from ncbounds.errors import NcboundsError
 
@@ -31,3 +32,12 @@ def component(name: str) -> str:
         raise NcboundsError(
             f"the page needs the table component of itables ({error}): pip install 'itables>=2.5'"
         ) from None
+
+
+def environment() -> Any:
+    """What fills a template of ours: all that is no markup is escaped."""
+    from jinja2 import Environment, StrictUndefined
+
+    return Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )

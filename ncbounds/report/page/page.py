@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ncbounds.bounds import find
 from ncbounds.report.data import ReportData
-from ncbounds.report.page.assets import component, own
+from ncbounds.report.page.assets import component, environment, own
 from ncbounds.report.page.compared import comparison_tabs
 from ncbounds.report.page.picture import picture
 from ncbounds.report.page.pictures import tabs_of
@@ -39,7 +39,7 @@ def page(report: ReportData, tabs: Iterable[Tab] = (), *, title: str = "ncbounds
     bounds = {r.bound: find(r.bound) for r in shown.rows}
     kinds = [k for k in MARK if any(r.kind == k for r in shown.rows)]
     text: str = (
-        _environment()
+        environment()
         .from_string(own("page.html"))
         .render(
             title=title,
@@ -67,7 +67,7 @@ def _side_by_side(report: ReportData) -> list[Tab]:
         return []
     own_columns = [(c.title, c.heading, ", else ".join(c.bounds)) for c in columns]
     body = (
-        _environment()
+        environment()
         .from_string(own("side.html"))
         .render(
             header=[*((title, "", "") for title in header(report, [])), *own_columns],
@@ -82,11 +82,3 @@ def _json(data: Any) -> Markup:
     """JSON that cannot end the element that it stands in."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))
-
-
-def _environment() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    return Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
