@@ -72,6 +72,8 @@ class Bound:
         Whether it is also evaluated on ``fit``, as a plug-in.
     assumptions : tuple of str
         Shown as reasons on every row that is not a certificate.
+    confused_with : str
+        What it is taken for, and what is true instead, in a sentence or two.
     references : tuple of str or Reference
         Keys of the bibliography, or references of one's own.
     decreasing_in : tuple of str
@@ -107,6 +109,7 @@ class Bound:
     answers: tuple[Answers, ...] = ()
     also_fit: bool = True
     assumptions: tuple[str, ...] = ()
+    confused_with: str = ""
     references: tuple[str | Reference, ...] = ()
     decreasing_in: tuple[str, ...] = ()
     invariant_to: tuple[str, ...] = ()

@@ -2,11 +2,32 @@
 
 import inspect
 import re
+from textwrap import wrap
 
 from ncbounds.bounds.bibliography import cited
 from ncbounds.bounds.bound import Bound
 from ncbounds.results import MARK
 
+#: Columns of a terminal that plain text is made for.
+WIDTH = 100
+#: Whose error a row speaks about, by the word of its target.
+WHOSE = {
+    "saved": "the classifier as it is saved",
+    "worst class": "the classifier on its worst class",
+    "ncm": "nearest class mean on its features",
+    "refitted-head": "another head, refitted on its features",
+    "restricted-head": "its head on projected features",
+    "few-shot": "nearest class mean from m points of each class, on average over draws",
+    "unseen-classes": "nearest class mean from m points of each of k new classes",
+    "compressed": "the network that a code word decodes to",
+    "gibbs": "the classifier with random weights",
+}
+#: LaTeX of short formulas in running text, as signs.
+_SIGNS = {
+    **{"\\operatorname{tr}": "tr", "\\mathrm{tr}": "tr", "\\lesssim": "≲", "\\lfloor": "⌊"},
+    **{"\\rfloor": "⌋", "\\le": "≤", "\\ln": "ln", "\\sqrt": "√", "\\delta": "δ"},
+    **{"\\gamma": "γ", "\\Sigma": "Σ", "\\|": "‖", "\\,": " "},
+}
 #: What a declared choice among candidates covers.
 SELECTION = (
     "delta is divided by selected_among, which counts all candidates that could have been",
@@ -36,9 +57,22 @@ def as_text(b: Bound) -> str:
     lines += [f"{'assumes':>13}  {text}" for text in b.assumptions]
     if b.spends_delta:
         lines += [f"{'' if i else 'selection':>13}  {text}" for i, text in enumerate(SELECTION)]
-    lines += ["", _readable(inspect.getdoc(b.function) or ""), "", "References", "----------"]
+    lines += ["", _readable(inspect.getdoc(b.function) or "")]
+    if b.confused_with:
+        lines += ["", *wrap(f"Often confused with. {_readable(b.confused_with)}", WIDTH)]
+    lines += ["", "References", "----------"]
     lines += [f"[{i}] {reference}" for i, reference in enumerate(cited(b.references), 1)]
     return "\n".join(lines)
+
+
+def when_vacuous(b: Bound) -> str:
+    """Return what its docstring says of when it says nothing, as plain text in one line."""
+    doc = inspect.getdoc(b.function) or ""
+    found = re.search(r"^When vacuous: ((?:.+\n?)+)", doc, re.MULTILINE)
+    text = " ".join(_readable(found[1]).split()) if found else ""
+    for command, sign in _SIGNS.items():
+        text = text.replace(command, sign)
+    return text
 
 
 def as_latex(b: Bound) -> str:

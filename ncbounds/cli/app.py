@@ -26,6 +26,7 @@ from ncbounds.cli.report import report
 from ncbounds.cli.shift import shift
 from ncbounds.cli.store import store
 from ncbounds.cli.watch import watch
+from ncbounds.cli.which import which
 
 EPILOG = (
     "Exit codes: 0 done; 1 nothing could be evaluated; 2 an option or an input is wrong; "
@@ -75,6 +76,7 @@ app.command()(extract)
 app.command("certify-head")(certify_head)
 app.command("list")(list_bounds)
 app.command()(explain)
+app.command()(which)
 app.command()(report)
 app.command()(plot)
 app.command()(rank)

@@ -1,11 +1,15 @@
 """``ncbounds list`` and ``ncbounds explain``."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncbounds.cli.console import console, user_errors
+from ncbounds.cli.console import console, echo, user_errors
 from ncbounds.errors import NcboundsError
+
+if TYPE_CHECKING:
+    from ncbounds.bounds.bound import Bound
 
 
 def list_bounds(
@@ -45,14 +49,44 @@ def list_bounds(
 
 
 def explain(
-    bound: Annotated[str, typer.Argument(help="id of a bound; see `ncbounds list`")],
+    bound: Annotated[str | None, typer.Argument(help="id of a bound; see `ncbounds list`")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="every bound of the catalogue")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="write a page with set formulas: a file, or a folder for its index.html; with "
+            "--all it begins with which guarantee there is under which assumption"
+        ),
+    ] = None,
     latex: Annotated[bool, typer.Option(help="the formulas alone, as LaTeX")] = False,
     bibtex: Annotated[bool, typer.Option(help="the references alone, as BibTeX")] = False,
 ) -> None:
-    """Explain one bound: statement, formula, role, assumptions, source, when it is vacuous."""
-    from ncbounds.bounds import get
+    """Explain bounds: statement, formula, role, assumptions, source, when vacuous, confused with.
+
+    One by its id, or --all.
+    """
+    from ncbounds.bounds import catalogue, get
     from ncbounds.bounds.explain import as_bibtex, as_latex, as_text
 
     with user_errors():
-        found = get(bound)
-        typer.echo(as_latex(found) if latex else as_bibtex(found) if bibtex else as_text(found))
+        if (bound is None) != everything:
+            raise NcboundsError(
+                "one bound or all: `ncbounds explain binomial`, `ncbounds explain --all`, "
+                "`ncbounds explain --all --html catalogue.html`"
+            )
+        found = catalogue() if bound is None else (get(bound),)
+        if html is not None:
+            echo(f"written to {_written(html, None if everything else found)}")
+            return
+        said = as_latex if latex else as_bibtex if bibtex else as_text
+        typer.echo("\n\n".join(filter(None, map(said, found))))
+
+
+def _written(where: Path, bounds: "tuple[Bound, ...] | None") -> Path:
+    """Write the page of some bounds, or of all; its path."""
+    from ncbounds.files import write_text
+    from ncbounds.report.page import catalogue_page
+
+    path = where if where.suffix in (".html", ".htm") else where / "index.html"
+    write_text(path, catalogue_page(bounds))
+    return path

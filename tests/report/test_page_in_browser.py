@@ -1,32 +1,18 @@
 """The page in a real browser: sorted, filtered, opened, narrow, dark, and read by axe."""
 
-import io
-import shutil
-from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fixtures.browser import assert_looks_as_before, axe, in_browser, run, show, until
 
 import ncbounds as nb
 from ncbounds.report import Failure, Report
 from ncbounds.results import BoundResult, Measured
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and DRIVER), reason="the page is not tested in a browser: no chromium here"
-)
-pytest.importorskip("selenium", reason="the page is not tested in a browser: no selenium here")
+pytestmark = in_browser
 
 SHOTS = Path(__file__).parent / "screenshots"
-#: Share of the ink that may lie elsewhere, by squares of 20 pixels: fonts differ between machines.
-TOLERANCE = 0.3
-QUIET = (
-    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--no-first-run", "--hide-scrollbars", "--force-device-scale-factor=1"),
-)
 
 
 def evidence(seed):
@@ -61,21 +47,6 @@ def report():
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (*QUIET, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
 def stored(report, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     report.to_html(path)
@@ -85,11 +56,7 @@ def stored(report, tmp_path_factory):
 @pytest.fixture
 def page(browser, stored):
     def opened(width=1280, height=900, scheme="light"):
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        wanted = [{"name": "prefers-color-scheme", "value": scheme}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wanted})
-        browser.get(stored)
+        show(browser, stored, width, height, scheme)
         until(browser, "return document.documentElement.dataset.ready === 'yes'")
         return browser
 
@@ -105,16 +72,6 @@ def column(browser, name):
         "  tr => tr.cells[at].innerText);",
         name,
     )
-
-
-def until(browser, script):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 60).until(lambda b: b.execute_script(script))
-
-
-def run(browser, script):
-    return browser.execute_script(script)
 
 
 def test_rows_are_sorted_filtered_and_opened(page, report):
@@ -183,30 +140,14 @@ def test_what_is_copied_is_a_table_that_a_spreadsheet_and_latex_read(page):
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(page, width, scheme):
     browser = page(width, scheme=scheme)
     run(browser, "document.querySelector('.opener').click()")
-    axe = Path(str(distribution("axe-core-python").locate_file("axe_core_python/axe.min.js")))
-    run(browser, axe.read_text(encoding="utf-8"))
-    found = browser.execute_async_script("axe.run().then(arguments[0])")
-    assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found["violations"]] == []
+    assert axe(browser) == []
     assert run(browser, "return document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (400, 1200)])
 def test_the_first_screen_looks_as_it_did(page, width, height, tmp_path):
-    from PIL import Image
-
     name = f"page-{width}.png"
-    seen = Image.open(io.BytesIO(page(width, height).get_screenshot_as_png())).convert("L")
-    seen.save(tmp_path / name)  # to look at, or to take the place of the stored one
-    stored = Image.open(SHOTS / name).convert("L")
-    assert seen.size == stored.size
-    assert moved(seen, stored) < TOLERANCE, f"it looks otherwise: compare {tmp_path / name}"
-    blank = Image.new("L", seen.size, 255)
-    assert moved(seen, blank) > TOLERANCE  # it can fail
-
-
-def moved(one, other):
-    a, b = (255.0 - np.asarray(image.reduce(20), dtype=float) for image in (one, other))
-    return np.abs(a - b).sum() / (a + b).sum()
+    assert_looks_as_before(page(width, height), SHOTS / name, tmp_path)
 
 
 def test_tabs_are_walked_by_arrows(page):

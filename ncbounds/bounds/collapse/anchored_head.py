@@ -102,6 +102,10 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     target="saved",
     requires=("head", "procedure"),
     also_fit=False,
+    confused_with=(
+        "Counting errors on held-out points: every label may have gone into the saved head. The "
+        "rule that refits it must not have been tuned on all of them."
+    ),
     references=("catoni2007", "clopper1934", "hoeffding1956"),
     decreasing_in=("delta",),
     invariant_to=("head scale", "common row"),

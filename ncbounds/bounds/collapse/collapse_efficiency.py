@@ -20,6 +20,10 @@ from ncbounds.geometry.least_budget import CLOSE
     role="fit",
     target="saved",
     requires=("head",),
+    confused_with=(
+        "A sign of a small error: it compares norms with the training loss, and networks of one "
+        "error have efficiencies far apart."
+    ),
     references=("zhu2021", "li2017", "li2024"),
 )
 def collapse_efficiency(view: View, delta: float) -> Outcome:

@@ -76,6 +76,10 @@ def _on_subspace(
     target="restricted-head",
     requires=("head", "fit"),
     also_fit=False,
+    confused_with=(
+        "A bound on the saved head: it speaks about that head on projected features, another "
+        "classifier, whose own error stands beside it."
+    ),
     references=("maurer2004", "langford2002", "papyan2020"),
     decreasing_in=("delta",),
     invariant_to=("relabelling", "translation", "head scale", "common row"),

@@ -14,6 +14,10 @@ from ncbounds.statistics.rows import all_finite, as_rows
     role="any",
     target="refitted-head",
     requires=(),
+    confused_with=(
+        "A probability or an accuracy: it is a log evidence per point, which orders features of "
+        "the same rows and cannot be compared between samples of different size."
+    ),
     references=("you2021", "bao2019", "xu2023"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
 )

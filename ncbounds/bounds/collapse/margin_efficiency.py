@@ -17,6 +17,10 @@ LOW = round(100 * QUANTILE)
     target="saved",
     requires=("head",),
     variants=({"percent": 0}, {"percent": LOW}),
+    confused_with=(
+        "A sign of a small error: it says how near the training points are to the best "
+        "arrangement of their class counts at these norms."
+    ),
     references=("thrampoulidis2022",),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale"),
 )

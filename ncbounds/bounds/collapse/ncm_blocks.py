@@ -27,6 +27,10 @@ CHUNK = 500_000
     requires=(),
     variants=({"m": 5}, {"m": 1}),
     answers=("per",),
+    confused_with=(
+        "The error of nearest class mean from all points, or from one set of shots: it bounds the "
+        "average over sets of m shots, with classes counting alike."
+    ),
     references=("hoeffding1963", "waudbysmith2024", "vovk2021"),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),

@@ -53,6 +53,10 @@ def _pairs(p: PairEstimates, m: float) -> Floats:
     variants=({"m": 5}, {"m": float("inf")}),
     answers=("per",),
     assumptions=(ESTIMATED,),
+    confused_with=(
+        "A guarantee, and the error of the saved head: it is about nearest class mean from m "
+        "points per class, and its moments are estimated."
+    ),
     references=("cantelli1929", "sorscher2022", "luthra2026", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     default=True,

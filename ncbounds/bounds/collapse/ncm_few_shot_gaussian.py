@@ -46,6 +46,10 @@ def ncm_few_shot_gaussian_formula(moments: PairEstimates, m: float) -> Floats:
     variants=({"m": 5}, {"m": 10}),
     answers=("per",),
     assumptions=("asymptotic predictor, not a bound", ESTIMATED),
+    confused_with=(
+        "A bound: it predicts as if gaps between distances were Gaussian, and may lie far below "
+        "the error."
+    ),
     references=("sorscher2022", "himeno2014"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     formula=ncm_few_shot_gaussian_formula,

@@ -73,6 +73,10 @@ def _leave_out(features: object, labels: Ints, counts: Ints) -> _Missed:
     requires=(),
     assumptions=("an estimate, not a bound: no confidence term is known for it",),
     answers=("per",),
+    confused_with=(
+        "A guarantee: it estimates the error of nearest class mean, and the least of many such "
+        "estimates is too small."
+    ),
     references=("stone1974", "luntz1969"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     default=True,

@@ -66,6 +66,10 @@ def _averages(p: PairEstimates) -> _Averages:
     requires=(),
     variants=({"m": 10}, {"m": 10, "moments": "plug-in"}),
     assumptions=(ESTIMATED,),
+    confused_with=(
+        "The published proposition: that is about the moments of the law, and here they are "
+        "estimated. Its CDNV is that of one class, not the symmetric one."
+    ),
     references=("luthra2025",),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     formula=ncm_luthra_2025_formula,

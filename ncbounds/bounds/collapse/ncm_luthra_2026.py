@@ -47,6 +47,9 @@ def ncm_luthra_2026_formula(moments: PairEstimates, m: float) -> Floats:
     variants=({"m": 10}, {"m": 10, "moments": "plug-in"}),
     answers=("per",),
     assumptions=(ESTIMATED,),
+    confused_with=(
+        "The published theorem: that is about the moments of the law, and here they are estimated."
+    ),
     references=("luthra2026",),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
     formula=ncm_luthra_2026_formula,

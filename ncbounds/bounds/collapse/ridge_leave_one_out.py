@@ -17,6 +17,10 @@ from ncbounds.statistics.rows import as_rows, finite_rows
     target="refitted-head",
     requires=(),
     assumptions=("an estimate, not a bound: no confidence term is known for it",),
+    confused_with=(
+        "A guarantee, and the error of the saved head: it estimates that of ridge regression "
+        "refitted on these features, and the least of many such estimates is too small."
+    ),
     references=("stone1974", "golub1979"),
     invariant_to=("relabelling", "rotation", "translation", "feature scale", "head scale"),
 )

@@ -65,6 +65,10 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     target="saved",
     requires=("head", "procedure", "unlabelled"),
     also_fit=False,
+    confused_with=(
+        "Agreement as accuracy: two heads that agree may both be wrong, so the certified error of "
+        "the first is added to their disagreement."
+    ),
     references=("clopper1934", "hoeffding1956", "kaariainen2005"),
     decreasing_in=("delta",),
     invariant_to=("head scale", "common row"),

@@ -28,6 +28,11 @@ SEED = 75
     also_fit=False,
     variants=({"k": WAYS, "m": SHOTS},),
     assumptions=("the classes are independent draws from a population of classes",),
+    confused_with=(
+        "The few-shot error on the classes of this sample: it speaks about new classes from the "
+        "population that these were drawn from, if they were drawn. Points add nothing; classes "
+        "do."
+    ),
     references=("hoeffding1963", "waudbysmith2024", "vovk2021", "galanti2022"),
     decreasing_in=("delta",),
     invariant_to=("rotation", "translation", "feature scale", "head scale"),

@@ -28,6 +28,10 @@ def cantelli_union_formula(mean: Floats, variance: Floats) -> Floats:
     role="any",
     target="saved",
     assumptions=("moments estimated",),
+    confused_with=(
+        "A guarantee without assumptions: the inequality holds for the moments of the law, and "
+        "estimated ones can put the value below the error."
+    ),
     references=("cantelli1929", "marshall1960"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     default=True,

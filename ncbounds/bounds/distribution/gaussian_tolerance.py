@@ -44,6 +44,10 @@ def gaussian_tolerance_formula(
     role="holdout",
     target="saved",
     assumptions=("every pairwise margin is Gaussian within its class",),
+    confused_with=(
+        "A certificate: where margins have heavier tails than Gaussian ones it fails silently, "
+        "and the more the larger the sample."
+    ),
     references=("owen1968", "jarque1987"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),

@@ -29,6 +29,10 @@ def gaussian_union_formula(mean: Floats, variance: Floats) -> Floats:
     role="any",
     target="saved",
     assumptions=("moments estimated", "every pairwise margin is Gaussian within its class"),
+    confused_with=(
+        "The limit that holds if margins are Gaussian, ``gaussian_tolerance``: this one puts "
+        "estimates in, and lies below the error in about half of the draws even then."
+    ),
     references=("jarque1987",),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     formula=gaussian_union_formula,

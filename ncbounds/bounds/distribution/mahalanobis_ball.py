@@ -31,6 +31,10 @@ def mahalanobis_ball_formula(mean: Floats, variance: Floats, rank: Ints) -> Floa
     role="any",
     target="saved",
     assumptions=("moments estimated",),
+    confused_with=(
+        "The Mahalanobis distance of points to a class, as outlier detectors use it: only means "
+        "and deviations of margins enter, and those of the law are not known."
+    ),
     references=("olkin1958",),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     formula=mahalanobis_ball_formula,

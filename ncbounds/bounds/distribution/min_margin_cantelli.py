@@ -27,6 +27,10 @@ def min_margin_cantelli_formula(mean: Floats, variance: Floats) -> Floats:
     role="any",
     target="saved",
     assumptions=("moments estimated",),
+    confused_with=(
+        "The best bound, as its number is the smallest: its moments are estimated, and those of "
+        "training points are too good."
+    ),
     references=("cantelli1929", "marshall1960"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     default=True,

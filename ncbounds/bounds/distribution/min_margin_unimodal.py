@@ -27,6 +27,10 @@ def min_margin_unimodal_formula(mean: Floats, variance: Floats) -> Floats:
     role="any",
     target="saved",
     assumptions=("moments estimated", "the smallest margin is unimodal within each class"),
+    confused_with=(
+        "A statement about unimodal features: the smallest margin has to be unimodal within each "
+        "class, and the dip beside it proves nothing."
+    ),
     references=("vysochanskij1983", "ion2023", "hartigan1985"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     formula=min_margin_unimodal_formula,

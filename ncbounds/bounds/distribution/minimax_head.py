@@ -27,6 +27,10 @@ LARGEST = 50
     role="any",
     target="refitted-head",
     assumptions=("moments estimated", "the head was fitted to the same moments"),
+    confused_with=(
+        "The error of the saved head: it is about a head refitted to these moments, and judged by "
+        "them."
+    ),
     references=("lanckriet2002", "vandenberghe2007"),
 )
 def minimax_head(view: View, delta: float) -> Outcome:

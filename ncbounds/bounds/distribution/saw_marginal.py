@@ -40,6 +40,10 @@ def saw_marginal_formula(mean: Floats, variance: Floats, counts: Ints) -> Floats
         "valid on average over calibration and test point, and only for a t fixed beforehand; "
         "here t is read off the sample",
     ),
+    confused_with=(
+        "A conformal guarantee: the probability is over sample and new point together, and t had "
+        "to be fixed before the sample."
+    ),
     references=("saw1984", "kaban2012"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     formula=saw_marginal_formula,

@@ -44,6 +44,10 @@ def star_unimodal_formula(
         "moments estimated",
         "the vector of margins is star-unimodal about its mean within each class",
     ),
+    confused_with=(
+        "A statement about star-unimodal features: the margins have to be so. For features alone "
+        "the factor is that of their full dimension, which is nearer to 1."
+    ),
     references=("dharmadhikari1988", "vanparys2016", "hartigan1985"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     formula=star_unimodal_formula,

@@ -15,6 +15,10 @@ from ncbounds.numerics import two_moment_bound
     role="any",
     target="saved",
     assumptions=("moments estimated",),
+    confused_with=(
+        "A guarantee, as it is the worst case: it is that of all laws with exactly these moments, "
+        "and the moments of the law are not known."
+    ),
     references=("vandenberghe2007", "bertsimas2005"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     default=True,

@@ -29,6 +29,10 @@ def unimodal_union_formula(mean: Floats, variance: Floats) -> Floats:
     role="any",
     target="saved",
     assumptions=("moments estimated", "every pairwise margin is unimodal within each class"),
+    confused_with=(
+        "A statement about unimodal features: the pairwise margins have to be unimodal within "
+        "each class."
+    ),
     references=("vysochanskij1983", "ion2023", "hartigan1985"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     formula=unimodal_union_formula,

@@ -56,6 +56,11 @@ def count_restated(row: BoundResult, n: int, delta: float) -> float:
     reads_features=False,
     variants=({}, {"per": "worst class"}),
     answers=("per", "counted"),
+    confused_with=(
+        "The measured error: this is an upper limit of the true one, from held-out points. The "
+        "same count on points that the network was trained on, or that chose it, guarantees "
+        "nothing."
+    ),
     references=("clopper1934", "hoeffding1956", "langford2005", "chernoff1952", "berger1994"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),

@@ -46,6 +46,10 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     optional=("priors",),
     reads_features=False,
     answers=("per",),
+    confused_with=(
+        "A limit that adapts to the error rate: the term beside it depends on n and delta only, "
+        "so at small error rates it is far wider than the points require."
+    ),
     references=("hoeffding1963",),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),

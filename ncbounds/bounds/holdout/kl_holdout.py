@@ -37,6 +37,10 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     optional=("priors",),
     reads_features=False,
     answers=("per",),
+    confused_with=(
+        "PAC-Bayes bounds, which invert the same function: those pay for what was learned from "
+        "the points, while here nothing was."
+    ),
     references=("chernoff1952", "hoeffding1963", "langford2005"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),

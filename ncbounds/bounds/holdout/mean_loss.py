@@ -50,6 +50,10 @@ FORMS: dict[str, Callable[[Floats, float], float]] = {
     reads_features=False,
     variants=({}, {"form": "kl"}, {"form": "bernstein"}),
     answers=("means",),
+    confused_with=(
+        "A limit for any loss: losses have to lie in [0, 1] by constants that were fixed before "
+        "the points were drawn. A cross-entropy divided by the largest value seen is not covered."
+    ),
     references=("waudbysmith2024", "hoeffding1963", "maurer2009"),
     invariant_to=("relabelling", "rotation", "feature scale", "head scale", "common row"),
     restated="its value depends on every loss",

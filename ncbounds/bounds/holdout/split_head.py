@@ -28,6 +28,10 @@ SEED = 70
     requires=(),
     optional=("procedure",),
     answers=("per",),
+    confused_with=(
+        "The error of the saved head, or cross-validation: it speaks about the head that was "
+        "fitted on the 30 %, and that is the one to use."
+    ),
     references=("clopper1934", "hoeffding1956", "langford2005"),
     decreasing_in=("delta",),
     invariant_to=("head scale",),

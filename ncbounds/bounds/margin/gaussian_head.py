@@ -46,6 +46,11 @@ def gaussian_head_formula(
     target="saved",
     requires=("head",),
     optional=("fit",),
+    confused_with=(
+        "The error of a randomised classifier, where many PAC-Bayes bounds stop: this one is "
+        "about the head itself. It allows a head, but not features, that were fitted on these "
+        "points."
+    ),
     references=("maurer2004", "langford2002", "seeger2002", "hoeffding1956"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "head scale", "common row"),

@@ -34,6 +34,10 @@ def kv_margin_formula(margins: Floats, spreads: Floats, counts: Ints) -> float:
     role="any",
     target="saved",
     requires=("head",),
+    confused_with=(
+        "The certificate ``transport_margin``: that is made of the same quantities and pays for "
+        "what is estimated; this is their ratio alone."
+    ),
     references=("chuang2021",),
     invariant_to=(
         "relabelling",

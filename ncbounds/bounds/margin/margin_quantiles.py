@@ -24,6 +24,10 @@ def quantile(x: Floats, percent: float) -> float:
     target="saved",
     requires=("head",),
     variants=tuple({"percent": p} for p in (10, 0, 5, 25, 50)),
+    confused_with=(
+        "A comparison of networks: margins grow with the scale of the head, so the larger one of "
+        "two networks means nothing by itself."
+    ),
     references=("jiang2020",),
     invariant_to=("relabelling", "rotation", "common row"),
     formula=quantile,

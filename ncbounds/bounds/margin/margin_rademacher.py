@@ -94,6 +94,10 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     target="saved",
     requires=("head",),
     optional=("fit",),
+    confused_with=(
+        "A margin bound of the whole network: features count as fixed beforehand, so on the "
+        "points that they were trained on it guarantees nothing."
+    ),
     references=("maurer2016", "bartlett2002", "mcdiarmid1989", "koltchinskii2002"),
     decreasing_in=("n", "delta"),
     invariant_to=("relabelling", "rotation", "head scale", "common row"),

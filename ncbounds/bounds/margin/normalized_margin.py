@@ -39,6 +39,10 @@ def normalized_margin_formula(distances: Floats, variance: float) -> dict[str, f
     target="saved",
     requires=("head",),
     variants=tuple({"statistic": s} for s in ("Q2", "Q1", "Q3", "lower fence", "upper fence")),
+    confused_with=(
+        "Robustness to changed inputs: distances are those of features to the boundaries between "
+        "classes, not of inputs."
+    ),
     references=("jiang2019",),
     invariant_to=(
         "relabelling",

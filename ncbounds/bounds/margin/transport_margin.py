@@ -17,6 +17,10 @@ from ncbounds.statistics.rows import members_of
     target="saved",
     requires=("head",),
     optional=("fit",),
+    confused_with=(
+        "Transport between classes, or from training to test data: it compares two halves of one "
+        "class, and says nothing about shift."
+    ),
     references=("chuang2021", "kantorovich1958", "mcdiarmid1989"),
     decreasing_in=("delta",),
     invariant_to=("relabelling", "rotation", "head scale", "common row"),

@@ -15,6 +15,10 @@ from ncbounds.numerics import occam_upper
     target="compressed",
     optional=("code_word",),
     reads_features=False,
+    confused_with=(
+        "A bound on the saved network: it is about the decoded one. The size of a file is no "
+        "length of a code word unless all that decodes it was fixed before the data."
+    ),
     references=("clopper1934", "hoeffding1956", "langford2005", "blumer1987", "lotfi2022"),
     decreasing_in=("delta",),
     default=True,

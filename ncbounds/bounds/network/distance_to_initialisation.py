@@ -32,6 +32,10 @@ def _by_layer(offsets: "Iterable[tuple[Floats, Floats | None]]") -> list[float]:
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "The distance from an early checkpoint: only the true initialisation serves as the "
+        "reference."
+    ),
     references=("jiang2020",),
     formula=distance_formula,
 )

@@ -99,6 +99,10 @@ def dudley_sum(layers: list[LayerNorms], inputs: float, n: int, gamma: float) ->
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "An explanation why the network generalises: a value of 1 or more is true and says "
+        "nothing, and the smaller of two such values need not belong to the better network."
+    ),
     references=("graf2022", "bartlett2017"),
     decreasing_in=("delta",),
     default=True,

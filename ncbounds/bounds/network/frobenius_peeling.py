@@ -50,6 +50,10 @@ def peeled_gap(
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "A bound that does not depend on the size of the network: depth enters under a root, and "
+        "width through the Frobenius norms."
+    ),
     references=("golowich2018", "maurer2016"),
     decreasing_in=("delta",),
     default=True,

@@ -16,6 +16,10 @@ from ncbounds.network.norms import frobenius_norm
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "What weight decay shrinks: layers are taken as matrices, where a kernel counts once for "
+        "every output position, and after batch norm is folded in."
+    ),
     references=("jiang2020",),
     formula=product_formula,
 )

@@ -31,6 +31,10 @@ ROWS = 200
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "A PAC-Bayes bound: no divergence and no confidence enter. It changes if layers are "
+        "rescaled without a change of any prediction."
+    ),
     references=("jiang2020",),
 )
 def pac_bayes_flatness(view: View, delta: float) -> Outcome:

@@ -113,6 +113,11 @@ def _budget(nats: Floats, pay: Floats, n: int, delta: float) -> Floats:
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "A compression bound, which speaks about a decoded network: this one is about the saved "
+        "network itself. Of several architectures that were tried on the sample the number has to "
+        "be declared."
+    ),
     references=("jiang2020", "chernoff1952"),
     decreasing_in=("delta",),
     default=True,

@@ -16,6 +16,10 @@ from ncbounds.errors import NotCovered
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "A property of the data, or of margins: the sample is not read, and it grows with the "
+        "scale of the outputs."
+    ),
     references=("neyshabur2015", "jiang2020"),
 )
 def path_norm(view: View, delta: float) -> Outcome:

@@ -35,6 +35,10 @@ def _complexity(operator: Floats, kernel: Floats) -> float:
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "The bound ``spectral_margin``, of which it is one factor: without constants, logarithms "
+        "and confidence it bounds nothing."
+    ),
     references=("bartlett2017",),
     formula=spectral_complexity_formula,
 )

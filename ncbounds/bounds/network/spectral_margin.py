@@ -68,6 +68,10 @@ def _ratio(operator: Sequence[float], kernel: Sequence[float]) -> float:
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "The measure ``spectral_complexity``, one factor of it without constants, logarithms and "
+        "confidence: that one is no bound."
+    ),
     references=("bartlett2017",),
     decreasing_in=("delta",),
     default=True,

@@ -15,6 +15,10 @@ from ncbounds.errors import NotCovered
     role="fit",
     target="saved",
     requires=("head", "network"),
+    confused_with=(
+        "The Lipschitz constant of the network: a product of layer norms only limits it from "
+        "above, and often from far."
+    ),
     references=("jiang2020", "bartlett2017"),
     formula=product_formula,
 )

@@ -66,6 +66,10 @@ def _terms(
     optional=("code_word",),
     reads_features=False,
     also_fit=False,
+    confused_with=(
+        "Distillation: the points without labels must not have been used to train or choose "
+        "either network. Agreement by itself is no accuracy."
+    ),
     references=("clopper1934", "hoeffding1956", "kaariainen2005", "blumer1987"),
     decreasing_in=("delta",),
     default=True,

@@ -3,6 +3,7 @@
 import inspect
 import re
 from functools import cache
+from urllib.parse import quote_plus
 
 from markupsafe import Markup, escape
 
@@ -27,38 +28,74 @@ def mathml(latex: str, *, displayed: bool = False) -> Markup:
     for command, known in _OPERATORS:
         latex = latex.replace(command, known)
     lines = " ".join(latex.split())
-    return Markup(convert(lines, display="block" if displayed else "inline"))
+    if not displayed:
+        return Markup(convert(lines))
+    # a wide one is scrolled, by keys too
+    return Markup(convert(lines, display="block").replace("<math ", '<math tabindex="0" ', 1))
 
 
 def statement(b: Bound) -> Markup:
     """Docstring of a bound: paragraphs, formulas, and its sources as a list."""
-    doc = _SECTION.sub(r"**\1**\n\n", inspect.getdoc(b.function) or b.title)
+    text, notes = paragraphs(b)
+    heading = Markup("<p><b>Notes</b></p>") if notes else Markup("")
+    return Markup("\n").join([text, heading, notes, sources(b)])
+
+
+def paragraphs(b: Bound) -> tuple[Markup, Markup]:
+    """Docstring of a bound, and its notes: proofs and what is done where rounding decides."""
+    doc = inspect.getdoc(b.function) or b.title
+    text, _, notes = doc.partition("\nNotes\n-----\n")
+    return _rendered(text), _rendered(notes)
+
+
+def sources(b: Bound) -> Markup:
+    """What a bound cites, as a numbered list with links."""
+    found = Markup("").join(Markup("<li>{}</li>").format(linked(r)) for r in cited(b.references))
+    return Markup("<ol class='sources'>{}</ol>").format(found) if found else Markup("")
+
+
+def _rendered(doc: str) -> Markup:
     parts: list[Markup] = []
-    for i, piece in enumerate(_BLOCK.split(doc)):
+    for i, piece in enumerate(_BLOCK.split(_SECTION.sub(r"**\1**\n\n", doc))):
         if i % 2:
             parts.append(mathml(piece, displayed=True))
         else:
             parts += [_paragraph(p) for p in re.split(r"\n\s*\n", piece) if p.strip()]
-    sources = Markup("").join(
-        Markup("<li>{}</li>").format(_linked(reference)) for reference in cited(b.references)
-    )
-    more = Markup("<ol class='sources'>{}</ol>").format(sources) if sources else Markup("")
-    return Markup("\n").join([*parts, more])
+    return Markup("\n").join(parts)
 
 
 def _paragraph(text: str) -> Markup:
     """One paragraph; a list if its lines start with an asterisk."""
     if heading := re.fullmatch(r"\*\*(\w+)\*\*", text.strip()):
         return Markup("<p><b>{}</b></p>").format(heading[1])
+    if text.lstrip().startswith("==="):
+        return _table(text.strip())
     items = re.split(r"(?:^|\n)[*-] ", text)
     if len(items) > 1:
-        listed = Markup("").join(Markup("<li>{}</li>").format(_words(i)) for i in items[1:])
-        before = Markup("<p>{}</p>").format(_words(items[0])) if items[0].strip() else ""
+        listed = Markup("").join(Markup("<li>{}</li>").format(words(i)) for i in items[1:])
+        before = Markup("<p>{}</p>").format(words(items[0])) if items[0].strip() else ""
         return Markup("{}<ul>{}</ul>").format(before, listed)
-    return Markup("<p>{}</p>").format(_words(text))
+    return Markup("<p>{}</p>").format(words(text))
 
 
-def _words(text: str) -> Markup:
+def _table(text: str) -> Markup:
+    """A table whose columns and head are marked by lines of equality signs."""
+    ruler, head, _, *rows, _ = text.splitlines()
+    spans = [found.span() for found in re.finditer("=+", ruler)]
+
+    def line(row: str, cell: str) -> Markup:
+        cells = (Markup(cell).format(words(row[a:b].strip())) for a, b in spans)
+        return Markup("<tr>{}</tr>").format(Markup("").join(cells))
+
+    body = Markup("").join(line(row, "<td>{}</td>") for row in rows)
+    return Markup(
+        "<div class='scroll' role='region' aria-label='Table' tabindex='0'><table class='plain'>"
+        "<thead>{}</thead><tbody>{}</tbody></table></div>"
+    ).format(line(head, "<th scope='col'>{}</th>"), body)
+
+
+def words(text: str) -> Markup:
+    """Running text with formulas, names in code and citations."""
     text = " ".join(text.split())
     titled = _TITLED.match(text)
     out = Markup("<b>{}.</b> ").format(titled[1]) if titled else Markup("")
@@ -76,11 +113,14 @@ def _words(text: str) -> Markup:
     return out + escape(text[at:])
 
 
-def _linked(reference: Reference) -> Markup:
-    """A source, with a link where it says its number on arXiv."""
+def linked(reference: Reference) -> Markup:
+    """A source, with a link to arXiv where it says its number there, else to a search by title."""
     text = str(reference)
     found = _ARXIV.search(text)
-    if found is None:
-        return escape(text)
-    link = Markup('<a href="https://arxiv.org/abs/{0}">arXiv:{0}</a>').format(found[1])
-    return escape(text[: found.start()]) + link + escape(text[found.end() :])
+    if found is not None:
+        link = Markup('<a href="https://arxiv.org/abs/{0}">arXiv:{0}</a>').format(found[1])
+        return escape(text[: found.start()]) + link + escape(text[found.end() :])
+    before, title, after = text.partition(reference.title)
+    return Markup('{}<a href="https://scholar.google.com/scholar?q={}">{}</a>{}').format(
+        before, quote_plus(f"{title} {reference.year}"), title, after
+    )
