@@ -20,11 +20,7 @@ from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_role
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import (
-    down,
-    told_apart_p,
-    weighted_error_upper,
-)
+from ncbounds.numerics import binomial_upper, down, told_apart_p, weighted_error_upper
 
 if TYPE_CHECKING:
     import pandas as pd
