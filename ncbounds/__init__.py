@@ -17,11 +17,13 @@ _WHERE = {
     "LinearHead": "ncbounds.evidence.head",
     "NoHead": "ncbounds.evidence.head",
     "MultiClass": "ncbounds.evidence.decision",
+    "MultiLabel": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
     "anytime": "ncbounds.comparison.looks",
     "class_errors": "ncbounds.evaluation.classes",
     "confusion": "ncbounds.evaluation.classes",
+    "label_errors": "ncbounds.evaluation.label_errors",
     "told_apart": "ncbounds.evaluation.classes",
     "certify_head": "ncbounds.certify.certify",
     "compare": "ncbounds.comparison.comparison",
@@ -71,8 +73,10 @@ if TYPE_CHECKING:
     from ncbounds.evaluation.classes import confusion as confusion
     from ncbounds.evaluation.classes import told_apart as told_apart
     from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evaluation.label_errors import label_errors as label_errors
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
+    from ncbounds.evidence.decision import MultiLabel as MultiLabel
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence
     from ncbounds.evidence.head import LinearHead as LinearHead

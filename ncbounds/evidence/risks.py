@@ -1,9 +1,10 @@
 """Losses in [0, 1] other than the error, by name: the best k, abstention, cost, given ones."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints, numbers
 from ncbounds.errors import InvalidSample
@@ -36,14 +37,18 @@ class Risk(Protocol):
     def scored(self) -> bool:
         """Whether it reads scores of all classes, not only answers."""
 
-    def losses(self, labels: Ints, answers: Ints, scores: Floats, off: Floats) -> Floats:
+    def losses(
+        self, labels: NDArray[Any], answers: NDArray[Any], scores: Floats, off: Floats
+    ) -> Floats:
         """Losses of some points, shape (m,).
 
         Parameters
         ----------
         labels : integer array of shape (m,)
+            Of several labels a point their indicators, boolean of shape (m, L).
         answers : integer array of shape (m,)
-            Predictions; -1 where there is no single one.
+            Predictions; -1 where there is no single one. Of several labels (m, L): 1 given, 0 not
+            given, -1 no answer; of ranked ones the top label, (m,).
         scores : array of shape (m, C)
             Logits; of no columns where the risk reads none.
         off : array of shape (m,)
@@ -61,28 +66,45 @@ def losses_of(risk: Risk, sample: Sample, head: Head, decision: Decision) -> Flo
     """
     if risk.name in sample.losses:
         return sample.losses[risk.name]
-    answers = decision.predicted(sample, head)
+    labels = labels_of(sample)
     if not risk.scored:
         none = np.empty((sample.n, 0))
-        return risk.losses(sample.labels, answers, none, np.zeros(sample.n))
+        return risk.losses(labels, decision.predicted(sample, head), none, np.zeros(sample.n))
     if not isinstance(head, LinearHead):
         raise InvalidSample(
             f"{risk.name} needs scores of all classes, and only predictions are known: pass "
             "logits= or probabilities=, and claims= with them"
         )
-    out = np.empty(sample.n)
-    for part, logits in sample.logit_rows(head).blocks():
+    if not getattr(risk, "several", False):
+        return _of_logits(risk, sample, head, decision.predicted(sample, head))
+    # rankings do not depend on the scale of the head, and take long enough to be kept
+    none = np.empty((sample.n, 0), dtype=np.int8)
+    return sample.of_head(("loss", risk), head, lambda: _of_logits(risk, sample, head.scaled, none))
+
+
+def _of_logits(risk: Risk, sample: Sample, head: LinearHead, answers: NDArray[Any]) -> Floats:
+    out, labels = np.empty(sample.n), labels_of(sample)
+    for part, logits in sample.logit_rows(head).pieces():
         off = doubt(head, sample.features[part], rounded=sample.rounded)
-        out[part] = risk.losses(sample.labels[part], answers[part], logits, off)
+        out[part] = risk.losses(labels[part], answers[part], logits, off)
+    out.setflags(write=False)
     return out
 
 
-def losses_of_scores(risk: Risk, labels: Ints, answers: Ints, scores: Floats) -> Floats:
+def labels_of(sample: Sample) -> NDArray[Any]:
+    """Labels of shape (n,), or indicators (n, L) where a point may have several."""
+    return sample.labels if sample.indicators is None else sample.indicators
+
+
+def losses_of_scores(
+    risk: Risk, labels: NDArray[Any], answers: NDArray[Any], scores: Floats
+) -> Floats:
     """Losses of scores as they were given, shape (n,), a block of rows at a time."""
     out = np.empty(len(labels))
     for part in blocks_of(*scores.shape):
         off = np.zeros(len(labels[part]))
-        out[part] = risk.losses(labels[part], answers[part], scores[part], off)
+        s = np.asarray(scores[part], dtype=np.float64)
+        out[part] = risk.losses(labels[part], answers[part], s, off)
     return out
 
 

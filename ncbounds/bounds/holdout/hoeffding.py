@@ -45,6 +45,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     requires=("head",),
     optional=("priors",),
     reads_features=False,
+    several_labels=True,
     answers=("per",),
     confused_with=(
         "A limit that adapts to the error rate: the term beside it depends on n and delta only, "

@@ -36,6 +36,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     requires=("head",),
     optional=("priors",),
     reads_features=False,
+    several_labels=True,
     answers=("per",),
     confused_with=(
         "PAC-Bayes bounds, which invert the same function: those pay for what was learned from "
