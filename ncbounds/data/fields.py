@@ -11,6 +11,16 @@ from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.roles import ROLES
 from ncbounds.procedures.linear import named_procedure
 
+#: How many labels a point may have.
+DECISIONS = ("multi-class", "multi-label")
+#: Fields of a task that speak about one label a point, with what they are by default.
+ONE_LABEL: dict[str, Any] = {
+    "label_noise": 0.0,
+    "imbalance": 1.0,
+    "priors": None,
+    "ignore_label": None,
+}
+
 
 def known(found: Mapping[str, Any], allowed: set[str], where: str) -> None:
     """Raise ManifestError if there is a key that is not ``allowed``, with the nearest that is."""
@@ -70,6 +80,40 @@ def claims(found: Any, where: str) -> tuple[str, ...]:
     except NcboundsError as error:
         raise ManifestError(f"{where}: {error}") from None
     return tuple(words)
+
+
+def decision(raw: Mapping[str, Any], where: str) -> None:
+    """Check how many labels a task says that a point has, beside what needs one."""
+    found = raw.get("decision", DECISIONS[0])
+    if found not in DECISIONS:
+        raise ManifestError(
+            f"{where} decision: one of {', '.join(DECISIONS)}, found {shown(found)!r}"
+        )
+    several = {"pairs"} & {key for key, value in raw.items() if value}
+    if several and found == "multi-class" and "decision" in raw:
+        raise ManifestError(
+            f"{where} pairs: pictures of two images have several labels: decision = 'multi-label'"
+        )
+    if found == "multi-label" or several:
+        for key, usual in ONE_LABEL.items():
+            if raw.get(key, usual) != usual:
+                raise ManifestError(
+                    f"{where} {key}: is about points of one label each; leave it out beside "
+                    "several labels"
+                )
+
+
+def thresholds(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """What an entry says about the logits of points with several labels."""
+    typed(raw.get("ranked", False), bool, f"{where} ranked")
+    if "thresholds" not in raw:
+        return {}
+    found = raw["thresholds"]
+    for number in found if isinstance(found, list) else [found]:
+        typed(number, (int, float), f"{where} thresholds")
+    if raw.get("ranked"):
+        raise ManifestError(f"{where}: ranked = true has no thresholds; leave one of the two out")
+    return {"thresholds": tuple(map(float, found)) if isinstance(found, list) else float(found)}
 
 
 def procedure(settings: Mapping[str, Any], where: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Ints
+from ncbounds.arrays import Bools, Ints
 from ncbounds.data.batched import LABELS
 from ncbounds.data.fashion_mnist import fashion_mnist, install_hint
 from ncbounds.data.given import UserData
@@ -16,6 +16,7 @@ from ncbounds.data.images import as_images, standardise
 from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
 from ncbounds.data.noise import long_tail, noisy_labels
 from ncbounds.data.npz import load_npz
+from ncbounds.data.side_by_side import side_by_side
 from ncbounds.data.tables import named, read_table
 from ncbounds.data.user import is_code, user_data
 from ncbounds.errors import DataError
@@ -55,7 +56,11 @@ def task_arrays(task: Task) -> Arrays:
     assert isinstance(task.data, Path)
     if not task.data.exists():
         raise DataError(f"task {task.name}: no data at {task.data}{install_hint(task.data)}")
-    inputs, labels, groups, images = _read(task.data, task.data.stat().st_mtime_ns)
+    at = (task.data, task.data.stat().st_mtime_ns)
+    if task.pairs:
+        pictures, found = _pairs(*at, task.pairs, task.noise_seed)
+        return Arrays(pictures, found, None, found.shape[1], None)
+    inputs, labels, groups, images = _read(*at)
     ignored = labels == task.ignore_label
     classes = int(labels[~ignored].max(initial=-1)) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
@@ -89,6 +94,16 @@ def _read(
     if inputs.ndim == 0 or len(inputs) != len(labels):
         raise DataError(f"{path}: inputs of shape {inputs.shape} and {len(labels)} labels")
     return inputs, labels.astype(np.int64), arrays.get("groups"), images
+
+
+@lru_cache(maxsize=1)
+def _pairs(path: Path, time_ns: int, share: float, seed: int) -> tuple[NDArray[Any], Bools]:
+    """Pictures of two images as inputs, and the classes in them."""
+    _, labels, _, images = _read(path, time_ns)
+    if images is None:
+        raise DataError(f"{path} holds no 8-bit images, which pairs are made of")
+    found = side_by_side(images, labels, share, seed, int(labels.max()) + 1)
+    return standardise(found.images), found.indicators
 
 
 def _table(path: Path) -> dict[str, NDArray[Any]]:
