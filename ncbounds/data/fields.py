@@ -82,19 +82,27 @@ def claims(found: Any, where: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def check_decision(found: str | None, where: str = "--decision") -> str | None:
+    """Return how many labels a row has, as it is declared.
+
+    Raises
+    ------
+    ManifestError
+        If it is none of :data:`DECISIONS`.
+    """
+    if found not in (None, *DECISIONS):
+        raise ManifestError(f"{where}: one of {', '.join(DECISIONS)}, found {shown(found)!r}")
+    return found
+
+
 def decision(raw: Mapping[str, Any], where: str) -> None:
     """Check how many labels a task says that a point has, beside what needs one."""
-    found = raw.get("decision", DECISIONS[0])
-    if found not in DECISIONS:
-        raise ManifestError(
-            f"{where} decision: one of {', '.join(DECISIONS)}, found {shown(found)!r}"
-        )
-    several = {"pairs"} & {key for key, value in raw.items() if value}
-    if several and found == "multi-class" and "decision" in raw:
+    found = check_decision(raw.get("decision"), f"{where} decision")
+    if raw.get("pairs") and found == "multi-class":
         raise ManifestError(
             f"{where} pairs: pictures of two images have several labels: decision = 'multi-label'"
         )
-    if found == "multi-label" or several:
+    if found == "multi-label" or raw.get("pairs"):
         for key, usual in ONE_LABEL.items():
             if raw.get(key, usual) != usual:
                 raise ManifestError(
@@ -104,16 +112,22 @@ def decision(raw: Mapping[str, Any], where: str) -> None:
 
 
 def thresholds(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """What an entry says about the logits of points with several labels."""
+    """Read what an entry says about the logits of points with several labels."""
     typed(raw.get("ranked", False), bool, f"{where} ranked")
-    if "thresholds" not in raw:
-        return {}
-    found = raw["thresholds"]
-    for number in found if isinstance(found, list) else [found]:
-        typed(number, (int, float), f"{where} thresholds")
-    if raw.get("ranked"):
-        raise ManifestError(f"{where}: ranked = true has no thresholds; leave one of the two out")
-    return {"thresholds": tuple(map(float, found)) if isinstance(found, list) else float(found)}
+    fields = [key for key in ("thresholds", "probability_thresholds") if key in raw]
+    if len(fields) + raw.get("ranked", False) > 1:
+        said = [*fields, *(["ranked = true"] if raw.get("ranked") else [])]
+        raise ManifestError(f"{where}: {' and '.join(said)} say different things; keep one of them")
+    found = {}
+    for key in fields:
+        listed = raw[key] if isinstance(raw[key], list) else [raw[key]]
+        for number in listed:
+            typed(number, (int, float), f"{where} {key}")
+            if key == "probability_thresholds" and not 0 < number < 1:
+                raise ManifestError(f"{where} {key}: between 0 and 1, found {number}")
+        numbers = tuple(map(float, listed))
+        found[key] = numbers if isinstance(raw[key], list) else numbers[0]
+    return found
 
 
 def procedure(settings: Mapping[str, Any], where: str) -> None:

@@ -10,9 +10,9 @@ from ncbounds.data.label_sets import (
     BAR,
     Sets,
     are_numbers,
+    held_of,
     holds_bars,
     holds_lists,
-    indicators_of,
     label_sets,
 )
 from ncbounds.errors import DataError, few, shown
@@ -99,7 +99,7 @@ def several(kind: str, outputs: Columns, labels: Columns, count: int | None, whe
         )
     _check_same_names((given, y), names, outputs, labels, where)
     names = (*names, *(f"(not seen {k})" for k in range(len(names), known))) if names else ()
-    both = [indicators_of(f, names, known, where) if isinstance(f, list) else f for f in (given, y)]
+    both = [held_of(f, names, known, where) if isinstance(f, list) else f for f in (given, y)]
     return Several(both[0], _in_order(both[1], labels, outputs, where), names)
 
 

@@ -68,7 +68,7 @@ def are_numbers(sets: Sets) -> bool:
     return all(label.isdecimal() for labels in sets for label in labels)
 
 
-def indicators_of(sets: Sets, names: Sequence[str], count: int, where: str) -> Bools:
+def held_of(sets: Sets, names: Sequence[str], count: int, where: str) -> Bools:
     """Which of ``count`` labels each row has, boolean of shape (n, count).
 
     Parameters

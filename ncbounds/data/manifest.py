@@ -99,8 +99,9 @@ class Entry:
     ``{name = "ridge", penalty = 0.01}``. ``loss`` is what the network was trained with, e.g.
     ``"label-smoothing:0.1"`` (see :class:`~ncbounds.Evidence`). Of points with several labels,
     ``thresholds`` are those of the logits, one for all labels or a list, fixed before the sample
-    (0 is probability 1/2), and ``ranked`` says that there are none: logits only order labels, as
-    those of a pick-all-label loss do. ``code_word`` is a file in which
+    (0 is probability 1/2), ``probability_thresholds`` the same in probability, and ``ranked`` says
+    that there are none: logits only order labels, as those of a pick-all-label loss do.
+    ``code_word`` is a file in which
     few bytes describe a network like this one, ``tried`` the number of such networks that could
     have been compared on the unlabelled rows, a list complete before these were read (None:
     unknown).
@@ -135,6 +136,7 @@ class Entry:
     step: float | None = None
     log: Path | None = None
     thresholds: float | tuple[float, ...] | None = None
+    probability_thresholds: float | tuple[float, ...] | None = None
     ranked: bool = False
 
 
@@ -217,14 +219,14 @@ def row_ids(text: str, total: int, where: str = "roles") -> Ints:
 
 
 def entry_rows(
-    entry: Entry, labels: Ints, kept: NDArray[np.bool_] | None = None
+    entry: Entry, labels: NDArray[Any], kept: NDArray[np.bool_] | None = None
 ) -> dict[Role, Ints]:
     """Row numbers of each role of a checkpoint, given the labels of all rows of its task.
 
     Parameters
     ----------
     entry : Entry
-    labels : integer array of shape (N,)
+    labels : integer array of shape (N,), or boolean of shape (N, L)
     kept : boolean array of shape (N,), optional
         Rows that the task has left.
 
@@ -238,6 +240,11 @@ def entry_rows(
         rows = row_ids(text, len(labels), f"{entry.name} roles.{role}")
         rows = rows if kept is None else rows[kept[rows]]
         classes = entry.classes.get(role)
+        if classes is not None and labels.ndim == 2:
+            raise ManifestError(
+                f"{entry.name} classes.{role}: keeps rows of some classes, and rows have several "
+                "labels; leave it out"
+            )
         found[role] = rows if classes is None else rows[np.isin(labels[rows], classes)]
     return found
 

@@ -64,6 +64,11 @@ class Predictions:
     names: tuple[str, ...] = ()
     said: str = ""
 
+    @property
+    def several(self) -> bool:
+        """Whether rows may have several labels."""
+        return self.labels is not None and self.labels.ndim == 2
+
     def by_role(
         self, words: "list[str] | None" = None, renamed: Mapping[str, str] | None = None
     ) -> dict[str, Any]:

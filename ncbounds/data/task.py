@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Bools, Ints
 from ncbounds.data.batched import LABELS
 from ncbounds.data.fashion_mnist import fashion_mnist, install_hint
+from ncbounds.data.fields import ONE_LABEL
 from ncbounds.data.given import UserData
 from ncbounds.data.images import as_images, standardise
 from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
@@ -20,20 +21,22 @@ from ncbounds.data.side_by_side import side_by_side
 from ncbounds.data.tables import named, read_table
 from ncbounds.data.user import is_code, user_data
 from ncbounds.errors import DataError
+from ncbounds.evidence.indicators import indicators_of
 from ncbounds.evidence.roles import check_role
 
 
 class Arrays(NamedTuple):
     """Data of a task, before it is split into roles.
 
-    ``inputs`` (N, ...) float32 or integer tokens; ``labels`` (N,) with the task's noise;
+    ``inputs`` (N, ...) float32 or integer tokens; ``labels`` (N,) with the task's noise, or
+    boolean (N, L), which of several labels each row has;
     ``groups`` (N,) or None; ``classes`` the number of classes that labels are drawn from;
     ``images`` (N, height, width) the 8-bit images that inputs were made of, or None; ``kept`` (N,)
     the rows that are left of a long tail, or None for all.
     """
 
     inputs: NDArray[Any]
-    labels: Ints
+    labels: NDArray[Any]
     groups: Ints | None
     classes: int
     images: NDArray[np.uint8] | None
@@ -61,6 +64,14 @@ def task_arrays(task: Task) -> Arrays:
         pictures, found = _pairs(*at, task.pairs, task.noise_seed)
         return Arrays(pictures, found, None, found.shape[1], None)
     inputs, labels, groups, images = _read(*at)
+    if labels.ndim == 2:
+        for field, usual in ONE_LABEL.items():
+            if getattr(task, field) != usual:
+                raise DataError(
+                    f"task {task.name}: {field} is about rows of one label each, and labels of "
+                    f"{task.data.name} have shape {labels.shape}; leave it out"
+                )
+        return Arrays(inputs, labels, groups, labels.shape[1], images)
     ignored = labels == task.ignore_label
     classes = int(labels[~ignored].max(initial=-1)) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
@@ -74,7 +85,7 @@ def task_arrays(task: Task) -> Arrays:
 @lru_cache(maxsize=2)
 def _read(
     path: Path, time_ns: int
-) -> tuple[NDArray[Any], Ints, Ints | None, NDArray[np.uint8] | None]:
+) -> tuple[NDArray[Any], NDArray[Any], Ints | None, NDArray[np.uint8] | None]:
     if path.is_dir():
         pool, labels = fashion_mnist(path)[:2]
         return standardise(pool), labels.astype(np.int64), None, pool
@@ -86,10 +97,12 @@ def _read(
     # floating-point images are standardised already
     images = raw if raw is not None and raw.dtype == np.uint8 else None
     labels = arrays["labels"]
+    if labels.ndim == 2 and len(inputs) == len(labels) and labels.shape[1] > 1:
+        return inputs, indicators_of(labels, len(labels), None), arrays.get("groups"), images
     if labels.ndim != 1 or labels.dtype.kind not in "iub" or not len(labels):
         raise DataError(
-            f"{path}: labels are class numbers 0, 1, ..., found {labels.dtype} of shape "
-            f"{labels.shape}"
+            f"{path}: labels are class numbers 0, 1, ..., or 0 and 1 for each of several, (n, L); "
+            f"found {labels.dtype} of shape {labels.shape}"
         )
     if inputs.ndim == 0 or len(inputs) != len(labels):
         raise DataError(f"{path}: inputs of shape {inputs.shape} and {len(labels)} labels")

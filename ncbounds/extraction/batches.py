@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.data.batched import as_batches, is_pair, pairs
-from ncbounds.errors import DataError, shown
+from ncbounds.errors import DataError
+from ncbounds.evidence.indicators import indicators_of
 
 DIGEST_BYTES = 16
 #: From so many rows on, an input that equals the labels is no chance.
@@ -256,32 +257,13 @@ def _row_digests(arrays: list[NDArray[Any]]) -> bytes:
 def _labels(labels: Any) -> Labels:
     y = _array(labels)
     if y.ndim == 2 and y.shape[1] > 1:
-        return indicators(y)
+        return indicators_of(y, len(y), None)
     if y.dtype.kind not in "iub":
         raise DataError(
             f"labels are integers 0, 1, ..., found {y.dtype} of shape {y.shape}; "
             "convert class numbers with labels.long() or labels.astype('int64')"
         )
     return y.astype(np.int64)
-
-
-def indicators(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Labels of shape (n, L) that are 0 or 1 each, as boolean.
-
-    Raises
-    ------
-    DataError
-        If they are anything else.
-    """
-    there: NDArray[np.bool_] = np.asarray(labels == 1)
-    if labels.dtype.kind not in "iubf" or not (there | (labels == 0)).all():
-        odd = labels[~(there | (labels == 0))] if labels.dtype.kind in "iubf" else labels.ravel()
-        raise DataError(
-            f"labels of shape {labels.shape} say by 0 and 1 which of {labels.shape[1]} labels each "
-            f"row has, found {shown(odd[0])}; of one label a row pass its number, of shape "
-            f"({len(labels)},)"
-        )
-    return there
 
 
 def row_count(loader: Any) -> int | None:

@@ -91,7 +91,8 @@ def test_a_task_that_contradicts_its_several_labels(line, says, tmp_path):
     ("line", "says"),
     [
         ("thresholds = 'x'", "thresholds: needs"),
-        ("thresholds = 0.5\nranked = true", "leave one of the two out"),
+        ("thresholds = 0.5\nranked = true", "keep one of them"),
+        ("probability_thresholds = [0.5, 1]", "between 0 and 1, found 1"),
         ("ranked = 1", "ranked: needs bool"),
     ],
 )
