@@ -103,6 +103,6 @@ def evaluate_features(
             ignore_label=ignore_label,
             priors=class_priors(priors),
             decision=decision,
-            labels=label_choice(threshold, probability_threshold, ranked),
+            **label_choice(threshold, probability_threshold, ranked),
         )
         evaluate_and_show(evidence.asking(claim), bounds, delta, simultaneous, out)

@@ -48,7 +48,7 @@ def evidence_of_features(
     ignore_label: int | None = None,
     priors: Any = None,
     decision: str | None = None,
-    labels: Mapping[str, Any] | None = None,
+    **several: Any,
 ) -> Evidence:
     """Read a linear head, and features with labels, from files or parts of an extraction.
 
@@ -69,8 +69,8 @@ def evidence_of_features(
         Where files have other names: ``{"val": "holdout"}``.
     sampling, selected_among, repeats, ignore_label, priors, decision
         As for :func:`ncbounds.evaluate_files`.
-    labels : mapping, optional
-        Its ``thresholds``, ``probability_thresholds`` or ``ranked``.
+    **several
+        ``thresholds``, ``probability_thresholds`` or ``ranked``, as there.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def evidence_of_features(
         samples,
         head=linear,
         priors=priors,
-        decision=decision_on(check_decision(decision), samples, **(labels or {})),
+        decision=decision_on(check_decision(decision), samples, **several),
         checkpoint=_extracted(path) if head is None else path.name,
         provenance={
             "checkpoint_sha256": file_hash(path),
