@@ -10,6 +10,7 @@ from ncbounds.geometry.margin_efficiency import MarginEfficiency, margin_efficie
 from ncbounds.geometry.measured import Metric, PairTable
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
 from ncbounds.geometry.seli import FrameDistance, frame_distances, seli_grams_free_bias
+from ncbounds.geometry.set_means import PairCosines, set_mean_cosines
 from ncbounds.geometry.variability import between_factor, nc1, vci
 from ncbounds.statistics.crossfit import CrossFit, crossfit
 from ncbounds.statistics.unbiased import PairEstimates, corrected, estimate
@@ -22,6 +23,7 @@ __all__ = [
     "MarginEfficiency",
     "Metric",
     "Nc2",
+    "PairCosines",
     "PairEstimates",
     "PairTable",
     "RidgeLeaveOneOut",
@@ -45,6 +47,7 @@ __all__ = [
     "ridge_leave_one_out",
     "seli_grams",
     "seli_grams_free_bias",
+    "set_mean_cosines",
     "simplex_etf",
     "vci",
 ]

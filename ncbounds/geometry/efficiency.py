@@ -160,13 +160,12 @@ def collapse_efficiency(
     seconds = not_negative("seconds", seconds)
     sets = label_sets(sample, head, name, targets)
     groups = grouped(sample, head, LOSSES[name], sets, smoothing or share)
-    task, moments = groups.task, groups.moments
+    task = groups.task
     weight = centred_rows(head.weight) if task.loss.shifts else head.weight
-    counts = moments.count.astype(np.float64)
-    centre = moments.centre(weighted=True) if task.bias else np.zeros(head.dim)
-    means = moments.mean - centre
-    between = float(counts @ np.einsum("ij,ij->i", means, means))
-    norm = float(np.sqrt(float(moments.trace.sum()) + between))
+    centre = groups.centre if task.bias else np.zeros(head.dim)
+    means = groups.means - centre
+    between = float(task.count @ np.einsum("ij,ij->i", means, means))
+    norm = float(np.sqrt(groups.scatter + between))
     with np.errstate(over="ignore"):  # told below
         head_norm = float(np.linalg.norm(weight))
     budget = head_norm * norm
@@ -184,7 +183,7 @@ def collapse_efficiency(
         if name == "focal":
             why, most = f"a head reaches cross-entropy {reached:.3g} without features", 1.0
         return Efficiency(0.0, most, nan, nan, nan, mean_loss, budget, (why,))
-    reasons = _width(task, head)
+    reasons = _width(small, head)
     kept = task.unsettled
     own = (means @ head.weight.T)[:, kept]
     offset = (head.bias + head.weight @ centre)[kept]
@@ -215,12 +214,13 @@ def _undefined(task: Task, small: Task, loss: float, budget: float) -> str:
 
 def _width(task: Task, head: LinearHead) -> tuple[str, ...]:
     """What the feature dimension rules out, whatever was learnt."""
-    needed = min(task.target.shape) - 1
+    groups, outputs = task.target.shape  # centred by points if a bias is free, by outputs if shifts
+    needed = min(groups - task.bias, outputs - task.loss.shifts)
     if head.dim >= needed:
         return ()
     return (
         f"{head.dim} features are fewer than the {needed} that the best arrangement of "
-        f"{len(task.count)} groups may need: the efficiency may be out of reach of 1",
+        f"{groups} groups may need: the efficiency may be out of reach of 1",
     )
 
 
