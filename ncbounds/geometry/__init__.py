@@ -4,6 +4,7 @@ from ncbounds.geometry.alignment import Nc2, nc2, nc3, nc4
 from ncbounds.geometry.collapse import collapse
 from ncbounds.geometry.efficiency import Efficiency, collapse_efficiency
 from ncbounds.geometry.frames import SeliGrams, seli_grams, simplex_etf
+from ncbounds.geometry.label_sets import single_label_points
 from ncbounds.geometry.leave_one_out import RidgeLeaveOneOut, ridge_leave_one_out
 from ncbounds.geometry.logme import logme
 from ncbounds.geometry.margin_efficiency import MarginEfficiency, margin_efficiency, margin_scale
@@ -49,5 +50,6 @@ __all__ = [
     "seli_grams_free_bias",
     "set_mean_cosines",
     "simplex_etf",
+    "single_label_points",
     "vci",
 ]

@@ -55,6 +55,7 @@ class Groups(NamedTuple):
 
 def label_sets(sample: Sample, head: LinearHead, loss: str, targets: object | None) -> Bools | None:
     """Sets of labels as booleans (n, C), or None where each point has one label."""
+    targets = sample.indicators if targets is None else targets
     if targets is None:
         highest = int(sample.labels.max())
         if highest >= head.classes:

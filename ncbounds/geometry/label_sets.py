@@ -1,9 +1,12 @@
 """Points with sets of labels: the distinct sets, and the means of the points of each."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.errors import InvalidSample
+from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.rows import as_rows, blocks_of
 from ncbounds.statistics.shifted_sums import ShiftedSums
 
@@ -44,3 +47,20 @@ def means_of_groups(features: object, group: Ints, groups: int) -> tuple[Ints, F
         sums.add(block, group[part])
     found = sums.centred()
     return found.rows, found.mean, float(found.trace.sum())
+
+
+def single_label_points(sample: Sample) -> Sample:
+    """Points of a sample of several labels that have exactly one, as a sample of classes.
+
+    Their features are read from ``sample`` when they are needed.
+
+    Raises
+    ------
+    InvalidSample
+        If the sample has one label a point.
+    """
+    if sample.indicators is None:
+        raise InvalidSample("the sample has one label a point already")
+    index = np.flatnonzero(sample.indicators.sum(axis=1) == 1)
+    labels = sample.indicators[index].argmax(axis=1).astype(np.int64)
+    return replace(sample.part(index), indicators=None, labels=labels)
