@@ -16,6 +16,7 @@ _WHERE = {
     "LinearHead": "ncbounds.evidence.head",
     "NoHead": "ncbounds.evidence.head",
     "MultiClass": "ncbounds.evidence.decision",
+    "MultiLabel": "ncbounds.evidence.decision",
     "Report": "ncbounds.report.report",
     "Sample": "ncbounds.evidence.sample",
     "anytime": "ncbounds.comparison.looks",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from ncbounds.evaluation.evaluate import evaluate as evaluate
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
+    from ncbounds.evidence.decision import MultiLabel as MultiLabel
     from ncbounds.evidence.draw import Draw as Draw
     from ncbounds.evidence.evidence import Evidence as Evidence
     from ncbounds.evidence.head import LinearHead as LinearHead

@@ -5,7 +5,7 @@ import importlib
 import inspect
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,6 +21,7 @@ from ncbounds.bounds.restate import Restated
 from ncbounds.bounds.view import Outcome, View
 from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
+from ncbounds.claims.heads import Saved
 from ncbounds.claims.registry import named
 from ncbounds.claims.unmeasured import UnseenClasses
 from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
@@ -35,6 +36,8 @@ from ncbounds.results import BoundResult, Kind, MeasureResult, Target
 
 #: What a bound needs where there is a row of it without a value.
 WITHOUT_HEAD = "needs a linear head and its features, and only predictions are known"
+#: Why a row about one class a point has no value where points may have several labels.
+ONE_CLASS = "every point may have several labels; this row is about one class a point"
 #: What a bound may answer beside its variants: errors of classes and their averages, losses of 0
 #: and 1, and losses between.
 Answers = Literal["per", "counted", "means"]
@@ -62,6 +65,8 @@ class Bound:
     reads_features : bool
         Whether it reads more of the classifier than what it predicts; if not, it also gives a row
         where no head is known, and is as sound where features were rounded.
+    several_labels : bool
+        Whether it also holds where points may have several labels; if not, its row says so.
     variants : tuple of dict
         Parameters of the rows that it gives, one row each.
     answers : tuple of str
@@ -103,6 +108,7 @@ class Bound:
     requires: tuple[Part, ...] = ("head",)
     optional: tuple[Part, ...] = ()
     reads_features: bool = True
+    several_labels: bool = False
     variants: tuple[Mapping[str, Any], ...] = ({},)
     answers: tuple[Answers, ...] = ()
     also_fit: bool = True
@@ -125,6 +131,11 @@ class Bound:
     def claim(self) -> Claim:
         """Claim of a row whose outcome brings none."""
         return named(self.target)
+
+    def claim_of(self, evidence: Evidence) -> Claim:
+        """Return that claim, which says what an error is where it is not that of a class."""
+        claim, error = self.claim, evidence.decision.error
+        return replace(claim, qualifier=error) if error and isinstance(claim, Saved) else claim
 
     @property
     def needs(self) -> Needs:
@@ -154,13 +165,17 @@ class Bound:
         """Rows that it gives on ``evidence``: pairs of role and parameters."""
         if any(getattr(evidence, part) is None for part in self.requires):
             return []
-        if self.lacks_head(evidence):
+        if self.unfit(evidence):
             return []
         weights = evidence.class_weights()
         empty = {name for name, w in weights.items() if not w.any()}
         rows = [
             params
-            for params in self.rows_for(evidence.asked, losses_alone=evidence.losses_alone)
+            for params in self.rows_for(
+                evidence.asked,
+                losses_alone=evidence.losses_alone,
+                several_labels=evidence.decision.several,
+            )
             if params.get("per") not in empty
         ]
         roles = [r for r in SOURCES[self.role] if evidence.sample(r) is not None][:1]
@@ -168,7 +183,9 @@ class Bound:
             roles.append("fit")
         return [(role, params) for role in roles for params in rows]
 
-    def rows_for(self, asked: Asked, *, losses_alone: bool = False) -> list[Mapping[str, Any]]:
+    def rows_for(
+        self, asked: Asked, *, losses_alone: bool = False, several_labels: bool = False
+    ) -> list[Mapping[str, Any]]:
         """Parameters of its rows on one sample, fixed before any sample is seen.
 
         Parameters
@@ -177,8 +194,12 @@ class Bound:
             What is asked beside the error.
         losses_alone : bool
             Whether losses are all that is known, so that there is no error to speak of.
+        several_labels : bool
+            Whether points may have several labels, so that there are no errors of classes.
         """
-        own = list(self.variants)
+        if several_labels and not self.several_labels:
+            return []
+        own = [v for v in self.variants if not (several_labels and "per" in v)]
         if losses_alone or ("means" in self.answers and asked.means):
             own = []
         if "per" in self.answers and not losses_alone:
@@ -191,9 +212,17 @@ class Bound:
             own += [{"loss": name, **v} for name in asked.means for v in self.variants]
         return own
 
-    def lacks_head(self, evidence: Evidence) -> bool:
-        """Whether it reads features, and predictions are all that is known of the classifier."""
-        return self.reads_features and isinstance(evidence.head, NoHead)
+    def unfit(self, evidence: Evidence) -> str:
+        """Say why it has no value, whatever the samples are; empty if it may have one.
+
+        Either points may have several labels, and it is about one class a point, or it reads
+        features, and predictions are all that is known of the classifier.
+        """
+        if evidence.decision.several and not self.several_labels:
+            return ONE_CLASS
+        if self.reads_features and isinstance(evidence.head, NoHead):
+            return f"{WITHOUT_HEAD}: {evidence.provenance['no_head']}"
+        return ""
 
     def __call__(
         self, evidence: Evidence, delta: float = 0.05, *, role: Role | None = None, **params: Any
@@ -226,7 +255,7 @@ class Bound:
         start = time.perf_counter()
         outcome = self.function(self._view(evidence, sample), verdict.delta, **chosen)
         seconds = time.perf_counter() - start
-        claim = outcome.claim or self.claim
+        claim = outcome.claim or self.claim_of(evidence)
         verdict = over_all_classes(verdict, claim, evidence)
         details, reasons = dict(outcome.details), [*verdict.reasons, *outcome.reasons]
         if isinstance(claim, Weighted):
@@ -276,8 +305,8 @@ class Bound:
         for part in self.requires:
             if getattr(evidence, part) is None:
                 raise MissingEvidence(f"{self.id} needs {part}; pass Evidence({part}=...)")
-        if self.lacks_head(evidence):
-            raise MissingEvidence(f"{self.id} {WITHOUT_HEAD}: {evidence.provenance['no_head']}")
+        if reason := self.unfit(evidence):
+            raise MissingEvidence(f"{self.id}: {reason}")
         for r in roles:
             if (found := evidence.sample(r)) is not None:
                 if found.n == 0:
@@ -297,7 +326,9 @@ class Bound:
         if power and isinstance(head, LinearHead):
             weight = divided(head.weight, -power)
             head = LinearHead(weight, head.bias, has_bias=head.has_bias)
-        if isinstance(head, LinearHead) and "head scale" in self.invariant_to:
+        # thresholds of several labels are of the logits as they are
+        free = "head scale" in self.invariant_to and not evidence.decision.several
+        if isinstance(head, LinearHead) and free:
             head = head.scaled
 
         def part(name: str, given: Sample | None) -> Sample | None:
@@ -316,7 +347,7 @@ class Bound:
             loss=evidence.loss,
             stratified=sample.sampling == "stratified",
             decision=evidence.decision,
-            claim=self.claim,
+            claim=self.claim_of(evidence),
             asked=evidence.asked,
             averages=evidence.class_weights(),
         )

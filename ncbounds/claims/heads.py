@@ -14,10 +14,16 @@ from ncbounds.results import Measured, Target
 
 @dataclass(frozen=True)
 class Saved:
-    """The classifier as it is stored."""
+    """The classifier as it is stored.
 
+    Attributes
+    ----------
+    qualifier : str
+        What an error is, where it is not that of a class.
+    """
+
+    qualifier: str = ""
     target: ClassVar[Target] = "saved"
-    qualifier: ClassVar[str] = ""
     complete: ClassVar[bool] = True
 
     def classifier(self, evidence: Evidence) -> LinearHead | None:

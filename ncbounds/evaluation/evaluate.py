@@ -58,7 +58,12 @@ def evaluate(
     check_delta(delta)
     evidence = evidence.asking(claims)
     chosen = select(bounds, evidence.asked)
-    planned = planned_rows(chosen, evidence.asked, losses_alone=evidence.losses_alone)
+    planned = planned_rows(
+        chosen,
+        evidence.asked,
+        losses_alone=evidence.losses_alone,
+        several_labels=evidence.decision.several,
+    )
     each = delta / max(planned, 1) if simultaneous else delta
     rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:

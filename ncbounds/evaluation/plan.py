@@ -16,7 +16,11 @@ from ncbounds.results import Row
 
 
 def planned_rows(
-    bounds: Iterable[Bound], asked: Asked = NOTHING, *, losses_alone: bool = False
+    bounds: Iterable[Bound],
+    asked: Asked = NOTHING,
+    *,
+    losses_alone: bool = False,
+    several_labels: bool = False,
 ) -> int:
     """Rows of one checkpoint that spend delta: those of bounds that can be certificates.
 
@@ -27,16 +31,18 @@ def planned_rows(
         What is asked beside the error.
     losses_alone : bool
         Whether losses are all that is known of it.
+    several_labels : bool
+        Whether points may have several labels.
     """
-    spending = (b for b in bounds if b.spends_delta)
-    return sum(len(b.rows_for(asked, losses_alone=losses_alone)) for b in spending)
+    known = {"losses_alone": losses_alone, "several_labels": several_labels}
+    return sum(len(b.rows_for(asked, **known)) for b in bounds if b.spends_delta)
 
 
 def listed(rows: Iterable[Row], bounds: "str | Iterable[str | Bound] | None") -> list[Row]:
     """Rows that a report lists of those that a selection gives.
 
-    Where a bound was asked for, a row says that its code word, or a head, was not given; in a
-    default report, where nobody asked, there is no such row.
+    Where a bound was asked for, a row says that its code word, or a head, was not given, or that it
+    is about one class a point; in a default report, where nobody asked, there is no such row.
     """
     default = bounds is None or bounds == "default"
     return [r for r in rows if not (default and "not given" in r.details)]

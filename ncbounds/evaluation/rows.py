@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ncbounds.bounds.bound import WITHOUT_HEAD, Bound
+from ncbounds.bounds.bound import ONE_CLASS, Bound
 from ncbounds.bounds.needs import SOURCES
 from ncbounds.claims.claim import measured_error
 from ncbounds.evidence.evidence import Evidence
@@ -20,7 +20,7 @@ def bound_rows(b: Bound, evidence: Evidence, delta: float) -> list[Row]:
     cannot take the others with it.
     """
     hidden = evidence.without_test()
-    rows = _without_head(b, hidden)
+    rows = _without_value(b, hidden)
     for role, params in b.planned(hidden):
         try:
             row = b(hidden, delta, role=role, **params)
@@ -46,14 +46,17 @@ def _beside_oracle(row: Row) -> Row:
     return replace(row, details={**row.details, "oracle": oracle})
 
 
-def _without_head(b: Bound, evidence: Evidence) -> list[Row]:
-    """One row without a value where a head is missing; a default report leaves it out."""
+def _without_value(b: Bound, evidence: Evidence) -> list[Row]:
+    """One row that says why it has no value whatever the samples; a default report leaves it out.
+
+    That is where a head is missing, or points may have several labels.
+    """
     roles = [r for r in SOURCES[b.role] if evidence.sample(r) is not None]
-    if not roles or not b.lacks_head(evidence):
+    reason = b.unfit(evidence)
+    if not roles or not reason:
         return []
-    reason = f"{WITHOUT_HEAD}: {evidence.provenance['no_head']}"
-    params, details = dict(b.variants[0]), {"not given": "head"}
-    return [_undefined(b, evidence, roles[0], params, np.nan, reason, details=details)]
+    details = {"not given": "one class a point" if reason == ONE_CLASS else "head"}
+    return [_undefined(b, evidence, roles[0], dict(b.variants[0]), np.nan, reason, details=details)]
 
 
 def _measure(evidence: Evidence, row: Row) -> Measured | None:
@@ -78,7 +81,7 @@ def _undefined(
         "bound": b.id,
         "family": b.family,
         "target": b.claim.target,
-        "qualifier": b.claim.qualifier,
+        "qualifier": b.claim_of(evidence).qualifier,
         "role": role,
         "layer": "" if sample is None else sample.tap or "",
         "n": 0,

@@ -207,15 +207,15 @@ def _one_by_one(head: LinearHead, f: Floats, logits: Floats, answers: Ints) -> N
     doubt[rows, answers] = False
     sure = np.ones(len(f), dtype=np.bool_)
     again = np.flatnonzero(doubt.any(axis=1))
-    own, own_lost = _in_order(head, f[again], answers[again])
+    own, own_lost = in_order(head, f[again], answers[again])
     for k in range(head.classes):
         some = doubt[again, k]
-        other, lost = _in_order(head, f[again[some]], np.full(int(some.sum()), k))
+        other, lost = in_order(head, f[again[some]], np.full(int(some.sum()), k))
         sure[again[some]] &= own[some] - other > own_lost[some] + lost
     return sure
 
 
-def _in_order(head: LinearHead, f: Floats, k: Ints) -> tuple[Floats, Floats]:
+def in_order(head: LinearHead, f: Floats, k: Ints) -> tuple[Floats, Floats]:
     """Logit ``k[i]`` of row i in an order that depends on d alone, and its ``e``; shapes (m,)."""
     products = np.column_stack([f * head.weight[k], head.bias[k]])
     size = digits_lost(head.dim) * _halving(np.abs(products)) + (head.dim + 1) * TINY

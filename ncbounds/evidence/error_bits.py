@@ -102,6 +102,8 @@ def rows_hash(sample: Sample) -> str:
     digest = hashlib.sha256(f"{what} {sample.n} ".encode())
     for part, kind in ((points, points.dtype.newbyteorder("<")), (sample.labels, "<i8")):
         digest.update(np.ascontiguousarray(part, dtype=kind).tobytes())
+    if (held := sample.indicators) is not None:
+        digest.update(f" {held.shape[1]} labels ".encode() + np.packbits(held, axis=1).tobytes())
     return digest.hexdigest()
 
 

@@ -13,7 +13,7 @@ from ncbounds.errors import InvalidSample, MissingEvidence, RoleError
 from ncbounds.evidence.asked import NOTHING, Asked, asked_for
 from ncbounds.evidence.code_word import Compressed
 from ncbounds.evidence.copies import COPIED, check_rows, declared_copies, repeated, shared
-from ncbounds.evidence.decision import Decision, MultiClass, answers_of
+from ncbounds.evidence.decision import Decision, MultiClass, answers_of, check_labels
 from ncbounds.evidence.given_losses import loss_parts
 from ncbounds.evidence.head import Head, LinearHead, NoHead
 from ncbounds.evidence.loss import declared_loss
@@ -55,7 +55,8 @@ class Evidence:
         What the network was trained with: ``"cross-entropy"``, ``"label-smoothing:0.1"``,
         ``"pick-all-label"``, ``"binary"`` or ``"mse"``. Measures of how far training went read it.
     decision : Decision
-        What an error is, and what the classes are called; ``MultiClass(names)`` names them.
+        What an error is, and what the classes are called; ``MultiClass(names)`` names them. Points
+        with several labels need ``MultiLabel(names, threshold)``.
     asked : Asked
         Claims beside the error on average, fixed before the samples: see :meth:`asking`.
     checkpoint : str
@@ -114,6 +115,7 @@ class Evidence:
                 sample.check_dim(self.head)
             elif self.head.predicts:
                 answers_of(sample)
+            check_labels(sample, self.decision, self.head.classes)
             object.__setattr__(self, name, sample.with_classes(self.head.classes))
         if isinstance(self.head, NoHead):
             object.__setattr__(self, "provenance", {**self.provenance, "no_head": self.head.why})
@@ -245,6 +247,8 @@ class Evidence:
         """Class probabilities of shape (C,), or None if they were not given."""
         if self.priors is None:
             return None
+        if self.decision.several:
+            raise InvalidSample("priors are of one class a point; labels of MultiLabel have none")
         classes = self.head.classes
         if isinstance(self.priors, str):
             if self.priors != "balanced":

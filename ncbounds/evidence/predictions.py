@@ -13,8 +13,9 @@ from ncbounds.errors import InvalidSample
 from ncbounds.evidence.answers import answers_of_outputs
 from ncbounds.evidence.asked import Asked, asked_for
 from ncbounds.evidence.by_role import by_role, declared_of, identified
-from ncbounds.evidence.decision import answers_of
+from ncbounds.evidence.decision import MultiLabel, answers_of
 from ncbounds.evidence.head import NoHead
+from ncbounds.evidence.label_predictions import label_sample
 from ncbounds.evidence.point_hashes import point_hashes
 from ncbounds.evidence.risks import losses_of_scores
 from ncbounds.evidence.roles import Role
@@ -77,7 +78,11 @@ def predicted_parts(
     why : str
         Why no head is known.
     priors, decision, checkpoint, provenance
-        As for :class:`~ncbounds.Evidence`.
+        As for :class:`~ncbounds.Evidence`. With ``decision=nb.MultiLabel(...)`` a point has several
+        labels: ``labels`` are indicators (n, L), or lists of label numbers with ``classes=L``;
+        ``predicted`` are 0 and 1 (-1 for no answer), or the top labels (n,) of ranked ones. A label
+        is given iff its score exceeds its threshold, which is in probability for
+        ``probabilities=`` (1/2 unless given); a score at its threshold is no answer.
     claims : str, mapping, loss, or iterable of these, optional
         What is asked beside the error: see :func:`ncbounds.evidence.asked.asked_for`. Losses that
         read scores (``"top-5"``, ``"answered:0.9"``) have to be asked for here, where these are.
@@ -107,6 +112,35 @@ def predicted_parts(
         outputs_of, {**declared, "labels": labels, "ids": ids, "input_hashes": input_hashes}
     )
     asked = asked_for(claims)
+    if isinstance(decision, MultiLabel):
+        if threshold is not None:
+            raise InvalidSample(
+                "thresholds of several labels are those of the decision: MultiLabel(threshold=...)"
+            )
+        samples = _of_labels(outputs_of, kind, decision, own, classes, asked)
+        head = NoHead(max(s.classes for s in samples.values()), why)
+    else:
+        samples, head = _of_classes(outputs_of, kind, threshold, own, classes, asked, why)
+    parts: dict[str, Any] = {
+        "head": head,
+        "priors": priors,
+        "asked": asked,
+        "checkpoint": checkpoint,
+        "provenance": dict(provenance or {}),
+    }
+    return samples, parts if decision is None else {**parts, "decision": decision}
+
+
+def _of_classes(
+    outputs_of: Mapping[Role, Any],
+    kind: str,
+    threshold: float | None,
+    own: Mapping[Role, dict[str, Any]],
+    classes: int | None,
+    asked: Asked,
+    why: str,
+) -> tuple[dict[Role, Sample], NoHead]:
+    """Samples of answers about one class a point."""
     samples: dict[Role, Sample] = {}
     widths = set()
     for name, outputs in outputs_of.items():
@@ -127,14 +161,24 @@ def predicted_parts(
     if classes is not None and classes < most:
         raise InvalidSample(f"classes={classes}, but a label or prediction is {most - 1}")
     counted = kind == "predicted" and classes is None
-    parts: dict[str, Any] = {
-        "head": NoHead(max(known, classes or 0), why, counted),
-        "priors": priors,
-        "asked": asked,
-        "checkpoint": checkpoint,
-        "provenance": dict(provenance or {}),
-    }
-    return samples, parts if decision is None else {**parts, "decision": decision}
+    return samples, NoHead(max(known, classes or 0), why, counted)
+
+
+def _of_labels(
+    outputs_of: Mapping[Role, Any],
+    kind: str,
+    decision: MultiLabel,
+    own: Mapping[Role, dict[str, Any]],
+    classes: int | None,
+    asked: Asked,
+) -> dict[Role, Sample]:
+    """Samples of answers about several labels a point."""
+    samples = {}
+    for name, outputs in outputs_of.items():
+        sample, scores = label_sample(outputs, kind, decision, name, own[name], classes)
+        more = _scored_losses(asked, sample, scores, kind)
+        samples[name] = replace(sample, losses={**sample.losses, **more})
+    return samples
 
 
 def _scores(array: Numbers, kind: str) -> Floats:
@@ -150,16 +194,21 @@ def _scores(array: Numbers, kind: str) -> Floats:
         return np.log(np.maximum(s, np.finfo(np.float64).tiny))
 
 
-def _scored_losses(asked: Asked, sample: Sample, scores: Floats, kind: str) -> dict[str, Floats]:
+def _scored_losses(
+    asked: Asked, sample: Sample, scores: Numbers | None, kind: str
+) -> dict[str, Floats]:
     """Losses that read scores, which are not kept."""
     needed = [risk for risk in asked.risks if risk.scored]
-    if needed and kind == "predicted":
+    if not needed:
+        return {}
+    if scores is None or kind == "predicted":
         raise InvalidSample(
             f"{needed[0].name} needs scores of all classes: pass logits= or probabilities= in "
             "place of predicted="
         )
+    labels = sample.labels if sample.indicators is None else sample.indicators
     answers = answers_of(sample)
-    return {r.name: losses_of_scores(r, sample.labels, answers, scores) for r in needed}
+    return {r.name: losses_of_scores(r, labels, answers, scores) for r in needed}
 
 
 def _answered(outputs: Any, kind: str) -> Numbers:

@@ -1,9 +1,10 @@
 """Losses in [0, 1] other than the error, by name: the best k, abstention, cost, given ones."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints, numbers
 from ncbounds.errors import InvalidSample
@@ -36,14 +37,18 @@ class Risk(Protocol):
     def scored(self) -> bool:
         """Whether it reads scores of all classes, not only answers."""
 
-    def losses(self, labels: Ints, answers: Ints, scores: Floats, off: Floats) -> Floats:
+    def losses(
+        self, labels: NDArray[Any], answers: NDArray[Any], scores: Floats, off: Floats
+    ) -> Floats:
         """Losses of some points, shape (m,).
 
         Parameters
         ----------
         labels : integer array of shape (m,)
+            Of several labels a point their indicators, boolean of shape (m, L).
         answers : integer array of shape (m,)
-            Predictions; -1 where there is no single one.
+            Predictions; -1 where there is no single one. Of several labels (m, L): 1 given, 0 not
+            given, -1 no answer; of ranked ones the top label, (m,).
         scores : array of shape (m, C)
             Logits; of no columns where the risk reads none.
         off : array of shape (m,)
@@ -77,7 +82,9 @@ def losses_of(risk: Risk, sample: Sample, head: Head, decision: Decision) -> Flo
     return out
 
 
-def losses_of_scores(risk: Risk, labels: Ints, answers: Ints, scores: Floats) -> Floats:
+def losses_of_scores(
+    risk: Risk, labels: NDArray[Any], answers: NDArray[Any], scores: Floats
+) -> Floats:
     """Losses of scores as they were given, shape (n,), a block of rows at a time."""
     out = np.empty(len(labels))
     for part in blocks_of(*scores.shape):

@@ -1,6 +1,6 @@
 """Labels and features of one data split, with the role that the split had."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats, Ints, numbers, plain_array
+from ncbounds.arrays import Bools, Floats, Ints, numbers, plain_array
 from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.decided import longest, stands, strict_margins
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.indicators import answers_of_labels, indicators_of, several
 from ncbounds.evidence.logit_rows import KEPT_BYTES, LogitRows
 from ncbounds.evidence.point_hashes import point_hashes
 from ncbounds.evidence.roles import LABELS_OPTIONAL, Role, Sampling
@@ -38,7 +39,8 @@ class Sample:
     features : array of shape (n, d)
         What the head multiplies; any float type, possibly memory-mapped.
     labels : integer array of shape (n,)
-        May exceed the head's classes (classes that the head never saw).
+        May exceed the head's classes (classes that the head never saw); all -1 where a point may
+        have several, which ``indicators`` say.
     draw : Draw
         How the rows came about; its fields can be read from the sample (``sample.role``).
     input_hashes : uint64 array of shape (n,) or None
@@ -55,7 +57,7 @@ class Sample:
         Rows that were given and are not part of the sample.
     kept : integer array of shape (n,) or None
         Which of the given rows are part of it; None for all.
-    answers : integer array of shape (n,) or None
+    answers : integer array of shape (n,), or (n, L) for several labels, or None
         The classifier's predictions where they are all that is known of it, -1 where there is no
         single one; ``features`` then has no columns.
     losses : mapping from str to array of shape (n,)
@@ -69,6 +71,13 @@ class Sample:
         cannot change its prediction.
     precision : str or None
         In which numbers a network computed the features, such as ``"bf16"``, if it is known.
+    indicators : boolean array of shape (n, L) or None
+        Which labels each point has, where it may have several; ``classes`` is L.
+
+    Raises
+    ------
+    InvalidSample
+        If points with several labels are declared to be drawn class by class.
     """
 
     features: NDArray[Any]
@@ -81,15 +90,24 @@ class Sample:
     classes_declared: bool = False
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: Ints | None = None
-    answers: Ints | None = None
+    answers: NDArray[Any] | None = None
     losses: Mapping[str, Floats] = field(default_factory=dict)
     other_rows: bool = False
     rounded: bool = False
     precision: str | None = None
+    indicators: Bools | None = None
     # init=False: a copy by dataclasses.replace, with other features, starts without old logits
-    _by_head: dict[tuple[str, int], tuple[LinearHead, Any]] = field(
+    _by_head: dict[tuple[Hashable, int], tuple[LinearHead, Any]] = field(
         default_factory=dict, repr=False, init=False
     )
+
+    def __post_init__(self) -> None:
+        if self.indicators is not None and self.draw.sampling == "stratified":
+            raise InvalidSample(
+                "points with several labels are in no single class, so sampling='stratified' does "
+                "not say in which strata they were drawn: pass the losses, with the strata as "
+                "labels=, to Evidence.from_losses(losses, labels=strata, sampling='stratified')"
+            )
 
     def __repr__(self) -> str:
         """Say how much there is and how it was drawn: ``Sample(holdout, 500 x 8 float32, iid)``."""
@@ -120,8 +138,9 @@ class Sample:
         Parameters
         ----------
         features : array-like of shape (n, d)
-        labels : array-like of n integers >= 0
-            May be left out for the roles ``"unlabelled"`` and ``"target"`` only.
+        labels : array-like of n integers >= 0, or of several labels a point
+            May be left out for the roles ``"unlabelled"`` and ``"target"`` only. Several labels are
+            an array of shape (n, L) of 0 and 1, or n lists of label numbers with ``classes=L``.
         role : str or Draw
         input_hashes, module_disagreements, classes, tap, other_rows, rounded, precision
             See the class.
@@ -152,15 +171,22 @@ class Sample:
         if rounded and f.dtype != np.float16:
             raise InvalidSample(f"rounded features are float16, found {f.dtype}")
         draw.check_length(given := len(f))
+        more = labels is not None and several(labels)
         kept = None
         if ignore_label is not None and labels is not None:
+            if more:
+                raise InvalidSample(
+                    "ignore_label leaves out rows with one label: where points have several, leave "
+                    "rows out first"
+                )
             counted = _counted(labels, len(f), ignore_label)
             if not counted.all():
                 kept = np.flatnonzero(counted)
                 f, labels, draw = f[kept], np.asarray(labels)[kept], draw.rows_only(kept)
                 input_hashes = None if input_hashes is None else input_hashes[kept]
-        y = _labels(labels, len(f), draw.role)
-        highest = int(y.max(initial=-1)) + 1
+        held = indicators_of(labels, len(f), classes) if more else None
+        y = _labels(None if more else labels, len(f), "unlabelled" if more else draw.role)
+        highest = int(y.max(initial=-1)) + 1 if held is None else held.shape[1]
         if classes is not None and classes < highest:
             raise InvalidSample(f"classes={classes}, but a label is {highest - 1}")
         return cls(
@@ -177,6 +203,7 @@ class Sample:
             other_rows=other_rows,
             rounded=rounded,
             precision=precision,
+            indicators=held,
         )
 
     @classmethod
@@ -187,8 +214,9 @@ class Sample:
 
         Parameters
         ----------
-        answers : array-like of n integers
-            Predicted classes, -1 where there is no single one, which counts as an error.
+        answers : array-like of n integers, or of shape (n, L)
+            Predicted classes, -1 where there is no single one, which counts as an error. For
+            several labels 1 where a label is given, 0 where not, -1 for no answer.
         labels, role, **given
             As in :meth:`from_arrays`.
 
@@ -198,6 +226,11 @@ class Sample:
             As :meth:`from_arrays` does, and if a prediction is no class number.
         """
         y = plain_array(answers, "predictions")
+        if y.ndim == 2:
+            found = answers_of_labels(y, len(y), given.get("classes"), "predictions")
+            return replace(
+                cls.from_arrays(np.empty((len(y), 0)), labels, role=role, **given), answers=found
+            )
         if y.ndim != 1 or y.dtype.kind not in "iub":
             raise InvalidSample(
                 "predictions are class numbers 0, 1, ... of shape (n,), -1 for none; found "
@@ -354,9 +387,9 @@ class Sample:
             logits.setflags(write=False)
             return LogitRows.of_array(logits, self.dim)
 
-        return self._of_head("logits", head, made)
+        return self.of_head("logits", head, made)
 
-    def _of_head(self, what: str, head: LinearHead, make: Callable[[], T]) -> T:
+    def of_head(self, what: Hashable, head: LinearHead, make: Callable[[], T]) -> T:
         """Return what was made for a head before, or make it and keep it."""
         kept = self._by_head.get((what, id(head)))
         if kept is None or kept[0] is not head:
@@ -385,7 +418,7 @@ class Sample:
             out.setflags(write=False)
             return out
 
-        return self._of_head("margins", head, made)
+        return self.of_head("margins", head, made)
 
     def predictions(self, head: LinearHead) -> Ints:
         """Class of the largest logit, shape (n,), kept; it stands where :meth:`decided`."""
@@ -416,7 +449,7 @@ class Sample:
             sure.setflags(write=False)
             return answers, sure
 
-        return self._of_head("answers", head, made)
+        return self.of_head("answers", head, made)
 
     @cached_property
     def _longest(self) -> Floats:
@@ -480,6 +513,7 @@ class Sample:
             draw=draw,
             input_hashes=None if self.input_hashes is None else self.input_hashes[index],
             answers=None if self.answers is None else self.answers[index],
+            indicators=None if self.indicators is None else self.indicators[index],
             losses={name: values[index] for name, values in self.losses.items()},
             module_disagreements=None,
         )

@@ -54,6 +54,7 @@ def count_restated(row: BoundResult, n: int, delta: float) -> float:
     requires=("head",),
     optional=("priors",),
     reads_features=False,
+    several_labels=True,
     variants=({}, {"per": "worst class"}),
     answers=("per", "counted"),
     references=("clopper1934", "hoeffding1956", "langford2005", "chernoff1952", "berger1994"),
@@ -110,15 +111,16 @@ def binomial(view: View, delta: float, per: str = "sample", loss: str = "") -> O
     """
     if loss:
         return _loss(view, delta, loss)
-    errors, counts = errors_per_class(view)
     if per == WORST:
+        errors, counts = errors_per_class(view)
         return worst_class(view, worst_class_upper(errors, counts, delta), errors, counts)
     weights = class_weights(view, per)
     if weights is not None:
+        errors, counts = errors_per_class(view)
         value = weighted_error_upper(errors, counts, weights, delta)
         upper = worst_class_upper(errors, counts, delta)
         return weighted(view, weights, per, value, errors, counts, class_limits=upper.tolist())
-    n, k = view.sample.n, int(errors.sum())
+    n, k = view.sample.n, int(view.wrong.sum())
     value = binomial_formula(k, n, delta, stratified=view.stratified)
     return Outcome(
         value=value,

@@ -45,6 +45,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     requires=("head",),
     optional=("priors",),
     reads_features=False,
+    several_labels=True,
     answers=("per",),
     references=("hoeffding1963",),
     decreasing_in=("n", "delta"),

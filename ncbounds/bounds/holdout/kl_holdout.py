@@ -36,6 +36,7 @@ def _restated(row: BoundResult, n: int, delta: float) -> float:
     requires=("head",),
     optional=("priors",),
     reads_features=False,
+    several_labels=True,
     answers=("per",),
     references=("chernoff1952", "hoeffding1963", "langford2005"),
     decreasing_in=("n", "delta"),

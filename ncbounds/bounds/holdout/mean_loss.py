@@ -48,6 +48,7 @@ FORMS: dict[str, Callable[[Floats, float], float]] = {
     target="saved",
     requires=("head",),
     reads_features=False,
+    several_labels=True,
     variants=({}, {"form": "kl"}, {"form": "bernstein"}),
     answers=("means",),
     references=("waudbysmith2024", "hoeffding1963", "maurer2009"),
