@@ -50,9 +50,9 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
     means = None if evidence.fit is None or several else evidence.fit.moments.mean
     loss = evidence.loss or assumed_loss(evidence.decision)
     return {
-        role: collapse(
-            samples[role], head, means=means, loss=loss, seconds=seconds
-        ).to_dict("records")
+        role: collapse(samples[role], head, means=means, loss=loss, seconds=seconds).to_dict(
+            "records"
+        )
         for role, seconds in SECONDS.items()
         if role in samples
     }

@@ -92,7 +92,7 @@ def set_mean_cosines(features: object, indicators: Bools, *, centred: bool = Tru
     alone[distinct[size == 1].argmax(axis=1)] = np.flatnonzero(size == 1)
     of_two = np.flatnonzero(size == 2)
     pairs = np.argwhere(distinct[of_two])[:, 1].reshape(-1, 2)
-    known = (alone[pairs] >= 0).all(axis=1)
+    known = np.asarray((alone[pairs] >= 0).all(axis=1))
     sums = means[alone[pairs]].sum(axis=1)
     both = means[of_two]
     lengths = np.linalg.norm(sums, axis=1) * np.linalg.norm(both, axis=1)

@@ -59,10 +59,10 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
 
     Assumptions: none, and no error is bounded: networks of one error have efficiencies far apart.
     The loss is the one that the evidence declares, else the cross-entropy, or of several labels the
-    binary loss, of ranked ones pick-all-label. A focal loss is measured
-    by the largest mean cross-entropy that it allows. A bias that the
-    architecture has counts as free, and features are then centred by their mean; head rows are
-    centred for losses of the softmax. Compare networks at equal loss, on the same rows.
+    binary loss, of ranked ones pick-all-label. A focal loss is measured by the largest mean
+    cross-entropy that it allows. A bias that the architecture has counts as free, and features are
+    then centred by their mean; head rows are centred for losses of the softmax. Compare networks at
+    equal loss, on the same rows.
 
     Source: optima of free features are from Zhu et al. 2021 [1]_ , norms of factors as a nuclear
     norm from Li, Zhu and Tang 2017 [2]_ , sets of labels from Li et al. 2024 [3]_ . The bracket and
@@ -107,18 +107,23 @@ def _classes(view: View) -> dict[str, Any]:
     present = counts[counts > 0]
     return {
         "points per class": [int(present.min()), int(present.max())],
-        "absent": [view.decision.name(int(c)) for c in np.flatnonzero(counts == 0)],
+        "absent": _names(view, counts == 0),
     }
 
 
 def _sets(view: View, indicators: Bools) -> dict[str, Any]:
     counts = np.bincount(distinct_sets(indicators)[1])
+    with_label = np.count_nonzero(indicators, axis=0)
     return {
         "distinct sets": len(counts),
         "points per set": [int(counts.min()), int(counts.max())],
-        "absent": [view.decision.name(int(c)) for c in np.flatnonzero(~indicators.any(axis=0))],
-        "always there": [view.decision.name(int(c)) for c in np.flatnonzero(indicators.all(axis=0))],
+        "absent": _names(view, with_label == 0),
+        "always there": _names(view, with_label == len(indicators)),
     }
+
+
+def _names(view: View, which: Bools) -> list[str]:
+    return [view.decision.name(int(c)) for c in np.flatnonzero(which)]
 
 
 def _said(found: Efficiency, details: dict[str, Any]) -> Iterator[str]:
@@ -131,14 +136,13 @@ def _said(found: Efficiency, details: dict[str, Any]) -> Iterator[str]:
     if np.isfinite(found.within):
         parts = f"within {found.within:.4f} x alignment {found.alignment:.4f}"
         yield f"{parts} x outputs {found.outputs:.4f}"
-    if "distinct sets" in details:
-        least, most = details["points per set"]
-        yield f"{details['distinct sets']} distinct sets of labels, of {least} to {most} points"
-    else:
-        least, most = details["points per class"]
-        if least < most:
-            yield f"classes of {least} to {most} points"
-    what = "labels" if "distinct sets" in details else "classes"
+    sets = details.get("distinct sets")
+    least, most = details["points per set" if sets else "points per class"]
+    if sets:
+        yield f"{sets} distinct sets of labels, of {least} to {most} points"
+    elif least < most:
+        yield f"classes of {least} to {most} points"
+    what = "labels" if sets else "classes"
     if absent := details["absent"]:
         yield f"{what} without points: {', '.join(absent)}"
     if always := details.get("always there"):
