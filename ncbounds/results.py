@@ -28,6 +28,10 @@ class Measured:
     reasons: tuple[str, ...] = ()
 
 
+#: What an error is called where points may have several labels: any label wrong, or the top one.
+SUBSET_ERROR, ONE_ERROR = "subset error", "one-error"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """Common part of all results.
@@ -89,6 +93,11 @@ class Result:
     checkpoint: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     claim: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def of_error(self) -> bool:
+        """Whether it is about the error itself: no average that was asked for, no other loss."""
+        return self.qualifier in ("", SUBSET_ERROR, ONE_ERROR) and not self.params.get("loss")
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able fields; :func:`result_from_dict` inverts this."""

@@ -12,6 +12,7 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample, shown, suggest
 from ncbounds.evidence.decision import Decision
+from ncbounds.evidence.label_risks import LABEL_WORDS, label_risk
 from ncbounds.evidence.risks import Answered, Risk, TopK
 
 #: What a row on the largest class error is called.
@@ -24,7 +25,10 @@ BY_TRAINING: dict[str, tuple[int, int | None]] = {
     "few-shot": (0, 19),
 }
 #: Words that can be typed.
-WORDS = ("balanced", "worst", "groups", "top-5", "answered:0.9", "NAME=class+class")
+WORDS = (
+    *("balanced", "worst", "groups", "top-5", "answered:0.9", "NAME=class+class"),
+    *LABEL_WORDS,
+)
 #: Weights may miss a sum of 1 by this.
 SUM_OFF = 1e-9
 
@@ -124,11 +128,14 @@ class Asked:
         Other losses than the error.
     worst : bool
         Whether each row that can is also asked for the largest class error.
+    usual : bool
+        Whether this is what is asked where nobody asked; whatever is asked stands in its place.
     """
 
     averages: tuple[Average, ...] = ()
     risks: tuple[Risk, ...] = ()
     worst: bool = False
+    usual: bool = False
 
     @property
     def per(self) -> tuple[str, ...]:
@@ -160,6 +167,8 @@ class Asked:
         raise InvalidSample(f"no loss {name!r}; {known}")
 
     def __add__(self, other: "Asked") -> "Asked":
+        if self.usual and other != NOTHING:
+            return other
         for name in {*self.names} & {*other.names}:
             raise InvalidSample(f"two claims are called {shown(name)}: give one another name")
         return Asked(
@@ -233,6 +242,8 @@ def _word(word: str) -> Asked:
     if kind == "answered":
         threshold = _number(word, number) if colon else None
         return Asked(risks=(Answered(threshold), Answered(threshold, wrong=False)))
+    if (risk := label_risk(word)) is not None:
+        return Asked(risks=(risk,))
     if word.startswith("top-") and word[4:].isdigit():
         return Asked(risks=(TopK(int(word[4:])),))
     simple = {

@@ -14,6 +14,7 @@ from ncbounds.evidence.head import Head, LinearHead, NoHead, margins
 from ncbounds.evidence.rankings import one_errors
 from ncbounds.evidence.roles import LABELS_OPTIONAL
 from ncbounds.evidence.sample import Sample
+from ncbounds.results import ONE_ERROR, SUBSET_ERROR
 
 
 class Decision(Protocol):
@@ -155,7 +156,7 @@ class MultiLabel:
     @property
     def error(self) -> str:
         """``"subset error"``, or ``"one-error"`` of labels that are only ranked."""
-        return "one-error" if self.ranked else "subset error"
+        return ONE_ERROR if self.ranked else SUBSET_ERROR
 
     def name(self, c: int) -> str:
         """Name of label ``c``; its number if it has none."""
@@ -223,7 +224,7 @@ class MultiLabel:
 def _wrong_top(sample: Sample, head: LinearHead) -> Bools:
     held, out = held_by(sample), np.empty(sample.n, dtype=np.bool_)
     scaled = head.scaled
-    for part, logits in sample.logit_rows(scaled).blocks():
+    for part, logits in sample.logit_rows(scaled).pieces():
         off = doubt(scaled, sample.features[part], rounded=sample.rounded)
         out[part] = one_errors(held[part], logits, off) > 0
     out.setflags(write=False)

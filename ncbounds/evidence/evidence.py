@@ -16,6 +16,7 @@ from ncbounds.evidence.copies import COPIED, check_rows, declared_copies, repeat
 from ncbounds.evidence.decision import Decision, MultiClass, answers_of, check_labels
 from ncbounds.evidence.given_losses import loss_parts
 from ncbounds.evidence.head import Head, LinearHead, NoHead
+from ncbounds.evidence.label_claims import asked_under
 from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.predictions import predicted_parts
 from ncbounds.evidence.roles import Role
@@ -58,7 +59,8 @@ class Evidence:
         What an error is, and what the classes are called; ``MultiClass(names)`` names them. Points
         with several labels need ``MultiLabel(names, threshold)``.
     asked : Asked
-        Claims beside the error on average, fixed before the samples: see :meth:`asking`.
+        Claims beside the error on average, fixed before the samples: see :meth:`asking`. Of several
+        labels a few are usual, see :func:`ncbounds.evidence.label_claims.asked_under`.
     checkpoint : str
         Name shown in tables.
     provenance : dict
@@ -119,6 +121,9 @@ class Evidence:
             object.__setattr__(self, name, sample.with_classes(self.head.classes))
         if isinstance(self.head, NoHead):
             object.__setattr__(self, "provenance", {**self.provenance, "no_head": self.head.why})
+        scored = isinstance(self.head, LinearHead)
+        asked = asked_under(self.asked, self.decision, self.head.classes, scored=scored)
+        object.__setattr__(self, "asked", asked)
         check_rows(self.samples())
         self.class_priors()  # raises where they are none
         self.class_weights()

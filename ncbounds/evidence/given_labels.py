@@ -42,7 +42,7 @@ def given_labels(sample: "Sample", head: LinearHead, thresholds: Floats) -> Give
         # beyond the range of float64 a threshold is above, or below, all logits
         t = np.ldexp(thresholds, -head.power)
     out = np.empty((sample.n, head.classes), dtype=np.int8)
-    for part, logits in sample.logit_rows(scaled).blocks():
+    for part, logits in sample.logit_rows(scaled).pieces():
         f = sample.features[part]
         out[part] = _answers(scaled, f, logits, t, longest(f), rounded=sample.rounded)
     out.setflags(write=False)

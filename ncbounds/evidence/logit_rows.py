@@ -15,6 +15,8 @@ from ncbounds.statistics.rows import blocks_of
 
 #: Bytes of logits that a sample keeps at most, those of all heads together.
 KEPT_BYTES = 1 << 29
+#: Logits that are worked on at once where each becomes a number of its own.
+PIECE = 1 << 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,14 @@ class LogitRows:
         They are the blocks of :meth:`LinearHead.logits`; in others the last bit may differ.
         """
         return ((part, self[part]) for part in blocks_of(self.shape[0], self.dim))
+
+    def pieces(self) -> Iterator[tuple[slice, Floats]]:
+        """Cut the blocks further, so that what is made of a piece stays small for many classes."""
+        step = max(1, PIECE // self.shape[1])
+        for block, logits in self.blocks():
+            for k in range(0, len(logits), step):
+                part = slice(block.start + k, min(block.start + k + step, block.stop))
+                yield part, logits[k : k + step]
 
     @cached_property
     def finite(self) -> NDArray[np.bool_]:

@@ -15,9 +15,10 @@ from ncbounds.evidence.asked import Asked, asked_for
 from ncbounds.evidence.by_role import by_role, declared_of, identified
 from ncbounds.evidence.decision import MultiLabel, answers_of
 from ncbounds.evidence.head import NoHead
+from ncbounds.evidence.label_claims import asked_under
 from ncbounds.evidence.label_predictions import label_sample
 from ncbounds.evidence.point_hashes import point_hashes
-from ncbounds.evidence.risks import losses_of_scores
+from ncbounds.evidence.risks import labels_of, losses_of_scores
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 
@@ -117,6 +118,7 @@ def predicted_parts(
             raise InvalidSample(
                 "thresholds of several labels are those of the decision: MultiLabel(threshold=...)"
             )
+        asked = asked_under(asked, decision, classes or 0, scored=kind != "predicted")
         samples = _of_labels(outputs_of, kind, decision, own, classes, asked)
         head = NoHead(max(s.classes for s in samples.values()), why)
     else:
@@ -206,8 +208,7 @@ def _scored_losses(
             f"{needed[0].name} needs scores of all classes: pass logits= or probabilities= in "
             "place of predicted="
         )
-    labels = sample.labels if sample.indicators is None else sample.indicators
-    answers = answers_of(sample)
+    labels, answers = labels_of(sample), answers_of(sample)
     return {r.name: losses_of_scores(r, labels, answers, scores) for r in needed}
 
 

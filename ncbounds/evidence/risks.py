@@ -66,20 +66,34 @@ def losses_of(risk: Risk, sample: Sample, head: Head, decision: Decision) -> Flo
     """
     if risk.name in sample.losses:
         return sample.losses[risk.name]
-    answers = decision.predicted(sample, head)
+    labels = labels_of(sample)
     if not risk.scored:
         none = np.empty((sample.n, 0))
-        return risk.losses(sample.labels, answers, none, np.zeros(sample.n))
+        return risk.losses(labels, decision.predicted(sample, head), none, np.zeros(sample.n))
     if not isinstance(head, LinearHead):
         raise InvalidSample(
             f"{risk.name} needs scores of all classes, and only predictions are known: pass "
             "logits= or probabilities=, and claims= with them"
         )
-    out = np.empty(sample.n)
-    for part, logits in sample.logit_rows(head).blocks():
+    if not getattr(risk, "several", False):
+        return _of_logits(risk, sample, head, decision.predicted(sample, head))
+    # rankings do not depend on the scale of the head, and take long enough to be kept
+    none = np.empty((sample.n, 0), dtype=np.int8)
+    return sample.of_head(("loss", risk), head, lambda: _of_logits(risk, sample, head.scaled, none))
+
+
+def _of_logits(risk: Risk, sample: Sample, head: LinearHead, answers: NDArray[Any]) -> Floats:
+    out, labels = np.empty(sample.n), labels_of(sample)
+    for part, logits in sample.logit_rows(head).pieces():
         off = doubt(head, sample.features[part], rounded=sample.rounded)
-        out[part] = risk.losses(sample.labels[part], answers[part], logits, off)
+        out[part] = risk.losses(labels[part], answers[part], logits, off)
+    out.setflags(write=False)
     return out
+
+
+def labels_of(sample: Sample) -> NDArray[Any]:
+    """Labels of shape (n,), or indicators (n, L) where a point may have several."""
+    return sample.labels if sample.indicators is None else sample.indicators
 
 
 def losses_of_scores(
@@ -89,7 +103,8 @@ def losses_of_scores(
     out = np.empty(len(labels))
     for part in blocks_of(*scores.shape):
         off = np.zeros(len(labels[part]))
-        out[part] = risk.losses(labels[part], answers[part], scores[part], off)
+        s = np.asarray(scores[part], dtype=np.float64)
+        out[part] = risk.losses(labels[part], answers[part], s, off)
     return out
 
 

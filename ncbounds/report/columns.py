@@ -113,6 +113,7 @@ _SHIPPED = (
     # mean exact binomial bound from n fresh points at the measured error
     Column("oracle", lambda r: r.details.get("oracle", np.nan)),
     Column("ratio", _ratio),
+    Column("claim", lambda r: r.qualifier, lambda r: r.qualifier, optional=True),
     Column("layer", lambda r: r.layer, lambda r: r.layer, optional=True),
     Column("series", lambda r: r.series, lambda r: r.series, optional=True),
     Column("step", _step, lambda r: shown_step(r.step), optional=True, right=True),

@@ -9,12 +9,12 @@ from ncbounds.report.cells import number
 from ncbounds.report.data import ReportData
 from ncbounds.report.saved import about_saved
 from ncbounds.report.whatif import whatif
-from ncbounds.results import MARK, BoundResult
+from ncbounds.results import MARK, ONE_ERROR, SUBSET_ERROR, BoundResult
 
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
-    lines = (_choice, _series, _logs, _predictions, _weights, _equal, _copies, _remarks)
+    lines = (_choice, _series, _logs, _predictions, _weights, _equal, _copies, _labels, _remarks)
     return [line for about in lines for line in about(report)]
 
 
@@ -135,6 +135,26 @@ def _copies(report: ReportData) -> list[str]:
     if not most:
         return []
     return [f"Points that stand more than once: {', '.join(_counted(most.items()))}."]
+
+
+#: What errors that have a name of their own count.
+_COUNTED = {
+    SUBSET_ERROR: "any label of a point is wrong",
+    ONE_ERROR: "the top label is none of the point's",
+}
+
+
+def _labels(report: ReportData) -> list[str]:
+    """What an error is where points may have several labels."""
+    found: dict[str, dict[str, None]] = {}
+    for r in report.rows:
+        if r.target == "saved" and r.of_error and r.qualifier:
+            found.setdefault(r.qualifier, {})[r.checkpoint] = None
+    return [
+        f"Several labels a point{_of(map(printable, names))}: an error is the {error}, that "
+        f"{_COUNTED[error]}."
+        for error, names in found.items()
+    ]
 
 
 def _remarks(report: ReportData) -> list[str]:

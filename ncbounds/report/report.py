@@ -23,7 +23,7 @@ from ncbounds.report.trend import Word, words_of
 from ncbounds.report.views import VIEWS
 from ncbounds.report.views.html import fragment
 from ncbounds.report.whatif import whatif
-from ncbounds.results import MARK, BoundResult, result_from_dict
+from ncbounds.results import MARK, BoundResult, Row, result_from_dict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,13 +92,18 @@ class Report(ReportData):
             if isinstance(r, BoundResult)
             and r.kind == "certificate"
             and r.target == "saved"
-            and not r.qualifier
+            and r.of_error
             and (checkpoint is None or r.checkpoint == checkpoint)
         ]
         if len(found) > 1 and not self.simultaneous:
             raise NcboundsError(
                 f"the smallest of {len(found)} certificates that each hold with their own delta is "
                 "no certificate; evaluate with simultaneous=True (--simultaneous)"
+            )
+        if len(errors := {r.qualifier or "error of one class a point" for r in found}) > 1:
+            raise NcboundsError(
+                f"certificates about different errors, {' and '.join(sorted(errors))}: name one "
+                "checkpoint, best_certificate(checkpoint)"
             )
         claims: dict[tuple[float, ...], str] = {}
         for r in found:
@@ -260,7 +265,7 @@ class Report(ReportData):
         head = f"Report: {len(self.rows)} rows, {len(names)} {many}"
         lines = [
             f"  {MARK[r.kind]} {shown_value(r):>8}  {r.bound} {shown_params(r)} "
-            f"[{r.role}, {r.target}]"
+            f"[{r.role}, {_claimed(r)}]"
             for r in self.rows[:40]
         ]
         more = [f"  ... {len(self.rows) - 40} more"] if len(self.rows) > 40 else []
@@ -268,6 +273,12 @@ class Report(ReportData):
 
     def _repr_html_(self) -> str:
         return fragment(self)
+
+
+def _claimed(r: Row) -> str:
+    """Whose error a row is about, and which error where its parameters do not say so."""
+    said = r.params.get("loss") or r.params.get("per") or not r.qualifier
+    return r.target if said else f"{r.target}: {r.qualifier}"
 
 
 def _failure(found: Mapping[str, Any]) -> Failure:

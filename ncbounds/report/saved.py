@@ -15,11 +15,17 @@ def about_saved(rows: Iterable[Row], *kinds: str) -> list[BoundResult]:
         if isinstance(r, BoundResult)
         and r.kind in kinds
         and r.target == "saved"
-        and not r.qualifier
+        and r.of_error
         and np.isfinite(r.value)
     ]
 
 
 def measured_of(rows: Iterable[Row]) -> Measured | None:
     """Measured error of the saved classifier, where there is one."""
-    return next((r.test for r in rows if r.target == "saved" and not r.qualifier and r.test), None)
+    return next((r.test for r in rows if r.target == "saved" and r.of_error and r.test), None)
+
+
+def error_of(rows: Iterable[Row]) -> str:
+    """What the error of these rows is called, if it is one error that has a name of its own."""
+    found = {r.qualifier for r in rows if r.target == "saved" and r.of_error}
+    return found.pop() if len(found) == 1 else ""

@@ -12,7 +12,7 @@ from ncbounds.report.cells import number
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
 from ncbounds.report.page.picture import judged_by
-from ncbounds.report.saved import about_saved, measured_of
+from ncbounds.report.saved import about_saved, error_of, measured_of
 from ncbounds.report.views.screen import UNDECLARED
 from ncbounds.results import MARK, BoundResult, Row
 
@@ -79,7 +79,8 @@ def _believe(report: ReportData) -> list[str]:
         f"{MARK['certificate']} {len(says)} of {_many(len(by_name), 'checkpoint')} "
         f"{'has' if len(says) == 1 else 'have'} a certificate that says something"
         + (
-            f": error at most {_between(r.value for r in says.values())}, certified by "
+            f": {error_of(says.values()) or 'error'} at most "
+            f"{_between(r.value for r in says.values())}, certified by "
             f"{', '.join(sorted({r.bound for r in says.values()}))}."
             if says
             else "."

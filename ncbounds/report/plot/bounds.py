@@ -28,7 +28,7 @@ def draw_bounds_vs_error(report: ReportData, kinds: Sequence[str], ax: Any = Non
         for r in report.rows
         if isinstance(r, BoundResult)
         and r.kind in kinds
-        and not r.qualifier
+        and r.of_error
         and r.test is not None
         and np.isfinite([r.value, r.test.error]).all()
     ]

@@ -15,7 +15,7 @@ from ncbounds.report.cells import UNDEFINED, interval, legend, number, significa
 from ncbounds.report.columns import shown_step
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
-from ncbounds.report.saved import measured_of
+from ncbounds.report.saved import error_of, measured_of
 from ncbounds.report.view import view
 from ncbounds.results import MARK, BoundResult, Row
 
@@ -75,7 +75,7 @@ class Shown:
         says = ((r, digits) for r, digits in defined if r.value <= 1 - 10.0**-digits)
         r, digits = next(says, defined[-1])
         own = ""
-        if (r.target != "saved" or r.qualifier) and r.test:
+        if (r.target != "saved" or not r.of_error) and r.test:
             own = f" ({number(r.test.error, 2)})"
         huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
         return f"{MARK[r.kind]} {huge or number(r.value, digits, up=True)}{own}"
@@ -146,7 +146,8 @@ def header(report: ReportData, shown: list[Shown]) -> list[str]:
     """Titles of the columns of :func:`lines`."""
     step = ["step"] if _has_steps(report) else []
     of_fit = ["n", "NC1"] if _knows_fit(report) else []
-    return ["checkpoint", *step, *of_fit, "test error [95 %]", *(c.title for c in shown)]
+    measured = f"test {error_of(report.rows) or 'error'} [95 %]"
+    return ["checkpoint", *step, *of_fit, measured, *(c.title for c in shown)]
 
 
 def used(report: ReportData) -> list[Shown]:
