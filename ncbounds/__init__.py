@@ -22,6 +22,7 @@ _WHERE = {
     "anytime": "ncbounds.comparison.looks",
     "class_errors": "ncbounds.evaluation.classes",
     "confusion": "ncbounds.evaluation.classes",
+    "label_errors": "ncbounds.evaluation.label_errors",
     "told_apart": "ncbounds.evaluation.classes",
     "certify_head": "ncbounds.certify.certify",
     "compare": "ncbounds.comparison.comparison",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from ncbounds.evaluation.classes import confusion as confusion
     from ncbounds.evaluation.classes import told_apart as told_apart
     from ncbounds.evaluation.evaluate import evaluate as evaluate
+    from ncbounds.evaluation.label_errors import label_errors as label_errors
     from ncbounds.evaluation.layers import layers as layers
     from ncbounds.evidence.decision import MultiClass as MultiClass
     from ncbounds.evidence.decision import MultiLabel as MultiLabel

@@ -114,6 +114,11 @@ def certify_head(
     drawn = {"sampling": sampling, "repeats": repeats}
     declared = {**drawn, "selected_among": selected_among}
     sample = _sample(features, labels, "head", declared, classes)
+    if sample.indicators is not None:
+        raise InvalidSample(
+            "certify_head is about one class a point, and these have several labels: pass one "
+            "column of them, labels[:, j], to certify a head for label j"
+        )
     given = None if head is None else _given_head(head, sample)
     sample = sample.with_classes(given.classes if given else 0)
     if sample.classes < 2:

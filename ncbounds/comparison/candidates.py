@@ -13,6 +13,7 @@ from ncbounds.evidence.by_role import row_ids
 from ncbounds.evidence.error_bits import ErrorBits, rows_hash
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, Sampling, check_role
+from ncbounds.evidence.sample import Sample
 from ncbounds.results import Kind
 
 #: What comparing asks of the rows: no candidate was fitted, stopped or chosen on them. That rounded
@@ -42,6 +43,8 @@ class Candidate:
     reasons : tuple of str
     cost : float
         Of using it, in any unit; nan if it is not known.
+    error : str
+        What an error is called where it is not that of a class, such as ``"subset error"``.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Candidate:
     kind: Kind = "plug-in"
     reasons: tuple[str, ...] = ()
     cost: float = np.nan
+    error: str = ""
 
     @classmethod
     def of(
@@ -98,7 +102,8 @@ class Candidate:
             wrong=evidence.decision.wrong(sample, evidence.head),
             rows=rows_hash(sample),
             ids=sample.rows,
-            labels=_named_labels(sample.labels, evidence.decision.names),
+            labels=_named_labels(sample, evidence.decision.names),
+            error=evidence.decision.error,
             role=sample.role,
             sampling=sample.sampling,
             selected_among=sample.selected_among,
@@ -122,6 +127,7 @@ class Candidate:
             selected_among=bits.candidates,
             kind="certificate" if held else "plug-in",
             reasons=(*chosen, *beside, *bits.reasons),
+            error=bits.error,
             cost=cost,
         )
 
@@ -135,8 +141,15 @@ def _chosen(among: int | None) -> tuple[str, ...]:
     )
 
 
-def _named_labels(labels: Ints, names: tuple[str, ...]) -> Ints:
+def _named_labels(sample: Sample, names: tuple[str, ...]) -> Ints:
     """Labels that are equal where classes are called the same, however files number them."""
+    labels, held = sample.labels, sample.indicators
+    if held is not None:  # several labels, as one number each set of them
+        columns = sorted(range(len(names)), key=names.__getitem__) or range(held.shape[1])
+        bits = np.packbits(held[:, list(columns)], axis=1)
+        sets, of = np.unique(bits, axis=0, return_inverse=True)
+        known = " ".join(sorted(names))
+        return row_ids([f"{known} {row.tobytes().hex()}" for row in sets])[of.ravel()]
     if not names:
         return labels
     called = row_ids(np.array([*names, *map(str, range(len(names), int(labels.max()) + 1))]))
@@ -187,6 +200,9 @@ def _aligned(candidate: Candidate, first: Candidate) -> Candidate:
     n, m = len(first.wrong), len(candidate.wrong)
     if n != m:
         raise InvalidSample(f"{pair}: {n:,} rows of the one, {m:,} of the other; needed: the same")
+    if first.error != candidate.error:
+        kinds = (c.error or "error of one class a point" for c in (first, candidate))
+        raise InvalidSample(f"{pair}: one by its {' and the other by its '.join(kinds)}")
     if first.rows and first.rows == candidate.rows:
         pass  # labels of one number may have other names
     elif first.ids is not None and candidate.ids is not None:

@@ -27,6 +27,7 @@ from ncbounds.comparison.shift_words import shift_words
 from ncbounds.comparison.statement import Statement
 from ncbounds.comparison.votes import votes
 from ncbounds.errors import InvalidSample, MissingEvidence
+from ncbounds.evidence.decision import one_class
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import NoHead
 from ncbounds.evidence.sample import Sample
@@ -126,7 +127,8 @@ def shifted(
     MissingEvidence
         If there are no held-out rows, or nothing was asked that the samples allow.
     InvalidSample
-        If priors or groups do not fit, or label shift is declared without target rows.
+        If points may have several labels, priors or groups do not fit, or label shift is declared
+        without target rows.
     """
     if probability("delta", delta) > 0.5:
         raise InvalidSample(f"delta is {delta}; statements about a target need at most 1/2")
@@ -137,6 +139,7 @@ def shifted(
     named = _named(subjects)
     lines: list[Statement] = []
     for name, evidence in named.items():
+        one_class(evidence.decision, "what holds on another law")
         lines += _of_one(name, evidence, priors, groups, radius, label_shift_declared, delta)
     if len(named) > 1 and all(e.target is not None for e in named.values()):
         lines += votes(named, delta)

@@ -39,6 +39,8 @@ def words(found: ComparisonData) -> str:
     first = found.candidates[0]
     rows = f"the same {found.n:,} {first.role} rows, drawn {first.sampling}"
     lines = [f"{len(found.candidates)} classifiers on {rows}"]
+    if first.error:
+        lines[0] += f", by their {first.error}"
     if found.among > len(found.candidates):
         lines[0] += f", of {found.among} that could have been compared"
     many = len(found.candidates) > WIDEST

@@ -14,6 +14,7 @@ from ncbounds.bounds.needs import Needs
 from ncbounds.claims.averages import Weighted
 from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.decided import doubt
+from ncbounds.evidence.decision import one_class
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role, check_role
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 NEEDS = Needs(kind="certificate", role="holdout", features=False)
 #: Test of pairs reads logits.
 READS = Needs(kind="certificate", role="holdout")
+#: What there is in place of frames about classes where points have several labels.
+LABEL_ERRORS = "nb.label_errors(evidence) counts misses and false alarms of each label"
 #: What a row without a single prediction is called.
 NO_ANSWER = "no answer"
 
@@ -60,10 +63,13 @@ def class_errors(evidence: Evidence, delta: float = 0.05, role: Role = "holdout"
     ------
     MissingEvidence
         If there is no such sample.
+    InvalidSample
+        If points may have several labels.
     """
     import pandas as pd
 
-    sample, verdict = _judged(evidence, role, delta, NEEDS)
+    one_class(evidence.decision, "class_errors", LABEL_ERRORS)
+    sample, verdict = judged(evidence, role, delta, NEEDS)
     d, classes = verdict.delta, max(evidence.head.classes, sample.classes)
     k, n = _errors(evidence, sample, classes)
     w = np.full(classes, 1.0 / classes)
@@ -84,7 +90,7 @@ def class_errors(evidence: Evidence, delta: float = 0.05, role: Role = "holdout"
         }
     )
     frame["test_n"], frame["test_rate"] = _tested(evidence, classes)
-    _stamped(frame, verdict)
+    stamped(frame, verdict)
     over = over_all_classes(verdict, Weighted(w, name="balanced"), evidence)
     if over is not verdict:  # there may be classes that nobody has seen
         frame.loc[classes, "kind"] = over.kind
@@ -114,10 +120,13 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
     ------
     MissingEvidence
         If there is no such sample.
+    InvalidSample
+        If points may have several labels.
     """
     import pandas as pd
 
-    sample, verdict = _judged(evidence, role, delta, NEEDS)
+    one_class(evidence.decision, "confusion", LABEL_ERRORS)
+    sample, verdict = judged(evidence, role, delta, NEEDS)
     classes, outputs = max(evidence.head.classes, sample.classes), evidence.head.classes
     answers = evidence.decision.predicted(sample, evidence.head)
     counts = np.zeros((classes, outputs + 1), dtype=np.int64)
@@ -144,7 +153,7 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
             "high": high,
         }
     )
-    return _stamped(frame, verdict)
+    return stamped(frame, verdict)
 
 
 def told_apart(
@@ -184,11 +193,14 @@ def told_apart(
     ------
     MissingEvidence
         If there is no such sample, or no head is known.
+    InvalidSample
+        If points may have several labels.
     """
     import pandas as pd
 
+    one_class(evidence.decision, "told_apart", LABEL_ERRORS)
     head = evidence.linear_head
-    sample, verdict = _judged(evidence, role, delta, READS)
+    sample, verdict = judged(evidence, role, delta, READS)
     chosen = list(combinations(range(head.classes), 2) if pairs is None else pairs)
     level = float(down(verdict.delta / max(1, len(chosen))))
     name, rows = evidence.decision.name, []
@@ -202,7 +214,7 @@ def told_apart(
         found |= {"first_n": n[0], "first_errors": k[0], "second_n": n[1], "second_errors": k[1]}
         found |= {"p": p, "told_apart": p <= level}
         rows.append({**found, "head_cosine": rows_cos[a, b], "means_cosine": means_cos[a, b]})
-    return _stamped(pd.DataFrame(rows), verdict)
+    return stamped(pd.DataFrame(rows), verdict)
 
 
 def _cosines(rows: Floats) -> Floats:
@@ -236,7 +248,14 @@ def _ahead(
     return out
 
 
-def _judged(evidence: Evidence, role: Role, delta: float, needs: Needs) -> tuple[Sample, Verdict]:
+def judged(evidence: Evidence, role: Role, delta: float, needs: Needs) -> tuple[Sample, Verdict]:
+    """Sample of a role, and what a count of its errors is worth.
+
+    Raises
+    ------
+    MissingEvidence
+        If there is none.
+    """
     sample = evidence.sample(check_role(role))
     if sample is None:
         raise MissingEvidence(
@@ -269,7 +288,8 @@ def _tested(evidence: Evidence, classes: int) -> tuple[list[Any], list[Any]]:
     return [*n, n.sum(), n.sum()], [*rates, rates.mean(), k.sum() / max(1, n.sum())]
 
 
-def _stamped(frame: "pd.DataFrame", verdict: Verdict) -> "pd.DataFrame":
+def stamped(frame: "pd.DataFrame", verdict: Verdict) -> "pd.DataFrame":
+    """Frame with its kind as a column, and the reasons in its ``attrs``."""
     frame["kind"] = verdict.kind
     frame.attrs["reasons"] = list(verdict.reasons)
     return frame

@@ -79,7 +79,8 @@ def error_bits(evidence: Evidence) -> list[ErrorBits]:
         sample = evidence.sample(role)
         if sample is None or not (rows := rows_hash(sample)):
             continue
-        wrong = evidence.decision.wrong(sample, evidence.head)
+        decision = evidence.decision
+        wrong = decision.wrong(sample, evidence.head)
         kind: Kind = "measure"
         if role == "test":
             reasons = tuple(about_test(sample, evidence))
@@ -87,6 +88,9 @@ def error_bits(evidence: Evidence) -> list[ErrorBits]:
             # who reads them spends a delta of its own
             kind, reasons, _ = judge(COUNTED, sample, evidence.without_test(), 0.0)
         found.append(
-            ErrorBits(role, rows, wrong, sample.sampling, sample.selected_among, kind, reasons)
+            ErrorBits(
+                *(role, rows, wrong, sample.sampling, sample.selected_among, kind, reasons),
+                error=decision.error,
+            )
         )
     return found

@@ -266,6 +266,15 @@ def check_labels(sample: Sample, decision: Decision, classes: int) -> None:
         )
 
 
+def one_class(decision: Decision, what: str, instead: str = "") -> None:
+    """Raise InvalidSample if points may have several labels, which ``what`` cannot be about."""
+    if decision.several:
+        ways = f": {instead}" if instead else ""
+        raise InvalidSample(
+            f"{what} is about one class a point, and these have several labels{ways}"
+        )
+
+
 def answers_of(sample: Sample) -> NDArray[Any]:
     """Predictions that came with a sample, shape (n,) or (n, L); -1 where there is no single one.
 

@@ -35,6 +35,8 @@ class ErrorBits:
     kind : str
         What a count of errors on these rows is worth, and ``reasons`` why not more.
     reasons : tuple of str
+    error : str
+        What an error is called where it is not that of a class, such as ``"subset error"``.
     """
 
     role: Role
@@ -44,6 +46,7 @@ class ErrorBits:
     candidates: int | None = 1
     kind: Kind = "plug-in"
     reasons: tuple[str, ...] = ()
+    error: str = ""
 
     @property
     def n(self) -> int:
@@ -61,6 +64,7 @@ class ErrorBits:
             "candidates": self.candidates,
             "kind": self.kind,
             "reasons": list(self.reasons),
+            **({"error": self.error} if self.error else {}),
         }
 
     @classmethod
@@ -83,10 +87,10 @@ class ErrorBits:
                 raise ValueError(f"kind {shown(kind)} and sampling {shown(sampling)}")
             wrong = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=n).astype(bool)
             role, rows = check_role(str(stored["role"])), str(stored["rows"])
-            reasons = tuple(map(str, stored["reasons"]))
+            reasons, of = tuple(map(str, stored["reasons"])), str(stored.get("error", ""))
         except (KeyError, TypeError, ValueError, RoleError) as error:
             raise InvalidSample(f"stored errors are damaged: {error}") from None
-        return cls(role, rows, wrong, sampling, among, kind, reasons)
+        return cls(role, rows, wrong, sampling, among, kind, reasons, of)
 
 
 def rows_hash(sample: Sample) -> str:
@@ -128,5 +132,10 @@ def same_rows(found: Mapping[str, ErrorBits]) -> Bools:
             raise InvalidSample(
                 f"{first} and {other} were judged on different rows ({a.n} of {a.role}, {b.n} of "
                 f"{b.role}), or the same in another order; evaluate both on the same data"
+            )
+        if a.error != b.error:
+            raise InvalidSample(
+                f"{first} was judged by the {a.error or 'error of one class a point'}, {other} by "
+                f"the {b.error or 'error of one class a point'}; needed: the same"
             )
     return np.stack([bits.wrong for bits in found.values()])

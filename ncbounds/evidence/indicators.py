@@ -22,7 +22,9 @@ def several(labels: object) -> bool:
     return array.ndim == 2 or (array.dtype.kind == "O" and any(map(_is_list, array.flat[:1])))
 
 
-def indicators_of(labels: object, n: int, classes: int | None, what: str = "labels") -> Bools:
+def indicators_of(
+    labels: object, n: int, classes: int | None, what: str = "labels", width: int | None = None
+) -> Bools:
     """Which labels each point has, boolean of shape (n, L).
 
     Parameters
@@ -35,13 +37,15 @@ def indicators_of(labels: object, n: int, classes: int | None, what: str = "labe
         L; has to be said of lists.
     what : str
         Their name in messages.
+    width : int, optional
+        L where it is known and was not said of them.
 
     Raises
     ------
     InvalidSample
         If they are neither, or of another shape.
     """
-    found = answers_of_labels(labels, n, classes, what)
+    found = answers_of_labels(labels, n, classes, what, width)
     if (found < 0).any():
         raise InvalidSample(
             f"{what} of several labels a point are 0 or 1, found {int((found < 0).sum())} missing "
@@ -50,9 +54,12 @@ def indicators_of(labels: object, n: int, classes: int | None, what: str = "labe
     return found.astype(np.bool_)
 
 
-def answers_of_labels(labels: object, n: int, classes: int | None, what: str) -> Given:
+def answers_of_labels(
+    labels: object, n: int, classes: int | None, what: str, width: int | None = None
+) -> Given:
     """Indicators as :func:`indicators_of` reads them, -1 where a value is -1 or nan."""
     lists = _lists(labels, classes)
+    classes = width if classes is None else classes
     if lists is not None:
         return _of_lists(lists, n, classes, what).astype(np.int8)
     y = plain_array(labels, what)
@@ -60,12 +67,12 @@ def answers_of_labels(labels: object, n: int, classes: int | None, what: str) ->
         raise InvalidSample(
             f"{n} rows need {what} of shape ({n}, L), one column a label, found {y.shape}"
         )
-    width = y.shape[1]
-    if classes is not None and classes != width:
-        raise InvalidSample(f"classes={classes}, but {what} have {width} columns, one a label")
-    if not 2 <= width <= CLASSES:
+    columns = y.shape[1]
+    if classes is not None and classes != columns:
+        raise InvalidSample(f"there are {classes} labels, but {what} have {columns} columns")
+    if not 2 <= columns <= CLASSES:
         raise InvalidSample(
-            f"{what} of several labels a point have 2 columns or more, found {width}; one label "
+            f"{what} of several labels a point have 2 columns or more, found {columns}; one label "
             "that is there or not is a choice of two classes: pass it as 0 and 1 of shape (n,)"
         )
     if y.dtype.kind == "O":
@@ -102,6 +109,9 @@ def _lists(labels: Any, classes: int | None) -> list[Any] | None:
         return None
     if classes is None and len({len(row) for row in rows}) == 1:
         return None  # without their number, rows of equal length are indicators
+    binary = all(len(row) == classes and all(x in (0, 1) for x in row) for row in rows)
+    if binary and any(len(set(row)) < len(row) for row in rows):
+        return None  # a list names no label twice
     return rows
 
 
@@ -116,7 +126,7 @@ def _of_lists(rows: list[Any], n: int, classes: int | None, what: str) -> Bools:
     if not 2 <= classes <= CLASSES:
         raise InvalidSample(f"classes counts labels, from 2 to {CLASSES}; found {classes}")
     # of two labels, [0, 1] may mean both of them, or the second one
-    unclear = classes == 2 and all(len(row) == 2 and all(x in (0, 1) for x in row) for row in rows)
+    unclear = classes == 2 and bool(rows) and all(sorted(row) == [0, 1] for row in rows)
     out = np.zeros((n, classes), dtype=np.bool_)
     for i, row in enumerate(rows):
         held = [_number(x, classes, what) for x in row]

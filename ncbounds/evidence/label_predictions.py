@@ -11,7 +11,7 @@ from ncbounds.errors import InvalidSample
 from ncbounds.evidence.answers import THRESHOLDS, answers_of_outputs
 from ncbounds.evidence.by_role import identified
 from ncbounds.evidence.decision import MultiLabel
-from ncbounds.evidence.indicators import Given, answers_of_labels, several
+from ncbounds.evidence.indicators import Given, answers_of_labels, indicators_of, several
 from ncbounds.evidence.point_hashes import point_hashes
 from ncbounds.evidence.rankings import one_errors
 from ncbounds.evidence.sample import Sample
@@ -46,10 +46,7 @@ def label_sample(
         If these are no answers about labels.
     """
     scores = None if kind == "predicted" else scores_of(outputs, kind)
-    if scores is not None:
-        n, classes = _same(classes, scores)
-    else:
-        n = len(outputs)
+    n, width = (len(outputs), classes) if scores is None else _same(classes, scores)
     own, hashes = identified(own, (n,), kind)
     if hashes is None and kind == "logits":
         array = numbers(outputs, kind)
@@ -61,14 +58,17 @@ def label_sample(
             "MultiLabel needs several labels a point: labels of shape (n, L), 1 where a point has "
             "the label, or lists of label numbers with classes=L"
         )
+    if labels is not None:
+        labels = indicators_of(labels, n, classes, width=width)
+        width = labels.shape[1]
     if decision.ranked:
         answers: NDArray[Any] = answers_of_outputs(numbers(outputs, kind), kind)
     elif scores is None:
-        answers = answers_of_labels(outputs, n, classes, kind)
+        answers = answers_of_labels(outputs, n, classes, kind, width)
     else:
         answers = _beyond_thresholds(scores, decision, kind)
     sample = Sample.from_answers(
-        answers, labels, role=role, input_hashes=hashes, classes=classes, **own
+        answers, labels, role=role, input_hashes=hashes, classes=width, **own
     )
     if decision.ranked and scores is not None and sample.indicators is not None:
         top = one_errors_of(sample.indicators, scores)

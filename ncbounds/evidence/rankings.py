@@ -50,7 +50,7 @@ def precision_losses(relevant: Bools, scores: Floats, off: Floats, k: int) -> Fl
     rivals = _rivals(relevant, scores, off, finite)
     place = _places(np.where(relevant & finite[:, None], scores, -np.inf))
     hit = (relevant & (rivals + place < k)).sum(axis=1)
-    return np.where(finite, 1.0 - hit / k, 1.0)
+    return np.where(finite, (k - hit) / k, 1.0)
 
 
 def _rivals(relevant: Bools, scores: Floats, off: Floats, finite: Bools) -> Ints:

@@ -10,7 +10,7 @@ from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.loss import ASSUMED, declared_loss
 from ncbounds.evidence.sample import Sample
-from ncbounds.geometry.efficiency_groups import LOSSES, grouped, label_sets, loss_and_response
+from ncbounds.geometry.efficiency_groups import LOSSES, grouped, loss_and_response, targets_of
 from ncbounds.geometry.focal import cross_entropy_of, focal, scaled
 from ncbounds.geometry.free_features import ROUNDING, Task
 from ncbounds.geometry.labelled import centred_rows, labelled
@@ -160,7 +160,7 @@ def collapse_efficiency(
             "unless loss='cross-entropy'"
         )
     seconds = not_negative("seconds", seconds)
-    sets = label_sets(sample, head, name, targets)
+    sets = targets_of(sample, head, name, targets)
     groups = grouped(sample, head, LOSSES[name], sets, smoothing or share)
     task = groups.task
     weight = centred_rows(head.weight) if task.loss.shifts else head.weight

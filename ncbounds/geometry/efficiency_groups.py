@@ -9,6 +9,7 @@ from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
+from ncbounds.geometry import label_sets
 from ncbounds.geometry.fenchel import BINARY, SOFTMAX, SQUARED, Fenchel
 from ncbounds.geometry.free_features import Task
 from ncbounds.geometry.label_sets import distinct_sets, means_of_groups
@@ -23,8 +24,8 @@ LOSSES: dict[str, Fenchel] = {
 }
 #: Those that take sets of labels.
 OF_SETS = ("pick-all-label", "binary")
-#: Numbers in the arrays of means and of logits of all groups; those of logits are several at once.
-LARGEST, SOLVER = 1 << 27, 8
+#: Arrays of the size of all logits that are held at once.
+SOLVER = 8
 _BLOCK = 4096
 
 
@@ -53,7 +54,7 @@ class Groups(NamedTuple):
         return np.asarray(base + self.task.share @ (self.means - base))
 
 
-def label_sets(sample: Sample, head: LinearHead, loss: str, targets: object | None) -> Bools | None:
+def targets_of(sample: Sample, head: LinearHead, loss: str, targets: object | None) -> Bools | None:
     """Sets of labels as booleans (n, C), or None where each point has one label."""
     targets = sample.indicators if targets is None else targets
     if targets is None:
@@ -111,11 +112,11 @@ def grouped(
 
 def _check_size(sets: Bools, dim: int) -> None:
     groups, outputs = sets.shape
-    if groups * (dim + SOLVER * outputs) > LARGEST:
+    if groups * (dim + SOLVER * outputs) > label_sets.LARGEST:
         raise InvalidSample(
             f"{groups} distinct sets of {outputs} labels with {dim} features are too many to be "
-            f"solved for; needed: sets x (features + {SOLVER} outputs) of at most {LARGEST}, as a "
-            "part of the rows has (sample.take)"
+            f"solved for; needed: sets x (features + {SOLVER} outputs) of at most "
+            f"{label_sets.LARGEST}, as a part of the rows has (sample.take)"
         )
 
 

@@ -10,6 +10,9 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.statistics.rows import as_rows, blocks_of
 from ncbounds.statistics.shifted_sums import ShiftedSums
 
+#: Numbers in an array with a row for each set.
+LARGEST = 1 << 27
+
 
 def distinct_sets(indicators: Bools) -> tuple[Bools, Ints]:
     """Distinct rows of indicators (n, L), as booleans (T, L), and which of them each row is, (n,).

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ncbounds.arrays import Bools, Floats, Ints
+from ncbounds.geometry import label_sets
 from ncbounds.geometry.label_sets import distinct_sets, means_of_groups
 from ncbounds.geometry.measured import Metric
+from ncbounds.statistics.rows import as_rows
 
 _ROUNDING = 1e-14
 
@@ -83,15 +85,18 @@ def set_mean_cosines(features: object, indicators: Bools, *, centred: bool = Tru
     size = indicators.sum(axis=1)
     shown = np.where((size <= 2)[:, None], indicators, False)
     distinct, group = distinct_sets(shown)  # larger sets, and none, are the empty one
-    counts, means, _ = means_of_groups(features, group, len(distinct))
-    given = np.linalg.norm(means, axis=1)
-    if centred:
-        means = means - (means[0] + counts / counts.sum() @ (means - means[0]))
-    size = distinct.sum(axis=1)
-    alone = np.full(indicators.shape[1], -1)  # which group is that of a label alone
-    alone[distinct[size == 1].argmax(axis=1)] = np.flatnonzero(size == 1)
+    size, rows = distinct.sum(axis=1), as_rows(features)
     of_two = np.flatnonzero(size == 2)
     pairs = np.argwhere(distinct[of_two])[:, 1].reshape(-1, 2)
+    if len(distinct) * rows.shape[1] > label_sets.LARGEST:
+        why = f"{len(pairs)} pairs with {rows.shape[1]} features take more than memory is meant for"
+        return PairCosines(pairs, np.full(len(pairs), np.nan), (why,))
+    counts, means, _ = means_of_groups(rows.source, group, len(distinct))
+    given = np.linalg.norm(means, axis=1)
+    if centred and len(means):
+        means = means - (means[0] + counts / counts.sum() @ (means - means[0]))
+    alone = np.full(indicators.shape[1], -1)  # which group is that of a label alone
+    alone[distinct[size == 1].argmax(axis=1)] = np.flatnonzero(size == 1)
     known = np.asarray((alone[pairs] >= 0).all(axis=1))
     sums = means[alone[pairs]].sum(axis=1)
     both = means[of_two]

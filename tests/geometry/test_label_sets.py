@@ -8,8 +8,8 @@ from ncbounds.errors import InvalidSample
 from ncbounds.geometry import (
     collapse,
     collapse_efficiency,
-    efficiency_groups,
     frame_distances,
+    label_sets,
     margin_efficiency,
     margin_scale,
     nc1,
@@ -208,11 +208,15 @@ def test_as_many_sets_as_points_are_solved_for_up_to_a_limit(monkeypatch):
         found = efficiency(f, sets, w, loss=loss, seconds=0.2)
         assert found.within == pytest.approx(1.0)
         assert 0 < found.lower <= found.upper <= 1
-    monkeypatch.setattr(efficiency_groups, "LARGEST", 1000)
+    monkeypatch.setattr(label_sets, "LARGEST", 1000)
     with pytest.raises(InvalidSample, match="63 distinct sets of 6 labels with 8 features"):
         efficiency(f, sets, w, loss="binary")
     few = efficiency(f[:9], sets[:9], w, loss="binary", seconds=0.2)
     assert few.lower > 0
+    monkeypatch.setattr(label_sets, "LARGEST", 8 * 21)  # 6 singles, 15 pairs, all others
+    cosines = set_mean_cosines(f, sets.astype(bool))
+    assert cosines.mean.reasons == ("15 pairs with 8 features take more than memory is meant for",)
+    assert np.isnan(cosines.mean.value)
 
 
 def test_the_features_that_the_best_sets_may_need_are_told():
@@ -361,6 +365,9 @@ def test_where_the_frame_of_several_labels_has_no_value_it_says_why():
         assert rows.value.isna().all()
         assert rows.reasons.str.contains(why).all()
         assert np.isfinite(frame[frame.metric.str.contains("cosine|NC1")].value).all()
-    none = collapse(nb.Sample.from_arrays(np.eye(3), np.ones((3, 2), int), role="fit"))
-    assert none.value.isna().all()
-    assert (none.reasons != "").all()
+    for n in (3, 0):
+        f, sets = np.eye(3)[:n], np.ones((n, 2), int)
+        none = collapse(nb.Sample.from_arrays(f, sets, role="fit"), nb.LinearHead(np.eye(3)[:2]))
+        none = none[~none.metric.str.contains("head")]
+        assert none.value.drop(none.index[none.metric == "loss"]).isna().all()
+        assert (none.reasons != "").all()

@@ -28,12 +28,12 @@ def comparison_tabs(report: ReportData) -> list[Tab]:
 
 
 def _comparisons(report: ReportData) -> list[str]:
-    """One text for each set of rows that several checkpoints were judged on."""
-    by_rows: dict[str, list[Candidate]] = {}
+    """One text for each set of rows that several checkpoints were judged on, by one error."""
+    by_rows: dict[tuple[str, str], list[Candidate]] = {}
     for name, facts in report.facts.items():
         kept = stored_errors(facts, ROLE)
         if kept is not None:
-            by_rows.setdefault(kept.rows, []).append(Candidate.of_bits(name, kept))
+            by_rows.setdefault((kept.rows, kept.error), []).append(Candidate.of_bits(name, kept))
     several = [candidates for candidates in by_rows.values() if len(candidates) > 1]
     texts = [str(compared(candidates, delta=DELTA)) for candidates in several[:SETS]]
     if len(several) > SETS:
