@@ -42,6 +42,7 @@ bench: $(VENV)/.dev
 zoo: $(VENV)/.installed
 	$(THREADS) $(BIN)/python -m ncbounds.zoo --out data/zoo
 	$(THREADS) $(BIN)/python -m ncbounds.zoo.losses --out data/losses
+	$(THREADS) $(BIN)/python -m ncbounds.zoo.tags --out data/tags
 
 data: $(VENV)/.installed
 	$(BIN)/python -m ncbounds.zoo.fashion14 --out data/fashion14.npz

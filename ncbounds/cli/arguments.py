@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 #: Declarations that a zoo.toml makes itself, by the parameters of commands that take them.
 DECLARED = (
     *("data_args", "transform", "role", "roles", "sampling", "selected_among", "best_of"),
-    *("repeats", "ignore_label", "priors", "loss", "name"),
+    *("repeats", "ignore_label", "priors", "loss", "name", "decision"),
 )
 #: Headings that options stand under in ``--help``.
 NETWORK, DATA, RUNNING = "Network", "Data", "Running"
@@ -41,7 +42,8 @@ Claims = Annotated[
     typer.Option(
         "--claim",
         help="ask for more than the error, fixed beforehand: balanced,worst,groups,top-5,"
-        "answered:0.9, a group of classes rare=7+8, or weights",
+        "answered:0.9, a group of classes rare=7+8, or weights; of several labels "
+        "hamming,one-error,ranking,precision@3,misses:cat,false-alarms:cat",
         rich_help_panel=DATA,
     ),
 ]
@@ -114,6 +116,31 @@ BestOf = Annotated[
 DeclaredIgnoreLabel = Annotated[
     int | None,
     typer.Option(help="with --data: label of rows to leave out, such as 255", rich_help_panel=DATA),
+]
+#: What is said of rows that may have several labels.
+DECISION_HELP = "multi-class (one label a row) or multi-label (default: the labels' shape says it)"
+Decision = Annotated[str | None, typer.Option(help=DECISION_HELP, rich_help_panel=DATA)]
+DeclaredDecision = Annotated[
+    str | None, typer.Option(help=f"with --data: {DECISION_HELP}", rich_help_panel=DATA)
+]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        help="of several labels: the logit that a label is given above, fixed before (default 0), "
+        "or one for each label with commas between",
+        rich_help_panel=DATA,
+    ),
+]
+ProbabilityThreshold = Annotated[
+    str | None, typer.Option(help="the same in probability, as in 0.3", rich_help_panel=DATA)
+]
+Ranked = Annotated[
+    bool,
+    typer.Option(
+        "--ranked",
+        help="of several labels: logits only rank them (pick-all-label, softmax); no thresholds",
+        rich_help_panel=DATA,
+    ),
 ]
 #: What is said of tables of predictions or losses.
 TableRole = Annotated[
@@ -254,6 +281,35 @@ def choice(
     return {name: value for name, value in typed.items() if value is not None}
 
 
+def label_choice(
+    threshold: str | None, probability_threshold: str | None, ranked: bool
+) -> dict[str, Any]:
+    """What was typed of ``--threshold``, ``--probability-threshold`` and ``--ranked``, by field."""
+    typed = {"thresholds": threshold, "probability_thresholds": probability_threshold}
+    found: dict[str, Any] = {k: _thresholds(v, k) for k, v in typed.items() if v is not None}
+    if len(found) + ranked > 1:
+        raise NcboundsError(
+            "--threshold, --probability-threshold and --ranked say different things: type one"
+        )
+    return found | ({"ranked": True} if ranked else {})
+
+
+def _thresholds(text: str, field: str) -> Any:
+    """One threshold, or one for each label."""
+    option = "--threshold" if field == "thresholds" else "--probability-threshold"
+    try:
+        numbers = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        numbers = (nan,)
+    inside = field == "thresholds" or all(0 < t < 1 for t in numbers)
+    if not all(map(isfinite, numbers)) or not inside:
+        of = "a number" if field == "thresholds" else "a probability between 0 and 1"
+        raise NcboundsError(
+            f"{option} is {of}, or one for each label with commas between; found {text!r}"
+        )
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
 def model_arguments(text: str, option: str = "--args") -> dict[str, Any]:
     """Arguments written as JSON, or as ``name=value`` with commas between them."""
     try:
@@ -329,6 +385,7 @@ def declarations(typed: Mapping[str, Any]) -> dict[str, Any]:
         "priors": class_priors(typed.get("--priors")),
         "loss": typed.get("--loss"),
         "names": typed.get("--name"),
+        "decision": typed.get("--decision"),
     }
 
 

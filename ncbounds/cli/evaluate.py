@@ -17,6 +17,7 @@ from ncbounds.cli.arguments import (
     Bounds,
     Claims,
     DataArgs,
+    DeclaredDecision,
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Delta,
@@ -29,6 +30,8 @@ from ncbounds.cli.arguments import (
     Output,
     Parts,
     Precision,
+    ProbabilityThreshold,
+    Ranked,
     Repeats,
     Roles,
     Rows,
@@ -36,12 +39,14 @@ from ncbounds.cli.arguments import (
     Simultaneous,
     Spec,
     Store,
+    Threshold,
     Transform,
     Trust,
     ZooFile,
     choice,
     declarations,
     declared,
+    label_choice,
     model_arguments,
     refuse_trust,
     running,
@@ -93,6 +98,10 @@ def evaluate(
     best_of: BestOf = None,
     repeats: Repeats = None,
     ignore_label: DeclaredIgnoreLabel = None,
+    decision: DeclaredDecision = None,
+    threshold: Threshold = None,
+    probability_threshold: ProbabilityThreshold = None,
+    ranked: Ranked = False,
     priors: Annotated[
         str | None,
         typer.Option(
@@ -103,7 +112,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="with --data: what the networks were trained with: cross-entropy (assumed), "
-            "label-smoothing:0.1, focal:2, mse, binary",
+            "label-smoothing:0.1, focal:2, mse, binary, pick-all-label",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -159,6 +168,7 @@ def evaluate(
 
     with user_errors():
         stated = declared(locals())
+        labels = label_choice(threshold, probability_threshold, ranked)
         _refuse_features(paths)
         folder = out or default_folder(paths[0])
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
@@ -171,7 +181,7 @@ def evaluate(
                 data=data,
                 trust=trust,
                 declared=stated,
-                changes=choice(key, ema, head, output, part) | _log(log),
+                changes=choice(key, ema, head, output, part) | labels | _log(log),
                 run={
                     "bounds": bounds,
                     "claims": claim,

@@ -9,16 +9,21 @@ from ncbounds.cli.arguments import (
     DATA,
     Bounds,
     Claims,
+    Decision,
     Delta,
     IgnoreLabel,
     Priors,
+    ProbabilityThreshold,
+    Ranked,
     Repeats,
     Sampling,
     Simultaneous,
+    Threshold,
     best_among,
     candidates,
     chosen_of,
     class_priors,
+    label_choice,
     role_names,
     role_rows,
 )
@@ -77,6 +82,10 @@ def evaluate_features(
     repeats: Repeats = None,
     ignore_label: IgnoreLabel = None,
     priors: Priors = None,
+    decision: Decision = None,
+    threshold: Threshold = None,
+    probability_threshold: ProbabilityThreshold = None,
+    ranked: Ranked = False,
     out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
 ) -> None:
     """Evaluate bounds on a given linear head and features that it did not see."""
@@ -93,5 +102,7 @@ def evaluate_features(
             repeats=repeats,
             ignore_label=ignore_label,
             priors=class_priors(priors),
+            decision=decision,
+            **label_choice(threshold, probability_threshold, ranked),
         )
         evaluate_and_show(evidence.asking(claim), bounds, delta, simultaneous, out)

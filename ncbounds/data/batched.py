@@ -43,8 +43,8 @@ def as_batches(loader: Any, batch_size: int = 256) -> Any:
     if is_pair(loader):
         return loader
     if isinstance(loader, tuple) and len(loader) == 2 and hasattr(loader[0], "shape"):
-        if _are_numbers(loader[1]):
-            return loader[0], np.asarray(loader[1])
+        if _are_labels(loader[1]):
+            return loader[0], _stacked(loader[1])
     elif isinstance(loader, Mapping) or is_frame(loader):
         return _labels_inside(loader)
     elif is_array(loader):
@@ -62,8 +62,13 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "columns") and hasattr(value, "iloc")
 
 
-def _are_numbers(values: Any) -> bool:
-    return isinstance(values, Sequence) and all(isinstance(v, int | np.integer) for v in values)
+def _are_labels(values: Any) -> bool:
+    """Whether these are numbers, one a row, or lists of numbers."""
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        return False
+    lists = bool(len(values)) and all(isinstance(v, list | tuple) for v in values)
+    flat = [x for v in values for x in v] if lists else values
+    return all(isinstance(x, int | float | np.integer) for x in flat)
 
 
 def is_rows(loader: Any) -> bool:
@@ -75,6 +80,8 @@ def is_rows(loader: Any) -> bool:
     if not hasattr(loader, "__getitem__") or not hasattr(loader, "__len__"):
         return False
     if not hasattr(loader, "__iter__"):
+        return True
+    if isinstance(getattr(loader, "features", None), Mapping):  # of the library datasets
         return True
     if not len(loader):
         return False
@@ -159,5 +166,17 @@ def _labels_inside(batch: Any) -> tuple[Any, Any]:
 
 
 def _stacked(value: Any) -> Any:
-    """Return a list of numbers as an array; anything else as it is."""
-    return np.asarray(value) if isinstance(value, list) else value
+    """Return a list of numbers as an array; anything else as it is.
+
+    Raises
+    ------
+    DataError
+        If it is a list of lists of different lengths, which labels of each row may be.
+    """
+    try:
+        return np.asarray(value) if isinstance(value, list) else value
+    except ValueError:
+        raise DataError(
+            "lists of different lengths make no array; lists of label numbers become 0 and 1 for "
+            "each of L labels by numpy.array([[k in row for k in range(L)] for row in labels])"
+        ) from None

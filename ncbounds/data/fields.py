@@ -11,6 +11,16 @@ from ncbounds.evidence.loss import declared_loss
 from ncbounds.evidence.roles import ROLES
 from ncbounds.procedures.linear import named_procedure
 
+#: How many labels a point may have.
+DECISIONS = ("multi-class", "multi-label")
+#: Fields of a task that speak about one label a point, with what they are by default.
+ONE_LABEL: dict[str, Any] = {
+    "label_noise": 0.0,
+    "imbalance": 1.0,
+    "priors": None,
+    "ignore_label": None,
+}
+
 
 def known(found: Mapping[str, Any], allowed: set[str], where: str) -> None:
     """Raise ManifestError if there is a key that is not ``allowed``, with the nearest that is."""
@@ -70,6 +80,54 @@ def claims(found: Any, where: str) -> tuple[str, ...]:
     except NcboundsError as error:
         raise ManifestError(f"{where}: {error}") from None
     return tuple(words)
+
+
+def check_decision(found: str | None, where: str = "--decision") -> str | None:
+    """Return how many labels a row has, as it is declared.
+
+    Raises
+    ------
+    ManifestError
+        If it is none of :data:`DECISIONS`.
+    """
+    if found not in (None, *DECISIONS):
+        raise ManifestError(f"{where}: one of {', '.join(DECISIONS)}, found {shown(found)!r}")
+    return found
+
+
+def decision(raw: Mapping[str, Any], where: str) -> None:
+    """Check how many labels a task says that a point has, beside what needs one."""
+    found = check_decision(raw.get("decision"), f"{where} decision")
+    if raw.get("pairs") and found == "multi-class":
+        raise ManifestError(
+            f"{where} pairs: pictures of two images have several labels: decision = 'multi-label'"
+        )
+    if found == "multi-label" or raw.get("pairs"):
+        for key, usual in ONE_LABEL.items():
+            if raw.get(key, usual) != usual:
+                raise ManifestError(
+                    f"{where} {key}: is about points of one label each; leave it out beside "
+                    "several labels"
+                )
+
+
+def thresholds(raw: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Read what an entry says about the logits of points with several labels."""
+    typed(raw.get("ranked", False), bool, f"{where} ranked")
+    fields = [key for key in ("thresholds", "probability_thresholds") if key in raw]
+    if len(fields) + raw.get("ranked", False) > 1:
+        said = [*fields, *(["ranked = true"] if raw.get("ranked") else [])]
+        raise ManifestError(f"{where}: {' and '.join(said)} say different things; keep one of them")
+    found = {}
+    for key in fields:
+        listed = raw[key] if isinstance(raw[key], list) else [raw[key]]
+        for number in listed:
+            typed(number, (int, float), f"{where} {key}")
+            if key == "probability_thresholds" and not 0 < number < 1:
+                raise ManifestError(f"{where} {key}: between 0 and 1, found {number}")
+        numbers = tuple(map(float, listed))
+        found[key] = numbers if isinstance(raw[key], list) else numbers[0]
+    return found
 
 
 def procedure(settings: Mapping[str, Any], where: str) -> None:

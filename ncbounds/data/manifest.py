@@ -20,11 +20,13 @@ from ncbounds.data.fields import (
     by_role,
     claims,
     class_names,
+    decision,
     known,
     loss,
     priors,
     procedure,
     renamed,
+    thresholds,
     typed,
 )
 from ncbounds.data.given import UserData, data_at
@@ -60,7 +62,11 @@ class Task:
     to be left out; ``role_names`` maps a person's names for parts of the data to roles; ``claims``
     lists what is asked beside the error (see :func:`ncbounds.evidence.asked.asked_for`).
     ``imbalance`` thins all rows of a file to a long tail, in which the first class is so many times
-    as frequent as the last (see :func:`ncbounds.data.noise.long_tail`).
+    as frequent as the last (see :func:`ncbounds.data.noise.long_tail`); ``pairs`` sets two images
+    of a file side by side, with this probability, else one alone, in pictures that have several
+    labels (see :func:`ncbounds.data.side_by_side.side_by_side`). ``decision`` says how many labels
+    a point has: ``"multi-class"``, one, or ``"multi-label"``, any number; by default the labels'
+    shape tells.
     """
 
     name: str
@@ -75,6 +81,8 @@ class Task:
     role_names: Mapping[str, str] = field(default_factory=dict)
     claims: tuple[str, ...] = ()
     imbalance: float = 1.0
+    pairs: float = 0.0
+    decision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,11 @@ class Entry:
     ``classes = {fit = [0, 1]}`` keeps the rows of these classes only; ``procedure`` names how the
     head was fitted, with settings fixed before the head sample, e.g.
     ``{name = "ridge", penalty = 0.01}``. ``loss`` is what the network was trained with, e.g.
-    ``"label-smoothing:0.1"`` (see :class:`~ncbounds.Evidence`). ``code_word`` is a file in which
+    ``"label-smoothing:0.1"`` (see :class:`~ncbounds.Evidence`). Of points with several labels,
+    ``thresholds`` are those of the logits, one for all labels or a list, fixed before the sample
+    (0 is probability 1/2), ``probability_thresholds`` the same in probability, and ``ranked`` says
+    that there are none: logits only order labels, as those of a pick-all-label loss do.
+    ``code_word`` is a file in which
     few bytes describe a network like this one, ``tried`` the number of such networks that could
     have been compared on the unlabelled rows, a list complete before these were read (None:
     unknown).
@@ -123,6 +135,9 @@ class Entry:
     series: str = ""
     step: float | None = None
     log: Path | None = None
+    thresholds: float | tuple[float, ...] | None = None
+    probability_thresholds: float | tuple[float, ...] | None = None
+    ranked: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,14 +238,14 @@ def row_ids(text: str, total: int, where: str = "roles") -> Ints:
 
 
 def entry_rows(
-    entry: Entry, labels: Ints, kept: NDArray[np.bool_] | None = None
+    entry: Entry, labels: NDArray[Any], kept: NDArray[np.bool_] | None = None
 ) -> dict[Role, Ints]:
     """Row numbers of each role of a checkpoint, given the labels of all rows of its task.
 
     Parameters
     ----------
     entry : Entry
-    labels : integer array of shape (N,)
+    labels : integer array of shape (N,), or boolean of shape (N, L)
     kept : boolean array of shape (N,), optional
         Rows that the task has left.
 
@@ -244,6 +259,11 @@ def entry_rows(
         rows = row_ids(text, len(labels), f"{entry.name} roles.{role}")
         rows = rows if kept is None else rows[kept[rows]]
         classes = entry.classes.get(role)
+        if classes is not None and labels.ndim == 2:
+            raise ManifestError(
+                f"{entry.name} classes.{role}: keeps rows of some classes, and rows have several "
+                "labels; leave it out"
+            )
         found[role] = rows if classes is None else rows[np.isin(labels[rows], classes)]
     return found
 
@@ -279,6 +299,10 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     typed(raw.get("imbalance", 1.0), (int, float), f"{where} imbalance")
     if not 1 <= raw.get("imbalance", 1.0) < 1e6:
         raise ManifestError(f"{where} imbalance: a ratio from 1 on, found {raw['imbalance']}")
+    typed(raw.get("pairs", 0.0), (int, float), f"{where} pairs")
+    if not 0 <= raw.get("pairs", 0.0) <= 1:
+        raise ManifestError(f"{where} pairs: a probability, found {raw['pairs']}")
+    decision(raw, where)
     typed(raw.get("ignore_label", 0), int, f"{where} ignore_label")
     if raw.get("noise_seed", 0) not in range(1 << 32):
         raise ManifestError(f"{where} noise_seed: 0 to 2^32 - 1, found {shown(raw['noise_seed'])}")
@@ -292,8 +316,9 @@ def _task(name: str, raw: Mapping[str, Any], path: Path) -> Task:
     if is_code(raw["data"]) and not file.exists():
         if raw.get("label_noise"):
             raise ManifestError(f"{where} label_noise: labels are those that {raw['data']} returns")
-        if raw.get("imbalance", 1) != 1:
-            raise ManifestError(f"{where} imbalance: rows are those that {raw['data']} returns")
+        for key, usual in (("imbalance", 1), ("pairs", 0)):
+            if raw.get(key, usual) != usual:
+                raise ManifestError(f"{where} {key}: rows are those that {raw['data']} returns")
         data = UserData(named_by(path, raw["data"]))
     elif raw["data"] == FASHION_MNIST and not file.exists():
         data = installed_folder().resolve()
@@ -386,6 +411,7 @@ def _entry(
     procedure(raw.get("procedure", {}), where)
     if "loss" in raw:
         loss(raw["loss"], f"{where} loss")
+    several_labels = thresholds(raw, where)
     files: dict[str, Path]
     files = {k: beside(path, raw[k], f"{where} {k}") for k in FILES if k in raw}
     typed(raw.get("parts", []), list, f"{where} parts")
@@ -393,4 +419,4 @@ def _entry(
         typed(part, str, f"{where} parts")
     parts = tuple(beside(path, part, f"{where} parts") for part in raw.get("parts", []))
     code = {"model": named_by(path, raw["model"])} if is_code(raw.get("model")) else {}
-    return Entry(**{**raw, "name": name, "parts": parts, **files, **code})
+    return Entry(**{**raw, "name": name, "parts": parts, **files, **code, **several_labels})

@@ -78,7 +78,7 @@ def _class_names(loader: Any) -> tuple[str, ...]:
     names = getattr(dataset, "classes", None)
     features = getattr(dataset, "features", None)  # of the library datasets
     if isinstance(features, Mapping):
-        names = next((getattr(features[n], "names", None) for n in LABELS if n in features), None)
+        names = next((_names_of(features[n]) for n in LABELS if n in features), None)
     if isinstance(numbers, Mapping):
         if set(numbers.values()) != set(range(len(numbers))):
             return ()
@@ -86,3 +86,8 @@ def _class_names(loader: Any) -> tuple[str, ...]:
     if not isinstance(names, list | tuple) or not all(isinstance(n, str) for n in names):
         return ()
     return tuple(names)
+
+
+def _names_of(feature: Any) -> Any:
+    """Names of a column of the library datasets, of one class or of a list of labels."""
+    return getattr(feature, "names", getattr(getattr(feature, "feature", None), "names", None))

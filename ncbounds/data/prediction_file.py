@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.data.label_columns import Columns, is_several, several
 from ncbounds.data.manifest import row_ids
 from ncbounds.data.npz import load_npz
 from ncbounds.data.tables import exact_numbers
@@ -32,6 +33,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 #: Names of a column of losses.
 LOSSES = ("loss", "losses")
 KINDS = ("predicted", "logits", "probabilities")
+SCORES = ("logits", "probabilities")
 TABLES = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet"}
 
 Array = NDArray[Any]
@@ -45,7 +47,7 @@ class Predictions:
     ----------
     kind : {"predicted", "logits", "probabilities", "losses"}
     outputs : array of shape (n,) or (n, C)
-    labels : integer array of shape (n,) or None
+    labels : integer array of shape (n,), boolean of shape (n, L) for several labels, or None
         Losses need none.
     parts : dict of str to array of shape (n,)
         ``"role"``, ``"ids"`` and ``"groups"``, where they are there.
@@ -61,6 +63,11 @@ class Predictions:
     parts: Mapping[str, Array] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     said: str = ""
+
+    @property
+    def several(self) -> bool:
+        """Whether rows may have several labels."""
+        return self.labels is not None and self.labels.ndim == 2
 
     def by_role(
         self, words: "list[str] | None" = None, renamed: Mapping[str, str] | None = None
@@ -139,12 +146,21 @@ def read_labels(path: "str | Path") -> tuple[Array, Array]:
 
 
 def read_predictions(
-    path: "str | Path", use: str | None = None, labels_of: "tuple[Array, Array] | None" = None
+    path: "str | Path",
+    use: str | None = None,
+    labels_of: "tuple[Array, Array] | None" = None,
+    *,
+    decision: str | None = None,
+    count: int | None = None,
 ) -> Predictions:
     """Read predictions and labels of a ``.csv``, ``.tsv``, ``.parquet`` or ``.npz`` file.
 
     Columns (of an npz file, arrays) are found by :data:`NAMES`; logits or probabilities may also
     stand in one column for each class, named ``logit_0``, ``logit_1``, ... or by the classes.
+
+    Rows with several labels have them as lists or in texts such as ``cat|dog``, or as 0 and 1 in
+    an array (n, L) or in columns ``label_cat``, ``label_dog``; predictions may have each of these
+    forms too.
 
     Parameters
     ----------
@@ -153,6 +169,10 @@ def read_predictions(
         Which of them to take where a file has several.
     labels_of : pair of arrays, optional
         Ids and labels as :func:`read_labels` gives them, for a file that has ids and no labels.
+    decision : {"multi-class", "multi-label"}, optional
+        How many labels a row has; by default the form of the labels says it.
+    count : int, optional
+        How many labels there are, where rows have several and nothing else says it.
 
     Raises
     ------
@@ -174,9 +194,13 @@ def read_predictions(
     if "labels" not in taken and labels_of is not None and "ids" in taken:
         columns["label"] = _looked_up(path, columns[taken["ids"]], *labels_of)
         taken["labels"] = "label"
-    if "labels" not in taken:
+    own = _wide(columns, {*taken.values()}, ("labels",)) if "labels" not in taken else {}
+    if "labels" not in {*taken, *own}:
         raise DataError(f"{_found(path, columns)}; needed is a column 'label'")
-    wide = _wide(columns, set(taken.values()))
+    labels = _columns_of("labels", columns, taken, own)
+    sets = is_several(labels, decision, str(path))
+    kinds = (*SCORES, "predicted") if sets else SCORES
+    wide = _wide(columns, {*taken.values(), *own.get("labels", ((), []))[1]}, kinds, rest=True)
     for kind in {*taken} & {*wide}:
         raise DataError(
             f"{path}: {few([taken[kind], *wide[kind][1]])} could all be {kind}; keep a column for "
@@ -184,23 +208,39 @@ def read_predictions(
         )
     options = [k for k in KINDS if k in taken or k in wide] or (["classes"] if wide else [])
     kind = _choice(path, columns, options, use)
-    names: tuple[str, ...] = ()
-    if kind in taken:
-        outputs, said_of = columns[taken[kind]], taken[kind]
+    outputs = _columns_of(kind, columns, taken, wide)
+    for c, array in zip(wide[kind][1] if kind in wide else (), outputs.arrays, strict=False):
+        _floats(path, c, array)
+    if sets:
+        scored, answers, names = several(
+            "logits" if kind == "classes" else kind, outputs, labels, count, str(path)
+        )
     else:
-        names, members = wide[kind]
-        outputs = np.column_stack([_floats(path, c, columns[c]) for c in members])
-        said_of = f"{len(members)} columns {few(members)}"
-    outputs, answers, names = _numbered(path, kind, outputs, columns[taken["labels"]], names)
+        scored = outputs.arrays[0] if kind in taken else np.column_stack(outputs.arrays)
+        scored, answers, names = _numbered(path, kind, scored, labels.arrays[0], outputs.names)
     kind = "logits" if kind == "classes" else kind
     beside_them: tuple[str, ...] = ("role", "ids", "groups")
     parts = {what: columns[taken[what]] for what in beside_them if what in taken}
     beside = "".join(f", {what}: {shown(taken[what])}" for what in parts)
-    said_all = f"labels: {shown(taken['labels'])}, {kind}: {said_of}{beside}"
-    lengths = {len(answers), len(outputs), *map(len, parts.values())}
+    said_all = f"labels: {shown(labels.called)}, {kind}: {outputs.called}{beside}"
+    lengths = {len(answers), len(scored), *map(len, parts.values())}
     if len(lengths) > 1:
         raise DataError(f"{path}: labels, {kind} and what stands beside differ in length")
-    return Predictions(kind, outputs, answers, parts, names, said_all)
+    return Predictions(kind, scored, answers, parts, names, said_all)
+
+
+def _columns_of(
+    what: str,
+    columns: Mapping[str, Array],
+    taken: Mapping[str, str],
+    wide: Mapping[str, tuple[tuple[str, ...], list[str]]],
+) -> Columns:
+    """Columns that hold one thing, and what they are called."""
+    if what in taken:
+        return Columns(taken[what], [columns[taken[what]]])
+    names, members = wide[what]
+    called = f"{len(members)} columns {few(members)}"
+    return Columns(called, [columns[c] for c in members], names)
 
 
 def _looked_up(path: Path, wanted: Array, ids: Array, labels: Array) -> Array:
@@ -317,28 +357,38 @@ def _choice(path: Path, columns: Mapping[str, Array], options: list[str], use: s
 
 
 def _wide(
-    columns: Mapping[str, Array], taken: set[str]
+    columns: Mapping[str, Array], taken: set[str], kinds: tuple[str, ...], rest: bool = False
 ) -> dict[str, tuple[tuple[str, ...], list[str]]]:
-    """Names of classes and their columns, for logits or probabilities in one column a class."""
-    out: dict[str, tuple[tuple[str, ...], list[str]]] = {}
+    """Names of classes and their columns, for what stands in one column a class.
+
+    With ``rest`` numbers in columns of other names are scores of the classes that these name, where
+    there are no others.
+    """
     own_index = re.compile(r"Unnamed: \d+|__index_level_\d+__|index")  # of a saved frame
-    rest = [
+    left = [
         c
         for c in columns
         if c not in taken and np.ndim(columns[c]) == 1 and not own_index.fullmatch(c)
     ]
-    for kind in ("logits", "probabilities"):
-        found = {}
-        for c in rest:
-            match = re.fullmatch(rf"(?:{'|'.join(NAMES[kind])})[_.\- ](.+)", c, re.IGNORECASE)
-            if match:
-                found[match[1]] = c
-        if len(found) > 1:
-            out[kind] = _ordered(found)
-    plain = {c: c for c in rest if columns[c].dtype.kind in "fiu"}
-    if not out and len(plain) > 1:
+    found: dict[str, dict[str, str]] = {}
+    for c in left:
+        kind, name = _of_class(c)
+        if kind in kinds:
+            found.setdefault(kind, {})[name] = c
+    out = {kind: _ordered(members) for kind, members in found.items() if len(members) > 1}
+    plain = {c: c for c in left if columns[c].dtype.kind in "fiu"}
+    if rest and not out and len(plain) > 1:
         out["classes"] = _ordered(plain)
     return out
+
+
+def _of_class(column: str) -> tuple[str, str]:
+    """What a column such as ``logit_cat`` holds, and of which class; the longest word counts."""
+    words = [(word, kind) for kind in ("labels", *KINDS) for word in NAMES[kind]]
+    for word, kind in sorted(words, key=lambda pair: -len(pair[0])):
+        if match := re.fullmatch(rf"{word}[_.\- ](.+)", column, re.IGNORECASE):
+            return kind, match[1]
+    return "", column
 
 
 def _ordered(found: Mapping[str, str]) -> tuple[tuple[str, ...], list[str]]:

@@ -1,6 +1,7 @@
 """Named arrays from npz, npy, csv and parquet files; nothing is unpickled."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.data.batched import LABELS
+from ncbounds.data.label_sets import holds_lists
 from ncbounds.data.npz import load_npz
 from ncbounds.data.unpacking import said
 from ncbounds.errors import DataError, few, shown
@@ -29,7 +31,9 @@ def read_table(path: "str | os.PathLike[str]") -> Arrays:
 
     An npz file gives its arrays; an npy file ``inputs`` (n, ...); of a csv or parquet file the
     column of labels gives ``labels``, a column ``groups`` itself, and all others together
-    ``inputs`` (n, d), in float64. A column of lists counts as that many columns.
+    ``inputs`` (n, d), in float64. A column of lists counts as that many columns. Several labels a
+    row are columns ``label_0``, ``label_1``, ... (or ``label_NAME``) of 0 and 1, in the order of
+    the network's outputs, or one column of lists of these.
 
     Raises
     ------
@@ -73,11 +77,13 @@ def named(arrays: Mapping[str, Any], names: Sequence[str], what: str, path: obje
 
 
 def inputs_and_labels(path: "str | os.PathLike[str]") -> tuple[Any, ...]:
-    """Inputs (n, ...), labels (n,) or None, and groups (n,) if the file has any."""
+    """Inputs (n, ...), labels (n,) or (n, L) or None, and groups (n,) if the file has any."""
     arrays = read_table(path)
     inputs = named(arrays, INPUTS, "inputs", path)
     labels = named(arrays, LABELS, "labels", path) if {*LABELS} & {*arrays} else None
-    if inputs.ndim == 0 or (labels is not None and labels.shape != inputs.shape[:1]):
+    several = labels is not None and labels.ndim == 2 and labels.shape[1] > 1
+    shape = None if labels is None else labels.shape[: 1 if several else None]
+    if inputs.ndim == 0 or (shape is not None and shape != inputs.shape[:1]):
         shape = None if labels is None else labels.shape
         raise DataError(f"{path}: inputs of shape {inputs.shape} and labels of shape {shape}")
     return (inputs, labels, arrays["groups"]) if "groups" in arrays else (inputs, labels)
@@ -110,19 +116,36 @@ def _columns(frame: Any, path: Path) -> Arrays:
             "with index=False, or give it a name"
         )
     frame.columns = names
+    per_label = _per_label(names)
     beside = [n for n in names if n in (*LABELS, *BESIDE)]
-    inputs = [_numbers(frame[n], n, path) for n in names if n not in beside]
+    inputs = [_numbers(frame[n], n, path) for n in names if n not in (*beside, *per_label)]
     if not inputs:
         raise DataError(f"{path} has no column of inputs, only {few(map(repr, names))}")
     found: Arrays = {"inputs": np.hstack(inputs)}
+    if per_label:
+        found["labels"] = frame[per_label].to_numpy()
     for name in beside:
         found[name] = frame[name].to_numpy()
-        if name in LABELS and found[name].dtype.kind not in "iub":
+        if name in LABELS and holds_lists(found[name]):
+            found[name] = _numbers(frame[name], name, path)
+        elif name in LABELS and found[name].dtype.kind not in "iub":
             raise DataError(
                 f"{path}: column {name!r} holds {shown(frame[name].iloc[:1].tolist())} where class "
-                "numbers 0, 1, ... are needed, in the order of the network's outputs"
+                "numbers 0, 1, ... are needed, in the order of the network's outputs; several "
+                "labels a row are columns label_0, label_1, ... of 0 and 1"
             )
     return found
+
+
+def _per_label(names: Sequence[str]) -> list[str]:
+    """Columns ``label_0``, ``label_1``, ..., by their numbers, or ``label_NAME`` as they stand."""
+    if {*LABELS} & {*names}:
+        return []
+    found = {n: m[1] for n in names if (m := re.fullmatch(r"labels?[_.\- ](.+)", n))}
+    if len(found) < 2:
+        return []
+    numbered = sorted(found.values()) == sorted(map(str, range(len(found))))
+    return sorted(found, key=lambda n: int(found[n])) if numbered else [*found]
 
 
 def _numbers(column: Any, name: str, path: Path) -> NDArray[np.float64]:

@@ -8,31 +8,35 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Ints
+from ncbounds.arrays import Bools, Ints
 from ncbounds.data.batched import LABELS
 from ncbounds.data.fashion_mnist import fashion_mnist, install_hint
+from ncbounds.data.fields import ONE_LABEL
 from ncbounds.data.given import UserData
 from ncbounds.data.images import as_images, standardise
 from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
 from ncbounds.data.noise import long_tail, noisy_labels
 from ncbounds.data.npz import load_npz
+from ncbounds.data.side_by_side import side_by_side
 from ncbounds.data.tables import named, read_table
 from ncbounds.data.user import is_code, user_data
 from ncbounds.errors import DataError
+from ncbounds.evidence.indicators import indicators_of
 from ncbounds.evidence.roles import check_role
 
 
 class Arrays(NamedTuple):
     """Data of a task, before it is split into roles.
 
-    ``inputs`` (N, ...) float32 or integer tokens; ``labels`` (N,) with the task's noise;
+    ``inputs`` (N, ...) float32 or integer tokens; ``labels`` (N,) with the task's noise, or
+    boolean (N, L), which of several labels each row has;
     ``groups`` (N,) or None; ``classes`` the number of classes that labels are drawn from;
     ``images`` (N, height, width) the 8-bit images that inputs were made of, or None; ``kept`` (N,)
     the rows that are left of a long tail, or None for all.
     """
 
     inputs: NDArray[Any]
-    labels: Ints
+    labels: NDArray[Any]
     groups: Ints | None
     classes: int
     images: NDArray[np.uint8] | None
@@ -55,7 +59,19 @@ def task_arrays(task: Task) -> Arrays:
     assert isinstance(task.data, Path)
     if not task.data.exists():
         raise DataError(f"task {task.name}: no data at {task.data}{install_hint(task.data)}")
-    inputs, labels, groups, images = _read(task.data, task.data.stat().st_mtime_ns)
+    at = (task.data, task.data.stat().st_mtime_ns)
+    if task.pairs:
+        pictures, found = _pairs(*at, task.pairs, task.noise_seed)
+        return Arrays(pictures, found, None, found.shape[1], None)
+    inputs, labels, groups, images = _read(*at)
+    if labels.ndim == 2:
+        for field, usual in ONE_LABEL.items():
+            if getattr(task, field) != usual:
+                raise DataError(
+                    f"task {task.name}: {field} is about rows of one label each, and labels of "
+                    f"{task.data.name} have shape {labels.shape}; leave it out"
+                )
+        return Arrays(inputs, labels, groups, labels.shape[1], images)
     ignored = labels == task.ignore_label
     classes = int(labels[~ignored].max(initial=-1)) + 1
     noisy = noisy_labels(labels, task.label_noise, task.noise_seed, classes)
@@ -69,7 +85,7 @@ def task_arrays(task: Task) -> Arrays:
 @lru_cache(maxsize=2)
 def _read(
     path: Path, time_ns: int
-) -> tuple[NDArray[Any], Ints, Ints | None, NDArray[np.uint8] | None]:
+) -> tuple[NDArray[Any], NDArray[Any], Ints | None, NDArray[np.uint8] | None]:
     if path.is_dir():
         pool, labels = fashion_mnist(path)[:2]
         return standardise(pool), labels.astype(np.int64), None, pool
@@ -81,14 +97,26 @@ def _read(
     # floating-point images are standardised already
     images = raw if raw is not None and raw.dtype == np.uint8 else None
     labels = arrays["labels"]
+    if labels.ndim == 2 and len(inputs) == len(labels) and labels.shape[1] > 1:
+        return inputs, indicators_of(labels, len(labels), None), arrays.get("groups"), images
     if labels.ndim != 1 or labels.dtype.kind not in "iub" or not len(labels):
         raise DataError(
-            f"{path}: labels are class numbers 0, 1, ..., found {labels.dtype} of shape "
-            f"{labels.shape}"
+            f"{path}: labels are class numbers 0, 1, ..., or 0 and 1 for each of several, (n, L); "
+            f"found {labels.dtype} of shape {labels.shape}"
         )
     if inputs.ndim == 0 or len(inputs) != len(labels):
         raise DataError(f"{path}: inputs of shape {inputs.shape} and {len(labels)} labels")
     return inputs, labels.astype(np.int64), arrays.get("groups"), images
+
+
+@lru_cache(maxsize=1)
+def _pairs(path: Path, time_ns: int, share: float, seed: int) -> tuple[NDArray[Any], Bools]:
+    """Pictures of two images as inputs, and the classes in them."""
+    _, labels, _, images = _read(path, time_ns)
+    if images is None:
+        raise DataError(f"{path} holds no 8-bit images, which pairs are made of")
+    found = side_by_side(images, labels, share, seed, int(labels.max()) + 1)
+    return standardise(found.images), found.indicators
 
 
 def _table(path: Path) -> dict[str, NDArray[Any]]:

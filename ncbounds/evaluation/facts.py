@@ -9,6 +9,7 @@ from ncbounds.evidence.contradictions import about_test
 from ncbounds.evidence.error_bits import ErrorBits, rows_hash
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
+from ncbounds.evidence.loss import assumed_loss
 from ncbounds.evidence.roles import Role
 from ncbounds.results import Kind
 
@@ -43,11 +44,13 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
     if not isinstance(head, LinearHead):
         return {}
     # NC4 asks for the nearest of the means that the network was trained to, where there are any
-    means = None if evidence.fit is None else evidence.fit.moments.mean
+    several = evidence.decision.several
+    means = None if evidence.fit is None or several else evidence.fit.moments.mean
+    loss = evidence.loss or assumed_loss(evidence.decision)
     return {
-        role: collapse(
-            samples[role], head, means=means, loss=evidence.loss, seconds=seconds
-        ).to_dict("records")
+        role: collapse(samples[role], head, means=means, loss=loss, seconds=seconds).to_dict(
+            "records"
+        )
         for role, seconds in SECONDS.items()
         if role in samples
     }

@@ -58,9 +58,9 @@ def class_pairs(evidence: Evidence, delta: float = 0.05) -> ClassPairs:
     Returns
     -------
     ClassPairs
-        Empty where only losses are known.
+        Empty where only losses are known, and where points may have several labels.
     """
-    if evidence.losses_alone:
+    if evidence.losses_alone or evidence.decision.several:
         return ClassPairs()
     confusions = {}
     for role in JUDGED:

@@ -60,7 +60,8 @@ class Plan:
 
     ``asked`` is the selection that ``bounds`` came from, ``identity`` a hash of all checkpoints
     and of what is computed of them, ``running`` how networks are run, ``series`` the number of
-    checkpoints of each series.
+    checkpoints of each series. ``for_means`` are bounds that give rows only where a mean of a loss
+    is asked for, as it is usually of several labels.
     ``planned`` is the number of rows that spend delta: checkpoints of the manifest times selected
     bounds that can be certificates or conditional, failed ones included. It is fixed before
     anything runs, so that resuming or merging does not change a row's delta.
@@ -75,11 +76,16 @@ class Plan:
     identity: str = ""
     running: Running = USUAL
     series: Mapping[str, int] = field(default_factory=dict)
+    for_means: frozenset[str] = frozenset()
 
     @property
     def each(self) -> float:
         """Delta of one row."""
         return self.delta / max(self.planned, 1) if self.simultaneous else self.delta
+
+    def gives(self, b: Bound, asked: Asked) -> bool:
+        """Whether there are rows of a bound where this is asked beside the error."""
+        return bool(asked.means) or b.id not in self.for_means
 
     def folder(self, entry: Entry) -> Path:
         """Folder of one checkpoint's results."""

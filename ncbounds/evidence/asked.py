@@ -152,6 +152,11 @@ class Asked:
         """Names of all other losses."""
         return tuple(r.name for r in self.risks if not r.binary)
 
+    @property
+    def of_labels(self) -> bool:
+        """Whether it is asked of points with several labels."""
+        return any(getattr(r, "several", False) for r in self.risks)
+
     def risk(self, name: str) -> Risk:
         """Return the loss of a name.
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ncbounds.errors import InvalidArgument, UnknownName, shown, suggest
+from ncbounds.evidence.decision import Decision, MultiLabel
 
 #: Losses that can be declared; a number that one needs stands behind a colon.
 DECLARABLE = (
@@ -11,8 +12,9 @@ DECLARABLE = (
 )
 #: Largest exponent of a focal loss.
 LARGEST_GAMMA = 100.0
-#: What is assumed of a network of which nothing is declared.
-ASSUMED = "cross-entropy"
+#: What is assumed of a network of which nothing is declared: of one class a point, of several
+#: labels, and of labels that are only ranked.
+ASSUMED, ASSUMED_OF_LABELS, ASSUMED_OF_RANKS = "cross-entropy", "binary", "pick-all-label"
 
 
 class Loss(NamedTuple):
@@ -62,6 +64,14 @@ def declared_loss(text: str) -> Loss:
     if name not in DECLARABLE or colon:
         raise UnknownName(f"no loss {shown(text)!r}; {suggest(text, list(DECLARABLE))}")
     return Loss(name)
+
+
+def assumed_loss(decision: Decision) -> str:
+    """Name of the loss that is assumed of a network of which none is declared."""
+    if not decision.several:
+        return ASSUMED
+    ranked = isinstance(decision, MultiLabel) and decision.ranked
+    return ASSUMED_OF_RANKS if ranked else ASSUMED_OF_LABELS
 
 
 def _number(text: str) -> float:

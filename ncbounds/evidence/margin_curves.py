@@ -40,9 +40,12 @@ class MarginCurves:
 
     @classmethod
     def of(cls, evidence: Evidence) -> Self | None:
-        """Those of the saved classifier on labelled samples; None without a head or a sample."""
+        """Those of the saved classifier on labelled samples; None without a head or a sample.
+
+        None, too, where points may have several labels: a margin is that of one class.
+        """
         head = evidence.head
-        if not isinstance(head, LinearHead):
+        if not isinstance(head, LinearHead) or evidence.decision.several:
             return None
         found = {
             role: sample.margins(head)  # kept: errors were counted by them

@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 
 from ncbounds.data.batched import as_batches, is_pair, pairs
 from ncbounds.errors import DataError
+from ncbounds.evidence.indicators import indicators_of
 
 DIGEST_BYTES = 16
 #: From so many rows on, an input that equals the labels is no chance.
 TOLD_ROWS = 8
+
+#: Labels of n rows: int64 of shape (n,), or boolean of shape (n, L), which of L labels each has.
+Labels = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -51,31 +55,39 @@ def check_again(loader: Any, role: str) -> None:
         )
 
 
-def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, NDArray[np.int64]]]:
-    """Yield (inputs, labels) batches with inputs as given and labels as int64.
+def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, Labels]]:
+    """Yield (inputs, labels) batches with inputs as given and labels as :data:`Labels`.
 
     Whatever :func:`ncbounds.data.batched.as_batches` reads is read.
 
     Raises
     ------
     DataError
-        If a batch is no pair, its lengths differ, or the labels are an input too.
+        If a batch is no pair, its lengths differ, labels of batches differ in shape, or the labels
+        are an input too.
     """
     if isinstance(loader, FirstRows):
         yield from _cut(batches(loader.loader, batch_size), loader.limit)
         return
     given = as_batches(loader, batch_size)
+    width: tuple[int, ...] | None = None
     for inputs, labels in _slices(given, batch_size) if is_pair(given) else pairs(given):
         n = _length(inputs)
         y = np.full(n, -1, dtype=np.int64) if labels is None else _labels(labels)
-        if y.shape != (n,):
+        if len(y) != n or (y.ndim == 2 and y.dtype != np.bool_) or y.ndim > 2:
             raise DataError(f"a batch of {n} rows needs {n} integer labels, found shape {y.shape}")
+        width = y.shape[1:] if width is None else width
+        if y.shape[1:] != width:
+            raise DataError(
+                f"labels of one batch have shape {(n, *width)}, of another {y.shape}; needed is "
+                "one form for all: class numbers (n,), or 0 and 1 for each label, (n, L)"
+            )
         if n:
             _check_not_told(inputs, y)
             yield inputs, y
 
 
-def _check_not_told(inputs: Any, labels: NDArray[np.int64]) -> None:
+def _check_not_told(inputs: Any, labels: Labels) -> None:
     """Raise DataError if one of several inputs is the labels: the answer, told to the network."""
     if len(labels) < TOLD_ROWS or (labels == labels[0]).all():
         return
@@ -90,9 +102,7 @@ def _check_not_told(inputs: Any, labels: NDArray[np.int64]) -> None:
             )
 
 
-def _cut(
-    source: Iterator[tuple[Any, NDArray[np.int64]]], left: int
-) -> Iterator[tuple[Any, NDArray[np.int64]]]:
+def _cut(source: Iterator[tuple[Any, Labels]], left: int) -> Iterator[tuple[Any, Labels]]:
     for inputs, labels in source:
         cut = len(labels) > left
         yield (_part(inputs, slice(left)), labels[:left]) if cut else (inputs, labels)
@@ -105,7 +115,7 @@ def class_count(loader: Any, ignore_label: int | None = None) -> int | None:
     """Return the number of classes of the data; None where only one pass over it is possible.
 
     Labels are 0, 1, ..., so that it is the largest plus 1; ``ignore_label`` is the label of no
-    class. Loaders are read through.
+    class. Labels of shape (n, L) name L. Loaders are read through.
     """
     if not iter_again(loader):
         return None
@@ -114,6 +124,8 @@ def class_count(loader: Any, ignore_label: int | None = None) -> int | None:
         parts = [] if given[1] is None else [_labels(given[1])]
     else:
         parts = [labels for _, labels in batches(given, 256)]
+    if parts and parts[0].ndim == 2:
+        return int(parts[0].shape[1])
     kept = [y if ignore_label is None else y[y != ignore_label] for y in parts]
     largest = max((int(y.max(initial=-1)) for y in kept), default=-1)
     return largest + 1 if largest >= 0 else None
@@ -192,15 +204,17 @@ class DataDigest:
     """Hashes rows while they stream by."""
 
     rows: list[bytes] = field(default_factory=list)
-    labels: list[NDArray[np.int64]] = field(default_factory=list)
+    labels: list[Labels] = field(default_factory=list)
     forms: set[str] = field(default_factory=set)
 
-    def add(self, inputs: Any, labels: NDArray[np.int64]) -> None:
+    def add(self, inputs: Any, labels: Labels) -> None:
         """Add one batch."""
         arrays = [_array(value) for value in _values(inputs)]
         self.forms.add(" ".join(f"{a.dtype}{a.shape[1:]}" for a in arrays))
         self.rows.append(_row_digests(arrays))
         self.labels.append(labels)
+        if labels.ndim == 2:
+            self.forms.add(f"{labels.shape[1]} labels a row")
 
     def parts(self) -> dict[str, Any]:
         """Return the parts of the key that the data determine."""
@@ -240,8 +254,10 @@ def _row_digests(arrays: list[NDArray[Any]]) -> bytes:
     return b"".join(digests)
 
 
-def _labels(labels: Any) -> NDArray[np.int64]:
+def _labels(labels: Any) -> Labels:
     y = _array(labels)
+    if y.ndim == 2 and y.shape[1] > 1:
+        return indicators_of(y, len(y), None)
     if y.dtype.kind not in "iub":
         raise DataError(
             f"labels are integers 0, 1, ..., found {y.dtype} of shape {y.shape}; "

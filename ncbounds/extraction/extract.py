@@ -12,7 +12,7 @@ from ncbounds.errors import DataError
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.roles import LABELS_OPTIONAL
 from ncbounds.evidence.sample import Sample
-from ncbounds.extraction.batches import DataDigest, first_rows, gives_other_rows
+from ncbounds.extraction.batches import DataDigest, Labels, first_rows, gives_other_rows
 from ncbounds.extraction.loading import with_workers
 from ncbounds.extraction.lookup import (
     beginning_of,
@@ -107,9 +107,10 @@ def extract(
     ----------
     classifier : Classifier
     loader : iterable of (inputs, labels), or a pair of arrays
-        Batches of inputs (tensor, array, or mapping by keyword) with integer labels, in a fixed
-        order, or mappings by keyword with ``labels`` inside; or ``(inputs, labels)`` as whole
-        arrays or frames of n rows; or a map-style data set of such rows. Labels None stand for
+        Batches of inputs (tensor, array, or mapping by keyword) with integer labels (n,), or 0 and
+        1 for each of several labels (n, L), in a fixed order, or mappings by keyword with
+        ``labels`` inside; or ``(inputs, labels)`` as whole arrays or frames of n rows; or a
+        map-style data set of such rows. Labels None stand for
         ``role="unlabelled"``. One that gives other rows on a second pass is noticed by its first
         batch, and said on every row: the sample is the draw that was kept.
     role : str or Draw
@@ -231,7 +232,7 @@ def extract(
     return samples[HEAD] if at is None else samples
 
 
-def _labels(draw: Draw, kept: Stored) -> NDArray[np.int64] | None:
+def _labels(draw: Draw, kept: Stored) -> Labels | None:
     return None if draw.role in LABELS_OPTIONAL and (kept.labels < 0).all() else kept.labels
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.errors import StoreError
-from ncbounds.extraction.batches import DataDigest, batches, data_parts, iter_again
+from ncbounds.extraction.batches import DataDigest, Labels, batches, data_parts, iter_again
 from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.store import Stored, points_of, read_stored, store_key
 from ncbounds.extraction.stream import count_disagreements, tensors
@@ -31,11 +31,11 @@ CHANGED = (
 class Beginning:
     """The first rows of some data, read before the others.
 
-    ``inputs`` in the form in which a network takes them, with ``labels`` and ``hashes``, (k,) each.
+    ``inputs`` in the form in which a network takes them, with ``labels`` and ``hashes`` of k rows.
     """
 
     inputs: Any
-    labels: NDArray[np.int64]
+    labels: Labels
     hashes: NDArray[np.uint64]
 
 

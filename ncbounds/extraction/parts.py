@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ncbounds.data.batched import is_pair
 from ncbounds.errors import DataError, InvalidSample, StoreError
 from ncbounds.evidence.head import LinearHead
-from ncbounds.extraction.batches import DataDigest, batches, gives_other_rows
+from ncbounds.extraction.batches import DataDigest, Labels, batches, gives_other_rows
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
 from ncbounds.extraction.loading import with_workers
@@ -191,7 +191,7 @@ def _head_file(head: LinearHead) -> bytes:
     return buffer.getvalue()
 
 
-def _seen(rows: Any, first: Beginning) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def _seen(rows: Any, first: Beginning) -> tuple[NDArray[np.uint64], Labels]:
     """Hashes and labels to know a part by: all of arrays, of other data those read already."""
     if not is_pair(rows):
         return first.hashes, first.labels
@@ -254,7 +254,9 @@ def _write(
     }
 
 
-def _moments(folder: Path, labels: NDArray[np.int64], classes: int) -> dict[str, NDArray[Any]]:
+def _moments(folder: Path, labels: Labels, classes: int) -> dict[str, NDArray[Any]]:
+    if labels.ndim == 2:
+        raise InvalidSample("its rows may have several labels, and moments are of one class a row")
     features = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
     found = class_moments(features, labels, max(classes, int(labels.max()) + 1))
     return {name: getattr(found, name) for name in SUMS}

@@ -9,7 +9,9 @@ import numpy as np
 
 from ncbounds.arrays import Bools, Floats
 from ncbounds.evidence.answers import answers_of_outputs
+from ncbounds.evidence.decision import Decision, MultiClass, MultiLabel
 from ncbounds.evidence.draw import Draw
+from ncbounds.evidence.indicators import Given
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.extract import extract
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Leads of so many unit roundoffs of the outputs may be rounding, and count as ties.
 ROUNDOFFS = 16
+#: What is decided unless something else is said.
+ONE_CLASS = MultiClass()
 
 
 def predict(
@@ -30,6 +34,7 @@ def predict(
     key_parts: Mapping[str, Any] | None = None,
     batch_size: int = 256,
     ignore_label: int | None = None,
+    decision: Decision = ONE_CLASS,
     **declared: Any,
 ) -> Sample:
     """Run a network once over the data and return what it predicts, as a sample without features.
@@ -48,6 +53,8 @@ def predict(
         See :func:`extract`.
     classes : int, optional
         Number of classes, where the data may lack the last ones; counted among labels by default.
+    decision : Decision
+        ``MultiLabel(...)`` where rows have several labels, whose thresholds are of the logits.
 
     Returns
     -------
@@ -74,7 +81,7 @@ def predict(
         **declared,
     )
     check_classes(alone, sample.dim, sample.classes if classes is None else classes)
-    return answered(alone, sample)
+    return answered(alone, sample, decision)
 
 
 def check_classes(classifier: "Classifier", width: int, classes: int) -> None:
@@ -85,13 +92,28 @@ def check_classes(classifier: "Classifier", width: int, classes: int) -> None:
         check_width(classifier.found, width, classes)
 
 
-def answered(classifier: "Classifier", sample: Sample) -> Sample:
+def answered(classifier: "Classifier", sample: Sample, decision: Decision = ONE_CLASS) -> Sample:
     """Return a sample whose features are logits as one of predictions only."""
     logits = np.asarray(sample.features)
-    answers = answers_of_outputs(logits, "logits", near=_rounding(classifier, logits))
-    answers = np.where(_saturated(classifier, logits), -1, answers)
+    near = _rounding(classifier, logits)
+    if isinstance(decision, MultiLabel) and not decision.ranked:
+        answers = _beyond(logits, decision.thresholds(logits.shape[1]), near)
+    else:
+        answers = answers_of_outputs(logits, "logits", near=near)
+        answers = np.where(_saturated(classifier, logits), -1, answers)
     empty = np.empty((sample.n, 0))
     return replace(sample, features=empty, answers=answers, module_disagreements=None)
+
+
+def _beyond(logits: Any, thresholds: Floats, near: Floats) -> Given:
+    """Labels (n, L) whose logit exceeds its threshold (1) or not (0); -1 within what rounding does.
+
+    A row with a logit that is not finite has no answer.
+    """
+    with np.errstate(invalid="ignore"):
+        lead = logits.astype(np.float64) - thresholds
+        sure = (np.abs(lead) > near[:, None]) & np.isfinite(logits).all(axis=1, keepdims=True)
+    return np.where(sure, lead > 0, -1).astype(np.int8)
 
 
 def _saturated(classifier: "Classifier", logits: Any) -> Bools:

@@ -47,13 +47,13 @@ class Stored:
     Attributes
     ----------
     features : array of shape (n, d)
-    labels : int64 array of shape (n,)
+    labels : int64 array of shape (n,), or boolean of shape (n, L)
     input_hashes : uint64 array of shape (n,)
     meta : dict
     """
 
     features: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
     input_hashes: NDArray[np.uint64]
     meta: dict[str, Any]
 
@@ -106,7 +106,7 @@ def read_stored(store: str | os.PathLike[str], network: str, data: str) -> Store
 
 def points_of(
     store: str | os.PathLike[str], network: str
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+) -> Iterator[tuple[NDArray[Any], NDArray[np.uint64]]]:
     """Labels and hashes of inputs of everything that is stored of a network.
 
     Raises
@@ -188,7 +188,7 @@ class StoreWriter:
         self,
         network: str,
         data: str,
-        labels: NDArray[np.int64],
+        labels: NDArray[Any],
         hashes: NDArray[np.uint64],
         meta: Mapping[str, Any],
         use: Mapping[str, str] | None = None,

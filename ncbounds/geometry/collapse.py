@@ -6,18 +6,25 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Bools, Floats
 from ncbounds.errors import InvalidSample, RoleError
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.loss import ASSUMED, declared_loss
+from ncbounds.evidence.loss import ASSUMED, ASSUMED_OF_LABELS, declared_loss
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.alignment import nc2, nc3, nc4
-from ncbounds.geometry.efficiency import SECONDS, Efficiency, collapse_efficiency
+from ncbounds.geometry.efficiency import (
+    SECONDS,
+    Efficiency,
+    collapse_efficiency,
+    no_efficiency,
+)
+from ncbounds.geometry.label_sets import single_label_points
 from ncbounds.geometry.margin_efficiency import QUANTILE, MarginEfficiency, margin_efficiency
 from ncbounds.geometry.measured import Metric
 from ncbounds.geometry.pairs import NORMALISATIONS, cdnv, directional_cdnv
 from ncbounds.geometry.second_pass import second_pass
 from ncbounds.geometry.seli import FrameDistance, frame_distances
+from ncbounds.geometry.set_means import set_mean_cosines
 from ncbounds.geometry.variability import nc1, vci
 from ncbounds.statistics.crossfit import crossfit
 
@@ -66,10 +73,14 @@ def collapse(
         halves of the cross-fit are a fixed split (seed 0).
     loss : str, optional
         What the network was trained with; see :func:`collapse_efficiency`. By default the
-        cross-entropy.
+        cross-entropy, or the binary loss where points may have several labels.
     seconds : float
         Time for the solver of the efficiency. Its bracket, "at least" and "at most", is valid
         whenever it stops.
+
+    Where points may have several labels, metrics of class means are those of the points with
+    exactly one, and are called ``single-label``; NC4, the CDNVs and the margin efficiency, which
+    are about one class a point, are left out.
 
     Returns
     -------
@@ -79,6 +90,9 @@ def collapse(
     """
     import pandas as pd
 
+    if (sets := sample.indicators) is not None:
+        rows = list(_rows_of_sets(sample, sets, head, loss or ASSUMED_OF_LABELS, seconds))
+        return pd.DataFrame(rows, columns=list(COLUMNS))
     rows = [
         *_means_rows(sample),
         *(() if head is None else _head_rows(sample, head, means)),
@@ -116,12 +130,7 @@ def _nc2_rows(what: str, points: Floats, centre: Floats | None) -> Iterator[Row]
 
 def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterator[Row]:
     yield from _nc2_rows("head", head.weight, None)
-    yield _row(
-        "NC3",
-        "plug-in",
-        nc3(sample.moments, head),
-        "||W/||W||_F - M/||M||_F||_F^2, W as stored, M centred",
-    )
+    yield _nc3_row(sample, head)
     own = means is None
     means = sample.moments.mean if means is None else means
     found = nc4(sample.features, head, means, logits=sample.logit_rows(head))
@@ -130,6 +139,37 @@ def _head_rows(sample: Sample, head: LinearHead, means: Floats | None) -> Iterat
         found = Metric(found.value, (*found.reasons, why))
     whose = "of this sample" if own else "as given"
     yield _row("NC4", "plug-in", found, f"share where head and nearest mean differ, means {whose}")
+
+
+def _nc3_row(sample: Sample, head: LinearHead) -> Row:
+    how = "||W/||W||_F - M/||M||_F||_F^2, W as stored, M centred"
+    return _row("NC3", "plug-in", nc3(sample.moments, head), how)
+
+
+def _rows_of_sets(
+    sample: Sample, sets: Bools, head: LinearHead | None, loss: str, seconds: float
+) -> Iterator[Row]:
+    """Several labels a point: those with exactly one as classes, pairs by them, and all sets."""
+    single = single_label_points(sample)
+    rows = [*_means_rows(single), *(() if head is None else [_nc3_row(single, head)])]
+    whose = f", of the {single.n} points with exactly one label"
+    for row in rows:
+        name, how = f"single-label {row.metric}", row.normalisation + whose
+        yield row._replace(metric=name, normalisation=how)
+    centred = head is None or head.has_bias
+    cosines = set_mean_cosines(sample.features, sets, centred=centred)
+    about = "mean of all points taken off" if centred else "means as they are"
+    how = f"cos of a pair's mean with the sum of its single-label means, {about}"
+    yield _row("set-mean cosine", "mean of pairs", cosines.mean, how)
+    yield _row("set-mean cosine", "least of pairs", cosines.least, how)
+    if head is None:
+        return
+    yield from _nc2_rows("head", head.weight, None)
+    try:
+        found = collapse_efficiency(sample, head, loss, seconds=seconds)
+    except (RoleError, InvalidSample) as error:  # a test sample, points without a label
+        found = no_efficiency(str(error))
+    yield from _efficiency_rows(found, loss)
 
 
 def _best_rows(sample: Sample, head: LinearHead, loss: str | None, seconds: float) -> Iterator[Row]:
@@ -142,15 +182,9 @@ def _best_rows(sample: Sample, head: LinearHead, loss: str | None, seconds: floa
         margin = margin_efficiency(sample, head)
         distances = frame_distances(sample, head, found)
     except (RoleError, InvalidSample) as error:  # a test sample, labels without an output
-        found = Efficiency(nan, nan, nan, nan, nan, nan, nan, (str(error),))
+        found = no_efficiency(str(error))
         margin = MarginEfficiency(nan, nan, nan, nan, (str(error),))
-    yield _row("loss", str(chosen), Metric(found.loss, found.reasons), "mean over points")
-    for name in ("within", "alignment", "outputs"):
-        part = Metric(getattr(found, name), found.reasons)
-        yield _row(f"collapse efficiency ({name})", "plug-in", part, "factor of the lower end")
-    share = f"norms that the {declared_loss(chosen)} needs, over ||W||_F ||H||_F"
-    for end, value in (("at least", found.lower), ("at most", found.upper)):
-        yield _row("collapse efficiency", end, Metric(value, found.reasons), share)
+    yield from _efficiency_rows(found, chosen)
     share = "kappa times the margin, over ||W||_F ||H||_F"
     low = f"{QUANTILE:.0%} quantile"
     for which, value in (("minimum", margin.minimum), (low, margin.quantile)):
@@ -159,6 +193,16 @@ def _best_rows(sample: Sample, head: LinearHead, loss: str | None, seconds: floa
         row = partial(_row, variant=distance.reference, normalisation=_GRAMS)
         yield row("distance from (head)", found=distance.head)
         yield row("distance from (means)", found=distance.means)
+
+
+def _efficiency_rows(found: Efficiency, chosen: str) -> Iterator[Row]:
+    yield _row("loss", str(chosen), Metric(found.loss, found.reasons), "mean over points")
+    for name in ("within", "alignment", "outputs"):
+        part = Metric(getattr(found, name), found.reasons)
+        yield _row(f"collapse efficiency ({name})", "plug-in", part, "factor of the lower end")
+    share = f"norms that the {declared_loss(chosen)} needs, over ||W||_F ||H||_F"
+    for end, value in (("at least", found.lower), ("at most", found.upper)):
+        yield _row("collapse efficiency", end, Metric(value, found.reasons), share)
 
 
 def _pair_rows(sample: Sample, corrections: bool) -> Iterator[Row]:

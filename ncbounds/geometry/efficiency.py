@@ -1,6 +1,6 @@
 """How far a head and its features are from the best possible at their norms."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +10,7 @@ from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.loss import ASSUMED, declared_loss
 from ncbounds.evidence.sample import Sample
-from ncbounds.geometry.efficiency_groups import LOSSES, grouped, label_sets, loss_and_response
+from ncbounds.geometry.efficiency_groups import LOSSES, grouped, loss_and_response, targets_of
 from ncbounds.geometry.focal import cross_entropy_of, focal, scaled
 from ncbounds.geometry.free_features import ROUNDING, Task
 from ncbounds.geometry.labelled import centred_rows, labelled
@@ -78,7 +78,8 @@ def collapse_efficiency(
     Parameters
     ----------
     sample : Sample
-        n labelled points with features of shape (n, d); of any role but test, and meant for fit.
+        n points with features of shape (n, d), and labels, one or several each; of any role but
+        test, and meant for fit.
     head : LinearHead
         Weight (C, d). Its ``has_bias`` declares whether the bias is free (and not penalised).
     loss : {"cross-entropy", "label-smoothing:0.1", "focal:2", "pick-all-label", "binary", "mse"}
@@ -89,7 +90,7 @@ def collapse_efficiency(
         Label smoothing r of the cross-entropy, ``q = (1 - r) e_y + r/C``, if ``loss`` names none.
     targets : array-like of shape (n, C), optional
         0 and 1: the set of labels of each point, for "pick-all-label" and "binary". By default the
-        set is the one label of the sample.
+        sample's own: its indicators, else the one label of each point.
     seconds : float
         The solver starts nothing new after so long. The bracket is valid whenever it stops.
 
@@ -102,7 +103,8 @@ def collapse_efficiency(
     Raises
     ------
     InvalidSample
-        If shapes do not fit, a label has no output or ``targets`` are no indicators.
+        If shapes do not fit, a label has no output, ``targets`` are no indicators, a set is empty
+        under pick-all-label, or there are more distinct sets than memory is meant for.
     InvalidArgument, UnknownName
         If ``smoothing`` or ``seconds`` is out of range, or ``loss`` is unknown.
     RoleError
@@ -150,7 +152,7 @@ def collapse_efficiency(
     NeurIPS 2021, arXiv:2105.02375. Sets of labels: P. Li et al., arXiv:2310.15903. The efficiency,
     its bracket and its factors: proved above.
     """
-    labelled(sample, head)
+    labelled(sample, head, sets=True)
     name, share, gamma = declared_loss(loss)
     if not 0 <= smoothing < 1 or (smoothing and (share or name != "cross-entropy")):
         raise InvalidArgument(
@@ -158,15 +160,14 @@ def collapse_efficiency(
             "unless loss='cross-entropy'"
         )
     seconds = not_negative("seconds", seconds)
-    sets = label_sets(sample, head, name, targets)
+    sets = targets_of(sample, head, name, targets)
     groups = grouped(sample, head, LOSSES[name], sets, smoothing or share)
-    task, moments = groups.task, groups.moments
+    task = groups.task
     weight = centred_rows(head.weight) if task.loss.shifts else head.weight
-    counts = moments.count.astype(np.float64)
-    centre = moments.centre(weighted=True) if task.bias else np.zeros(head.dim)
-    means = moments.mean - centre
-    between = float(counts @ np.einsum("ij,ij->i", means, means))
-    norm = float(np.sqrt(float(moments.trace.sum()) + between))
+    centre = groups.centre if task.bias else np.zeros(head.dim)
+    means = groups.means - centre
+    between = float(task.count @ np.einsum("ij,ij->i", means, means))
+    norm = float(np.sqrt(groups.scatter + between))
     with np.errstate(over="ignore"):  # told below
         head_norm = float(np.linalg.norm(weight))
     budget = head_norm * norm
@@ -177,14 +178,14 @@ def collapse_efficiency(
     nan = float("nan")
     why = _undefined(task, small, reached, budget)
     if why:
-        return Efficiency(nan, nan, nan, nan, nan, mean_loss, budget, (why,))
+        return replace(no_efficiency(why), loss=mean_loss, budget=budget)
     if reached >= task.idle:
         why = "a head reaches this loss without features"
         most = 0.0
         if name == "focal":
             why, most = f"a head reaches cross-entropy {reached:.3g} without features", 1.0
         return Efficiency(0.0, most, nan, nan, nan, mean_loss, budget, (why,))
-    reasons = _width(task, head)
+    reasons = _width(small, head)
     kept = task.unsettled
     own = (means @ head.weight.T)[:, kept]
     offset = (head.bias + head.weight @ centre)[kept]
@@ -198,6 +199,12 @@ def collapse_efficiency(
     best = small.centred(found.logits)
     best_bias = small.offset(found.logits)
     return Efficiency(lower, upper, *parts, mean_loss, budget, reasons, best, best_bias)
+
+
+def no_efficiency(why: str) -> Efficiency:
+    """Return nan everywhere, and why."""
+    nan = float("nan")
+    return Efficiency(nan, nan, nan, nan, nan, nan, nan, (why,))
 
 
 def _undefined(task: Task, small: Task, loss: float, budget: float) -> str:
@@ -215,12 +222,13 @@ def _undefined(task: Task, small: Task, loss: float, budget: float) -> str:
 
 def _width(task: Task, head: LinearHead) -> tuple[str, ...]:
     """What the feature dimension rules out, whatever was learnt."""
-    needed = min(task.target.shape) - 1
+    groups, outputs = task.target.shape  # centred by points if a bias is free, by outputs if shifts
+    needed = min(groups - task.bias, outputs - task.loss.shifts)
     if head.dim >= needed:
         return ()
     return (
         f"{head.dim} features are fewer than the {needed} that the best arrangement of "
-        f"{len(task.count)} groups may need: the efficiency may be out of reach of 1",
+        f"{groups} groups may need: the efficiency may be out of reach of 1",
     )
 
 

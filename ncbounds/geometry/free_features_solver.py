@@ -11,6 +11,8 @@ from ncbounds.geometry.free_features import Task
 
 #: Logarithms are taken of nothing smaller.
 TINY = 1e-300
+#: Numbers that the descent keeps of its last steps, and steps that it keeps at least and at most.
+_KEPT, _MEMORY = 1 << 26, (3, 20)
 
 
 def factored_logits(task: Task, budget: float, v: Floats, w: Floats, offset: Floats) -> Floats:
@@ -68,6 +70,11 @@ def minimise(
         jac=True,
         method="L-BFGS-B",
         callback=late,
-        options={"maxiter": iterations, "maxcor": 20, "ftol": 1e-15, "gtol": 1e-10},
+        options={
+            "maxiter": iterations,
+            "maxcor": int(np.clip(_KEPT // len(x), *_MEMORY)),
+            "ftol": 1e-15,
+            "gtol": 1e-10,
+        },
     )
     return parts(found.x)

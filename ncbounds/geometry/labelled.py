@@ -8,13 +8,16 @@ from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.sample import Sample
 
 
-def labelled(sample: Sample, head: LinearHead | None = None) -> None:
+def labelled(sample: Sample, head: LinearHead | None = None, *, sets: bool = False) -> None:
     """Check that ``sample`` has labels, may be read, and fits ``head``.
+
+    ``sets`` says whether points may have several labels.
 
     Raises
     ------
     InvalidSample
-        Without labels or rows, or if the head takes another number of features.
+        Without labels or rows, with several labels a point unless these are welcome, or if the
+        head takes another number of features.
     RoleError
         For the role ``"test"``, which only measures errors.
     """
@@ -23,7 +26,13 @@ def labelled(sample: Sample, head: LinearHead | None = None) -> None:
             "a test sample only measures errors, found role 'test'; pass the fit sample, or "
             "declare the rows as role='holdout'"
         )
-    if sample.n == 0 or sample.labels.min() < 0:
+    several = sample.indicators is not None
+    if several and not sets:
+        raise InvalidSample(
+            "every point may have several labels, and this measure is about one class a point; "
+            "take the points with exactly one label (single_label_points)"
+        )
+    if sample.n == 0 or (sample.labels.min() < 0 and not several):
         raise InvalidSample(
             f"labelled rows are needed, found {sample.n} rows of role {sample.role!r}; pass "
             "labels= to Sample.from_arrays"

@@ -71,24 +71,27 @@ def least_budget(
     start = ((task.target >= peak) & (peak > 0)).astype(np.float64)  # equal margins
     own, offset = task.offset(logits), task.offset(start)
     for point, still in ((logits, own), (start, offset), (start, 0 * offset)):
-        if time.monotonic() > end and np.isfinite(best.upper):
+        bounded = bool(np.isfinite(best.upper))
+        if bounded and time.monotonic() > end:
             break
-        reached = _reach(task, point - still, still, loss)
+        reached = _reach(task, point - still, still, loss, end if bounded else np.inf)
         if reached is not None:
             best = _with_point(task, best, reached, loss, budget)
     for scale in SCALES:
-        if best.upper <= CLOSE * best.lower or time.monotonic() > end:
+        if _done(best, end):
             break
         best = _with_response(task, best, task.response(scale * best.logits), loss, budget)
     return _solve(task, best, loss, budget, end)
 
 
-def _reach(task: Task, moving: Floats, still: Floats, loss: float) -> Floats | None:
-    """Logits ``t * moving + still`` with the t > 0 at which the loss is just reached."""
+def _reach(task: Task, moving: Floats, still: Floats, loss: float, end: float) -> Floats | None:
+    """Logits ``t * moving + still`` with the t > 0 at which the loss is just reached, in time."""
     floor = task.floor
     wanted = np.log(loss - floor)
 
     def above(t: float) -> float:
+        if time.monotonic() > end:
+            return 0.0  # as if it was found, which is looked at below
         return float(np.log(max(task.value(t * moving + still) - floor, TINY)) - wanted)
 
     t = 1.0
@@ -135,6 +138,10 @@ def _settled(task: Task, logits: Floats) -> Floats:
     return logits
 
 
+def _done(best: Bracket, end: float) -> bool:
+    return best.upper <= CLOSE * best.lower or time.monotonic() > end
+
+
 def _with_response(task: Task, best: Bracket, u: Floats, loss: float, budget: float) -> Bracket:
     lower = lower_budget(task, u, loss, budget)
     return best._replace(lower=lower, response=u) if lower > best.lower else best
@@ -150,6 +157,8 @@ def _with_point(task: Task, best: Bracket, logits: Floats, loss: float, budget: 
 
 def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) -> Bracket:
     """Minimise the loss at a budget, move the budget by Newton steps, keep the best of all."""
+    if _done(best, end):
+        return best
     floor = task.floor
     offset = task.offset(best.logits)
     left, values, right = sla.svd(task.root * task.centred(best.logits), full_matrices=False)
@@ -157,7 +166,7 @@ def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) ->
     v, w = left * values, right.T * values
     at = min(best.upper, task.cost(best.logits))
     for k in range(_ROUNDS):
-        if best.upper <= CLOSE * best.lower or time.monotonic() > end:
+        if _done(best, end):
             break
         v, w, offset = minimise(task, at, v, w, offset, end, _STEPS * (k + 1))
         logits = _settled(task, factored_logits(task, at, v, w, offset))
@@ -165,7 +174,7 @@ def _solve(task: Task, best: Bracket, loss: float, budget: float, end: float) ->
         excess = max(task.value(logits) - floor, TINY)
         u = task.response(logits)
         best = _with_response(task, best, u, loss, budget)
-        reached = _reach(task, logits - offset, offset, loss)
+        reached = _reach(task, logits - offset, offset, loss, end)
         if reached is not None:
             best = _with_point(task, best, reached, loss, budget)
         slope = spectral_norm(task.columns(u))

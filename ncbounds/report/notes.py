@@ -44,7 +44,8 @@ def _choice(report: ReportData) -> list[str]:
     each = best.delta / report.planned
     says += f";\n--simultaneous would give each row delta {each:.2g}"
     together, _ = whatif([best], delta=each)
-    if together and isinstance(together[0], BoundResult):
+    # a subset error and a one-error are no two of which one is smaller
+    if len({r.qualifier for r in found}) == 1 and together and isinstance(together[0], BoundResult):
         says += (
             f": the smallest of all, {MARK[best.kind]} {number(best.value, up=True)} "
             f"({best.bound},\n{best.checkpoint}), would be {number(together[0].value, up=True)}"

@@ -8,9 +8,9 @@ from ncbounds.comparison.candidates import Candidate
 from ncbounds.comparison.comparison import Comparison
 from ncbounds.comparison.stored import stored_candidates
 from ncbounds.data.manifest import Manifest
-from ncbounds.data.prediction_file import TABLES, read_labels, read_predictions
+from ncbounds.data.prediction_file import TABLES, Predictions, read_labels, read_predictions
 from ncbounds.errors import DataError, few
-from ncbounds.evidence.decision import MultiClass
+from ncbounds.evidence.decision import Decision, MultiClass, MultiLabel
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.extraction.running import Running
 from ncbounds.files import write_text
@@ -102,12 +102,19 @@ def of_prediction_files(
         found = read_predictions(path, use, known)
         out[name] = Evidence.from_predictions(
             **found.by_role(role, roles or {}),
-            decision=MultiClass(found.names) if found.names else None,
+            decision=_decision(found),
             checkpoint=name,
             provenance={"predictions": path.name, "columns": found.said},
             **declared,
         )
     return out
+
+
+def _decision(found: Predictions) -> Decision | None:
+    """One class, or several labels at the usual thresholds, by the names that a file has."""
+    if found.several:
+        return MultiLabel(found.names)
+    return MultiClass(found.names) if found.names else None
 
 
 def evidences(book: Manifest, names: Sequence[str], running: Running) -> dict[str, Evidence]:

@@ -38,7 +38,8 @@ def evaluate_entry(
         store = plan.out / "store"
         evidence = evidence_of(entry, task, store, plan.running, say=say)
         for b in pending:
-            rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
+            given = plan.gives(b, evidence.asked)
+            rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)] if given else []
             piece = {"key": keys.rows[b.id], "rows": rows}
             # what a machine that stops leaves unfinished is known by its seal, and computed again
             write_sealed(folder / f"{b.id}.json", piece, sync=False)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Ints
+from ncbounds.data.fields import check_decision
 from ncbounds.data.manifest import row_ids
 from ncbounds.data.role_names import by_role, check_role_names
 from ncbounds.data.tables import TABLES, inputs_and_labels, read_table
@@ -27,6 +28,7 @@ from ncbounds.extraction.part_folder import (
 )
 from ncbounds.files import file_hash
 from ncbounds.procedures.scikit_learn import per_class
+from ncbounds.runs.decisions import decision_on
 from ncbounds.runs.files import chosen_among
 
 #: What the last word of an array's name is, where it is the weight or the bias of a head.
@@ -45,14 +47,17 @@ def evidence_of_features(
     repeats: str | None = None,
     ignore_label: int | None = None,
     priors: Any = None,
+    decision: str | None = None,
+    **several: Any,
 ) -> Evidence:
     """Read a linear head, and features with labels, from files or parts of an extraction.
 
     Parameters
     ----------
     files : sequence of paths
-        npz, csv or parquet files with features (n, d) and labels (n,), which are found by their
-        names. Several files are a role each, which their names say: ``holdout.npz``. Or folders
+        npz, csv or parquet files with features (n, d) and labels (n,), or 0 and 1 for each of
+        several labels (n, L), which are found by their names. Several files are a role each, which
+        their names say: ``holdout.npz``. Or folders
         that ``ncbounds extract`` wrote: one of parts, or the one that holds it for each role.
     head : path, optional
         npz file, or any checkpoint that is read, with a weight (C, d) and perhaps a bias (C,), as
@@ -62,8 +67,10 @@ def evidence_of_features(
         ``{"holdout": "all"}``.
     role_names : mapping from name to role, optional
         Where files have other names: ``{"val": "holdout"}``.
-    sampling, selected_among, repeats, ignore_label, priors
+    sampling, selected_among, repeats, ignore_label, priors, decision
         As for :func:`ncbounds.evaluate_files`.
+    **several
+        ``thresholds``, ``probability_thresholds`` or ``ranked``, as there.
 
     Raises
     ------
@@ -105,6 +112,7 @@ def evidence_of_features(
         samples,
         head=linear,
         priors=priors,
+        decision=decision_on(check_decision(decision), samples, **several),
         checkpoint=_extracted(path) if head is None else path.name,
         provenance={
             "checkpoint_sha256": file_hash(path),

@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ncbounds.bounds.bound import Bound
+from ncbounds.data.fields import check_decision
 from ncbounds.data.manifest import ALL_ROWS, Entry, Manifest, Task
 from ncbounds.data.role_names import by_role, check_role_names
 from ncbounds.errors import DataError, InvalidSample
@@ -39,6 +42,10 @@ def evaluate_files(
     repeats: str | None = None,
     ignore_label: int | None = None,
     priors: Any = None,
+    decision: str | None = None,
+    thresholds: "float | Sequence[float] | None" = None,
+    probability_thresholds: "float | Sequence[float] | None" = None,
+    ranked: bool = False,
     procedure: Mapping[str, Any] | None = None,
     loss: str | None = None,
     code_word: "str | Path | None" = None,
@@ -115,6 +122,13 @@ def evaluate_files(
         Label of rows that are left out, such as 255.
     priors : "balanced" or list of float, optional
         The law's class probabilities.
+    decision : {"multi-class", "multi-label"}, optional
+        How many labels a row has; by default the labels' shape says it.
+    thresholds, probability_thresholds : float or sequence of float, optional
+        Of rows with several labels: what a logit, or its sigmoid, exceeds where a label is given,
+        fixed before the samples were seen; 0, probability 1/2, unless given.
+    ranked : bool
+        Whether logits only rank several labels, as those of a pick-all-label loss do.
     procedure, loss, code_word, tried, key, weights, head, output, parts
         As in a manifest.
     log : path, optional
@@ -160,6 +174,10 @@ def evaluate_files(
         repeats=repeats,
         ignore_label=ignore_label,
         priors=priors,
+        decision=decision,
+        thresholds=_plain(thresholds),
+        probability_thresholds=_plain(probability_thresholds),
+        ranked=ranked,
         loss=loss,
         names=names,
         procedure=dict(procedure or {}),
@@ -234,6 +252,7 @@ def declared_task(
     repeats: str | None = None,
     ignore_label: int | None = None,
     priors: Any = None,
+    decision: str | None = None,
     loss: str | None = None,
     **fields: Any,
 ) -> tuple[Task, Entry]:
@@ -259,7 +278,12 @@ def declared_task(
         sampling=sampling,
         priors=priors,
     )
-    task = replace(task, repeats=check_repeats(repeats), ignore_label=ignore_label)
+    task = replace(
+        task,
+        repeats=check_repeats(repeats),
+        ignore_label=ignore_label,
+        decision=check_decision(decision),
+    )
     shared = Entry(
         name="",
         file=Path(),
@@ -342,6 +366,14 @@ def _named(files: Mapping[str, Path], names: Sequence[str] | None) -> dict[str, 
             f"another one; found {', '.join(map(repr, names))}"
         )
     return dict(zip(names, files.values()))
+
+
+def _plain(thresholds: Any) -> "float | tuple[float, ...] | None":
+    """Thresholds as numbers that a hash can be taken of."""
+    if thresholds is None:
+        return None
+    found = tuple(map(float, np.ravel(thresholds)))
+    return found[0] if np.ndim(thresholds) == 0 else found
 
 
 def _stays_here(*things: Any) -> str:

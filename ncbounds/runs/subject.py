@@ -18,7 +18,6 @@ from ncbounds.data.user import UserCode, user_function
 from ncbounds.errors import NoLinearHead, few
 from ncbounds.evaluation.versions import versions
 from ncbounds.evidence.asked import asked_for
-from ncbounds.evidence.decision import MultiClass
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import Head, NoHead
@@ -29,6 +28,7 @@ from ncbounds.extraction.pace import Pace
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.network.network import Network
 from ncbounds.procedures.linear import named_procedure
+from ncbounds.runs.decisions import decision_of
 
 if TYPE_CHECKING:
     from ncbounds.checkpoints.head.classifier import Classifier
@@ -122,8 +122,11 @@ def evidence_of(
         classifier, why = classifier.predicting(), error.why
         samples = _extracted(classifier, points, draws, entry, task, store, running, say)
         head = NoHead(_width(classifier, task, samples), why)
-        samples = {role: answered(classifier, s) for role, s in samples.items()}
     classes, disagree = _names(task, checkpoint, points.values(), head.classes)
+    config = checkpoint.hints.get("config")
+    decision, said = decision_of(entry, task, config, classifier, samples, classes)
+    if classifier.predicts:
+        samples = {role: answered(classifier, s, decision) for role, s in samples.items()}
     return Evidence.of(
         samples,
         head=head,
@@ -136,7 +139,7 @@ def evidence_of(
         procedure=named_procedure(entry.procedure) if entry.procedure else None,
         priors=class_priors(task, head.classes),
         loss=entry.loss,
-        decision=MultiClass(classes),
+        decision=decision,
         asked=asked_for(task.claims),
         checkpoint=entry.name,
         provenance={
@@ -160,7 +163,7 @@ def evidence_of(
             "noise_seed": task.noise_seed,
             "roles": dict(entry.roles),
             "versions": versions(),
-            "remarks": [*disagree, *_other_rows(samples)],
+            "remarks": [*said, *disagree, *_other_rows(samples)],
         },
     )
 

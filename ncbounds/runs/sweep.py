@@ -7,7 +7,7 @@ where it stopped, and nothing stale is taken for current.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,9 @@ from ncbounds.data.fashion_mnist import install_hint
 from ncbounds.data.manifest import Entry, Manifest, Task, load_manifest
 from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.plan import Plan, planned_rows
-from ncbounds.evidence.asked import asked_for
+from ncbounds.evidence.asked import NOTHING, asked_for
+from ncbounds.evidence.decision import MultiLabel
+from ncbounds.evidence.label_claims import asked_under
 from ncbounds.extraction.running import Running
 from ncbounds.files import write_json
 from ncbounds.report import Failure, Report
@@ -29,6 +31,9 @@ from ncbounds.runs.folder import collect, description, pending_bounds
 from ncbounds.runs.keys import Keys, checkpoint_keys, with_key
 from ncbounds.runs.series import check_logs
 from ncbounds.runs.trust import refuse_untrusted, with_code
+
+#: What is asked of several labels where nobody asks; the mean of a loss is part of it.
+USUAL = asked_under(NOTHING, MultiLabel(), 2, scored=True)
 
 
 def sweep(
@@ -200,9 +205,10 @@ def make_plan(
     if not 0.0 < delta < 1.0:
         raise NcboundsError(f"delta is a probability in (0, 1), found {delta}")
     asked = bounds if bounds is None or isinstance(bounds, str) else tuple(bounds)
-    chosen = select(asked)
-    questions = {name: asked_for(task.claims) for name, task in manifest.tasks.items()}
-    planned = sum(planned_rows(chosen, questions[e.task]) for e in manifest.checkpoints.values())
+    plain, chosen = select(asked), select(asked, USUAL)
+    planned = sum(
+        _spending(plain, chosen, e, manifest.tasks[e.task]) for e in manifest.checkpoints.values()
+    )
     files = [(name, str(e.file)) for name, e in manifest.checkpoints.items()]
     what = repr((files, [b.id for b in chosen], delta, simultaneous))
     what += "".join(repr(task.claims) for task in manifest.tasks.values() if task.claims)
@@ -211,7 +217,22 @@ def make_plan(
     return Plan(
         *(Path(out).resolve(), chosen, delta, simultaneous, planned, asked, identity),
         series=dict(series),
+        for_means=frozenset({b.id for b in chosen} - {b.id for b in plain}),
     )
+
+
+def _spending(plain: Sequence[Bound], with_means: Sequence[Bound], entry: Entry, task: Task) -> int:
+    """Rows of a checkpoint that spend delta, as far as is known before its labels are read.
+
+    Where nothing says how many labels a row has, the more of the two are planned.
+    """
+    asked = asked_for(task.claims)
+    usual = asked_under(NOTHING, MultiLabel(ranked=entry.ranked), 2, scored=True)
+    one = planned_rows(with_means if asked.means else plain, asked)
+    several = planned_rows(with_means, usual if asked == NOTHING else asked, several_labels=True)
+    if task.decision == "multi-label" or task.pairs or asked.of_labels:
+        return several
+    return one if task.decision or asked != NOTHING else max(one, several)
 
 
 def _asking(book: Manifest, claims: "str | Iterable[str] | None") -> Manifest:

@@ -224,7 +224,12 @@ def test_mapping_of_inputs(tmp_path: Path) -> None:
         ([torch.ones(3, 4)], r"needed are \(inputs, labels\) pairs"),
         ([(torch.ones(3, 4), torch.ones(2, dtype=torch.int64))], "needs 3 integer labels"),
         ([(torch.ones(3, 4), torch.ones(3))], "labels are integers"),
-        ([(torch.ones(3, 4), torch.ones(3, 2, dtype=torch.int64))], r"found shape \(3, 2\)"),
+        ([(torch.ones(3, 4), torch.ones(3, 1, dtype=torch.int64))], r"found shape \(3, 1\)"),
+        ([(torch.ones(3, 4), 2 * torch.ones(3, 2))], "are 0 or 1, found 2"),
+        (
+            [(torch.ones(2, 4), torch.ones(2, 2)), (torch.ones(2, 4), torch.ones(2).long())],
+            "needed is one form for all",
+        ),
         ((np.ones((3, 4)), np.ones(2, dtype=int)), "3 rows of inputs need 3 labels"),
         ((np.ones((3, 5)), np.ones(3, dtype=int)), "cannot process a batch of"),
     ],

@@ -1,6 +1,7 @@
 """A given head and files of features give the rows of the arrays in them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -144,3 +145,23 @@ def test_what_does_not_fit_says_what_is_needed(world):
     ):
         assert message in run(*typed, code=2)
     assert "✓" in run(folder / "all.npz", head, "--roles", "all=holdout", "--sampling=iid")
+
+
+def test_features_with_several_labels_are_decided_by_their_thresholds(tmp_path):
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=(200, 4)), rng.normal(size=(3, 4))
+    y = (x @ w.T + rng.normal(size=(200, 3)) > 0.5).astype(int)
+    np.savez(tmp_path / "head.npz", weight=w)
+    np.savez(tmp_path / "holdout.npz", features=x, labels=y)
+    columns = {f"x{k}": x[:, k] for k in range(4)} | {f"label_{k}": y[:, k] for k in (2, 0, 1)}
+    (tmp_path / "csv").mkdir()
+    pd.DataFrame(columns).to_csv(tmp_path / "csv" / "holdout.csv", index=False)
+    wrong = int(((x @ w.T > 0.5) != y).any(axis=1).sum())
+    for file in ("holdout.npz", "csv/holdout.csv"):
+        typed = (tmp_path / file, "--head", tmp_path / "head.npz", "--threshold", "0.5")
+        run(*typed, "--sampling=iid", f"--out={tmp_path / 'out'}", "--bounds=binomial")
+        [row] = [r for r in nb.load_report(tmp_path / "out").rows if not r.params]
+        assert row.kind == "certificate"
+        assert row.value == nb.formulas.binomial(wrong, 200, 0.05)
+    odd = run(*typed, "--decision=multi-class", code=2)
+    assert "type --decision multi-label" in odd

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from ncbounds.arrays import Bools
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.view import Outcome, View
-from ncbounds.evidence.loss import ASSUMED, declared_loss
+from ncbounds.evidence.loss import assumed_loss, declared_loss
 from ncbounds.geometry.efficiency import Efficiency
 from ncbounds.geometry.efficiency import collapse_efficiency as efficiency
+from ncbounds.geometry.label_sets import distinct_sets
 from ncbounds.geometry.least_budget import CLOSE
 
 
@@ -24,6 +26,7 @@ from ncbounds.geometry.least_budget import CLOSE
         "A sign of a small error: it compares norms with the training loss, and networks of one "
         "error have efficiencies far apart."
     ),
+    several_labels=True,
     references=("zhu2021", "li2017", "li2024"),
 )
 def collapse_efficiency(view: View, delta: float) -> Outcome:
@@ -51,21 +54,25 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
     the points' own responses from the tangent's. *Within* is collapse of the points onto their
     means, *alignment* that of means and head, *outputs* how well the logits are spent.
 
-    Shapes: features (n, d), labels (n,), weight (C, d).
+    Where points may have several labels, C counts labels and the targets are sets of them: of the
+    loss ``pick-all-label``, which needs a label on every point, or ``binary``.
+
+    Shapes: features (n, d), labels (n,) or indicators (n, C), weight (C, d).
 
     Role: ``fit``, the points that the loss was trained on.
 
     Assumptions: none, and no error is bounded: networks of one error have efficiencies far apart.
-    The loss is the one that the evidence declares, else the cross-entropy. A focal loss is measured
-    by the largest mean cross-entropy that it allows. A bias that the
-    architecture has counts as free, and features are then centred by their mean; head rows are
-    centred for losses of the softmax. Compare networks at equal loss, on the same rows.
+    The loss is the one that the evidence declares, else the cross-entropy, or of several labels the
+    binary loss, of ranked ones pick-all-label. A focal loss is measured by the largest mean
+    cross-entropy that it allows. A bias that the architecture has counts as free, and features are
+    then centred by their mean; head rows are centred for losses of the softmax. Compare networks at
+    equal loss, on the same rows.
 
     Source: optima of free features are from Zhu et al. 2021 [1]_ , norms of factors as a nuclear
     norm from Li, Zhu and Tang 2017 [2]_ , sets of labels from Li et al. 2024 [3]_ . The bracket and
     its factors are proved in :func:`ncbounds.geometry.collapse_efficiency`.
 
-    When vacuous: it is a measure; 0 if the loss needs no features, and undefined for one class,
+    When vacuous: it is a measure; 0 if the loss needs no features, and undefined for one target,
     norms of zero, logits that are not finite, or a loss at its infimum. With many classes the
     solver stops at its time limit, and the bracket is as wide as it is then; it is valid all the
     same. With fewer than C - 1 features it may be out of reach of 1.
@@ -77,10 +84,8 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
     """
     del delta
     sample, head = view.sample, view.head
-    loss = view.loss or ASSUMED
+    loss = view.loss or assumed_loss(view.decision)
     found = efficiency(sample, head, loss)
-    counts = sample.counts[: head.classes]
-    present = counts[counts > 0]
     details: dict[str, Any] = {
         "upper": found.upper,
         "within": found.within,
@@ -91,8 +96,7 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
         "mean loss": found.loss,
         "budget": found.budget,
         "free bias": head.has_bias,
-        "points per class": [int(present.min()), int(present.max())],
-        "absent": [view.decision.name(int(c)) for c in np.flatnonzero(counts == 0)],
+        **(_classes(view) if sample.indicators is None else _sets(view, sample.indicators)),
     }
     return Outcome(
         value=found.lower,
@@ -100,6 +104,30 @@ def collapse_efficiency(view: View, delta: float) -> Outcome:
         reasons=(*found.reasons, *_said(found, details)),
         details=details,
     )
+
+
+def _classes(view: View) -> dict[str, Any]:
+    counts = view.sample.counts[: view.head.classes]
+    present = counts[counts > 0]
+    return {
+        "points per class": [int(present.min()), int(present.max())],
+        "absent": _names(view, counts == 0),
+    }
+
+
+def _sets(view: View, indicators: Bools) -> dict[str, Any]:
+    counts = np.bincount(distinct_sets(indicators)[1])
+    with_label = np.count_nonzero(indicators, axis=0)
+    return {
+        "distinct sets": len(counts),
+        "points per set": [int(counts.min()), int(counts.max())],
+        "absent": _names(view, with_label == 0),
+        "always there": _names(view, with_label == len(indicators)),
+    }
+
+
+def _names(view: View, which: Bools) -> list[str]:
+    return [view.decision.name(int(c)) for c in np.flatnonzero(which)]
 
 
 def _said(found: Efficiency, details: dict[str, Any]) -> Iterator[str]:
@@ -112,8 +140,14 @@ def _said(found: Efficiency, details: dict[str, Any]) -> Iterator[str]:
     if np.isfinite(found.within):
         parts = f"within {found.within:.4f} x alignment {found.alignment:.4f}"
         yield f"{parts} x outputs {found.outputs:.4f}"
-    least, most = details["points per class"]
-    if least < most:
+    sets = details.get("distinct sets")
+    least, most = details["points per set" if sets else "points per class"]
+    if sets:
+        yield f"{sets} distinct sets of labels, of {least} to {most} points"
+    elif least < most:
         yield f"classes of {least} to {most} points"
+    what = "labels" if sets else "classes"
     if absent := details["absent"]:
-        yield f"classes without points: {', '.join(absent)}"
+        yield f"{what} without points: {', '.join(absent)}"
+    if always := details.get("always there"):
+        yield f"labels of every point: {', '.join(always)}"

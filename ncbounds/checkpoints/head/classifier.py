@@ -65,7 +65,7 @@ class Classifier:
     Raises
     ------
     HeadNotFound
-        At once, if the module says that it is for another task than one label per row; at the
+        At once, if the module says that it is for another task than labels of rows; at the
         first batch, if no affine map reproduces the logits, or the module is no fixed function of
         each row.
     """

@@ -163,12 +163,12 @@ def _search(
         if chosen.width == 1 and logits is chosen.value:
             check_one_number(logits)
         found, report = outputs_alone(chosen, logits, output is not None)
-        if logits is not chosen.value:
-            found = replace(found, through=tracer.monotone.name)
     else:
         name = forward.wanted if isinstance(forward.wanted, str) else None
         again = partial(forward.logits, batch, chosen.name)
         found, report = find_head(forward.module, tracer.calls, logits, name, again)
+    if logits is not chosen.value:
+        found = replace(found, through=tracer.monotone.name)
     if chosen.width == 1:
         found = found.of_two_classes()
     report = replace(report, notes=(*notes, *found.notes), output=chosen.name)

@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 from ncbounds.checkpoints.head.device import is_out_of_memory
 from ncbounds.checkpoints.head.outputs import choose
 from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_of, shapes
-from ncbounds.checkpoints.head.reading import FoundHead, Reading
+from ncbounds.checkpoints.head.reading import OUTPUTS, FoundHead, Reading
 from ncbounds.checkpoints.head.state import State, evaluating
 from ncbounds.checkpoints.head.trace import Taps, Tracer, rows_of, run, tapped
 from ncbounds.errors import DataError, HeadNotFound, NcboundsError, NoLinearHead
@@ -86,7 +86,7 @@ class Forward:
                 return given(self.wanted, in_precision_of(self.module, batch))
         chosen = self._chosen(batch, found.output, tracer)
         logits = tracer.monotone.before(chosen)
-        if found.binary and found.through and logits is chosen:
+        if found.binary and found.how == OUTPUTS and found.through and logits is chosen:
             raise HeadNotFound(
                 f"the model returned the {found.through} of one number for the first rows, and "
                 "something else here (clamped, or rounded): 1/2 decides on the one, and on the "

@@ -49,15 +49,14 @@ OTHER_TASKS = {
     "ConditionalGeneration": "generates text",
     "MaskedLM": "fills in words",
 }
-OTHER_PROBLEMS = {
-    "multi_label_classification": "several labels may hold for one row, and none of them excludes "
-    "another",
-    "regression": "its answers are numbers",
-}
+#: What a configuration calls a network with a logit for each of several labels, none of which
+#: excludes another.
+SEVERAL_LABELS = "multi_label_classification"
+OTHER_PROBLEMS = {"regression": "its answers are numbers"}
 
 
 def check_task(kind: str, problem: Any, what: str, error: type[NcboundsError]) -> None:
-    """Raise if a configuration says that the network gives no single label per row.
+    """Raise if a configuration says that the network gives no labels per row.
 
     Parameters
     ----------
@@ -81,9 +80,10 @@ def check_task(kind: str, problem: Any, what: str, error: type[NcboundsError]) -
         named, why = f"problem_type {problem!r}", OTHER_PROBLEMS[problem]
     if why is not None:
         raise error(
-            f"{what}: {named}: {why}. Needed is a classifier with one label per row, the class of "
-            "its largest logit. A loss of each row in [0, 1] is enough to bound its mean: "
-            "ncbounds evaluate-losses FILE, in Python nb.Evidence.from_losses(...)"
+            f"{what}: {named}: {why}. Needed is a classifier of whole rows: one label, the class "
+            "of its largest logit, or several, by a logit each. A loss of each row in [0, 1] is "
+            "enough to bound its mean: ncbounds evaluate-losses FILE, in Python "
+            "nb.Evidence.from_losses(...)"
         )
 
 

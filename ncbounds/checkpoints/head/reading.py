@@ -54,7 +54,8 @@ class FoundHead:
     has_bias : bool
         Whether the architecture has one.
     centred : bool
-        The logits agree up to one constant per row (log-softmax), which no margin sees.
+        The logits agree up to one constant per row (log-softmax), which no margin sees, but a
+        threshold would.
     sources : tuple of Tensor
         Weights by which the calls are recognised in a forward pass.
     members : tuple of int
@@ -68,7 +69,7 @@ class FoundHead:
     named : bool
         What the network returns is named, or known, to be no features.
     through : str
-        Where there is no head: the softmax or sigmoid that the network takes of its logits.
+        The softmax or sigmoid that the network takes of its logits at the end; empty for none.
     reach : (Tensor of shape (C, d), Tensor of shape (C,)) or None
         Sizes of what is added up or subtracted behind the head, for ``|f|`` and by itself.
     output : str

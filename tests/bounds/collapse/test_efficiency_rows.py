@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from fixtures.evidence import drawn, evidence_of
 
+import ncbounds as nb
 from ncbounds.bounds.collapse.collapse_efficiency import collapse_efficiency
 from ncbounds.bounds.collapse.margin_efficiency import margin_efficiency
+from ncbounds.evaluation.facts import facts_of
 from ncbounds.evidence.head import LinearHead
 from ncbounds.geometry import simplex_etf
 from ncbounds.results import MeasureResult
@@ -126,3 +128,52 @@ def test_undefined_rows_have_their_reason():
         row = bound(one)
         assert np.isnan(row.measure)
         assert why in row.reasons[0]
+
+
+def tags(loss=None, ranked=False, sets=((1, 1, 0, 0), (0, 0, 1, 1))):
+    """Two opposite sets on one feature, and one that the head does not see; label 3 is "d"."""
+    f = [[3.0, 4.0], [3.0, -4.0], [-3.0, 4.0], [-3.0, -4.0]]
+    head = LinearHead([[0.5, 0], [0.5, 0], [-0.5, 0], [-0.5, 0]])
+    fit = drawn(f, np.repeat(np.array(sets), 2, axis=0), "fit")
+    decision = nb.MultiLabel(tuple("abcd"), ranked=ranked)
+    return evidence_of(head, fit, loss=loss, decision=decision)
+
+
+@pytest.mark.parametrize(
+    ("loss", "ranked", "name"),
+    [
+        (None, False, "binary, assumed since none was declared"),
+        (None, True, "pick-all-label, assumed since none was declared"),
+        ("pick-all-label", False, "pick-all-label"),
+        ("binary", True, "binary"),
+    ],
+)
+def test_sets_of_labels_have_the_efficiency_of_their_loss_by_hand(loss, ranked, name):
+    row = collapse_efficiency(tags(loss, ranked))
+    assert row.measure == pytest.approx(3 / 5, rel=1e-9)
+    assert row.reasons[0] == f"loss {name}; a free bias"
+    assert "2 distinct sets of labels, of 2 to 2 points" in row.reasons
+    binary = name.startswith("binary")
+    mean = 4 * np.log1p(np.exp(-1.5)) if binary else 2 * np.log(2) + 2 * np.log1p(np.exp(-3.0))
+    assert row.details["mean loss"] == pytest.approx(mean, rel=1e-12)
+
+
+def test_labels_of_no_point_and_of_every_point_are_named():
+    row = collapse_efficiency(tags(sets=((1, 1, 0, 0), (0, 1, 1, 0))))
+    assert "labels without points: d" in row.reasons
+    assert "labels of every point: b" in row.reasons
+    assert "classes" not in " ".join(row.reasons)
+
+
+def test_what_is_about_one_class_a_point_has_no_value_for_sets():
+    report = nb.evaluate(tags("cross-entropy"), bounds=[collapse_efficiency, margin_efficiency])
+    whole, margin = report.rows[0], report.rows[-1]
+    assert "go with loss='pick-all-label' or loss='binary'" in whole.reasons[0]
+    assert np.isnan(whole.measure)
+    assert (margin.bound, np.isnan(margin.measure)) == ("margin_efficiency", True)
+    assert "one class a point" in margin.reasons[0]
+    metrics = {m["metric"] for m in facts_of(tags("binary"))["collapse"]["fit"]}
+    assert "single-label NC1" in metrics
+    assert not metrics & {"NC1", "NC3", "NC4", "margin efficiency"}
+    ranked = facts_of(tags(ranked=True))["collapse"]["fit"]
+    assert [m["variant"] for m in ranked if m["metric"] == "loss"] == ["pick-all-label"]

@@ -234,8 +234,7 @@ def test_the_words_of_the_message_work_when_typed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "problem", "message"),
     [
-        ("MyNet", "multi_label_classification", "problem_type 'multi_label_classification'"),
-        ("MyNet", "regression", "its answers are numbers"),
+        ("MyNet", "regression", "problem_type 'regression': its answers are numbers"),
         ("BertForTokenClassification", None, "labels every token"),
         ("DetrForObjectDetection", None, "returns boxes"),
         ("MyNet", "regression", r"nb\.Evidence\.from_losses"),
@@ -253,7 +252,6 @@ def test_a_module_that_says_that_it_is_for_something_else(
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
-        ("BertForSequenceClassification", "multi_label_classification", "several labels may hold"),
         ("BertForSequenceClassification", "regression", "its answers are numbers"),
         ("BertForTokenClassification", None, "labels every token"),
         ("BertLMHeadModel", None, "generates text"),
