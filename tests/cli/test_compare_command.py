@@ -133,6 +133,14 @@ def test_watching_labels(tmp_path):
     waits = run("watch", path, "--goal", 0.001)
     assert "not shown yet; 100 rows wait" in waits.output
     assert run("watch", path, "--follow", 0).exit_code == 2
+    frame.assign(id=np.arange(N)).to_csv(path, index=False)
+    picked = run("watch", path, "--sampling", "iid", "--selected-among", 4)
+    assert "delta is divided by 4" in picked.output
+    assert "✓ error at most .0" in picked.output
+    frame.assign(id=np.arange(N) // 2).to_csv(path, index=False)
+    again = run("watch", path, "--sampling", "iid")
+    assert "~ error at most .0" in again.output
+    assert "100 rows of the holdout sample occur more than once" in again.output
 
 
 def test_ranking_a_run(tmp_path):
