@@ -1,9 +1,12 @@
-"""Files of the page: its own, and the table component that ships in a package."""
+"""Files of pages: our own, templates among them, and the table component of a package."""
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 from ncbounds.errors import NcboundsError
 
@@ -12,6 +15,24 @@ from ncbounds.errors import NcboundsError
 def own(name: str) -> str:
     """Text of a file of ours."""
     return (files("ncbounds.report.page") / "assets" / name).read_text(encoding="utf-8")
+
+
+def rendered(name: str, **values: Any) -> Markup:
+    """Fill a template of ours; what is no Markup is escaped."""
+    return Markup(_environment().get_template(name).render(**values))
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(
+        loader=FunctionLoader(own),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 @cache

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ncbounds.bounds import find
 from ncbounds.report.data import ReportData
-from ncbounds.report.page.assets import component, own
+from ncbounds.report.page.assets import component, own, rendered
 from ncbounds.report.page.compared import comparison_tabs
 from ncbounds.report.page.picture import picture
 from ncbounds.report.page.pictures import tabs_of
@@ -38,26 +38,28 @@ def page(report: ReportData, tabs: Iterable[Tab] = (), *, title: str = "ncbounds
     shown, hint = kept(report)
     bounds = {r.bound: find(r.bound) for r in shown.rows}
     kinds = [k for k in MARK if any(r.kind == k for r in shown.rows)]
-    text: str = (
-        _environment()
-        .from_string(own("page.html"))
-        .render(
-            title=title,
-            words=words(report),
-            picture=picture(report),
-            marks=MARK,
-            kinds=[(k, MARK[k], KINDS[k], sum(r.kind == k for r in shown.rows)) for k in kinds],
-            hint=hint,
-            statements={i: statement(b) for i, b in bounds.items() if b is not None},
-            titles={i: b.title for i, b in bounds.items() if b is not None},
-            tabs=[*_side_by_side(report), *tabs_of(report), *comparison_tabs(report), *tabs],
-            rows=_json(table(shown)),
-            css=Markup(component("dt_bundle.css") + own("page.css")),
-            library=Markup(component("dt_bundle.js")),
-            script=Markup(own("page.js")),
-        )
+    said = words(report)
+    rows = rendered(
+        "rows.html",
+        kinds=[(k, MARK[k], KINDS[k], sum(r.kind == k for r in shown.rows)) for k in kinds],
+        hint=hint,
     )
-    return text
+    own_tabs = [Tab("All rows", rows), *_side_by_side(report)]
+    text = rendered(
+        "page.html",
+        title=title,
+        evaluated=said.evaluated,
+        words=said,
+        picture=picture(report),
+        statements={i: statement(b) for i, b in bounds.items() if b is not None},
+        titles={i: b.title for i, b in bounds.items() if b is not None},
+        tabs=[*own_tabs, *tabs_of(report), *comparison_tabs(report), *tabs],
+        rows=_json(table(shown)),
+        css=Markup(component("dt_bundle.css") + own("page.css")),
+        library=Markup(component("dt_bundle.js")),
+        script=Markup(own("page.js") + own("tabs.js")),
+    )
+    return str(text)
 
 
 def _side_by_side(report: ReportData) -> list[Tab]:
@@ -66,27 +68,16 @@ def _side_by_side(report: ReportData) -> list[Tab]:
     if not columns or len({r.checkpoint for r in report.rows}) > SIDE_BY_SIDE:
         return []
     own_columns = [(c.title, c.heading, ", else ".join(c.bounds)) for c in columns]
-    body = (
-        _environment()
-        .from_string(own("side.html"))
-        .render(
-            header=[*((title, "", "") for title in header(report, [])), *own_columns],
-            blocks=lines(report, columns),
-            kinds={mark: kind for kind, mark in MARK.items()},
-        )
+    body = rendered(
+        "side.html",
+        header=[*((title, "", "") for title in header(report, [])), *own_columns],
+        blocks=lines(report, columns),
+        kinds={mark: kind for kind, mark in MARK.items()},
     )
-    return [Tab("Side by side", Markup(body))]
+    return [Tab("Side by side", body)]
 
 
 def _json(data: Any) -> Markup:
     """JSON that cannot end the element that it stands in."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c"))
-
-
-def _environment() -> Any:
-    from jinja2 import Environment, StrictUndefined
-
-    return Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )

@@ -12,11 +12,14 @@ from ncbounds.report.data import ReportData
 from ncbounds.report.page.tab import Tab
 from ncbounds.report.plot import Plots
 from ncbounds.report.plot.series import draw_series
+from ncbounds.report.plot.style import pyplot
 from ncbounds.report.steps import steps_of
 from ncbounds.report.trend import words_of
 
 #: Figures of one tab; a run folder has all of them through ``ncbounds plot``.
 FIGURES = 12
+# groups have one name in all figures, which nothing refers to
+_NAMED = re.compile(r'(<g) id="[^"]*"')
 _INK = re.compile(r"#000000\b|#000\b|\bblack\b")
 
 
@@ -60,13 +63,13 @@ def _tab(
 
 def figure(drawn: Any, caption: str) -> Markup:
     """A figure of matplotlib as HTML; what it draws in black takes the page's ink."""
-    from matplotlib.pyplot import close
-
     out = io.StringIO()
-    drawn.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    close(drawn)
+    with pyplot() as plt:  # in whose style letters are text
+        drawn.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        plt.close(drawn)
     svg = out.getvalue()
     svg = _INK.sub("currentColor", svg[svg.index("<svg") :])
+    svg = _NAMED.sub(r"\1", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # text of an axis is read; the drawing as a whole has a name
     head = Markup("<figure><figcaption>{0}</figcaption>").format(caption)
