@@ -19,28 +19,28 @@ _MAX_NUDGES = 80
 
 def upper_interior(k: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
     """Upper limits for 0 < k < n, arrays of shape (m,): small ones in p, large ones in 1 - p."""
-    out = special.betainccinv(k + 1, n - k, delta)
+    out: FloatArray = np.asarray(special.betainccinv(k + 1, n - k, delta), dtype=np.float64)
     large = out > 0.5
     small = ~large
     a, b, d = k[small] + 1, n[small] - k[small], delta[small]
     out[small] = _nudge(out[small], 1.0, _upper_tail_at_most, a, b, d)
     if large.any():
         a, b, d = n[large] - k[large], k[large] + 1, delta[large]
-        q = special.betaincinv(a, b, d)
+        q = np.asarray(special.betaincinv(a, b, d), dtype=np.float64)
         out[large] = up(1.0 - _nudge(q, -1.0, _lower_tail_at_most, a, b, d))
     return out
 
 
 def lower_interior(k: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
     """Lower limits for 0 < k < n, arrays of shape (m,): small ones in p, large ones in 1 - p."""
-    out = special.betaincinv(k, n - k + 1, delta)
+    out: FloatArray = np.asarray(special.betaincinv(k, n - k + 1, delta), dtype=np.float64)
     large = out > 0.5
     small = ~large
     a, b, d = k[small], n[small] - k[small] + 1, delta[small]
     out[small] = _nudge(out[small], -1.0, _lower_tail_at_most, a, b, d)
     if large.any():
         a, b, d = n[large] - k[large] + 1, k[large], delta[large]
-        q = special.betainccinv(a, b, d)
+        q = np.asarray(special.betainccinv(a, b, d), dtype=np.float64)
         out[large] = down(1.0 - _nudge(q, 1.0, _upper_tail_at_most, a, b, d))
     return out
 

@@ -95,15 +95,15 @@ def test_limits_of_the_best_of_equal_classifiers_hold_if_it_is_counted():
     """Eight classifiers that err half of the time; the one whose limit is least is reported."""
     rng = np.random.default_rng(0)
     missed = {1: 0, 8: 0}
-    for _ in range(8):
+    for _ in range(5):
         wrong = rng.random((8, 30)) < 0.5
         for among in missed:
             least = min(
                 nb.anytime(w, sampling="iid", delta=0.5, selected_among=among).value for w in wrong
             )
             missed[among] += least < 0.5
-    assert missed[8] <= 6
-    assert missed[1] == 8
+    assert missed[8] <= 3
+    assert missed[1] == 5
 
 
 @pytest.mark.parametrize("name", [int, str])
