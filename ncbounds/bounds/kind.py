@@ -7,6 +7,7 @@ import numpy as np
 
 from ncbounds.bounds.needs import Needs
 from ncbounds.evidence.contradictions import contradictions, only_first, remarks
+from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
@@ -80,14 +81,21 @@ def _role(needs: Needs, sample: Sample) -> list[str]:
     return [f"needs role {needs.role}: {DEPENDENCE[sample.role]}"]
 
 
+def again_and_picked(draw: Draw) -> list[str]:
+    """Say whether rows are known to stand more than once, or candidates not to be counted."""
+    reasons = []
+    if draw.selected_among is None:
+        reasons.append(f"how many candidates were compared on the {draw.role} sample is unknown")
+    if draw.rows is not None and (again := len(draw.rows) - len(np.unique(draw.rows))):
+        reasons.append(f"{again} rows of the {draw.role} sample occur more than once")
+    return reasons
+
+
 def _draw(sample: Sample, evidence: Evidence) -> list[str]:
     reasons = []
     if sample.sampling == "unknown":
         reasons.append(f"how the {sample.role} sample was drawn is not declared (sampling='iid')")
-    if sample.selected_among is None:
-        reasons.append(f"how many candidates were compared on the {sample.role} sample is unknown")
-    if sample.rows is not None and (again := sample.n - len(np.unique(sample.rows))):
-        reasons.append(f"{again} rows of the {sample.role} sample occur more than once")
+    reasons += again_and_picked(sample.draw)
     if sample.groups is not None and len(np.unique(sample.groups)) < sample.n:
         reasons.append(
             f"rows of the {sample.role} sample share groups, so they are not independent"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from ncbounds.choosing.chosen import HEAD_FILE, save_chosen
 from ncbounds.choosing.found import Baseline, Finalist, Found
 from ncbounds.choosing.words import in_words
-from ncbounds.errors import UnknownName, suggest
 from ncbounds.files import write_json, write_text
 from ncbounds.results import plain
 
@@ -95,16 +94,15 @@ class Choice(Found):
         MissingExtra
             Without matplotlib.
         """
-        from ncbounds.choosing.plot import draw_curve
+        from ncbounds.choosing.plot import draw_network, own_network
 
-        known = list(dict.fromkeys(p.network for p in self.layers if p.origin != "raw"))
-        own = self.place.network if self.place.origin != "raw" else "".join(known[:1])
-        name = own if network is None else network
-        if name not in known:
-            raise UnknownName(f"no network {name!r}; {suggest(name, known)}")
-        levels = [(b.what, b.candidate.place) for b in self.baselines if not b.candidate.place.last]
-        layers = [p for p in self.layers if p.network == name]
-        return draw_curve(layers, levels, self.place)
+        return draw_network(self, own_network(self) if network is None else network)
+
+    def to_html(self, loader: str = "") -> str:
+        """Return the page, one self-contained file; ``loader`` is shown as how to read the head."""
+        from ncbounds.choosing.page import choice_page
+
+        return choice_page(self, loader)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the head as plain values for JSON."""
@@ -125,7 +123,7 @@ class Choice(Found):
         return found
 
     def write(self, folder: "str | Path") -> list[str]:
-        """Write ``candidates.csv``, ``layers.csv``, ``choice.json`` and ``head.npz``.
+        """Write ``candidates.csv``, ``layers.csv``, ``choice.json``, ``choice.html``, ``head.npz``.
 
         Returns
         -------
@@ -138,7 +136,8 @@ class Choice(Found):
             write_text(folder / name, frame.to_csv(index=False, lineterminator="\n"))
         loader = self.loader(folder) if self.head is not None else None
         write_json(folder / "choice.json", {**self.to_dict(), "loader": loader})
-        names = ["candidates.csv", "layers.csv", "choice.json"]
+        write_text(folder / "choice.html", self.to_html(loader or ""))
+        names = ["candidates.csv", "layers.csv", "choice.json", "choice.html"]
         if self.head is None:
             return names
         save_chosen(self.head, self._about(), folder / HEAD_FILE)

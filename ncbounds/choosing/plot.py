@@ -7,10 +7,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.choosing.candidates import Layer
+from ncbounds.choosing.found import Found
+from ncbounds.errors import UnknownName, printable, suggest
 from ncbounds.report.plot.style import COLOURS, DASHES, MARKS, finish, panels, pyplot, spans
 
 #: Colours of heads, in the order in which they were declared.
 _OF = ("blue", "orange", "green")
+
+
+def networks_of(found: Found) -> list[str]:
+    """Names of the networks that have a curve: all but raw inputs."""
+    return list(dict.fromkeys(p.network for p in found.layers if p.origin != "raw"))
+
+
+def own_network(found: Found) -> str:
+    """Name of the network that was chosen; of raw inputs, the first network, if there is one."""
+    if found.place.origin != "raw":
+        return found.place.network
+    return "".join(networks_of(found)[:1])
+
+
+def draw_network(found: Found, network: str) -> NDArray[Any]:
+    """Draw one network of a choice, with raw inputs and the best untrained layer as levels.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such network.
+    """
+    if network not in (known := networks_of(found)):
+        raise UnknownName(f"no network {network!r}; {suggest(network, known)}")
+    levels = [(b.what, b.candidate.place) for b in found.baselines if not b.candidate.place.last]
+    return draw_curve([p for p in found.layers if p.network == network], levels, found.place)
 
 
 def draw_curve(
@@ -53,6 +81,7 @@ def draw_curve(
                 ax.axvline(at, color=COLOURS["sky"], lw=1.0, label=said)
         finish(above, "error")
         finish(below, "NC1")
-        below.set_xticks(x, [p.layer for p in layers], rotation=45, ha="right")
-        above.set_title(layers[0].network, loc="left")
+        names = [printable(p.layer) for p in layers]
+        below.set_xticks(x, names, rotation=45, ha="right", parse_math=False)
+        above.set_title(printable(layers[0].network), loc="left", parse_math=False)
     return axes

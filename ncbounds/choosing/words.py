@@ -20,15 +20,15 @@ _ITSELF = {
 def in_words(choice: Found) -> str:
     """Return everything that is shown, one network after the other, then what was chosen."""
     blocks = [
-        "\n".join(layer_table(list(layers)))
+        "\n".join(aligned(layer_cells(list(layers))))
         for _, layers in groupby(choice.layers, key=lambda p: p.network)
     ]
-    said = [*claims(choice), "", *guidance(choice), *(f"({r})" for r in _small_print(choice))]
-    return "\n\n".join([*blocks, "\n".join(shortlist_table(choice)), "\n".join(said)])
+    said = [*claims(choice), "", *guidance(choice), *(f"({r})" for r in small_print(choice))]
+    return "\n\n".join([*blocks, "\n".join(aligned(shortlist_cells(choice))), "\n".join(said)])
 
 
-def layer_table(layers: Sequence[Layer]) -> list[str]:
-    """Lines from input to head of one network: measures, and leave-one-out errors by head."""
+def layer_cells(layers: Sequence[Layer]) -> list[list[str]]:
+    """Rows from input to head of one network: measures, and leave-one-out errors by head."""
     heads = list(layers[0].leave_one_out)
     titles = [layers[0].network, "dims", "# NC1", "# VCI", "# LogME"]
     cells = [[*titles, *(f"~ {head}" for head in heads)]]
@@ -37,18 +37,18 @@ def layer_table(layers: Sequence[Layer]) -> list[str]:
         measures = [significant(p.nc1, 3), significant(round(p.vci, 12), 3), f"{p.logme:.3f}"]
         errors = [number(p.leave_one_out[head]) for head in heads]
         cells.append([p.layer, dims, *measures, *errors])
-    return aligned(cells)
+    return cells
 
 
-def shortlist_table(choice: Found) -> list[str]:
-    """Lines of the shortlist with its errors, and of the baselines."""
+def shortlist_cells(choice: Found) -> list[list[str]]:
+    """Rows of the shortlist with its errors."""
     n = choice.result.n
     cells = [["shortlist", "~ leave-one-out", f"errors of {n:,}", ""]]
     for i, found in enumerate(choice.finalists):
         mark = "<- chosen" if i == choice.chosen else ""
         error = number(found.candidate.leave_one_out)
         cells.append([str(found.candidate), error, f"{found.errors:,}", mark])
-    return aligned(cells)
+    return cells
 
 
 def claims(choice: Found) -> list[str]:
@@ -114,7 +114,8 @@ def guidance(choice: Found) -> list[str]:
     return lines
 
 
-def _small_print(choice: Found) -> list[str]:
+def small_print(choice: Found) -> list[str]:
+    """What has to be known: of estimates, of the draw, what lowers the kind, and notes."""
     always = (
         "leave-one-out errors choose the shortlist and certify nothing: the least of many is too "
         "small"

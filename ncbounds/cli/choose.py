@@ -70,7 +70,7 @@ def choose(
         ),
     ] = 0.5,
     out: Annotated[
-        Path | None, typer.Option(help="folder for the tables and the chosen head")
+        Path | None, typer.Option(help="folder for the page, the tables and the chosen head")
     ] = None,
     store: Annotated[
         Path | None, typer.Option(help="folder that keeps the features (default: removed)")

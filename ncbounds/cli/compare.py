@@ -52,8 +52,8 @@ def compare(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="of a run or a zoo: a checkpoint to compare (default: all), picked before the "
-            "rows were looked at, else --among says of how many; repeatable"
+            help="of a run or a zoo: a checkpoint to compare (default: all); may be picked by "
+            "looking at the run, unless --among says otherwise; repeatable"
         ),
     ] = None,
     on: Annotated[str, typer.Option(help="role of the rows; others make plug-ins")] = "holdout",
@@ -80,7 +80,10 @@ def compare(
     ] = None,
     among: Annotated[
         int | None,
-        typer.Option(help="how many could have been compared, if more than those given"),
+        typer.Option(
+            help="how many could have been compared (default: all that the runs have judged); the "
+            "number of those named says that they were named before the rows were looked at"
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder for pairs.csv, candidates.csv, comparison.txt")
@@ -134,12 +137,12 @@ def compare(
         runs = [path for path in paths if is_run(path)]
         rest = [path for path in paths if not is_run(path)]
         tables = data is None and manifest is None and all(map(is_predictions, rest))
-        found = of_runs(runs, only or [], on) if runs else []
+        found, beside = of_runs(runs, only or [], on) if runs else ([], 0)
         if rest and tables:
             how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes}
             found += candidates_of(of_tables(rest, typed, **how), on, delta)
         elif rest:
-            folder, report = _evaluated(
+            folder, named, left_out = _evaluated(
                 rest,
                 only,
                 typed,
@@ -153,7 +156,8 @@ def compare(
                 **vars(running(device, None, batch_size, None, None, None)),
             )
             echo(f"evaluated into {folder}", err=True)
-            found += of_runs([folder], [n for n in report if not only or n in only], on)
+            evaluated, more = of_runs([folder], named, on)
+            found, beside = found + evaluated, beside + max(more, left_out)
         comparison = compared(
             found,
             delta=delta,
@@ -161,6 +165,7 @@ def compare(
             in_order=in_order,
             chosen=chosen,
             among=among,
+            beside=beside,
         )
         show(str(comparison))
         if out is not None:
@@ -199,20 +204,23 @@ def _evaluated(
     data: str | None,
     trust: bool,
     **how: Any,
-) -> tuple[Path, list[str]]:
-    """Count the errors of checkpoints; the run folder that keeps them, and their names."""
+) -> tuple[Path, list[str], int]:
+    """Count the errors of checkpoints; the run folder, their names, and how many were left out."""
     from ncbounds.report.write import write_report
     from ncbounds.runs.folder import default_folder
     from ncbounds.runs.sweep import sweep
 
-    book, names = open_checkpoints(
+    book, known = open_checkpoints(
         paths, manifest, data, typed, {}, model=model, args=args, trust=trust
     )
-    names = [n for n in names if not only or n in only]
+    names = [n for n in known if not only or n in only]
+    tasks = {book.checkpoints[n].task for n in names}
+    others = sum(book.checkpoints[n].task in tasks for n in {*known} - {*names})
     folder = default_folder(paths[0]) if out is None else out
     with progress_bar() as progress:
         report = sweep(book, folder, only=names, bounds="binomial", progress=progress, **how)
     for failure in report.failures:
         echo(f"{failure.checkpoint}: {failure.reason}", err=True)
     write_report(report, folder)
-    return folder, [n for n in names if n not in {f.checkpoint for f in report.failures}]
+    failed = {f.checkpoint for f in report.failures}
+    return folder, [n for n in names if n not in failed], others

@@ -15,8 +15,8 @@ def watch(
     file: Annotated[
         Path,
         typer.Argument(
-            help="csv, tsv or parquet: 'label' and 'predicted' (or 'wrong'), rows in the order in "
-            "which they are labelled; labels to come are empty"
+            help="csv, tsv or parquet: 'label' and 'predicted' (or 'wrong'), 'id' if there, rows "
+            "in the order in which they are labelled; labels to come are empty"
         ),
     ],
     goal: Annotated[
@@ -30,6 +30,14 @@ def watch(
         float, typer.Option(help="probability with which any look, ever, may be wrong")
     ] = 0.05,
     sampling: Sampling = "unknown",
+    selected_among: Annotated[
+        int,
+        typer.Option(
+            help="how many classifiers could have been picked by comparing them on these labels, a "
+            "list fixed before",
+            rich_help_panel=DATA,
+        ),
+    ] = 1,
     follow: Annotated[
         float | None,
         typer.Option(
@@ -62,6 +70,8 @@ def watch(
                     against=rows.against,
                     delta=delta,
                     sampling=sampling,
+                    selected_among=selected_among,
+                    ids=rows.ids,
                     unlabelled=rows.passed_over,
                 )
                 show(str(found))

@@ -101,8 +101,17 @@ def compared(
     in_order: bool = False,
     chosen: str | None = None,
     among: int | None = None,
+    beside: int = 0,
 ) -> Comparison:
     r"""Compare candidates whose errors are known; see :func:`compare`.
+
+    Parameters
+    ----------
+    beside : int
+        Others of the same run. They could have been compared, unless ``among`` says that the
+        candidates were named before the rows were looked at.
+    candidates, delta, requirement, in_order, chosen, among
+        As there.
 
     Notes
     -----
@@ -112,7 +121,7 @@ def compared(
     M(M - 1) statements about pairs have to hold.
     """
     found = on_the_same_rows(candidates)
-    total = whole("among", len(found) if among is None else among, 1)
+    total = whole("among", len(found) + beside if among is None else among, 1)
     if total < len(found):
         raise InvalidSample(f"among counts all that could be compared: {len(found)} are given")
     if probability("delta", delta) > 0.5:
@@ -130,7 +139,11 @@ def compared(
     listed = None
     if requirement is not None:
         if in_order and total > len(found):
-            raise InvalidSample("a list in order needs all that could have been compared")
+            raise InvalidSample(
+                f"a list in order needs all {total} that could have been compared, found "
+                f"{len(found)}; --among {len(found)} (among={len(found)}) says that these were "
+                "named before the rows were looked at"
+            )
         # those that are not given stand last: no list is longer for what it is not told
         padded = np.append(wrong.sum(axis=1), np.full(total - len(found), wrong.shape[1]))
         order = np.arange(total) if in_order else None
@@ -142,6 +155,7 @@ def compared(
         n=wrong.shape[1],
         delta=delta,
         among=total,
+        beside=beside,
         only=only,
         limits=pair_limits(only, wrong.shape[1], delta, form, total),
         best=best_set(wrong, together, stratified=stratified),

@@ -1,15 +1,18 @@
 """Limits that hold at every look, for people who label rows one after another."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ncbounds.arrays import Bools, Floats, Ints
+from ncbounds.bounds.kind import again_and_picked
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.roles import SAMPLINGS
-from ncbounds.numerics import anytime_upper, log_beats
+from ncbounds.evidence.by_role import row_ids
+from ncbounds.evidence.draw import Draw
+from ncbounds.numerics import anytime_upper, down, log_beats
 from ncbounds.numerics.arguments import probability
 from ncbounds.results import MARK, Kind
 
@@ -23,6 +26,10 @@ UNDECLARED = (
     "no certificate without a declared draw: if the order was drawn at random before labelling, "
     "and nobody picked the next row, declare sampling='iid' (--sampling iid)"
 )
+#: Why class counts that were fixed give no certificate here.
+NOT_BY_CLASS = "limits at every look need rows in an order drawn at random, not by class"
+#: What is said where rows have no names.
+UNNAMED = "whether a row stands more than once is not checked: name rows by ids= (a column id)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +44,13 @@ class Looks:
         Upper limits of the error rate that all hold at once.
     delta : float
         Probability with which any of them, at any number of rows, may be wrong.
+    selected_among : int or None
+        Number of classifiers of which it was picked, each of which has a share of delta.
     kind : str
     reasons : tuple of str
     evidence : array of shape (looks,) or None
         Logarithm of the evidence that the classifier errs less often than the other; at
-        ``-ln(delta)`` that is shown, at whatever look this is.
+        ``-ln(share)`` that is shown, at whatever look this is.
     unlabelled : int
         Rows that were passed over without a label, which count as errors.
     """
@@ -54,6 +63,12 @@ class Looks:
     reasons: tuple[str, ...] = ()
     evidence: Floats | None = None
     unlabelled: int = 0
+    selected_among: int | None = 1
+
+    @property
+    def share(self) -> float:
+        """Part of delta that limits and evidence are at: of one classifier that was picked."""
+        return _share(self.delta, self.selected_among)
 
     @property
     def value(self) -> float:
@@ -65,7 +80,7 @@ class Looks:
         """Rows after which the classifier was shown to err less often than the other, if it was."""
         if self.evidence is None:
             return None
-        shown = np.flatnonzero(self.evidence >= -np.log(self.delta) * (1 + 1e-12))
+        shown = np.flatnonzero(self.evidence >= -np.log(self.share) * (1 + 1e-12))
         return int(self.n[shown[0]]) if len(shown) else None
 
     def reached(self, goal: float) -> int | None:
@@ -74,7 +89,11 @@ class Looks:
         return int(self.n[below[0]]) if len(below) else None
 
     def to_frame(self) -> "pd.DataFrame":
-        """One look a row: ``n, errors, limit, least, delta, kind``, and ``evidence`` of a pair."""
+        """One look a row.
+
+        Columns ``n, errors, limit, least, delta, selected_among, kind``, and ``evidence`` of a
+        pair.
+        """
         import pandas as pd
 
         columns: dict[str, Any] = {
@@ -83,6 +102,7 @@ class Looks:
             "limit": self.limits,
             "least": np.minimum.accumulate(self.limits),
             "delta": self.delta,
+            "selected_among": self.selected_among,
             "kind": self.kind,
         }
         if self.evidence is not None:
@@ -100,13 +120,17 @@ class Looks:
             f"{self.errors[-1]:,} errors; delta {self.delta:g} for all looks, past and to come, "
             "together"
         ]
+        if (among := self.selected_among or 1) > 1:
+            lines.append(
+                f"(delta is divided by {among:,}: picked among so many, a list fixed before)"
+            )
         if self.evidence is not None:
             lines.append(
                 f"{MARK[self.kind]} errs less often than the other: shown after {self.beats:,} "
                 f"rows; delta {self.delta:g} of its own"
                 if self.beats is not None
                 else "errs less often than the other: not shown yet (evidence "
-                f"{np.exp(min(self.evidence[-1], 700.0)):.3g} of {1 / self.delta:g})"
+                f"{np.exp(min(self.evidence[-1], 700.0)):.3g} of {1 / self.share:g})"
             )
         if self.unlabelled:
             whose = "" if self.evidence is None else " of this one, and as right of the other"
@@ -120,6 +144,8 @@ def anytime(
     against: ArrayLike | None = None,
     delta: float = 0.05,
     sampling: str = "unknown",
+    selected_among: int | None = 1,
+    ids: Any = None,
     unlabelled: int = 0,
 ) -> Looks:
     """Limits of an error rate that hold however often, and whenever, one looks.
@@ -131,11 +157,17 @@ def anytime(
         order was drawn at random before; nobody picked the next row; a row that cannot be labelled
         is an error.**
     against : bool array of shape (n,), optional
-        The same of another classifier, fixed before too.
+        The same of another classifier, fixed before too and not picked by comparing.
     delta : float in (0, 1/2]
         Of the limits, and once more of the pair.
     sampling : {"iid", "stratified", "unknown"}
         As declared; another one than iid makes a plug-in.
+    selected_among : int, optional
+        Number of classifiers, fixed before, of which this one could have been picked by comparing
+        them on these rows, at whatever look; each has its share of delta. None, if it is not known,
+        makes a plug-in.
+    ids : array-like of n integers or texts, optional
+        What each row is called. A row that stands more than once makes a plug-in.
     unlabelled : int
         How many of the errors are rows without a label.
 
@@ -146,14 +178,22 @@ def anytime(
     Raises
     ------
     InvalidSample
-        Other shapes, or no such sampling or delta.
+        Other shapes, or no such sampling, delta or number of classifiers.
     """
     errs = _bools("wrong", wrong)
     if probability("delta", delta) > 0.5:
         raise InvalidSample(f"delta is {delta}; limits at every look need at most 1/2")
-    if sampling not in SAMPLINGS:
-        raise InvalidSample(f"sampling is one of {', '.join(SAMPLINGS)}, found {sampling!r}")
     n = len(errs)
+    draw = Draw.of(
+        "holdout",
+        sampling=sampling,
+        selected_among=selected_among,
+        rows=None if ids is None else row_ids(ids),
+    )
+    draw.check_length(n)
+    share = _share(delta, draw.selected_among)
+    if not share > 0:
+        raise InvalidSample(f"delta {delta:g} cannot be divided by {selected_among}: too small")
     looks = np.unique(np.linspace(1, n, min(n, MOST_LOOKS)).astype(np.int64)) if n else _NONE
     errors = np.cumsum(errs, dtype=np.int64)[looks - 1] if n else _NONE
     evidence = None
@@ -163,21 +203,31 @@ def anytime(
             raise InvalidSample(f"against has {len(other)} rows, wrong {n}; needed: the same rows")
         b, c = np.cumsum(other & ~errs), np.cumsum(errs & ~other)
         evidence = np.asarray(log_beats(b[looks - 1], c[looks - 1])) if n else np.empty(0)
-    reasons = {
-        "iid": (),
-        "unknown": (UNDECLARED,),
-        "stratified": ("limits at every look need rows in an order drawn at random, not by class",),
-    }[sampling]
+    against_it = _against(draw)
     return Looks(
         n=looks,
         errors=errors,
-        limits=np.asarray(anytime_upper(errors, looks, delta)),
+        limits=np.asarray(anytime_upper(errors, looks, share)),
         delta=delta,
-        kind="plug-in" if reasons else "certificate",
-        reasons=reasons,
+        selected_among=draw.selected_among,
+        kind="plug-in" if against_it else "certificate",
+        reasons=(*against_it, *((UNNAMED,) if ids is None else ())),
         evidence=evidence,
         unlabelled=unlabelled,
     )
+
+
+def _share(delta: float, among: int | None) -> float:
+    """Delta of each of so many classifiers, rounded down; all of it where none was picked."""
+    if among is None or among == 1:
+        return delta
+    return float(down(float(Fraction(delta) / among)))
+
+
+def _against(draw: Draw) -> tuple[str, ...]:
+    """What makes limits on such rows plug-ins."""
+    by_sampling = {"unknown": [UNDECLARED], "stratified": [NOT_BY_CLASS], "iid": []}
+    return (*by_sampling[draw.sampling], *again_and_picked(draw))
 
 
 _NONE: Ints = np.empty(0, dtype=np.int64)

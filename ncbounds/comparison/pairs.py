@@ -27,6 +27,9 @@ class ComparisonData:
         Probability with which each of the four statements may fail.
     among : int
         Number of classifiers that could have been compared, at least T.
+    beside : int
+        Others of the same run. Where ``among`` is less than T and these, it was declared that they
+        could not have been compared.
     only : integer array of shape (T, T)
         Rows on which the first errs and the second does not.
     limits : array of shape (T, T)
@@ -52,6 +55,7 @@ class ComparisonData:
     n: int
     delta: float
     among: int
+    beside: int
     only: Ints
     limits: Floats
     best: Bools

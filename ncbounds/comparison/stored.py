@@ -17,6 +17,14 @@ def stored_errors(facts: Mapping[str, Any], role: str) -> ErrorBits | None:
     return None if kept is None else ErrorBits.from_dict(kept)
 
 
+def judged_beside(
+    facts: Mapping[str, Mapping[str, Any]], names: Iterable[str], role: str = "holdout"
+) -> int:
+    """Number of checkpoints, none of ``names``, whose errors on ``role`` are kept too."""
+    others = {*facts} - {*names}
+    return sum(stored_errors(facts[name], role) is not None for name in others)
+
+
 def stored_candidates(
     facts: Mapping[str, Mapping[str, Any]],
     names: Iterable[str] = (),

@@ -120,6 +120,17 @@ def _reasons(found: ComparisonData) -> list[str]:
         f"({reason}{'' if len(names) == everyone else ': ' + few(names)})"
         for reason, names in about.items()
     ]
+    if found.beside and found.among < everyone + found.beside:
+        lines.append(
+            f"(that {found.among:,} could have been compared is declared: named before the rows "
+            f"were looked at, beside {found.beside:,} more)"
+        )
+    elif found.beside:
+        lines.append(
+            f"(these may have been picked by looking, beside {found.beside:,} more, so that each "
+            f"statement pays for all; --among {everyone} (among={everyone}) if they were named "
+            "before the rows were looked at)"
+        )
     if found.form == "stratified":
         lines.append(
             "(class counts were fixed by design: errors are weighted by the class frequencies of "

@@ -28,12 +28,15 @@ class Labelled:
         Rows without a label that stand before one with a label: they count as errors.
     waiting : int
         Rows at the end that have no label yet.
+    ids : array of texts of shape (n,) or None
+        What the rows are called, where there is a column of ids.
     """
 
     wrong: Bools
     against: Bools | None
     passed_over: int
     waiting: int
+    ids: NDArray[np.str_] | None = None
 
 
 def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
@@ -41,7 +44,8 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
 
     Rows stand in the order in which they are labelled; a label that is empty is still to come, or,
     with labelled rows behind it, an error. ``against`` names the column of another classifier's
-    predictions. Labels and predictions are compared as they are written.
+    predictions. Labels and predictions are compared as they are written. A column ``id``, where
+    there is one, names the rows.
 
     Raises
     ------
@@ -72,12 +76,30 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
     there = labels != ""
     n = int(np.flatnonzero(there)[-1]) + 1 if there.any() else 0
     skipped = ~there[:n]
+    ids = _ids(path, columns)
     return Labelled(
         wrong=wrong[:n] | skipped,
         against=None if against is None else (columns[against] != labels)[:n] & ~skipped,
         passed_over=int(skipped.sum()),
         waiting=len(there) - n,
+        ids=None if ids is None else ids[:n],
     )
+
+
+def _ids(path: Path, columns: dict[str, NDArray[np.str_]]) -> NDArray[np.str_] | None:
+    """Names of all rows, labelled or not; None without a column of them."""
+    there = [c for c in columns if c.lower() in NAMES["ids"]]
+    if not there:
+        return None
+    if len(there) > 1:
+        raise DataError(f"{path}: {few(there)} could all be ids; keep one of them")
+    ids = columns[there[0]]
+    if nameless := int((ids == "").sum()):
+        raise DataError(
+            f"{path}: {nameless:,} of {len(ids):,} rows have no {shown(there[0])}; needed is one "
+            "for each row, or no such column"
+        )
+    return ids
 
 
 def _one(path: Path, columns: dict[str, NDArray[np.str_]], what: str, call_it: str) -> str:

@@ -18,68 +18,73 @@ _MAX_NUDGES = 80
 
 
 def upper_interior(k: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
-    """Upper limits for 0 < k < n: small ones in p, large ones in 1 - p."""
-    p = special.betainccinv(k + 1, n - k, delta)
-    q = special.betaincinv(n - k, k + 1, delta)
-    small = ~(p > 0.5)
-    out = np.empty(k.shape)
-    if small.any():
-        a, b, d = k[small] + 1, n[small] - k[small], delta[small]
-        out[small] = _nudge(p[small], 1.0, lambda x: _upper_tail_at_most(a, b, x, d))
-    large = ~small
+    """Upper limits for 0 < k < n, arrays of shape (m,): small ones in p, large ones in 1 - p."""
+    out: FloatArray = np.asarray(special.betainccinv(k + 1, n - k, delta), dtype=np.float64)
+    large = out > 0.5
+    small = ~large
+    a, b, d = k[small] + 1, n[small] - k[small], delta[small]
+    out[small] = _nudge(out[small], 1.0, _upper_tail_at_most, a, b, d)
     if large.any():
-        a2, b2, d2 = n[large] - k[large], k[large] + 1, delta[large]
-        shrunk = _nudge(q[large], -1.0, lambda x: _lower_tail_at_most(a2, b2, x, d2))
-        out[large] = up(1.0 - shrunk)
+        a, b, d = n[large] - k[large], k[large] + 1, delta[large]
+        q = np.asarray(special.betaincinv(a, b, d), dtype=np.float64)
+        out[large] = up(1.0 - _nudge(q, -1.0, _lower_tail_at_most, a, b, d))
     return out
 
 
 def lower_interior(k: FloatArray, n: FloatArray, delta: FloatArray) -> FloatArray:
-    """Lower limits for 0 < k < n: small ones in p, large ones in 1 - p."""
-    p = special.betaincinv(k, n - k + 1, delta)
-    q = special.betainccinv(n - k + 1, k, delta)
-    small = ~(p > 0.5)
-    out = np.empty(k.shape)
-    if small.any():
-        a, b, d = k[small], n[small] - k[small] + 1, delta[small]
-        out[small] = _nudge(p[small], -1.0, lambda x: _lower_tail_at_most(a, b, x, d))
-    large = ~small
+    """Lower limits for 0 < k < n, arrays of shape (m,): small ones in p, large ones in 1 - p."""
+    out: FloatArray = np.asarray(special.betaincinv(k, n - k + 1, delta), dtype=np.float64)
+    large = out > 0.5
+    small = ~large
+    a, b, d = k[small], n[small] - k[small] + 1, delta[small]
+    out[small] = _nudge(out[small], -1.0, _lower_tail_at_most, a, b, d)
     if large.any():
-        a2, b2, d2 = n[large] - k[large] + 1, k[large], delta[large]
-        grown = _nudge(q[large], 1.0, lambda x: _upper_tail_at_most(a2, b2, x, d2))
-        out[large] = down(1.0 - grown)
+        a, b, d = n[large] - k[large] + 1, k[large], delta[large]
+        q = np.asarray(special.betainccinv(a, b, d), dtype=np.float64)
+        out[large] = down(1.0 - _nudge(q, 1.0, _upper_tail_at_most, a, b, d))
     return out
 
 
 def _upper_tail_at_most(a: FloatArray, b: FloatArray, x: FloatArray, delta: FloatArray) -> Any:
     """Whether P(Beta(a, b) > x) <= delta, decided on the tail that is not near 1."""
-    return np.where(
-        delta <= 0.5,
-        special.betaincc(a, b, x) <= delta,
-        special.betainc(a, b, x) >= 1.0 - delta,
-    )
+    return _tail_at_most(special.betaincc, special.betainc, a, b, x, delta)
 
 
 def _lower_tail_at_most(a: FloatArray, b: FloatArray, x: FloatArray, delta: FloatArray) -> Any:
     """Whether P(Beta(a, b) <= x) <= delta, decided on the tail that is not near 1."""
-    return np.where(
-        delta <= 0.5,
-        special.betainc(a, b, x) <= delta,
-        special.betaincc(a, b, x) >= 1.0 - delta,
-    )
+    return _tail_at_most(special.betainc, special.betaincc, a, b, x, delta)
 
 
-def _nudge(start: Any, sign: float, safe: Callable[[FloatArray], Any]) -> FloatArray:
+def _tail_at_most(
+    tail: Any, other: Any, a: FloatArray, b: FloatArray, x: FloatArray, delta: FloatArray
+) -> Any:
+    """Whether ``tail`` is at most delta, by ``1 - other`` where delta is above 1/2."""
+    safe = tail(a, b, x) <= delta
+    near = delta > 0.5
+    if near.any():
+        safe[near] = other(a[near], b[near], x[near]) >= 1.0 - delta[near]
+    return safe
+
+
+def _nudge(
+    start: FloatArray,
+    sign: float,
+    safe: Callable[..., Any],
+    a: FloatArray,
+    b: FloatArray,
+    delta: FloatArray,
+) -> FloatArray:
     """Move ``start`` in the direction ``sign`` until ``safe``, then by ``_MOVE`` more."""
-    x: FloatArray = np.asarray(start, dtype=np.float64)
+    x = np.array(start, dtype=np.float64)
+    bad = np.arange(len(x))
     step = 2.0**-52
     for _ in range(_MAX_NUDGES):
-        bad = ~np.asarray(safe(x), dtype=bool)
-        if not bad.any():
+        bad = bad[~safe(a[bad], b[bad], x[bad], delta[bad])]  # the others stay as they are
+        if not len(bad):
             break
-        x = np.where(bad, np.clip(x * (1.0 + sign * step), 0.0, 1.0), x)
+        x[bad] = np.clip(x[bad] * (1.0 + sign * step), 0.0, 1.0)
         step *= 2.0
     else:
         # Never seen; the trivial limit is the one answer that stays valid.
-        x = np.where(bad, 1.0 if sign > 0 else 0.0, x)
+        x[bad] = 1.0 if sign > 0 else 0.0
     return np.clip(x * (1.0 + sign * _MOVE), 0.0, 1.0)

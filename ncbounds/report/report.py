@@ -11,7 +11,7 @@ import numpy as np
 
 from ncbounds.comparison.comparison import Comparison, compared
 from ncbounds.comparison.rank import Ranking, rank
-from ncbounds.comparison.stored import stored_candidates
+from ncbounds.comparison.stored import judged_beside, stored_candidates
 from ncbounds.errors import NcboundsError, UnknownName, suggest
 from ncbounds.files import read_sealed, write_text
 from ncbounds.report.cells import legend, shown_params, shown_value
@@ -150,7 +150,9 @@ class Report(ReportData):
         Parameters
         ----------
         *names : str
-            Checkpoints; by default all that were judged on such rows.
+            Checkpoints; by default all that were judged on such rows. Some of these may have been
+            picked by looking at the report, so that delta is shared by the pairs of all;
+            ``among=2`` says of two that they were named before.
         role : str
             Another one than ``"holdout"`` makes plug-ins.
         **options
@@ -166,7 +168,9 @@ class Report(ReportData):
         InvalidSample
             If two were judged on different rows, with what differs.
         """
-        return compared(stored_candidates(self.facts, names, role), **options)
+        found = stored_candidates(self.facts, names, role)
+        beside = judged_beside(self.facts, [c.name for c in found], role)
+        return compared(found, **{"beside": beside, **options})
 
     def rank(self, delta: float = 0.05) -> Ranking:
         """Rank bounds and measures by how they order checkpoints whose order is known.

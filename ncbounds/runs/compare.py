@@ -6,7 +6,7 @@ from typing import Any
 
 from ncbounds.comparison.candidates import Candidate
 from ncbounds.comparison.comparison import Comparison
-from ncbounds.comparison.stored import stored_candidates
+from ncbounds.comparison.stored import judged_beside, stored_candidates
 from ncbounds.data.manifest import Manifest
 from ncbounds.data.prediction_file import TABLES, Predictions, read_labels, read_predictions
 from ncbounds.errors import DataError, few
@@ -26,8 +26,10 @@ def is_run(path: Path) -> bool:
 
 def of_runs(
     folders: Sequence[Path], names: Sequence[str] = (), role: str = "holdout"
-) -> list[Candidate]:
-    """Candidates of stored runs; what they cost is the size of their files, where these are left.
+) -> tuple[list[Candidate], int]:
+    """Candidates of stored runs, and how many more were judged on such rows.
+
+    What a candidate costs is the size of its file, where that is left.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ def of_runs(
             file = folder / str(known.get("file", ""))
             if file.is_file():
                 costs[called] = float(file.stat().st_size)
-    return stored_candidates(facts, names, role, costs)
+    found = stored_candidates(facts, names, role, costs)
+    return found, judged_beside(facts, [c.name for c in found], role)
 
 
 def is_predictions(path: Path) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fixtures.shares import Kept, unlucky, within
+from fixtures.taps import rows, world
 from scipy import stats
 
 from ncbounds.bounds.collapse.ncm_leave_one_out import ncm_leave_one_out_formula
@@ -27,21 +28,6 @@ from ncbounds.numerics import (
     stratified_upper,
 )
 from ncbounds.procedures.linear import ncm
-
-
-def world(n=120, classes=3, seed=0, levels=(0.0, 0.4, 1.2)):
-    """Raw inputs, and layers of one network that tell classes apart more and more."""
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, classes, n)
-    means = rng.standard_normal((classes, 6))
-    layers = [rng.standard_normal((n, 6)) + level * means[y] for level in levels]
-    taps = [Tap("", "input", rng.standard_normal((n, 4)), 4, "raw")]
-    taps += [Tap("a", f"l{i}", f, 6, last=i == len(layers) - 1) for i, f in enumerate(layers)]
-    return taps, y
-
-
-def rows(y, **given):
-    return {"holdout": labelled_rows(y, "holdout", **({"sampling": "iid"} | given))}
 
 
 def parts(sample, share=0.5):

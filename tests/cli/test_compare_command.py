@@ -75,6 +75,12 @@ def test_stored_runs_are_compared_and_other_rows_refused(tmp_path):
     assert done.exit_code == 0, done.output
     assert "✓ a beats b" in done.output
     assert "): a\n" in done.output
+    three = stored(tmp_path / "three", a=10, b=20, c=80)
+    named = ("--only", "a", "--only", "b")
+    assert "delta 0.0083 for each of 6 ordered pairs" in run("compare", three, *named).output
+    before = run("compare", three, *named, "--among", 2).output
+    assert "delta 0.025 for each of 2 ordered pairs" in before
+    assert "named before the rows were looked at, beside 1 more" in before
     two = stored(tmp_path / "two", c=40)
     both = run("compare", one, two, "--chosen", "two/c")
     assert both.exit_code == 0, both.output
@@ -90,7 +96,7 @@ def test_checkpoints_are_evaluated_and_compared(tmp_path):
     data = tmp_path / "data.npz"
     np.savez(data, images=x, labels=(x[:, 0] > 0).astype(np.int64))
     files = []
-    for name, sign in (("good", 1.0), ("bad", -1.0)):
+    for name, sign in (("good", 1.0), ("bad", -1.0), ("left out", 1.0)):
         weight = np.zeros((2, 4), dtype=np.float32)
         weight[1, 0] = sign
         files.append(tmp_path / f"{name}.npz")
@@ -99,12 +105,15 @@ def test_checkpoints_are_evaluated_and_compared(tmp_path):
         "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Linear(4, 2))\n"
     )
     done = run(
-        *("compare", *files, "--name", "good", "--name", "bad", "--data", data),
+        *("compare", *files, "--name", "good", "--name", "bad", "--name", "other", "--data", data),
+        *("--only", "good", "--only", "bad"),
         *("--role", "holdout=0:300", "--model", f"{tmp_path / 'net.py'}:build"),
         *("--sampling", "iid", "--device", "cpu", "--workers", 0, "--out", tmp_path / "run"),
     )
     assert done.exit_code == 0, done.output
     assert "✓ good beats bad by at least" in done.output
+    assert "for each of 6 ordered pairs" in done.output
+    assert "beside 1 more" in done.output
     assert nb.load_report(tmp_path / "run").compare("good", "bad").errors.tolist() == [0, N]
 
 
@@ -124,6 +133,14 @@ def test_watching_labels(tmp_path):
     waits = run("watch", path, "--goal", 0.001)
     assert "not shown yet; 100 rows wait" in waits.output
     assert run("watch", path, "--follow", 0).exit_code == 2
+    frame.assign(id=np.arange(N)).to_csv(path, index=False)
+    picked = run("watch", path, "--sampling", "iid", "--selected-among", 4)
+    assert "delta is divided by 4" in picked.output
+    assert "✓ error at most .0" in picked.output
+    frame.assign(id=np.arange(N) // 2).to_csv(path, index=False)
+    again = run("watch", path, "--sampling", "iid")
+    assert "~ error at most .0" in again.output
+    assert "100 rows of the holdout sample occur more than once" in again.output
 
 
 def test_ranking_a_run(tmp_path):

@@ -100,7 +100,7 @@ def test_what_could_have_been_compared_is_paid_for():
 
 
 def test_a_list_in_order_needs_every_candidate():
-    with pytest.raises(InvalidSample, match="all that could have been compared"):
+    with pytest.raises(InvalidSample, match="needs all 3 that could have been compared"):
         compared(candidates(*bits(1, 2)), among=3, requirement=0.1, in_order=True)
 
 
@@ -233,7 +233,7 @@ def report(**wrong):
 
 def test_a_report_compares_what_its_run_has_kept():
     found = report(a=bits(10)[0], b=bits(70)[0], c=bits(200)[0])
-    both = found.compare("b", "a")
+    both = found.compare("b", "a", among=2)
     assert both.names == ("b", "a")
     assert both.limits[1, 0] == pytest.approx(paired_lower(60, 0, N, 0.025), abs=1e-9)
     assert len(found.compare().candidates) == 3
@@ -241,6 +241,38 @@ def test_a_report_compares_what_its_run_has_kept():
         found.compare("aa")
     with pytest.raises(MissingEvidence, match="no errors on test rows are kept"):
         found.compare(role="test")
+
+
+def test_those_named_of_a_report_pay_for_all_unless_they_were_named_before():
+    found = report(a=bits(10)[0], b=bits(20)[0], c=bits(200)[0], d=bits(210)[0])
+    whole, picked = found.compare(), found.compare("b", "a")
+    assert (picked.among, picked.beside) == (4, 2)
+    assert picked.limits[1, 0] == pytest.approx(paired_lower(10, 0, N, 0.05 / 12), abs=1e-9)
+    assert picked.limits[1, 0] == whole.limits[0, 1] > 0
+    assert "of 4 that could have been compared" in str(picked)
+    assert "--among 2 (among=2) if they were named" in str(picked)
+    declared = found.compare("b", "a", among=2)
+    assert declared.limits[1, 0] == pytest.approx(paired_lower(10, 0, N, 0.025), abs=1e-9)
+    assert "that 2 could have been compared is declared" in str(declared)
+    assert "beside" not in str(whole)
+    with pytest.raises(InvalidSample, match=r"needs all 4 .* --among 2"):
+        found.compare("b", "a", requirement=0.2, in_order=True)
+    found.compare("b", "a", requirement=0.2, in_order=True, among=2)
+
+
+def test_best_of_a_report_at_chance_is_rarely_shown_to_beat_another():
+    """Of 15 equal checkpoints the best and the worst, picked by looking, at delta 1/2."""
+    rng = np.random.default_rng(0)
+    shown = {None: 0, 2: 0}
+    for _ in range(12):
+        wrong = {f"c{i}": w for i, w in enumerate(rng.random((15, 40)) < 0.3)}
+        found = report(**wrong)
+        errors = {name: w.sum() for name, w in wrong.items()}
+        pair = min(errors, key=errors.get), max(errors, key=errors.get)
+        for among in shown:
+            shown[among] += bool(found.compare(*pair, delta=0.5, among=among).limits[0, 1] > 0)
+    assert shown[None] <= 10
+    assert shown[2] == 12
 
 
 def test_stored_errors_on_other_rows_are_refused():

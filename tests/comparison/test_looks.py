@@ -1,5 +1,7 @@
 """Limits at every look, and files that grow while rows are labelled."""
 
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,11 +58,64 @@ def test_without_a_random_order_it_is_a_plug_in(sampling):
         ([True], {"delta": 0.6}),
         ([True], {"sampling": "x"}),
         ([True], {"against": [True, False]}),
+        ([True], {"selected_among": 0}),
+        ([True], {"selected_among": 1.5}),
+        ([True], {"selected_among": 2**1100}),
+        ([True], {"ids": [1, 2]}),
+        ([True], {"ids": [1.5]}),
     ],
 )
 def test_impossible_looks(wrong, more):
     with pytest.raises(InvalidSample):
         nb.anytime(wrong, **more)
+
+
+def test_a_classifier_that_was_picked_has_its_share_of_delta():
+    wrong = np.arange(200) % 20 == 0
+    found = nb.anytime(wrong, against=~wrong, sampling="iid", selected_among=3)
+    share = found.share
+    assert 0 < 0.05 - 3 * Fraction(share) < 1e-16
+    assert found.kind == "certificate"
+    assert (
+        found.limits.tolist()
+        == nb.numerics.anytime_upper(np.cumsum(wrong), np.arange(1, 201), share).tolist()
+    )
+    b, c = np.cumsum(~wrong), np.cumsum(wrong)
+    beats = nb.numerics.anytime_beats
+    assert found.beats == next(n for n in range(1, 201) if beats(b[n - 1], c[n - 1], share))
+    assert found.beats > nb.anytime(wrong, against=~wrong, sampling="iid").beats
+    assert "delta is divided by 3" in str(found)
+    assert set(found.to_frame().selected_among) == {3}
+    unknown = nb.anytime(wrong, sampling="iid", selected_among=None)
+    assert unknown.kind == "plug-in"
+    assert "how many candidates were compared" in str(unknown)
+
+
+def test_limits_of_the_best_of_equal_classifiers_hold_if_it_is_counted():
+    """Eight classifiers that err half of the time; the one whose limit is least is reported."""
+    rng = np.random.default_rng(0)
+    missed = {1: 0, 8: 0}
+    for _ in range(5):
+        wrong = rng.random((8, 30)) < 0.5
+        for among in missed:
+            least = min(
+                nb.anytime(w, sampling="iid", delta=0.5, selected_among=among).value for w in wrong
+            )
+            missed[among] += least < 0.5
+    assert missed[8] <= 3
+    assert missed[1] == 5
+
+
+@pytest.mark.parametrize("name", [int, str])
+def test_a_row_that_stands_twice_makes_a_plug_in(name):
+    ids = [name(i) for i in (4, 7, 9)]
+    found = nb.anytime([True, False, False], ids=ids, sampling="iid")
+    assert found.kind == "certificate"
+    assert "not checked" not in str(found)
+    again = nb.anytime([True, False, False], ids=[ids[0], ids[1], ids[0]], sampling="iid")
+    assert again.kind == "plug-in"
+    assert "1 rows of the holdout sample occur more than once" in str(again)
+    assert "is not checked" in str(nb.anytime([True], sampling="iid"))
 
 
 def test_no_row_yet():
@@ -105,8 +160,10 @@ def test_a_column_of_errors_and_labels_as_they_are_written(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("id,wrong\na,0\nb,1\nc,\n")
     assert read_labelled(path).wrong.tolist() == [False, True]
+    assert read_labelled(path).ids.tolist() == ["a", "b"]
     path.write_text("label,predicted\n1.0,1\ncat,cat\ncat,dog\n")
     assert read_labelled(path).wrong.tolist() == [False, False, True]
+    assert read_labelled(path).ids is None
 
 
 @pytest.mark.parametrize(
@@ -116,6 +173,8 @@ def test_a_column_of_errors_and_labels_as_they_are_written(tmp_path):
         ("label\n1\n", None, "one column 'predicted'"),
         ("label,predicted\n1,2\n", "other", "no column of predictions is called other"),
         ("wrong\n2\n", None, "0 or 1"),
+        ("id,wrong\n,1\n7,0\n", None, "1 of 2 rows have no id"),
+        ("id,row_id,wrong\n1,2,0\n", None, "id, row_id could all be ids"),
     ],
 )
 def test_files_without_what_is_needed(tmp_path, text, against, says):

@@ -192,10 +192,18 @@ def test_share_of_a_code_word_is_rounded_down(delta):
 def test_search_for_the_safe_side_reaches_far_and_not_too_far():
     """Doubling steps of one ulp: within twice the distance, and 1 or 0 if nothing is safe."""
     for sign in (1.0, -1.0):
-        edge = 0.3 * (1 + sign * 1e-6)
-        found = _nudge(0.3, sign, lambda x, sign=sign, edge=edge: sign * (x - edge) >= 0)
-        assert 1e-6 <= sign * (found / 0.3 - 1) < 2.1e-6
-        assert _nudge(0.3, sign, lambda x: np.zeros(x.shape, bool)) == (sign > 0)
+        edges = 0.3 * (1 + sign * np.array([1e-6, 1e-9, -1e-3]))  # the last is passed at once
+        start, unused = np.full(3, 0.3), np.ones(3)
+
+        def past(edge, _b, x, _delta, sign=sign):
+            return sign * (x - edge) >= 0
+
+        found = sign * (_nudge(start, sign, past, edges, unused, unused) / 0.3 - 1)
+        assert 1e-6 <= found[0] < 2.1e-6
+        assert 1e-9 <= found[1] < 2.1e-9
+        assert 0 < found[2] < 2e-11
+        never = _nudge(start, sign, lambda _a, _b, x, _d: x < 0, *[unused] * 3)
+        assert (never == (sign > 0)).all()
 
 
 @pytest.mark.parametrize(

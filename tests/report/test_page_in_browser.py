@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fixtures.browser import assert_looks_as_before, axe, in_browser, run, show, until
+from fixtures.taps import rows, world
 
 import ncbounds as nb
+from ncbounds.choosing.choose import choose_among
 from ncbounds.report import Failure, Report
 from ncbounds.results import BoundResult, Measured
 
@@ -53,10 +55,20 @@ def stored(report, tmp_path_factory):
     return path.as_uri()
 
 
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory):
+    """Page of a choice between the layers of two networks."""
+    taps, y = world(levels=(0.4, 1.6, 0.2))
+    found = choose_among([*taps, *world(seed=1, name="b")[0][1:]], rows(y))
+    folder = tmp_path_factory.mktemp("choice")
+    found.write(folder)
+    return (folder / "choice.html").as_uri()
+
+
 @pytest.fixture
 def page(browser, stored):
-    def opened(width=1280, height=900, scheme="light"):
-        show(browser, stored, width, height, scheme)
+    def opened(width=1280, height=900, scheme="light", file=stored):
+        show(browser, file, width, height, scheme)
         until(browser, "return document.documentElement.dataset.ready === 'yes'")
         return browser
 
@@ -142,6 +154,20 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(page, width, sch
     run(browser, "document.querySelector('.opener').click()")
     assert axe(browser) == []
     assert run(browser, "return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (400, "light")])
+def test_the_page_of_a_choice_is_read_by_axe_and_walked_by_arrows(page, chosen, width, scheme):
+    browser = page(width, scheme=scheme, file=chosen)
+    assert axe(browser) == []
+    assert run(browser, "return document.documentElement.scrollWidth") <= width
+    layers, shortlist = browser.find_elements("css selector", "[role=tab]")
+    layers.send_keys("\ue014")  # right
+    assert shortlist.get_attribute("aria-selected") == "true"
+    shown = browser.find_element("id", "panel-1")
+    assert "<- chosen" in shown.text
+    assert not browser.find_element("id", "panel-0").is_displayed()
+    assert axe(browser) == []
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (400, 1200)])

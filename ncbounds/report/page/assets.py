@@ -1,4 +1,4 @@
-"""Files of the page: its own, and the table component that ships in a package."""
+"""Files of pages: our own, templates among them, and the table component of a package."""
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -18,13 +18,21 @@ def own(name: str) -> str:
 
 
 def rendered(name: str, **values: Any) -> Markup:
-    """A template of ours with these values, which are escaped unless they are markup."""
-    from jinja2 import Environment, StrictUndefined
+    """Fill a template of ours; what is no Markup is escaped."""
+    return Markup(_environment().get_template(name).render(**values))
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(
+        loader=FunctionLoader(own),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return Markup(environment.from_string(own(name)).render(**values))
 
 
 @cache

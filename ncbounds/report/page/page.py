@@ -39,30 +39,34 @@ def page(report: ReportData, tabs: Iterable[Tab] = (), *, title: str = "ncbounds
     shown, hint = kept(report)
     bounds = {r.bound: find(r.bound) for r in shown.rows}
     kinds = [k for k in MARK if any(r.kind == k for r in shown.rows)]
-    return str(
-        rendered(
-            "page.html",
-            title=title,
-            words=words(report),
-            picture=picture(report),
-            marks=MARK,
-            kinds=[(k, MARK[k], KINDS[k], sum(r.kind == k for r in shown.rows)) for k in kinds],
-            hint=hint,
-            statements={i: statement(b) for i, b in bounds.items() if b is not None},
-            titles={i: b.title for i, b in bounds.items() if b is not None},
-            tabs=[
-                *_side_by_side(report),
-                *tabs_of(report),
-                *kept_tabs(report),
-                *comparison_tabs(report),
-                *tabs,
-            ],
-            rows=_json(table(shown)),
-            css=Markup(component("dt_bundle.css") + own("page.css")),
-            library=Markup(component("dt_bundle.js")),
-            script=Markup(own("page.js")),
-        )
+    said = words(report)
+    rows = rendered(
+        "rows.html",
+        kinds=[(k, MARK[k], KINDS[k], sum(r.kind == k for r in shown.rows)) for k in kinds],
+        hint=hint,
     )
+    own_tabs = [Tab("All rows", rows), *_side_by_side(report)]
+    text = rendered(
+        "page.html",
+        title=title,
+        evaluated=said.evaluated,
+        words=said,
+        picture=picture(report),
+        statements={i: statement(b) for i, b in bounds.items() if b is not None},
+        titles={i: b.title for i, b in bounds.items() if b is not None},
+        tabs=[
+            *own_tabs,
+            *tabs_of(report),
+            *kept_tabs(report),
+            *comparison_tabs(report),
+            *tabs,
+        ],
+        rows=_json(table(shown)),
+        css=Markup(component("dt_bundle.css") + own("page.css")),
+        library=Markup(component("dt_bundle.js")),
+        script=Markup(own("page.js") + own("tabs.js")),
+    )
+    return str(text)
 
 
 def _side_by_side(report: ReportData) -> list[Tab]:

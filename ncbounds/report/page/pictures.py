@@ -18,6 +18,8 @@ from ncbounds.report.trend import words_of
 
 #: Figures of one tab; a run folder has all of them through ``ncbounds plot``.
 FIGURES = 12
+# groups have one name in all figures, which nothing refers to
+_NAMED = re.compile(r'(<g) id="[^"]*"')
 _INK = re.compile(r"#000000\b|#000\b|\bblack\b")
 
 
@@ -66,13 +68,12 @@ def tab(
 
 def figure(drawn: Any, caption: str) -> Markup:
     """A figure of matplotlib as HTML; what it draws in black takes the page's ink."""
-    from matplotlib.pyplot import close
-
     out = io.StringIO()
     save(drawn, out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     close(drawn)
     svg = out.getvalue()
     svg = _INK.sub("currentColor", svg[svg.index("<svg") :])
+    svg = _NAMED.sub(r"\1", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # text of an axis is read; the drawing as a whole has a name
     head = Markup("<figure><figcaption>{0}</figcaption>").format(caption)

@@ -1,4 +1,4 @@
-// The table, opened rows and tabs. Sorting, searching, pages, columns and copying are DataTables'.
+// The table and opened rows. Sorting, searching, pages, columns and copying are DataTables'.
 const data = JSON.parse(document.getElementById("data").textContent);
 const source = new Blob([document.getElementById("library").textContent], { type: "text/javascript" });
 const url = URL.createObjectURL(source);
@@ -238,25 +238,3 @@ document.querySelector("#rows tbody").addEventListener("click", (event) => {
   line.classList.toggle("open", open);
   line.querySelector(".opener")?.setAttribute("aria-expanded", String(open));
 });
-
-// ---- tabs
-
-const tabs = [...document.querySelectorAll("[role=tab]")];
-const choose = (tab) => {
-  for (const other of tabs) {
-    other.ariaSelected = String(other === tab);
-    other.tabIndex = other === tab ? 0 : -1;
-    document.getElementById(other.getAttribute("aria-controls")).hidden = other !== tab;
-  }
-  tab.focus();
-};
-tabs.forEach((tab, i) => {
-  tab.addEventListener("click", () => choose(tab));
-  tab.addEventListener("keydown", (event) => {
-    const to = { ArrowRight: i + 1, ArrowLeft: i - 1 + tabs.length, Home: 0, End: tabs.length - 1 }[event.key];
-    if (to === undefined) return;
-    event.preventDefault();
-    choose(tabs[to % tabs.length]);
-  });
-});
-document.documentElement.dataset.ready = "yes";
