@@ -38,6 +38,7 @@ from ncbounds.cli.arguments import (
     Store,
     Transform,
     Trust,
+    Verbose,
     ZooFile,
     choice,
     declarations,
@@ -152,6 +153,7 @@ def evaluate(
     workers_per_loader: LoaderWorkers = None,
     limit: Limit = None,
     store: Store = None,
+    verbose: Verbose = False,
 ) -> None:
     """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
     from ncbounds.report.write import write_report
@@ -190,7 +192,7 @@ def evaluate(
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
-        show_report(report, series=layers is None)
+        show_report(report, series=layers is None, verbose=verbose)
         for line in said:
             echo(line)
         echo(f"written to {folder}: {', '.join(written)}")

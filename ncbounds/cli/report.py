@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncbounds.cli.console import NOTHING, echo, show, user_errors
+from ncbounds.cli.arguments import Verbose
+from ncbounds.cli.console import NOTHING, console, echo, show, user_errors
 from ncbounds.errors import few, printable
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def report(
         str | None,
         typer.Option(help="checkpoints whose names match, as in 'run1/*'; nothing else is shown"),
     ] = None,
+    verbose: Verbose = False,
 ) -> None:
     """Write the tables and the page of a run again, or of several together, from stored results."""
     from ncbounds.report import load_report
@@ -40,7 +42,7 @@ def report(
             together = together.only(only)
         folder = out or (runs[0] if len(found) == 1 and only is None else None)
         written = write_report(together, folder) if folder else []
-        show_report(together)
+        show_report(together, verbose=verbose)
         for line in said:
             echo(line)
         if folder is None:
@@ -70,22 +72,31 @@ def _listed(report: "Report") -> str:
     return "\n".join([*map(printable, lines), *([f"  ... {more} more"] if more > 0 else []), ""])
 
 
-def show_report(report: "Report", *, series: bool = True) -> None:
-    """Print the table of a report, series along their steps, and what could not be evaluated."""
+def show_report(report: "Report", *, series: bool = True, verbose: bool = False) -> None:
+    """Print the table of a report, series along their steps, and what could not be evaluated.
+
+    ``verbose`` adds what stands behind the rows: heads, outputs, devices, seconds.
+    """
     from rich.text import Text
 
+    from ncbounds.report.compact import used
     from ncbounds.report.side_by_side import MANY, without_earlier_steps
     from ncbounds.report.steps import steps_of
-    from ncbounds.report.views.screen import caption, table, used
+    from ncbounds.report.views.behind import behind
+    from ncbounds.report.views.screen import caption, table
 
     if report.rows:
         along = steps_of(report)
-        show(table(without_earlier_steps(report, along) if len(along) >= MANY else report))
+        width = console().width
+        shown = without_earlier_steps(report, along) if len(along) >= MANY else report
+        show(table(shown, width))
         if not used(report):  # bounds that have no column were asked for
             show(_listed(report))
-        show(Text(caption(report), "dim"))
+        show(Text(caption(report, width), "dim"))
         if series:
             show_series(report)
+        if verbose:
+            show("\n".join(["", *behind(report, width)]))
     present = {r.checkpoint for r in report.rows}
     failed: dict[tuple[str, str], list[str]] = {}  # one mistake may stop every checkpoint alike
     for failure in report.failures:
@@ -102,7 +113,7 @@ def show_series(report: "Report") -> None:
     """Print series along their steps, and what can be said of them."""
     from ncbounds.report.views.series import series_lines
 
-    if lines := series_lines(report):
+    if lines := series_lines(report, console().width):
         show("\n".join(lines))
 
 
