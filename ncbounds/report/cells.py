@@ -1,12 +1,11 @@
 """How one value is written."""
 
 import math
-from collections.abc import Collection
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
-from ncbounds.results import MARK, BoundResult, Kind, Row
+from ncbounds.results import BoundResult, Row
 
 #: What tables show in place of a value that is not defined.
 UNDEFINED = "–"
@@ -42,20 +41,6 @@ def significant(x: float, digits: int = 2) -> str:
         return number(x)
     places = max(digits - 1 - math.floor(math.log10(abs(x))), 0)
     return f"{x:.{places}f}".replace("0.", ".", 1) if abs(x) < 1 else f"{x:.{places}f}"
-
-
-#: What the marks say, in few words.
-_SAYS: dict[Kind, str] = {
-    "certificate": "certificate",
-    "conditional": "holds if its named assumption does",
-    "plug-in": "plug-in, no guarantee",
-    "measure": "measure, not an error",
-}
-
-
-def legend(kinds: Collection[Kind] = tuple(MARK)) -> str:
-    """Return the meaning of the marks of these kinds, in one line."""
-    return "   ".join(f"{MARK[kind]} {says}" for kind, says in _SAYS.items() if kind in kinds)
 
 
 def interval(error: float, low: float, high: float) -> str:

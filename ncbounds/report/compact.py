@@ -149,7 +149,7 @@ def leading(report: ReportData) -> list[Lead]:
 
     def nc1(subject: Subject, _: list[Row]) -> str:
         # facts are about the head's features
-        return "" if subject[1] else _nc1(report.facts.get(subject[0], {}))
+        return "" if subject[1] else nc1_of(report.facts.get(subject[0], {}))[0]
 
     more = [
         Lead("step", lambda _, rows: shown_step(rows[0].step)),
@@ -210,9 +210,10 @@ def _counted(rows: list[Row]) -> str:
     return "" if rate is None else number(rate)
 
 
-def _nc1(facts: Mapping[str, Any]) -> str:
+def nc1_of(facts: Mapping[str, Any]) -> tuple[str, float]:
+    """NC1 of the training sample, as a text and a number; nan where it is not known."""
     for metric in facts.get("collapse", {}).get("fit", []):
-        if metric["metric"] == "NC1":
-            value = metric["value"]
-            return significant(float(value)) if value is not None else ""
-    return ""
+        if metric["metric"] == "NC1" and metric["value"] is not None:
+            value = float(metric["value"])
+            return significant(value), value
+    return "", math.nan

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +14,20 @@ from ncbounds.comparison.rank import Ranking, rank
 from ncbounds.comparison.stored import stored_candidates
 from ncbounds.errors import NcboundsError, UnknownName, suggest
 from ncbounds.files import read_sealed, write_text
-from ncbounds.report.cells import legend, shown_params, shown_value
+from ncbounds.report.cells import shown_params, shown_value
 from ncbounds.report.columns import frame
 from ncbounds.report.data import Failure, ReportData
+from ncbounds.report.grouping import Named
+from ncbounds.report.legend import legend
 from ncbounds.report.plot import Plots
 from ncbounds.report.steps import frame as series_frame
+from ncbounds.report.tabulated import tabulated
 from ncbounds.report.trend import Word, words_of
 from ncbounds.report.views import VIEWS
 from ncbounds.report.views.html import fragment
 from ncbounds.report.whatif import whatif
 from ncbounds.results import MARK, BoundResult, result_from_dict
+from ncbounds.tables import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,6 +182,73 @@ class Report(ReportData):
         """
         return rank(self.rows, self.facts, delta)
 
+    def table(
+        self,
+        rows: str = "checkpoint",
+        columns: Sequence[str] | None = None,
+        group: Named | None = None,
+        kinds: str | Iterable[str] = ("certificate",),
+        claim: str | None = None,
+        format: str = "frame",
+        *,
+        over: Named | None = None,
+        caption: str | None = None,
+        label: str = "tab:ncbounds",
+        width: str | float = "text",
+        path: "str | Path | None" = None,
+    ) -> Any:
+        r"""Make a table for a paper, a notebook or a program.
+
+        Parameters
+        ----------
+        rows : {"checkpoint", "row"}
+            One line a checkpoint with bounds side by side, or one line a row of the report.
+        columns : sequence of str, optional
+            Of a table of checkpoints: ``"test_error"``, titles of the screen (``"held out"``), ids
+            of bounds, ``"n"``, ``"NC1"``, ``"step"``, facts of ``group`` in a manifest; by default
+            the measured error and what the screen has. Of a table of rows: names of
+            :meth:`to_frame`.
+        group : str, mapping or callable, optional
+            Headings that checkpoints stand under: ``"series"``, a fact of ``group`` in a manifest,
+            or the heading of each checkpoint by its name; by default those of the screen, none for
+            an empty string.
+        kinds : "all", a kind or several
+            Rows of other kinds are left out.
+        claim : str, optional
+            Only rows about this claim, ``"error"``, ``"balanced"``, ``"worst"``, ..., each beside
+            its own measured error.
+        format : str
+            ``"frame"``, ``"style"`` (a styled frame), ``"markdown"``, ``"latex"``, ``"html"``,
+            ``"csv"``, ``"jsonl"``, ``"text"``, or one of your own
+            (:class:`ncbounds.tables.TableFormat`).
+        over : str, mapping or callable, optional
+            One line a lot of checkpoints that differ in this alone, with mean and standard
+            deviation: a fact of ``group`` such as ``"seed"``, a regular expression for the part of
+            the names that differs (``r"-s\d+"``), or each one's lot by its name. A mean of
+            certificates is no certificate, and is marked as none.
+        caption, label : str, optional
+            Of LaTeX and HTML.
+        width : {"text", "column"} or float
+            What LaTeX has room for: the text or a column of ``article``, or so many points.
+        path : path, optional
+            File that a text is written to as well.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such line, column, fact, kind, claim or format, with the nearest name.
+        InvalidArgument
+            If ``over`` leaves every checkpoint on a line of its own.
+        """
+        made = tabulated(
+            self, rows, columns, group, kinds, claim, over=over,
+            caption=caption, label=label, width=width,
+        )  # fmt: skip
+        text = written(made, format)
+        if path is not None:
+            write_text(Path(path), str(text))
+        return text
+
     def render(self, view: str, path: "str | Path | None" = None) -> str:
         """Write (and return) one view by its name, e.g. ``"table.tex"``; also one of your own.
 
@@ -220,13 +291,14 @@ class Report(ReportData):
         return self.render("table.csv", path)
 
     def to_markdown(self, path: "str | Path | None" = None) -> str:
-        """Write (and return) a table for reading, as Markdown."""
+        """Write (and return) a table of one line a checkpoint, as Markdown."""
         return self.render("table.md", path)
 
     def to_latex(self, path: "str | Path | None" = None) -> str:
-        r"""Write (and return) a booktabs ``longtable`` for reading.
+        """Write (and return) a booktabs table of one line a checkpoint.
 
-        It compiles in a document that loads ``booktabs``, ``longtable`` and ``amssymb``.
+        It compiles in a document that loads ``booktabs``, ``longtable`` and ``amssymb``, and is no
+        wider than the text of ``article``; :meth:`table` makes others.
         """
         return self.render("table.tex", path)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 import ncbounds as nb
-from ncbounds.report.views.screen import header, lines, used
+from ncbounds.report.compact import header, lines, used
 
 RNG = np.random.default_rng(0)
 

@@ -21,7 +21,8 @@ from ncbounds.report.page.picture import picture
 from ncbounds.report.page.rows import kept
 from ncbounds.report.page.statements import statement
 from ncbounds.report.page.words import words
-from ncbounds.report.views.screen import _families, caption, columns, lines, table, used
+from ncbounds.report.compact import columns, lines, used
+from ncbounds.report.views.screen import _families, caption, table
 from ncbounds.report.write import write_report
 from ncbounds.results import BoundResult, Measured, MeasureResult, result_from_dict
 

@@ -1,11 +1,8 @@
 """The compact table for a terminal, and what has to be said under it."""
 
-import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ncbounds.lines import WIDTH, filled, panels
-from ncbounds.report.cells import UNDEFINED, legend
 from ncbounds.report.compact import (
     COUNTED,
     MEASURED,
@@ -19,10 +16,11 @@ from ncbounds.report.compact import (
     used,
 )
 from ncbounds.report.data import ReportData
+from ncbounds.report.legend import BEST, QUOTED, kinds_in, legend, signs, spent
 from ncbounds.report.notes import notes
 from ncbounds.report.saved import quotable
 from ncbounds.report.view import view
-from ncbounds.results import MARK, Kind
+from ncbounds.results import MARK
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,8 +30,6 @@ UNDECLARED = (
     "No certificate without a declared draw: if the points were drawn independently, say so "
     "with --sampling iid (sampling = 'iid' in zoo.toml, sampling='iid' in Python)."
 )
-#: Before the certificate to quote.
-BEST = "*"
 _STYLES = {MARK["certificate"]: "green", MARK["plug-in"]: "dim"}
 #: Blanks before the cells of a line whose name stands above them.
 _INDENT = 2
@@ -139,8 +135,8 @@ def caption(report: ReportData, width: int = WIDTH) -> str:
     undeclared = any(r.sampling == "unknown" for r in report.rows)
     said = [
         legend({r.kind for r in report.rows} if not shown else kinds_in(cells)),
-        *([_STAR[report.simultaneous]] if any(c.startswith(BEST) for c in cells) else []),
-        _spent(report, shown),
+        f"{BEST} {QUOTED[report.simultaneous]}" if any(c.startswith(BEST) for c in cells) else "",
+        f"{spent(report.rows, simultaneous=report.simultaneous)} {_of_fit(report, shown)}".strip(),
         _signs(cells, shown),
     ]
     # a title and what it stands for are not broken apart where a line has room for them
@@ -158,48 +154,16 @@ def caption(report: ReportData, width: int = WIDTH) -> str:
     )
 
 
-def kinds_in(cells: Iterable[str]) -> set[Kind]:
-    """Kinds whose marks stand in any of these cells."""
-    starts = {cell.removeprefix(BEST)[:1] for cell in cells}
-    return {kind for kind, mark in MARK.items() if mark in starts}
+def _of_fit(report: ReportData, shown: list[Shown]) -> str:
+    """Which columns are about the training sample."""
+    titles = [title for title in header(report, []) if title in OF_FIT]
+    titles += [c.title for c in shown if c.on_fit]
+    return f"Training sample: {', '.join(titles)}." if titles else ""
 
 
-#: What the star says, by whether all rows hold together.
-_STAR = {
-    True: f"{BEST} the smallest certificate of its line: all hold together",
-    False: f"{BEST} the certificate to quote: of the first bound, in a fixed order, that says "
-    "something",
-}
-
-
-def _spent(report: ReportData, shown: list[Shown]) -> str:
-    """What delta was spent, and which columns are about the training sample."""
-    each = {r.delta for r in report.rows if r.delta == r.delta}
-    spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
-    if len(each) > 1:
-        spent = f"Each row may fail with its own delta, {min(each):.3g} to {max(each):.3g}. "
-    if report.simultaneous:
-        spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
-    of_fit = [title for title in header(report, []) if title in OF_FIT]
-    of_fit += [c.title for c in shown if c.on_fit]
-    return spent + (f"Training sample: {', '.join(of_fit)}." if of_fit else "")
-
-
-def _signs(cells: Iterable[str], shown: list[Shown]) -> str:
-    """What signs in the cells mean, those that are there."""
-    text = "\n".join(cells)
-    brackets = re.search(r"^\S+ \S+ \(", text, re.MULTILINE)
-    signs = [
-        "in brackets: measured error of the row's own target" if brackets else "",
-        ", ".join(
-            word
-            for word, there in (
-                ("10^k is vacuous", "10^" in text),
-                (f"{UNDEFINED}\N{NO-BREAK SPACE}undefined", UNDEFINED in text),
-            )
-            if there
-        ),
-        f"`ncbounds explain ID` explains{':' if shown else ' a bound'}",
-    ]
-    said = "; ".join(filter(None, signs))
-    return f"{said[:1].upper()}{said[1:]}" + ("" if shown else ".")
+def _signs(cells: list[str], shown: list[Shown]) -> str:
+    """What signs in the cells mean, and where more is said."""
+    said = "; ".join(
+        [*signs(cells), f"`ncbounds explain ID` explains{':' if shown else ' a bound.'}"]
+    )
+    return said[:1].upper() + said[1:]

@@ -7,7 +7,7 @@ from ncbounds.report.side_by_side import MANY, side_by_side
 from ncbounds.report.steps import cells, frame, steps_of
 from ncbounds.report.trend import words_of
 from ncbounds.report.view import view
-from ncbounds.report.views.csv import csv_text
+from ncbounds.tables.programs import csv_text
 
 
 @view("series.csv")
