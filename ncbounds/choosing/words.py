@@ -41,14 +41,19 @@ def layer_table(layers: Sequence[Layer]) -> list[str]:
 
 
 def shortlist_table(choice: Found) -> list[str]:
-    """Lines of the shortlist with its errors, and of the baselines."""
+    """Lines of the shortlist with its errors."""
+    return aligned(shortlist(choice))
+
+
+def shortlist(choice: Found) -> list[list[str]]:
+    """Titles and lines of the shortlist with its errors."""
     n = choice.result.n
     cells = [["shortlist", "~ leave-one-out", f"errors of {n:,}", ""]]
     for i, found in enumerate(choice.finalists):
         mark = "<- chosen" if i == choice.chosen else ""
         error = number(found.candidate.leave_one_out)
         cells.append([str(found.candidate), error, f"{found.errors:,}", mark])
-    return aligned(cells)
+    return cells
 
 
 def claims(choice: Found) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from ncbounds.tables import Table
+
 
 #: Exit codes: rows were shown, nothing could be evaluated, an option or an input is wrong.
 DONE, NOTHING, WRONG = 0, 1, 2
@@ -128,6 +130,29 @@ def shown_rate(a_second: float | None) -> str:
         if a_second * seconds >= 1:
             return f"{a_second * seconds:.3g}/{unit}"
     return f"{a_second * 3600:.2g}/h"
+
+
+def check_format(name: str | None) -> None:
+    """Raise before anything is computed where a table cannot be printed in a format.
+
+    Raises
+    ------
+    UnknownName
+        With the nearest known name.
+    """
+    from ncbounds.errors import UnknownName, suggest
+    from ncbounds.tables import FORMATS
+
+    texts = [f.name for f in FORMATS if f.text]
+    if name is not None and name not in texts:
+        raise UnknownName(f"no format {name!r} to print; {suggest(name, texts)}")
+
+
+def show_table(table: "Table", name: str) -> None:
+    """Print a table in a format, and nothing else."""
+    from ncbounds.tables import written
+
+    typer.echo(written(table, name), nl=False)
 
 
 def show(text: "str | Text") -> None:

@@ -15,7 +15,7 @@ Named = str | Mapping[str, str] | Callable[[str], str]
 
 
 def grouped(report: ReportData, by: Named | None) -> dict[str, list[Subject]]:
-    """Lines under their headings, as they first appear.
+    """Lines under their headings, as they first appear; those without one come first.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def grouped(report: ReportData, by: Named | None) -> dict[str, list[Subject]]:
         If nothing of that name is known of any checkpoint.
     """
     if by is None:
-        return blocks(report)
+        return dict(sorted(blocks(report).items(), key=lambda block: block[0] != ""))
     heading = _heading(report, by) if by else lambda _: ""
     out: dict[str, list[Subject]] = {}
     for subject in by_subject(report):
         out.setdefault(heading(subject[0]), []).append(subject)
-    return out
+    return dict(sorted(out.items(), key=lambda block: block[0] != ""))
 
 
 def _heading(report: ReportData, by: Named) -> Callable[[str], str]:

@@ -201,8 +201,10 @@ class Report(ReportData):
 
         Parameters
         ----------
-        rows : {"checkpoint", "row"}
-            One line a checkpoint with bounds side by side, or one line a row of the report.
+        rows : {"checkpoint", "row", "step"}
+            One line a checkpoint with bounds side by side, one line a row of the report, or one
+            line a step of each series (for which ``columns`` to ``claim`` and ``over`` say
+            nothing).
         columns : sequence of str, optional
             Of a table of checkpoints: ``"test_error"``, titles of the screen (``"held out"``), ids
             of bounds, ``"n"``, ``"NC1"``, ``"step"``, facts of ``group`` in a manifest; by default
@@ -237,6 +239,8 @@ class Report(ReportData):
         ------
         UnknownName
             If there is no such line, column, fact, kind, claim or format, with the nearest name.
+        MissingEvidence
+            If there is no series that has steps.
         InvalidArgument
             If ``over`` leaves every checkpoint on a line of its own.
         """

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ncbounds.errors import UnknownName, suggest
+from ncbounds.errors import MissingEvidence, UnknownName, suggest
 from ncbounds.evidence.asked import WORST
 from ncbounds.report.averaged import averaged, words
 from ncbounds.report.cells import shown_params
@@ -16,14 +16,18 @@ from ncbounds.report.grouping import Named, check_lots, grouped, lots
 from ncbounds.report.legend import QUOTED, kinds_in, legend, signs, spent
 from ncbounds.report.saved import quotable
 from ncbounds.report.sources import Entry, sources
+from ncbounds.report.steps import cells as step_cells
+from ncbounds.report.steps import frame as step_frame
+from ncbounds.report.steps import steps_of
+from ncbounds.report.trend import words_of
 from ncbounds.results import MARK, BoundResult, Kind, Row
-from ncbounds.tables import Block, Cell, Head, Table
+from ncbounds.tables import Block, Cell, Head, Table, joined_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: What a line may be about.
-ROWS = ("checkpoint", "row")
+ROWS = ("checkpoint", "row", "step")
 
 
 def tabulated(
@@ -44,6 +48,8 @@ def tabulated(
         raise UnknownName(f"no lines {rows!r}; {suggest(rows, [*ROWS])}")
     asked = _kinds(kinds)
     kept = _kept(report, asked, claim)
+    if rows == "step":
+        return _by_step(report, caption, label, width)
     if rows == "row":
         made = _by_row(kept, columns)
     else:
@@ -182,6 +188,19 @@ def _by_row(kept: ReportData, names: Sequence[str] | None) -> Table:
     everything = partial(frame, kept)
     chosen = everything if names is None else partial(_some, everything, names)
     return Table(heads, tuple(blocks), chosen, (said,))
+
+
+def _by_step(report: ReportData, caption: str | None, label: str, width: str | float) -> Table:
+    """One line a step of each series, with what can be said of them."""
+    series = steps_of(report)
+    if not series:
+        raise MissingEvidence("no checkpoints of this report are a series: they have no steps")
+    parts = {name: step_cells(steps) for name, steps in series.items()}
+    said = [f"{word.series}: {word}" for word in words_of(report)]
+    made = joined_table(parts, partial(step_frame, report), notes=said)
+    about = f"{len(series)} series along their steps" if len(series) > 1 else "Along the steps"
+    named = about if caption is None else caption
+    return replace(made, caption=named, label=label, width=width)
 
 
 def _some(everything: Any, names: Sequence[str]) -> "pd.DataFrame":

@@ -1,6 +1,6 @@
 """What a table is, however it is written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
@@ -125,6 +125,32 @@ def plain_table(
     heads = tuple(Head(title, right=i not in left) for i, title in enumerate(cells[0]))
     lines = tuple(tuple(map(Cell, line)) for line in cells[1:])
     return Table(heads, (Block("", lines),), frame, tuple(notes), caption=caption)
+
+
+def joined_table(
+    parts: Mapping[str, Sequence[Sequence[str]]],
+    frame: "Callable[[], pd.DataFrame]",
+    *,
+    notes: Sequence[str] = (),
+    caption: str = "",
+) -> Table:
+    """Make one table of several, each under its heading; columns are those of any of them.
+
+    Parameters
+    ----------
+    parts : mapping from heading to rows
+        Titles first, the first column aligned to the left.
+    frame, notes, caption
+        As in :class:`Table`.
+    """
+    titles = list(dict.fromkeys(title for cells in parts.values() for title in cells[0]))
+    blocks = []
+    for heading, (own, *lines) in parts.items():
+        by_title = (dict(zip(own, line, strict=True)) for line in lines)
+        filled = tuple(tuple(Cell(of.get(title, "")) for title in titles) for of in by_title)
+        blocks.append(Block(heading, filled))
+    heads = tuple(Head(title, right=i > 0) for i, title in enumerate(titles))
+    return Table(heads, tuple(blocks), frame, tuple(notes), caption=caption)
 
 
 def _letters(i: int) -> str:

@@ -22,7 +22,6 @@ _TEX = {
     "✓": r"$\checkmark$",
     "~": r"$\sim$",
     "±": r"$\pm$",
-    "–": r"\textendash{}",
     "#": r"\#",
     "_": r"\_",
     "%": r"\%",
@@ -43,6 +42,8 @@ _TEX = {
 }
 
 
+#: Signs behind which a name may be broken.
+_BREAKS = "_-/.:=@\\"
 #: A power of ten as it is escaped.
 _POWER = re.compile(r"\b10\\\^\{\}(?:\\allowbreak\{\})?(\d|k)\b")
 
@@ -57,7 +58,8 @@ def escaped(text: str, unbroken: int = 0) -> str:
     for c, after in zip(text, f"{text} "[1:], strict=True):
         run = 0 if c.isspace() else run + 1
         out += _TEX.get(c, c)
-        if unbroken and not (c + after).count(" ") and (not c.isalnum() or run == unbroken):
+        behind = c in _BREAKS and not (c == "." and after.isdigit())
+        if unbroken and after != " " and (behind or run == unbroken):
             out, run = out + r"\allowbreak{}", 0
     out = _POWER.sub(r"$10^\1$", out)
     return out if unbroken else out.replace("--", "-{}-")
@@ -76,7 +78,9 @@ def latex_text(table: Table) -> str:
         r"% needs \usepackage{booktabs,longtable,amssymb}",
         f"% {plan.points:.0f}pt wide, for {room:.0f}pt{_shrink(plan, room)}",
     ]
-    if any(ord(c) > LATIN and c not in _TEX for text in _texts(table) for c in text):
+    if any(
+        ord(c) > LATIN and c not in "–" and c not in _TEX for text in _texts(table) for c in text
+    ):
         lines.append("% has letters that pdfLaTeX does not know: use LuaLaTeX or XeLaTeX")
     size = rf"{plan.size.command}\setlength{{\tabcolsep}}{{{plan.size.gap / 2:g}pt}}%"
     notes = [rf"\par{{\footnotesize\raggedright\noindent {text}\par}}" for text in _said(table)]
