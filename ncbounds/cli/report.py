@@ -98,7 +98,7 @@ def report(
 
     with user_errors():
         check_format(format)
-        shape = {
+        shape: dict[str, Any] = {
             "rows": rows,
             "columns": None if columns is None else _words(columns),
             "group": group,

@@ -93,6 +93,14 @@ def check_lots(report: ReportData, over: Named) -> None:
         )
 
 
+def difference(report: ReportData, over: Named) -> str:
+    """What checkpoints of one lot differ in, in words."""
+    if not isinstance(over, str):
+        return "what they were named apart by"
+    facts = any(over in about for about in _facts(report).values())
+    return over if facts else f"{over!r} of their names"
+
+
 def _lot(report: ReportData, over: Named) -> Callable[[str], Any]:
     if not isinstance(over, str):
         return _called(over)

@@ -12,7 +12,7 @@ import numpy as np
 from ncbounds.comparison.comparison import Comparison, compared
 from ncbounds.comparison.rank import Ranking, rank
 from ncbounds.comparison.stored import stored_candidates
-from ncbounds.errors import NcboundsError, UnknownName, suggest
+from ncbounds.errors import InvalidArgument, NcboundsError, UnknownName, suggest
 from ncbounds.files import read_sealed, write_text
 from ncbounds.report.cells import shown_params, shown_value
 from ncbounds.report.columns import frame
@@ -27,7 +27,7 @@ from ncbounds.report.views import VIEWS
 from ncbounds.report.views.html import fragment
 from ncbounds.report.whatif import whatif
 from ncbounds.results import MARK, BoundResult, result_from_dict
-from ncbounds.tables import written
+from ncbounds.tables import FORMATS, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,16 +242,21 @@ class Report(ReportData):
         MissingEvidence
             If there is no series that has steps.
         InvalidArgument
-            If ``over`` leaves every checkpoint on a line of its own.
+            If ``over`` leaves every checkpoint on a line of its own, or a file is to hold a frame.
         """
         made = tabulated(
             self, rows, columns, group, kinds, claim, over=over,
             caption=caption, label=label, width=width,
         )  # fmt: skip
-        text = written(made, format)
+        if path is not None and not FORMATS[format].text:
+            raise InvalidArgument(
+                f"format {format!r} is an object, no text that {path} could hold; name one, as in "
+                "format='csv'"
+            )
+        found = written(made, format)
         if path is not None:
-            write_text(Path(path), str(text))
-        return text
+            write_text(Path(path), found)
+        return found
 
     def render(self, view: str, path: "str | Path | None" = None) -> str:
         """Write (and return) one view by its name, e.g. ``"table.tex"``; also one of your own.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -66,7 +66,9 @@ def sources(
     measured = _measured(report, claim)
     shown = {c.title: _of_shown(c) for c in ([] if claim else used(kept))}
     if names is None:
-        every = list(shown.values()) or [c for b in _bounds(kept) for c in _of_bound(kept, b)]
+        every = list(shown.values()) or [
+            c for b in _bounds(kept) for c in _of_bound(kept, b, claim)
+        ]
         return [*measured, *every]
     facts = list(
         dict.fromkeys(k for about in report.facts.values() for k in about.get("group", {}))
@@ -77,7 +79,7 @@ def sources(
         "n": [Source("n", partial(_n, report))],
         "NC1": [Source("NC1", partial(_nc1, report))],
         **{c.title: [c] for c in shown.values()},
-        **{bound: _of_bound(kept, bound) for bound in _bounds(kept)},
+        **{bound: _of_bound(kept, bound, claim) for bound in _bounds(kept)},
     }
     known = {**{key: [Source(key, partial(_fact, report, key))] for key in facts}, **known}
     missing = next((name for name in names if name not in known), None)
@@ -152,36 +154,52 @@ def _of_shown(column: Shown) -> Source:
     return Source(column.title, entry, column.heading, explained=said)
 
 
-def _of_bound(kept: ReportData, bound: str) -> list[Source]:
-    """Columns of a bound: one for each of its parameters and samples."""
+def _of_bound(kept: ReportData, bound: str, claim: str | None) -> list[Source]:
+    """Columns of a bound: one for each of its parameters and samples.
+
+    Where no claim was named they are about the error on average, if the bound has such rows.
+    """
     every = [r for r in kept.rows if r.bound == bound]
-    on_fit = len({r.role == "fit" for r in every}) > 1
-    found: dict[str, tuple[str, bool]] = {}
-    for r in every:
-        title = " ".join(filter(None, [bound, shown_params(r)]))
-        title += " (fit)" if on_fit and r.role == "fit" else ""
-        found.setdefault(title, (shown_params(r), r.role == "fit"))
-    return [Source(title, partial(_named, title, bound, *which)) for title, which in found.items()]
+    mine = [r for r in every if claim is not None or not _CLAIMED & r.params.keys()] or every
+    both = len({r.role == "fit" for r in mine}) > 1
+    found: dict[tuple[str, bool], None] = {}
+    for r in mine:
+        found[_params(r, claim), r.role == "fit"] = None
+
+    def column(params: str, fit: bool) -> Source:
+        title = " ".join(filter(None, [bound, params, "(fit)" if both and fit else ""]))
+
+        def entry(_: Subject, __: list[Row], rows: list[Row], best: BoundResult | None) -> Entry:
+            alike = (
+                r
+                for r in rows
+                if r.bound == bound and _params(r, claim) == params and (r.role == "fit") == fit
+            )
+            return _entry(title, next(alike, None), best)
+
+        return Source(title, entry)
+
+    return [column(*which) for which in found]
 
 
-def _named(
-    title: str,
-    bound: str,
-    params: str,
-    fit: bool,
-    _: Subject,
-    __: list[Row],
-    kept: list[Row],
-    best: BoundResult | None,
-) -> Entry:
-    for r in kept:
-        if r.bound == bound and shown_params(r) == params and (r.role == "fit") == fit:
-            if isinstance(r, BoundResult):
-                return _bound(title, r, DIGITS, best)
-            text = f"{MARK[r.kind]} {shown_value(r)}"
-            values = {title: r.measure, f"{title} kind": r.kind}
-            return Entry(Cell(text, "", r.reasons), r.measure, values, r.kind)
-    return Entry(Cell(""))
+#: Parameters that say which claim a row is about.
+_CLAIMED = {"per", "loss"}
+
+
+def _params(r: Row, claim: str | None) -> str:
+    """Parameters of a row, without the claim that all rows of the table are about."""
+    said = {k: v for k, v in r.params.items() if claim is None or k not in _CLAIMED}
+    return shown_params(replace(r, params=said))
+
+
+def _entry(title: str, r: Row | None, best: BoundResult | None) -> Entry:
+    if r is None:
+        return Entry(Cell(""))
+    if isinstance(r, BoundResult):
+        return _bound(title, r, DIGITS, best)
+    text = f"{MARK[r.kind]} {shown_value(r)}"
+    values = {title: r.measure, f"{title} kind": r.kind}
+    return Entry(Cell(text, "", r.reasons), r.measure, values, r.kind)
 
 
 def _bound(title: str, r: BoundResult, digits: int, best: BoundResult | None) -> Entry:

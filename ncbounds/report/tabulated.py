@@ -12,7 +12,7 @@ from ncbounds.report.cells import shown_params
 from ncbounds.report.columns import ALL, Column, frame, readable
 from ncbounds.report.compact import Subject, by_subject
 from ncbounds.report.data import ReportData
-from ncbounds.report.grouping import Named, check_lots, grouped, lots
+from ncbounds.report.grouping import Named, check_lots, difference, grouped, lots
 from ncbounds.report.legend import QUOTED, kinds_in, legend, signs, spent
 from ncbounds.report.saved import quotable
 from ncbounds.report.sources import Entry, sources
@@ -137,24 +137,27 @@ def _by_checkpoint(
         blocks.append(Block(title, tuple(lines)))
     heads = [Head("checkpoint", right=False), *([Head(counted)] if over else [])]
     measured = [i for i, c in enumerate(found, len(heads)) if c.measured]
-    heads += [Head(c.title, c.family) for c in found]
+    # a mean has its spread in place of the interval
+    heads += [
+        Head(c.title.partition(" [")[0] if over and c.measured else c.title, c.family)
+        for c in found
+    ]
     return Table(
         tuple(heads),
         tuple(blocks),
         partial(_frame, records),
-        _notes(blocks, [c.explained for c in found if c.explained], over),
+        (
+            *_notes(blocks, [c.explained for c in found if c.explained]),
+            *([] if over is None else [words(difference(report, over))]),
+        ),
         keep=(0, *measured),
     )
 
 
-def _notes(
-    blocks: Sequence[Block], explained: Sequence[str], over: Named | None
-) -> tuple[str, ...]:
+def _notes(blocks: Sequence[Block], explained: Sequence[str]) -> tuple[str, ...]:
     texts = [cell.text for b in blocks for line in b.lines for cell in line[1:]]
     told = "; ".join(signs(texts)).replace("\N{NO-BREAK SPACE}", " ")
     said = [legend(kinds_in(texts)), f"{told[:1].upper()}{told[1:]}", ", ".join(explained)]
-    if over is not None:
-        said.append(words(over if isinstance(over, str) else "their seed"))
     return tuple(said)
 
 

@@ -138,8 +138,8 @@ def _tabular(table: Table, plan: Layout, part: Sequence[int], room: float, **lon
     families = [escaped(head.family) for head in heads]
     rows = []
     for block in table.blocks:
-        for text in _fitting(block.title, room / plan.size.scale):
-            heading = rf"\makebox[0pt][l]{{\emph{{{escaped(text)}}}}}"
+        for piece in _fitting(block.title, room / plan.size.scale):
+            heading = rf"\makebox[0pt][l]{{\emph{{{escaped(piece)}}}}}"
             rows.append([rf"\addlinespace {heading}", *[""] * (len(part) - 1)])
         rows += [[_cell(line[i], letters, i in plan.broken) for i in part] for line in block.lines]
     columns = pd.MultiIndex.from_arrays([families, titles]) if any(families) else pd.Index(titles)

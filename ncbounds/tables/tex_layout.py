@@ -99,10 +99,10 @@ def widest(table: Table, column: int) -> float:
     """Width of a column at ten points."""
     head = table.heads[column]
     letters = table.footnotes()
-    cells = (line[column] for block in table.blocks for line in block.lines)
+    cells: list[Cell | Head] = [line[column] for b in table.blocks for line in b.lines]
     # a family's name stands over all of its columns
     family = points(head.family) / max(sum(h.family == head.family for h in table.heads), 1)
-    return max(family, *(_points(x, letters) for x in (head, *cells)))
+    return max(family, *(_points(x, letters) for x in [head, *cells]))
 
 
 def _points(x: Cell | Head, letters: dict[str, str]) -> float:
