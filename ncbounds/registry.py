@@ -74,11 +74,12 @@ class Registry(Generic[T]):
 
 
 def register(*things: Any) -> None:
-    """Make a bound, a view, a column or a reference of one's own known in this process.
+    """Make a bound, a view, a column, a table format or a reference known in this process.
 
     A registered bound is found by its id, is part of ``"all"`` (and of ``"default"`` if it says
     so), and its column, references and restatement are used in every table; a view is a file of
-    every run folder; a column is in every table; a reference is cited by its key. What was
+    every run folder; a column is in every table of rows; a table format is one that tables can be
+    written in; a reference is cited by its key. What was
     registered before under the same name is replaced.
 
     Raises

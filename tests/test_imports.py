@@ -19,6 +19,7 @@ ORDER = (
     "arrays",
     "budgets",
     "registry",
+    "tables",
     "files",
     "results",
     "numerics",

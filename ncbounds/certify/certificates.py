@@ -11,8 +11,10 @@ import numpy as np
 from ncbounds.evidence.head import LinearHead
 from ncbounds.files import write_json, write_text
 from ncbounds.lines import aligned
-from ncbounds.report.cells import interval, legend, number
+from ncbounds.report.cells import interval, number
+from ncbounds.report.legend import legend
 from ncbounds.results import MARK, BoundResult
+from ncbounds.tables.programs import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,9 +133,7 @@ class HeadCertificates:
             Names of the files. A head's file holds ``weight`` (C, d) and ``bias`` (C,).
         """
         folder = Path(folder)
-        write_text(
-            folder / "certificates.csv", self.to_frame().to_csv(index=False, lineterminator="\n")
-        )
+        write_text(folder / "certificates.csv", csv_text(self.to_frame()))
         record = {
             "n": self.n,
             "estimator": self.estimator,

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from ncbounds.choosing.chosen import HEAD_FILE, save_chosen
 from ncbounds.choosing.found import Baseline, Finalist, Found
-from ncbounds.choosing.words import in_words
+from ncbounds.choosing.words import claims, in_words, shortlist_cells
 from ncbounds.files import write_json, write_text
 from ncbounds.results import plain
+from ncbounds.tables import Table, plain_table
+from ncbounds.tables.programs import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +135,7 @@ class Choice(Found):
         """
         folder = Path(folder)
         for name, frame in (("candidates.csv", self.to_frame()), ("layers.csv", self.curve())):
-            write_text(folder / name, frame.to_csv(index=False, lineterminator="\n"))
+            write_text(folder / name, csv_text(frame))
         loader = self.loader(folder) if self.head is not None else None
         write_json(folder / "choice.json", {**self.to_dict(), "loader": loader})
         write_text(folder / "choice.html", self.to_html(loader or ""))
@@ -154,6 +156,18 @@ class Choice(Found):
         about = {name: getattr(place, name) for name in _ABOUT}
         known = {"kind": self.result.kind, "value": self.value, "delta": self.result.delta}
         return {**about, "head": self.candidate.head, **plain(known)}
+
+    def table(self) -> Table:
+        """Return the shortlist with what is claimed, to be written in any format.
+
+        For programs it is :meth:`to_frame`, one row a candidate.
+        """
+        return plain_table(
+            shortlist_cells(self),
+            self.to_frame,
+            notes=claims(self),
+            caption="Shortlist of a choice",
+        )
 
     def __str__(self) -> str:
         """Return tables of the layers and the shortlist, and what is claimed."""

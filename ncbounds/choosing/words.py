@@ -41,7 +41,7 @@ def layer_cells(layers: Sequence[Layer]) -> list[list[str]]:
 
 
 def shortlist_cells(choice: Found) -> list[list[str]]:
-    """Rows of the shortlist with its errors."""
+    """Titles and lines of the shortlist with its errors."""
     n = choice.result.n
     cells = [["shortlist", "~ leave-one-out", f"errors of {n:,}", ""]]
     for i, found in enumerate(choice.finalists):

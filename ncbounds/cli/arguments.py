@@ -25,6 +25,20 @@ Out = Annotated[Path | None, typer.Option(help="run folder (default: the user ca
 Bounds = Annotated[str, typer.Option(help="default, all, a family, or ids separated by commas")]
 Delta = Annotated[float, typer.Option(help="probability with which a row may fail")]
 Simultaneous = Annotated[bool, typer.Option("--simultaneous", help="divide delta over all rows")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="print one table and nothing else, as text, markdown, latex, html, csv or jsonl; what "
+        "is said beside it goes to standard error",
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", help="also show the head, output, device and seconds of each checkpoint"
+    ),
+]
 Spec = Annotated[
     str | None,
     typer.Option(

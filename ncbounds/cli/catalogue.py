@@ -21,7 +21,7 @@ def list_bounds(
     from rich.table import Table
 
     from ncbounds.bounds import catalogue
-    from ncbounds.report.cells import legend
+    from ncbounds.report.legend import legend
     from ncbounds.results import MARK
 
     with user_errors():

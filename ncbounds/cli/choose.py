@@ -15,6 +15,7 @@ from ncbounds.cli.arguments import (
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
+    Format,
     Head,
     Key,
     Output,
@@ -34,7 +35,7 @@ from ncbounds.cli.arguments import (
     model_arguments,
     running,
 )
-from ncbounds.cli.console import echo, show, user_errors
+from ncbounds.cli.console import check_format, echo, show, show_table, user_errors
 
 
 def choose(
@@ -75,6 +76,7 @@ def choose(
     store: Annotated[
         Path | None, typer.Option(help="folder that keeps the features (default: removed)")
     ] = None,
+    format: Format = None,
     manifest: ZooFile = None,
     model: Spec = None,
     args: Arguments = "",
@@ -106,6 +108,7 @@ def choose(
     with user_errors():
         from ncbounds.runs.choose import choose_files
 
+        check_format(format)
         said = declarations(declared(locals()))
         del said["names"]
         how = running(device, precision, batch_size, None, None, None)
@@ -130,11 +133,15 @@ def choose(
             **said,
             **choice(key, ema, head, output, part),
         )
-        show(str(found))
+        if format is None:
+            show(str(found))
+        else:
+            show_table(found.table(), format)
         if out is not None:
-            echo(f"written to {out}: {', '.join(found.write(out))}")
+            echo(f"written to {out}: {', '.join(found.write(out))}", err=format is not None)
             if found.head is not None:
-                show(f"predict with it: {found.loader(out)}.predict(inputs)")
+                loader = f"{found.loader(out)}.predict(inputs)"
+                echo(f"predict with it: {loader}", err=format is not None)
 
 
 def _words(text: str) -> list[str]:

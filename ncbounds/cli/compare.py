@@ -15,6 +15,7 @@ from ncbounds.cli.arguments import (
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
+    Format,
     Names,
     Repeats,
     Roles,
@@ -34,7 +35,7 @@ from ncbounds.cli.arguments import (
     running,
 )
 from ncbounds.cli.checkpoints import open_checkpoints
-from ncbounds.cli.console import echo, progress_bar, show, user_errors
+from ncbounds.cli.console import check_format, echo, progress_bar, show, show_table, user_errors
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="folder for pairs.csv, candidates.csv, comparison.txt")
     ] = None,
+    format: Format = None,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -133,6 +135,7 @@ def compare(
         from ncbounds.comparison.comparison import compared
         from ncbounds.runs.compare import is_predictions, is_run, of_runs, write_comparison
 
+        check_format(format)
         typed = declared(locals())
         runs = [path for path in paths if is_run(path)]
         rest = [path for path in paths if not is_run(path)]
@@ -167,9 +170,13 @@ def compare(
             among=among,
             beside=beside,
         )
-        show(str(comparison))
+        if format is None:
+            show(str(comparison))
+        else:
+            show_table(comparison.table(), format)
         if out is not None:
-            echo(f"written to {out}: {', '.join(write_comparison(comparison, out))}")
+            names = ", ".join(write_comparison(comparison, out))
+            echo(f"written to {out}: {names}", err=format is not None)
 
 
 def of_tables(paths: list[Path], typed: dict[str, Any], **how: Any) -> "dict[str, Evidence]":

@@ -1,5 +1,6 @@
 """What every command says on the screen: errors in one line, progress, tables of one width."""
 
+import os
 import signal
 import threading
 import traceback
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from ncbounds.errors import NcboundsError, printable
+from ncbounds.lines import WIDTH
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
+
+    from ncbounds.tables import Table
 
 
 #: Exit codes: rows were shown, nothing could be evaluated, an option or an input is wrong.
@@ -91,14 +95,22 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class _Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(shown_rate(task.finished_speed or task.speed))
 
     columns = (
         TextColumn("checkpoints"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Rate(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[name]}", markup=False),
     )
@@ -108,6 +120,39 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         yield lambda done, total, name: bar.update(
             job, completed=done, total=total, name=printable(name)
         )
+
+
+def shown_rate(a_second: float | None) -> str:
+    """Checkpoints a second, a minute or an hour, whatever is a number of at least 1."""
+    if not a_second:
+        return ""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if a_second * seconds >= 1:
+            return f"{a_second * seconds:.3g}/{unit}"
+    return f"{a_second * 3600:.2g}/h"
+
+
+def check_format(name: str | None) -> None:
+    """Raise before anything is computed where a table cannot be printed in a format.
+
+    Raises
+    ------
+    UnknownName
+        With the nearest known name.
+    """
+    from ncbounds.errors import UnknownName, suggest
+    from ncbounds.tables import FORMATS
+
+    texts = [f.name for f in FORMATS if f.text]
+    if name is not None and name not in texts:
+        raise UnknownName(f"no format {name!r} to print; {suggest(name, texts)}")
+
+
+def show_table(table: "Table", name: str) -> None:
+    """Print a table in a format, and nothing else."""
+    from ncbounds.tables import written
+
+    typer.echo(written(table, name), nl=False)
 
 
 def show(text: "str | Text") -> None:
@@ -123,8 +168,12 @@ def show(text: "str | Text") -> None:
 
 
 def console() -> "Console":
-    """Return the screen; a pipe or a file, which has no width of its own, has 120 columns."""
+    """Return the screen; a pipe or a file, which has no width of its own, has 120 columns.
+
+    ``COLUMNS`` in the environment says otherwise.
+    """
     from rich.console import Console
 
     found = Console()
-    return found if found.is_terminal else Console(width=120)
+    narrow = os.environ.get("COLUMNS", "").isdecimal()  # which rich has read
+    return found if found.is_terminal or narrow else Console(width=WIDTH)

@@ -22,6 +22,7 @@ from ncbounds.cli.arguments import (
     DeclaredSampling,
     Delta,
     Device,
+    Format,
     Head,
     Key,
     Limit,
@@ -42,6 +43,7 @@ from ncbounds.cli.arguments import (
     Threshold,
     Transform,
     Trust,
+    Verbose,
     ZooFile,
     choice,
     declarations,
@@ -52,7 +54,7 @@ from ncbounds.cli.arguments import (
     running,
 )
 from ncbounds.cli.checkpoints import described_by_zoo, open_checkpoints
-from ncbounds.cli.console import NOTHING, echo, progress_bar, user_errors
+from ncbounds.cli.console import NOTHING, check_format, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report, show_series
 from ncbounds.errors import NcboundsError, printable
 
@@ -161,12 +163,21 @@ def evaluate(
     workers_per_loader: LoaderWorkers = None,
     limit: Limit = None,
     store: Store = None,
+    verbose: Verbose = False,
+    format: Format = None,
 ) -> None:
     """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
     from ncbounds.report.write import write_report
     from ncbounds.runs.folder import default_folder
 
     with user_errors():
+        check_format(format)
+        aside = format is not None
+        if aside and layers is not None:
+            raise NcboundsError(
+                "--format prints one table: leave --layers out, and type `ncbounds layers ... "
+                f"--format {format}` for the other"
+            )
         stated = declared(locals())
         labels = label_choice(threshold, probability_threshold, ranked)
         _refuse_features(paths)
@@ -200,10 +211,10 @@ def evaluate(
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
-        show_report(report, series=layers is None)
+        show_report(report, series=layers is None, verbose=verbose, format=format)
         for line in said:
-            echo(line)
-        echo(f"written to {folder}: {', '.join(written)}")
+            echo(line, err=aside)
+        echo(f"written to {folder}: {', '.join(written)}", err=aside)
         if layers is not None:
             found = {
                 name: {"layers": x.to_dict()} for name, x in _layers(typed, layers, how).items()
@@ -211,8 +222,8 @@ def evaluate(
             write_report(everything.with_facts(found), folder)
             show_series(report.with_facts(found))
         if hint := _drawn(everything, report, folder):
-            echo(hint)
-        echo(_stored(folder))
+            echo(hint, err=aside)
+        echo(_stored(folder), err=aside)
         if not report.rows:
             raise typer.Exit(NOTHING)
 

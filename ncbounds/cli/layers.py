@@ -15,6 +15,7 @@ from ncbounds.cli.arguments import (
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
+    Format,
     Head,
     Key,
     Limit,
@@ -36,7 +37,7 @@ from ncbounds.cli.arguments import (
     running,
 )
 from ncbounds.cli.checkpoints import open_checkpoints
-from ncbounds.cli.console import NOTHING, echo, show, user_errors
+from ncbounds.cli.console import NOTHING, check_format, echo, show, show_table, user_errors
 
 if TYPE_CHECKING:
     from ncbounds.data.manifest import Manifest
@@ -82,6 +83,7 @@ def layers(
     store: Annotated[
         Path | None, typer.Option(help="folder that keeps the views (default: they are removed)")
     ] = None,
+    format: Format = None,
     manifest: ZooFile = None,
     model: Spec = None,
     args: Arguments = "",
@@ -120,6 +122,7 @@ def layers(
     all layers at once; an early exit says from which layer on they are as good as the network.
     """
     with user_errors():
+        check_format(format)
         typed = declared(locals())
         picked = choice(key, ema, head, output, part)
         code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
@@ -128,6 +131,7 @@ def layers(
             book,
             names,
             out,
+            format,
             delta=delta,
             simultaneous=simultaneous,
             at=at or None,
@@ -140,9 +144,15 @@ def layers(
 
 
 def show_layers(
-    book: "Manifest", names: list[str], out: Path | None = None, **asked: Any
+    book: "Manifest",
+    names: list[str],
+    out: Path | None = None,
+    format: str | None = None,
+    **asked: Any,
 ) -> "dict[str, LayerReport]":
     """Show layers of checkpoints one after the other, and write them into a folder.
+
+    With a format all of them are one table, which is printed in the end.
 
     A checkpoint of several that has none is named with the reason, on standard error.
 
@@ -152,18 +162,23 @@ def show_layers(
         If no checkpoint has layers.
     """
     from ncbounds.depth.curve import curve
+    from ncbounds.depth.layers import layer_table
     from ncbounds.runs.layers import each_layers, write_layers
 
     reports = each_layers(
         book,
         names,
-        done=lambda report: show(f"\n{report.checkpoint}\n{report}\n\n{curve(report)}"),
+        done=lambda report: (
+            None if format else show(f"\n{report.checkpoint}\n{report}\n\n{curve(report)}")
+        ),
         failed=(lambda name, error: echo(f"{name}: {error}", err=True)) if names[1:] else None,
         say=lambda line: echo(line, err=True),
         **asked,
     )
     if not reports:
         raise typer.Exit(NOTHING)
+    if format:
+        show_table(layer_table(reports), format)
     if out is not None:
-        echo(f"written to {write_layers(reports, out)}")
+        echo(f"written to {write_layers(reports, out)}", err=format is not None)
     return reports

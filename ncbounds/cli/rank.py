@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from ncbounds.cli.console import echo, show, user_errors
+from ncbounds.cli.arguments import Format
+from ncbounds.cli.console import check_format, echo, show, show_table, user_errors
 
 
 def rank(
@@ -15,6 +16,7 @@ def rank(
         typer.Option(help="probability with which any order taken for known may be wrong"),
     ] = 0.05,
     out: Annotated[Path | None, typer.Option(help="csv file for the table")] = None,
+    format: Format = None,
 ) -> None:
     """Show which bounds and measures order checkpoints as their errors do, and which do not.
 
@@ -24,9 +26,14 @@ def rank(
     with user_errors():
         from ncbounds.files import write_text
         from ncbounds.report import load_report
+        from ncbounds.tables.programs import csv_text
 
+        check_format(format)
         found = load_report(run).rank(delta)
-        show(str(found))
+        if format is None:
+            show(str(found))
+        else:
+            show_table(found.table(), format)
         if out is not None:
-            write_text(out, found.to_frame().to_csv(index=False))
-            echo(f"written to {out}")
+            write_text(out, csv_text(found.to_frame()))
+            echo(f"written to {out}", err=format is not None)

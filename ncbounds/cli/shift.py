@@ -97,6 +97,7 @@ def shift(
         from ncbounds.comparison.shift import shifted
         from ncbounds.files import write_text
         from ncbounds.runs.compare import evidences, is_predictions
+        from ncbounds.tables.programs import csv_text
 
         typed = declared(locals())
         if data is None and manifest is None and all(map(is_predictions, paths)):
@@ -115,5 +116,5 @@ def shift(
         )
         show(str(answer))
         if out is not None:
-            write_text(out, answer.to_frame().to_csv(index=False))
+            write_text(out, csv_text(answer.to_frame()))
             echo(f"written to {out}")

@@ -57,6 +57,7 @@ def watch(
         from ncbounds.data.label_file import read_labelled
         from ncbounds.files import write_text
         from ncbounds.results import MARK
+        from ncbounds.tables.programs import csv_text
 
         if follow is not None and not follow > 0:
             raise NcboundsError(f"--follow is a number of seconds above 0, found {follow:g}")
@@ -76,7 +77,7 @@ def watch(
                 )
                 show(str(found))
                 if out is not None:
-                    write_text(out, found.to_frame().to_csv(index=False))
+                    write_text(out, csv_text(found.to_frame()))
             before = now
             at = None if goal is None else found.reached(goal)
             if at is not None:

@@ -7,7 +7,7 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.comparison.candidates import Candidate, candidates_of, on_the_same_rows
 from ncbounds.comparison.pairs import ComparisonData
-from ncbounds.comparison.words import words
+from ncbounds.comparison.words import table, words
 from ncbounds.errors import InvalidSample, suggest
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.numerics import (
@@ -22,6 +22,7 @@ from ncbounds.numerics import (
 )
 from ncbounds.numerics.arguments import probability, whole
 from ncbounds.numerics.best import only_one_errs
+from ncbounds.tables import Table
 
 #: Candidates up to which pairs have the tighter limit, which takes a tenth of a second each. What
 #: is compared decides, never the errors, so that no limit is picked by looking.
@@ -39,6 +40,10 @@ class Comparison(ComparisonData):
     def __str__(self) -> str:
         """Return the table of pairs and what is claimed, in words."""
         return words(self)
+
+    def table(self) -> Table:
+        """Return the table of pairs, to be written in any format (:mod:`ncbounds.tables`)."""
+        return table(self)
 
 
 def compare(

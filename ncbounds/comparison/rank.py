@@ -18,11 +18,12 @@ from ncbounds.comparison.order import (
     known_order,
     tau_b,
 )
-from ncbounds.comparison.rank_words import rank_words
+from ncbounds.comparison.rank_words import rank_table, rank_words
 from ncbounds.comparison.ranked import Ranked
 from ncbounds.comparison.stored import stored_errors
 from ncbounds.errors import MissingEvidence
 from ncbounds.results import BoundResult, Row
+from ncbounds.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,10 @@ class Ranking:
         import pandas as pd
 
         return pd.DataFrame([vars(r) for r in self.rows], columns=list(Ranked.__dataclass_fields__))
+
+    def table(self) -> Table:
+        """Return the table, to be written in any format (:mod:`ncbounds.tables`)."""
+        return rank_table(self.rows, self.delta, self.families, self.to_frame)
 
     def __str__(self) -> str:
         """Return the table, least sign error first, dashes last."""

@@ -1,6 +1,7 @@
 """The table of a ranking, for a terminal."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -8,6 +9,10 @@ from ncbounds.comparison.order import FEWEST, FEWEST_OF_FACTOR
 from ncbounds.comparison.ranked import Ranked
 from ncbounds.errors import printable
 from ncbounds.lines import aligned
+from ncbounds.tables import Table, plain_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Titles and what stands under them.
 _HEAD = (
@@ -27,9 +32,27 @@ def rank_words(ranked: Iterable[Ranked], delta: float, families: int) -> str:
             f"delta {delta:g},\nand {FEWEST} are needed: evaluate more checkpoints into this run, "
             "or more test rows"
         )
-    rows = sorted(ranked, key=lambda r: (np.isnan(r.sign_error), r.sign_error, -r.resolved))
-    cells = [_HEAD, *(_cells(r) for r in rows)]
+    cells = [_HEAD, *map(_cells, _in_order(ranked))]
     return "\n".join(map(printable, [*aligned(cells, left=(0, 1)), "", *_legend(delta, families)]))
+
+
+def rank_table(
+    ranked: Iterable[Ranked], delta: float, families: int, frame: "Callable[[], pd.DataFrame]"
+) -> Table:
+    """Return the same table, to be written in any format; what it means stands in one note."""
+    head = ["quantity", *_HEAD[1:5], "pairs in strata", *_HEAD[6:]]
+    notes = [" ".join(_legend(delta, families))]
+    return plain_table(
+        [head, *map(_cells, _in_order(ranked))],
+        frame,
+        left=(0, 1),
+        notes=notes,
+        caption="How quantities order checkpoints, beside their errors",
+    )
+
+
+def _in_order(ranked: Iterable[Ranked]) -> list[Ranked]:
+    return sorted(ranked, key=lambda r: (np.isnan(r.sign_error), r.sign_error, -r.resolved))
 
 
 def _legend(delta: float, families: int) -> list[str]:

@@ -8,6 +8,7 @@ from ncbounds.comparison.pairs import ComparisonData
 from ncbounds.errors import few, printable
 from ncbounds.lines import aligned
 from ncbounds.results import MARK
+from ncbounds.tables import Table, plain_table
 
 #: Candidates up to which pairs stand in a table; more are told by how many each one beats.
 WIDEST = 12
@@ -36,16 +37,20 @@ def _rounded(units: int) -> str:
 
 def words(found: ComparisonData) -> str:
     """Return the table of pairs and what is claimed, each with the mark of what it is worth."""
+    lines = [_rows(found), "", *aligned(cells(found)), "", *statements(found)]
+    return "\n".join(map(printable, lines))
+
+
+def _rows(found: ComparisonData) -> str:
+    """What was compared on which rows."""
     first = found.candidates[0]
     rows = f"the same {found.n:,} {first.role} rows, drawn {first.sampling}"
-    lines = [f"{len(found.candidates)} classifiers on {rows}"]
+    said = f"{len(found.candidates)} classifiers on {rows}"
     if first.error:
-        lines[0] += f", by their {first.error}"
+        said += f", by their {first.error}"
     if found.among > len(found.candidates):
-        lines[0] += f", of {found.among} that could have been compared"
-    many = len(found.candidates) > WIDEST
-    lines += ["", *(_short(found) if many else _table(found)), "", *statements(found)]
-    return "\n".join(map(printable, lines))
+        said += f", of {found.among} that could have been compared"
+    return said
 
 
 def statements(found: ComparisonData) -> list[str]:
@@ -139,7 +144,17 @@ def _reasons(found: ComparisonData) -> list[str]:
     return lines
 
 
-def _table(found: ComparisonData) -> list[str]:
+def table(found: ComparisonData) -> Table:
+    """Return the table of pairs with what is claimed, to be written in any format."""
+    return plain_table(cells(found), found.to_frame, notes=statements(found), caption=_rows(found))
+
+
+def cells(found: ComparisonData) -> list[list[str]]:
+    """Titles and lines: of few candidates all pairs, of many how many each one beats."""
+    return _short(found) if len(found.candidates) > WIDEST else _limits(found)
+
+
+def _limits(found: ComparisonData) -> list[list[str]]:
     """Limits of all pairs, a dash where the rows do not show that the row errs less often."""
     numbered = [f"{i} {name}" for i, name in enumerate(found.names, 1)]
     wide = sum(map(len, found.names)) > ACROSS
@@ -150,14 +165,14 @@ def _table(found: ComparisonData) -> list[str]:
             "" if i == j else at_least(x) if x > 0 else "–" for j, x in enumerate(found.limits[i])
         ]
         cells.append([name, *limits, f"{found.errors[i]:,}"])
-    return aligned(cells)
+    return cells
 
 
-def _short(found: ComparisonData) -> list[str]:
+def _short(found: ComparisonData) -> list[list[str]]:
     """Of many candidates, fewest errors first: how many each one beats and is beaten by."""
     more = found.limits > 0
     cells = [["", "errors", "beats", "beaten by", "may be best"]]
     for t in np.argsort(found.errors, kind="stable"):
         counted = [f"{found.errors[t]:,}", str(more[t].sum()), str(more[:, t].sum())]
         cells.append([found.names[t], *counted, "yes" if found.best[t] else ""])
-    return aligned(cells)
+    return cells

@@ -3,13 +3,18 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ncbounds.depth.separation import SeparationLaw
 from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.roles import Role
 from ncbounds.lines import aligned
 from ncbounds.results import MARK, Kind
+from ncbounds.tables import Table, joined_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class LayerReport:
 
     def __str__(self) -> str:
         """Return the table from input to logits, and what is claimed."""
-        return "\n".join([*_table(self), "", *statements(self)])
+        return "\n".join([*aligned(cells(self)), "", *statements(self)])
 
 
 def _layer(stored: Mapping[str, Any]) -> Layer:
@@ -189,8 +194,46 @@ def _depth(report: LayerReport) -> str:
     )
 
 
-def _table(report: LayerReport) -> list[str]:
-    """Rows of equal width: place, coordinates, measures of fit and holdout, errors and limits."""
+def layer_table(reports: Mapping[str, LayerReport]) -> Table:
+    """Return the layers of one network or several, to be written in any format."""
+    notes = [
+        f"{name}: {said}" if len(reports) > 1 else said
+        for name, report in reports.items()
+        for said in statements(report)
+    ]
+    parts = {name: cells(report) for name, report in reports.items()}
+    return joined_table(parts, partial(frame, reports), notes=notes, caption="Layers")
+
+
+def frame(reports: Mapping[str, LayerReport]) -> "pd.DataFrame":
+    """One row a place: measures and error rates of each role, and limits of the probes' errors."""
+    import pandas as pd
+
+    return pd.DataFrame.from_records(
+        [_numbers(name, x, report) for name, report in reports.items() for x in report.layers]
+    )
+
+
+def _numbers(name: str, layer: Layer, report: LayerReport) -> dict[str, Any]:
+    measures = {
+        f"{what}_{role}": getattr(g, what)
+        for what in ("nc1", "cdnv", "ratio", "separation")
+        for role, g in layer.geometry.items()
+    }
+    rates = {
+        f"{probe}_error_{role}": errors / report.rows[role] if report.rows[role] else math.nan
+        for role, counted in layer.errors.items()
+        for probe, errors in counted.items()
+    }
+    limits = {f"{probe}_limit": limit for probe, limit in layer.limits.items()}
+    better = {f"{probe}_better": yes for probe, yes in layer.better.items()}
+    kind = {"kind": report.kind, "delta": report.delta} if limits else {}
+    about = {"checkpoint": name, "place": layer.name, "dims": layer.dim, "view": layer.view}
+    return {**about, **measures, **rates, **limits, **better, **kind}
+
+
+def cells(report: LayerReport) -> list[list[str]]:
+    """Titles and rows: place, coordinates, measures of fit and holdout, errors and limits."""
     order: tuple[Role, ...] = ("fit", "holdout", "test")
     roles = [r for r in order if r in report.rows]
     shown: list[Role] = [r for r in roles if r != "test"]
@@ -208,7 +251,7 @@ def _table(report: LayerReport) -> list[str]:
         network[column] = _rate(report.network_errors[role], report.rows[role])
         column += 1
     cells.append(network)
-    return aligned(cells)
+    return cells
 
 
 def _cells(

@@ -43,14 +43,6 @@ def significant(x: float, digits: int = 2) -> str:
     return f"{x:.{places}f}".replace("0.", ".", 1) if abs(x) < 1 else f"{x:.{places}f}"
 
 
-def legend() -> str:
-    """Return the meaning of the marks, in one line."""
-    return (
-        "✓ certificate   ? holds if its named assumption does   "
-        "~ plug-in, no guarantee   # measure, not an error"
-    )
-
-
 def interval(error: float, low: float, high: float) -> str:
     """``".197 [.189, .205]"``."""
     if np.isnan(error):

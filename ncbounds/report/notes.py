@@ -11,6 +11,9 @@ from ncbounds.report.saved import about_saved
 from ncbounds.report.whatif import whatif
 from ncbounds.results import MARK, ONE_ERROR, SUBSET_ERROR, BoundResult
 
+#: Series that are named; more are counted.
+NAMED = 3
+
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
@@ -36,19 +39,25 @@ def _choice(report: ReportData) -> list[str]:
     if [*series] != [""]:
         runs = [f"{len(names)} of {run}" for run, names in series.items() if run]
         whole = len(series) == 1
-        among += f" of the run {printable(*series)}" if whole else f" ({few(runs)})"
+        among += (
+            f" of the run {printable(*series)}"
+            if whole
+            else f" ({few(runs)})"
+            if len(runs) <= NAMED
+            else f" of {len(runs)} series"
+        )
     says = f"The smallest of a column is a choice among {among}, and no certificate by itself"
     if not report.planned:
         return [f"{says}."]
     best = min(found, key=lambda r: r.value)
     each = best.delta / report.planned
-    says += f";\n--simultaneous would give each row delta {each:.2g}"
+    says += f"; --simultaneous would give each row delta {each:.2g}"
     together, _ = whatif([best], delta=each)
     # a subset error and a one-error are no two of which one is smaller
     if len({r.qualifier for r in found}) == 1 and together and isinstance(together[0], BoundResult):
         says += (
             f": the smallest of all, {MARK[best.kind]} {number(best.value, up=True)} "
-            f"({best.bound},\n{best.checkpoint}), would be {number(together[0].value, up=True)}"
+            f"({best.bound}, {best.checkpoint}), would be {number(together[0].value, up=True)}"
         )
     return [f"{says}."]
 
@@ -66,15 +75,20 @@ def _series(report: ReportData) -> list[str]:
     for name, unit in units.items():
         by_unit.setdefault(unit, []).append(printable(name))
     said = [
-        f"{unit.replace('_', ' ')} (as the files say) in {few(names)}"
+        f"{unit.replace('_', ' ')} (as the files say) in {_few_series(names)}"
         if unit
-        else f"the number in the names in {few(names)}"
+        else f"the number in the names in {_few_series(names)}"
         for unit, names in by_unit.items()
     ]
     last = [n for name in units for n in unknown.get(name, ())]
     has = "have no step and stand" if len(last) > 1 else "has no step and stands"
     ends = f"; {few(last)} {has} last" if last else ""
     return [f"Steps: {'; '.join(said)}{ends}."] if said else []
+
+
+def _few_series(said: list[str]) -> str:
+    """What is said of some series, or of how many it is said."""
+    return few(said) if len(said) <= NAMED else f"{len(said)} series"
 
 
 def _logs(report: ReportData) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +12,22 @@ import numpy as np
 from ncbounds.comparison.comparison import Comparison, compared
 from ncbounds.comparison.rank import Ranking, rank
 from ncbounds.comparison.stored import judged_beside, stored_candidates
-from ncbounds.errors import NcboundsError, UnknownName, suggest
+from ncbounds.errors import InvalidArgument, NcboundsError, UnknownName, suggest
 from ncbounds.files import read_sealed, write_text
-from ncbounds.report.cells import legend, shown_params, shown_value
+from ncbounds.report.cells import shown_params, shown_value
 from ncbounds.report.columns import frame
 from ncbounds.report.data import Failure, ReportData
+from ncbounds.report.grouping import Named
+from ncbounds.report.legend import legend
 from ncbounds.report.plot import Plots
 from ncbounds.report.steps import frame as series_frame
+from ncbounds.report.tabulated import tabulated
 from ncbounds.report.trend import Word, words_of
 from ncbounds.report.views import VIEWS
 from ncbounds.report.views.html import fragment
 from ncbounds.report.whatif import whatif
 from ncbounds.results import MARK, BoundResult, Row, result_from_dict
+from ncbounds.tables import FORMATS, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,6 +191,82 @@ class Report(ReportData):
         """
         return rank(self.rows, self.facts, delta)
 
+    def table(
+        self,
+        rows: str = "checkpoint",
+        columns: Sequence[str] | None = None,
+        group: Named | None = None,
+        kinds: str | Iterable[str] = ("certificate",),
+        claim: str | None = None,
+        format: str = "frame",
+        *,
+        over: Named | None = None,
+        caption: str | None = None,
+        label: str = "tab:ncbounds",
+        width: str | float = "text",
+        path: "str | Path | None" = None,
+    ) -> Any:
+        r"""Make a table for a paper, a notebook or a program.
+
+        Parameters
+        ----------
+        rows : {"checkpoint", "row", "step"}
+            One line a checkpoint with bounds side by side, one line a row of the report, or one
+            line a step of each series (for which ``columns`` to ``claim`` and ``over`` say
+            nothing).
+        columns : sequence of str, optional
+            Of a table of checkpoints: ``"test_error"``, titles of the screen (``"held out"``), ids
+            of bounds, ``"n"``, ``"NC1"``, ``"step"``, facts of ``group`` in a manifest; by default
+            the measured error and what the screen has. Of a table of rows: names of
+            :meth:`to_frame`.
+        group : str, mapping or callable, optional
+            Headings that checkpoints stand under: ``"series"``, a fact of ``group`` in a manifest,
+            or the heading of each checkpoint by its name; by default those of the screen, none for
+            an empty string.
+        kinds : "all", a kind or several
+            Rows of other kinds are left out.
+        claim : str, optional
+            Only rows about this claim, ``"error"``, ``"balanced"``, ``"worst"``, ..., each beside
+            its own measured error.
+        format : str
+            ``"frame"``, ``"style"`` (a styled frame), ``"markdown"``, ``"latex"``, ``"html"``,
+            ``"csv"``, ``"jsonl"``, ``"text"``, or one of your own
+            (:class:`ncbounds.tables.TableFormat`).
+        over : str, mapping or callable, optional
+            One line a lot of checkpoints that differ in this alone, with mean and standard
+            deviation: a fact of ``group`` such as ``"seed"``, a regular expression for the part of
+            the names that differs (``r"-s\d+"``), or each one's lot by its name. A mean of
+            certificates is no certificate, and is marked as none.
+        caption, label : str, optional
+            Of LaTeX and HTML.
+        width : {"text", "column"} or float
+            What LaTeX has room for: the text or a column of ``article``, or so many points.
+        path : path, optional
+            File that a text is written to as well.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such line, column, fact, kind, claim or format, with the nearest name.
+        MissingEvidence
+            If there is no series that has steps.
+        InvalidArgument
+            If ``over`` leaves every checkpoint on a line of its own, or a file is to hold a frame.
+        """
+        made = tabulated(
+            self, rows, columns, group, kinds, claim, over=over,
+            caption=caption, label=label, width=width,
+        )  # fmt: skip
+        if path is not None and not FORMATS[format].text:
+            raise InvalidArgument(
+                f"format {format!r} is an object, no text that {path} could hold; name one, as in "
+                "format='csv'"
+            )
+        found = written(made, format)
+        if path is not None:
+            write_text(Path(path), found)
+        return found
+
     def render(self, view: str, path: "str | Path | None" = None) -> str:
         """Write (and return) one view by its name, e.g. ``"table.tex"``; also one of your own.
 
@@ -229,13 +309,14 @@ class Report(ReportData):
         return self.render("table.csv", path)
 
     def to_markdown(self, path: "str | Path | None" = None) -> str:
-        """Write (and return) a table for reading, as Markdown."""
+        """Write (and return) a table of one line a checkpoint, as Markdown."""
         return self.render("table.md", path)
 
     def to_latex(self, path: "str | Path | None" = None) -> str:
-        r"""Write (and return) a booktabs ``longtable`` for reading.
+        """Write (and return) a booktabs table of one line a checkpoint.
 
-        It compiles in a document that loads ``booktabs``, ``longtable`` and ``amssymb``.
+        It compiles in a document that loads ``booktabs``, ``longtable`` and ``amssymb``, and is no
+        wider than the text of ``article``; :meth:`table` makes others.
         """
         return self.render("table.tex", path)
 

@@ -17,6 +17,7 @@ from ncbounds.files import write_text
 from ncbounds.report import load_report
 from ncbounds.runs.own_data import kept_by_name
 from ncbounds.runs.subject import evidence_of
+from ncbounds.tables.programs import csv_text
 
 
 def is_run(path: Path) -> bool:
@@ -136,8 +137,8 @@ def evidences(book: Manifest, names: Sequence[str], running: Running) -> dict[st
 def write_comparison(found: Comparison, folder: Path) -> list[str]:
     """Write pairs, candidates and the words into a folder; returns the names of the files."""
     written = {
-        "pairs.csv": found.to_frame().to_csv(index=False),
-        "candidates.csv": found.to_candidates().to_csv(index=False),
+        "pairs.csv": csv_text(found.to_frame()),
+        "candidates.csv": csv_text(found.to_candidates()),
         "comparison.txt": f"{found}\n",
     }
     for name, text in written.items():

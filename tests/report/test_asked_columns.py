@@ -3,7 +3,7 @@
 import numpy as np
 
 import ncbounds as nb
-from ncbounds.report.views.screen import header, lines, used
+from ncbounds.report.compact import header, lines, used
 
 RNG = np.random.default_rng(0)
 
@@ -34,5 +34,5 @@ def test_a_loss_is_not_shown_as_the_measured_error():
     x = RNG.beta(1, 5, 200)
     e = nb.Evidence.from_losses({"holdout": x[:100], "test": x[100:]}, sampling="iid", name="brier")
     found = cells(nb.evaluate(e))
-    assert found["test error [95 %]"] == ""
+    assert "test error [95 %]" not in found
     assert found["brier"].startswith("✓")

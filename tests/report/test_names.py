@@ -13,6 +13,7 @@ from ncbounds.report import Failure, Report
 from ncbounds.report.page.assets import component
 from ncbounds.report.views import VIEWS
 from ncbounds.results import BoundResult, Measured
+from ncbounds.tables import FORMATS
 
 NAMES = [
     "=HYPERLINK(\"http://x\")", "+1", "-1", "@SUM(1)", "\t=1", " =1", "＝1", "\r=1",
@@ -47,7 +48,12 @@ def check(name):
     check_markdown(made["table.md"])
     check_latex(made["table.tex"])
     check_html(made["report.html"])
-    assert report.to_screen().count("\n") == ORDINARY.to_screen().count("\n")
+    screen = made["screen"].splitlines()
+    assert sum(line.startswith("───") for line in screen) == 1
+    assert max(map(len, screen)) <= 120
+    for kind in FORMATS:
+        if kind.text:
+            report.table("row", kinds="all", format=kind.name)
 
 
 def own(page):
@@ -69,25 +75,30 @@ def check_csv(text):
 def check_markdown(text):
     lines = text.split("\n")
     assert len(lines) == len(ORDINARY.to_markdown().split("\n"))
-    columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines[:4]}
+    columns = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines[2:6]}
     assert len(columns) == 1
     plain = re.sub(r"\\[!-/:-@\[-`{-~]", "", text)  # what is escaped is no markup
     for markup in (r"<\w", r"\]\(", r"`", r"\*", r"&\w+;", r"~~", r"://", r"www\.", r"\$"):
         assert not re.search(markup, plain), markup
 
 
+#: What tables of LaTeX are made of, all of it written by this package.
+COMMANDS = (
+    r"\\addlinespace|\\makebox\[0pt\]\[l\]|\\emph|\\textbf|\\textsuperscript|\\allowbreak\{\}|\\footnotesize"
+    r"|\\raggedright|\\noindent|\\par|\\textbackslash\{\}|\\text(less|greater|bar|asciigrave)\{\}"
+    r"|\{[\[\]*]\}|\\\^\{\}|\\[_%&{}$#]|\$\\(checkmark|sim|pm)\$|\$10\^.\$|-\{\}-"
+)
+
+
 def check_latex(text):
-    body = text.split("\\endhead\n")[1].split("\\bottomrule")[0]
+    head, rest = text.split("\\midrule\n")
+    body, below = rest.split("\\bottomrule\n\\end{tabular}\n\\par\\smallskip\n")
     assert body.count("\\\\\n") == 2
-    for line in body.splitlines():
+    for line in [*body.splitlines(), *below.splitlines()[:-1]]:
         assert not line.lstrip().startswith(("[", "*"))
-        bare = re.sub(
-            r"\\textbackslash\{\}|\\text(less|greater)\{\}|\{[\[\]*]\}|\\\^\{\}|\\[_%&{}$#]"
-            r"|\$\\(checkmark|sim)\$|\\\\$",
-            "",
-            line,
-        )
-        assert not re.search(r"[\\{}$%#_^~\[\]*<>]", bare.replace("[.050, .200]", "")), bare
+        bare = re.sub(COMMANDS, "", line.removesuffix("\\\\"))
+        assert not re.search(r"[\\$%#_^\[\]*<>|`]", bare), bare
+        assert bare.count("{") == bare.count("}")
 
 
 def check_html(text):
@@ -122,4 +133,4 @@ def test_ordinary_names_stay_as_they_are():
     for view in ("table.csv", "table.md", "report.html", "screen"):
         assert "runs/bn_128x4-wd5e-3" in report.render(view)
     assert ".100 [.050, .200]" in report.to_markdown()
-    assert r"runs/bn\_128x4-wd5e-3" in report.to_latex()
+    assert r"runs/bn\_128x4-wd5e-3 &" in report.to_latex()

@@ -7,6 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ncbounds.bounds import find
+from ncbounds.report.compact import header, lines, used
 from ncbounds.report.data import ReportData
 from ncbounds.report.page.assets import component, own, rendered
 from ncbounds.report.page.compared import comparison_tabs
@@ -17,7 +18,6 @@ from ncbounds.report.page.rows import kept, table
 from ncbounds.report.page.statements import statement
 from ncbounds.report.page.tab import Tab
 from ncbounds.report.page.words import words
-from ncbounds.report.views.screen import header, lines, used
 from ncbounds.results import MARK
 
 #: Checkpoints that stand side by side.

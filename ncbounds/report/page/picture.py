@@ -1,16 +1,14 @@
 """The first picture: certificates of each checkpoint beside its measured error, on one axis."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from ncbounds.bounds import catalogue
 from ncbounds.errors import printable
 from ncbounds.report.cells import interval, number
+from ncbounds.report.compact import Subject, blocks
 from ncbounds.report.data import ReportData
-from ncbounds.report.saved import about_saved, measured_of
-from ncbounds.report.views.screen import Subject, blocks
+from ncbounds.report.saved import about_saved, judged_by, measured_of
 from ncbounds.results import MARK, BoundResult, Measured, Row
 
 #: Ends of the axis that read well.
@@ -55,26 +53,6 @@ class Picture(NamedTuple):
     families: tuple[str, ...]
     blocks: tuple[tuple[str, tuple[Line, ...]], ...]
     left_out: int
-
-
-def judged_by(rows: Iterable[Row], *, simultaneous: bool) -> BoundResult | None:
-    """The row that a checkpoint is judged by.
-
-    The smallest certificate where all hold together; else the first in the order of the catalogue
-    that says something, as it was named before anything was looked at. A conditional row stands
-    in where there is no certificate.
-    """
-    order = {b.id: i for i, b in enumerate(catalogue())}
-    rows = list(rows)
-    for kind in ("certificate", "conditional"):
-        found = about_saved(rows, kind)
-        if simultaneous:
-            found.sort(key=lambda r: r.value)
-        else:
-            found.sort(key=lambda r: (r.vacuous, order.get(r.bound, len(order))))
-        if found:
-            return found[0]
-    return None
 
 
 def picture(report: ReportData) -> Picture:

@@ -68,6 +68,8 @@ def tab(
 
 def figure(drawn: Any, caption: str) -> Markup:
     """A figure of matplotlib as HTML; what it draws in black takes the page's ink."""
+    from matplotlib.pyplot import close
+
     out = io.StringIO()
     save(drawn, out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     close(drawn)

@@ -15,9 +15,9 @@ import numpy as np
 from ncbounds.errors import printable
 from ncbounds.report.cells import number, shown_value
 from ncbounds.report.columns import ALL, Column
+from ncbounds.report.compact import blocks
 from ncbounds.report.data import ReportData
-from ncbounds.report.page.picture import judged_by
-from ncbounds.report.views.screen import blocks
+from ncbounds.report.saved import judged_by
 from ncbounds.report.whatif import whatif
 from ncbounds.results import MARK, BoundResult, Row
 

@@ -11,8 +11,7 @@ from ncbounds.errors import few, printable
 from ncbounds.report.cells import number
 from ncbounds.report.data import ReportData
 from ncbounds.report.notes import notes
-from ncbounds.report.page.picture import judged_by
-from ncbounds.report.saved import about_saved, error_of, measured_of
+from ncbounds.report.saved import about_saved, error_of, judged_by, measured_of
 from ncbounds.report.views.screen import UNDECLARED
 from ncbounds.results import MARK, BoundResult, Row
 

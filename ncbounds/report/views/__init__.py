@@ -2,7 +2,7 @@
 
 from ncbounds.registry import Registry
 from ncbounds.report.view import View
-from ncbounds.report.views.csv import csv
+from ncbounds.report.views.csv import csv, jsonl
 from ncbounds.report.views.geometry import geometry
 from ncbounds.report.views.html import html
 from ncbounds.report.views.json import json
@@ -12,7 +12,7 @@ from ncbounds.report.views.screen import screen
 from ncbounds.report.views.series import series
 
 #: In the order in which a reader would open them.
-_SHIPPED = (csv, markdown, latex, html, json, geometry, series, screen)
+_SHIPPED = (csv, jsonl, markdown, latex, html, json, geometry, series, screen)
 
 #: All views; ``ncbounds.register`` adds one.
 VIEWS: Registry[View] = Registry(View, "view", lambda v: v.name, lambda: _SHIPPED)

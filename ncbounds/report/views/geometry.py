@@ -2,7 +2,7 @@
 
 from ncbounds.report.data import ReportData
 from ncbounds.report.view import view
-from ncbounds.report.views.csv import csv_text
+from ncbounds.tables.programs import csv_text
 
 
 @view("geometry.csv")

@@ -4,9 +4,10 @@ from typing import Any
 
 from ncbounds.errors import printable
 from ncbounds.report.columns import all_reasons, readable, titles
+from ncbounds.report.compact import header, lines, used
 from ncbounds.report.data import ReportData
 from ncbounds.report.view import view
-from ncbounds.report.views.screen import caption, header, lines, used
+from ncbounds.report.views.screen import caption
 from ncbounds.results import MARK, BoundResult, Row
 
 _STYLE = """

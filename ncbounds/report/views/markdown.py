@@ -1,49 +1,26 @@
 """Markdown."""
 
-import re
-from collections.abc import Iterable
-
 from ncbounds.errors import printable
-from ncbounds.report.cells import legend
-from ncbounds.report.columns import cells, readable, titles
 from ncbounds.report.data import ReportData
 from ncbounds.report.side_by_side import side_by_side
 from ncbounds.report.steps import cells as series_cells
 from ncbounds.report.steps import steps_of
+from ncbounds.report.tabulated import tabulated
 from ncbounds.report.trend import words_of
 from ncbounds.report.view import view
-
-#: What would be markup inside a cell. An underscore inside a word, a tilde before a blank and a
-#: bracket that no link follows are none, and stay as they read best.
-_MARKUP = re.compile(
-    r"""[\\`*|<>&$] | (?<!\w)_ | _(?!\w) | ~(?!\ ) | \](?=[(\[:]) | !(?=\[) | (?<=[:.])//"""
-    r"""| (?i:(?<=www)\.)""",
-    re.VERBOSE,
-)
-
-
-def escaped(cell: str) -> str:
-    """A cell with everything that Markdown would read as markup escaped."""
-    return _MARKUP.sub(lambda found: f"\\{found[0]}", cell)
+from ncbounds.tables.markdown import escaped, markdown_text, ruled
 
 
 @view("table.md")
 def markdown(report: ReportData) -> str:
-    """A table for reading, and one along the steps of each series."""
-    rule = ["---:" if c.right else "---" for c, _ in readable(report)]
-    parts = [*_lines([titles(report), rule, *cells(report)]), "", legend(), ""]
+    """A table of one line a checkpoint, and one along the steps of each series."""
+    parts = [markdown_text(tabulated(report, kinds="all"))]
     words = words_of(report)
     found = steps_of(report)
     if len(found) > 1 and (beside := side_by_side(found, words)):
         parts += ["Series side by side, the efficiency by its lower end:", ""]
-        parts += [*_lines([beside[0], ["---:"] * len(beside[0]), *beside[1:]]), ""]
+        parts += [*ruled(*beside), ""]
     for series, steps in found.items():
-        heading, *body = series_cells(steps)
-        parts += [f"Steps of {escaped(printable(series))}:", ""]
-        parts += [*_lines([heading, ["---:"] * len(heading), *body]), ""]
+        parts += [f"Steps of {escaped(series)}:", "", *ruled(*series_cells(steps)), ""]
         parts += [f"- {escaped(printable(str(word)))}" for word in words if word.series == series]
     return "\n".join([*parts, *([""] if words else [])])
-
-
-def _lines(rows: Iterable[list[str]]) -> list[str]:
-    return [f"| {' | '.join(map(escaped, row))} |" for row in rows]

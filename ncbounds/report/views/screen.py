@@ -1,197 +1,110 @@
-"""The compact table: one line per checkpoint, families side by side with the measured error."""
+"""The compact table for a terminal, and what has to be said under it."""
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ncbounds.bounds import ScreenColumn, catalogue
-from ncbounds.errors import printable
-from ncbounds.evidence.asked import WORST
-from ncbounds.report.cells import UNDEFINED, interval, legend, number, significant
-from ncbounds.report.columns import shown_step
+from ncbounds.lines import WIDTH, filled, panels
+from ncbounds.report.compact import (
+    OF_FIT,
+    Shown,
+    blocks,
+    by_subject,
+    header,
+    leading,
+    lines,
+    used,
+)
 from ncbounds.report.data import ReportData
+from ncbounds.report.legend import BEST, QUOTED, kinds_in, legend, signs, spent
 from ncbounds.report.notes import notes
-from ncbounds.report.saved import error_of, measured_of
+from ncbounds.report.saved import quotable
 from ncbounds.report.view import view
-from ncbounds.results import MARK, BoundResult, Row
+from ncbounds.results import MARK
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-
-#: Bounds whose rows about what was asked for have a column.
-ASKED = ("binomial", "mean_loss")
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One column of the compact table: the row that it shows of each checkpoint.
-
-    Of several bounds it is the first that says something, else the last that has a value: so what
-    is claimed is always the claim of one row that was named beforehand.
-    """
-
-    title: str
-    of: tuple[tuple[str, ScreenColumn], ...]
-
-    @property
-    def heading(self) -> str:
-        """What is written over the column."""
-        return self.of[0][1].heading
-
-    @property
-    def bounds(self) -> tuple[str, ...]:
-        """Ids of its bounds."""
-        return tuple(bound for bound, _ in self.of)
-
-    @property
-    def on_fit(self) -> bool:
-        """Whether it shows rows on the training sample."""
-        return any(column.on_fit for _, column in self.of)
-
-    def cell(self, rows: Iterable[Row]) -> str:
-        """Mark and value, e.g. ``"✓ .208"``; empty if the checkpoint has no such row.
-
-        A row about another classifier than the saved one, or another error, has that one's measured
-        error in brackets.
-        From 10 on there is the power of ten, and a dash where nothing is defined.
-        """
-        found = [
-            (r, c.digits)
-            for bound, c in self.of
-            for r in rows
-            if r.bound == bound
-            and (r.role == "fit") == c.on_fit
-            and dict(r.params) == dict(c.params)
-            and isinstance(r, BoundResult)
-        ]
-        defined = [(r, digits) for r, digits in found if np.isfinite(r.value)]
-        if not defined:
-            return UNDEFINED if found else ""
-        says = ((r, digits) for r, digits in defined if r.value <= 1 - 10.0**-digits)
-        r, digits = next(says, defined[-1])
-        own = ""
-        if (r.target != "saved" or not r.of_error) and r.test:
-            own = f" ({number(r.test.error, 2)})"
-        huge = f"10^{math.ceil(math.log10(r.value))}" if r.value >= 10 else ""
-        return f"{MARK[r.kind]} {huge or number(r.value, digits, up=True)}{own}"
-
-
-def columns() -> list[Shown]:
-    """Columns of all bounds that have one, in their order."""
-    declared = sorted(
-        ((b.id, b.column) for b in catalogue() if b.column is not None),
-        key=lambda pair: pair[1].order,
-    )
-    by_title: dict[str, list[tuple[str, ScreenColumn]]] = {}
-    for name, column in declared:
-        by_title.setdefault(column.title, []).append((name, column))
-    return [Shown(title, tuple(of)) for title, of in by_title.items()]
-
-
-def asked(report: ReportData) -> list[Shown]:
-    """Columns of what was asked for beside the error: averages over classes and other losses."""
-    found: dict[str, tuple[str, ScreenColumn]] = {}
-    # the worst class stands there unasked; that it was asked for shows in rows of other bounds
-    worst = any(r.params.get("per") == WORST and r.bound not in ASKED for r in report.rows)
-    for r in report.rows:
-        name = r.params.get("loss") or r.params.get("per")
-        if r.role == "fit" or name is None or len(r.params) > 1 or r.bound not in ASKED:
-            continue
-        if r.params == {"per": WORST} and not worst:
-            continue
-        column = ScreenColumn(name, heading="asked for", params=dict(r.params), digits=3)
-        found.setdefault(name, (r.bound, column))
-    return [Shown(name, (one,)) for name, one in found.items()]
-
-
 #: Why there is no certificate, where nobody said how the points were drawn.
 UNDECLARED = (
     "No certificate without a declared draw: if the points were drawn independently, say so "
-    "with --sampling iid\n(sampling = 'iid' in zoo.toml, sampling='iid' in Python)."
+    "with --sampling iid (sampling = 'iid' in zoo.toml, sampling='iid' in Python)."
 )
-
 _STYLES = {MARK["certificate"]: "green", MARK["plug-in"]: "dim"}
+#: Blanks before the cells of a line whose name stands above them.
+_INDENT = 2
 
 
-#: What a line is about: a checkpoint, and the place of it that was read, if one was named.
-Subject = tuple[str, str]
+def table(report: ReportData, width: int = WIDTH) -> "Text":
+    """Compact table with the families' names over their columns, no wider than a terminal.
 
-
-def blocks(report: ReportData) -> dict[str, list[Subject]]:
-    """What lines are about, by block of the checkpoint's group or series, as they first appear."""
-    out: dict[str, list[Subject]] = {}
-    series = {r.checkpoint: f"series {r.series}" for r in report.rows if r.series}
-    for subject in _by_subject(report):
-        group = report.facts.get(subject[0], {}).get("group", {})
-        out.setdefault(str(group.get("block", series.get(subject[0], ""))), []).append(subject)
-    return out
-
-
-def lines(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[str]]]]:
-    """Blocks of lines of cells: those of :func:`header`."""
-    rows = _by_subject(report)
-    told = _has_steps(report), _knows_fit(report)
-    return [
-        (printable(block), [_line(report, s, rows[s], shown, *told) for s in subjects])
-        for block, subjects in blocks(report).items()
-    ]
-
-
-def header(report: ReportData, shown: list[Shown]) -> list[str]:
-    """Titles of the columns of :func:`lines`."""
-    step = ["step"] if _has_steps(report) else []
-    of_fit = ["n", "NC1"] if _knows_fit(report) else []
-    measured = f"test {error_of(report.rows) or 'error'} [95 %]"
-    return ["checkpoint", *step, *of_fit, measured, *(c.title for c in shown)]
-
-
-def used(report: ReportData) -> list[Shown]:
-    """Columns that any line fills."""
-    found = _by_subject(report).values()
-    every = [*columns(), *asked(report)]
-    return [c for c in every if any(c.cell(rows) not in ("", UNDEFINED) for rows in found)]
-
-
-def table(report: ReportData) -> "Text":
-    """Compact table for a terminal of 120 columns, with the families' names over their columns."""
+    A wider one is broken between families; names and measured errors stand in each part. Names
+    that leave no room stand above their lines.
+    """
     from rich.text import Text
 
     shown = used(report)
-    body, titles = lines(report, shown), header(report, shown)
-    everything = [titles, *(row for _, rows in body for row in rows)]
-    widths = [max(len(row[i]) for row in everything) for i in range(len(titles))]
-    families = [*[""] * (len(titles) - len(shown) - 1), "measured", *(c.heading for c in shown)]
+    titles = header(report, shown)
+    body = _marked(report, shown)
+    measured = [i for i, column in enumerate(leading(report)) if column.measured]
+    families = [""] * (len(titles) - len(shown)) + [c.heading for c in shown]
+    for i in measured:
+        families[i] = "measured"
+    cells = [row for _, rows in body for row in rows]
+    widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+    widest = max([0, *(w + 1 for w in widths[len(titles) - len(shown) :])])
+    above = widths[0] + sum(widths[i] + 1 for i in measured) + widest > width
+    if above:
+        widths[0] = _INDENT
     out = Text(no_wrap=True)
-    out.append(_families(families, widths) + "\n", "dim")
-    out.append(_joined(titles, widths) + "\n", "bold")
-    out.append("─" * (sum(widths) + len(widths) - 1) + "\n", "dim")
-    for block, rows in body:
-        if block:
-            out.append(f"{block}\n", "bold")
-        for row in rows:
-            out.append(f"{row[0]:<{widths[0]}}")
-            for cell, width in zip(row[1:], widths[1:], strict=True):
-                out.append(f" {cell:>{width}}", "dim" if "^" in cell else _STYLES.get(cell[:1]))
-            out.append("\n")
+    parts = panels(
+        widths,
+        width,
+        [0, *measured],
+        gap=1,
+        together=[family or i for i, family in enumerate(families)],
+        last=[i for i, title in enumerate(titles) if title in OF_FIT],
+    )
+    for part in parts:
+        out.append("\n" if out.plain else "")
+        sizes = [widths[i] for i in part]
+        out.append(_families([families[i] for i in part], sizes) + "\n", "dim")
+        heads = [titles[i] for i in part]
+        first = f"{heads[0]}\n" if above else ""
+        out.append(first + _joined([""] * above + heads[above:], sizes) + "\n", "bold")
+        out.append("─" * min(sum(sizes) + len(sizes) - 1, width) + "\n", "dim")
+        for block, rows in body:
+            if block:
+                out.append(f"{block}\n", "bold")
+            for row in rows:
+                out.append(f"{row[0]}\n{'':{_INDENT}}" if above else f"{row[0]:<{sizes[0]}}")
+                for i in part[1:]:
+                    out.append(f" {row[i]:>{widths[i]}}", _style(row[i]))
+                out.append("\n")
     return out
+
+
+def _style(cell: str) -> str | None:
+    if cell.startswith(BEST):
+        return "bold green"
+    return "dim" if "^" in cell else _STYLES.get(cell[:1])
+
+
+def _marked(report: ReportData, shown: list[Shown]) -> list[tuple[str, list[list[str]]]]:
+    """Lines with a star before the certificate of each that may be quoted."""
+    rows, first = by_subject(report), len(leading(report))
+    body = lines(report, shown)
+    for (_, cells), subjects in zip(body, blocks(report).values(), strict=True):
+        for row, subject in zip(cells, subjects, strict=True):
+            best = quotable(rows[subject], simultaneous=report.simultaneous)
+            for i, c in enumerate(shown, first):
+                if best is not None and c.row(rows[subject]) is best:
+                    row[i] = BEST + row[i]
+    return body
 
 
 @view("screen", file=False)
 def screen(report: ReportData) -> str:
     """The compact table with its caption, as plain text."""
     return f"{table(report).plain}{caption(report)}\n" if report.rows else ""
-
-
-def _by_subject(report: ReportData) -> dict[Subject, list[Row]]:
-    out: dict[Subject, list[Row]] = {}
-    for r in report.rows:
-        out.setdefault((r.checkpoint, r.layer), []).append(r)
-    return out
 
 
 def _joined(cells: list[str], widths: list[int]) -> str:
@@ -208,76 +121,47 @@ def _families(families: list[str], widths: list[int]) -> str:
     return text.rstrip()
 
 
-def caption(report: ReportData) -> str:
-    """What stands under the table: the marks, the columns, what delta was spent."""
-    each = {r.delta for r in report.rows if r.delta == r.delta}
-    spent = f"Each row may fail with probability {min(each):.3g}. " if each else ""
-    if len(each) > 1:
-        spent = f"Each row may fail with its own delta, {min(each):.3g} to {max(each):.3g}. "
-    if report.simultaneous:
-        spent = f"All rows hold together; each spends delta {min(each):.3g}. " if each else ""
+def caption(report: ReportData, width: int = WIDTH) -> str:
+    """What stands under the table: its marks, its columns, what delta was spent, what was noticed.
+
+    Only what is in the table is explained.
+    """
+    shown = used(report)
+    cells = [cell for _, rows in _marked(report, shown) for row in rows for cell in row]
+    titles = [f"{c.title}: {', else '.join(c.bounds)}" for c in shown]
     certified = any(r.kind == "certificate" for r in report.rows)
     undeclared = any(r.sampling == "unknown" for r in report.rows)
-    shown = used(report)
-    titles = [f"{c.title}: {', else '.join(c.bounds)}" for c in shown]
-    of_fit = ["n", "NC1"] if _knows_fit(report) else []
-    of_fit += [c.title for c in shown if c.on_fit]
-    if of_fit:
-        spent += f"Training sample: {', '.join(of_fit)}."
+    said = [
+        legend({r.kind for r in report.rows} if not shown else kinds_in(cells)),
+        f"{BEST} {QUOTED[report.simultaneous]}" if any(c.startswith(BEST) for c in cells) else "",
+        f"{spent(report.rows, simultaneous=report.simultaneous)} {_of_fit(report, shown)}".strip(),
+        _signs(cells, shown),
+    ]
+    # a title and what it stands for are not broken apart where a line has room for them
+    named = ", ".join(
+        title.replace(" ", "\N{NO-BREAK SPACE}") if len(title) < width - 2 else title
+        for title in titles
+    )
+    more = [*notes(report), *([UNDECLARED] if undeclared and not certified else [])]
     return "\n".join(
         [
-            legend(),
-            *([spent.rstrip()] if spent else []),
-            "In brackets: measured error of the row's own target; 10^k is vacuous, – undefined. "
-            f"`ncbounds explain ID` explains{':' if titles else ' a bound.'}",
-            *(f"  {line}" for line in _filled(titles)),
-            *notes(report),
-            *([UNDECLARED] if undeclared and not certified else []),
+            *(line for text in said if text for line in filled(text, width)),
+            *(f"  {line}" for line in filled(named, width - 2, "")),
+            *(line for text in more for line in filled(text, width)),
         ]
     )
 
 
-def _filled(titles: list[str], width: int = 118) -> list[str]:
-    """Titles in as few lines as it takes, broken between titles only."""
-    unbroken = ", ".join(title.replace(" ", "\N{NO-BREAK SPACE}") for title in titles)
-    return [
-        line.replace("\N{NO-BREAK SPACE}", " ")
-        for line in wrap(unbroken, width, break_on_hyphens=False)
-    ]
+def _of_fit(report: ReportData, shown: list[Shown]) -> str:
+    """Which columns are about the training sample."""
+    titles = [title for title in header(report, []) if title in OF_FIT]
+    titles += [c.title for c in shown if c.on_fit]
+    return f"Training sample: {', '.join(titles)}." if titles else ""
 
 
-def _line(
-    report: ReportData,
-    subject: Subject,
-    rows: list[Row],
-    shown: list[Shown],
-    steps: bool,
-    fit: bool,
-) -> list[str]:
-    name, layer = subject
-    facts = report.facts.get(name, {})
-    test = measured_of(rows)
-    measured = interval(test.error, test.low, test.high) if test else ""
-    of_fit = []
-    if fit:  # facts are about the head's features
-        of_fit = [str(facts.get("n", {}).get("fit", "")), "" if layer else _nc1(facts)]
-    label = printable(f"{name} {layer}".rstrip())
-    step = [shown_step(rows[0].step)] if steps else []
-    return [label, *step, *of_fit, measured, *(c.cell(rows) for c in shown)]
-
-
-def _has_steps(report: ReportData) -> bool:
-    return any(np.isfinite(r.step) for r in report.rows)
-
-
-def _knows_fit(report: ReportData) -> bool:
-    """Whether anything is known of a training sample, which the columns n and NC1 are about."""
-    return any("fit" in report.facts.get(r.checkpoint, {}).get("n", {}) for r in report.rows)
-
-
-def _nc1(facts: Mapping[str, Any]) -> str:
-    for metric in facts.get("collapse", {}).get("fit", []):
-        if metric["metric"] == "NC1":
-            value = metric["value"]
-            return significant(float(value)) if value is not None else ""
-    return ""
+def _signs(cells: list[str], shown: list[Shown]) -> str:
+    """What signs in the cells mean, and where more is said."""
+    said = "; ".join(
+        [*signs(cells), f"`ncbounds explain ID` explains{':' if shown else ' a bound.'}"]
+    )
+    return said[:1].upper() + said[1:]
