@@ -166,7 +166,7 @@ def _fourth_order_sums(
 
 
 #: Numbers of residuals that are held at a time.
-NUMBERS = 2**22
+NUMBERS = 2**20
 #: Share of two squared lengths below which their distance is taken from the difference itself.
 CLOSE = 1e-2
 #: Numbers of differences that are held at a time.
