@@ -128,9 +128,12 @@ def _errors_of(rows: Rows, centre: Floats, drawn: list[list[Ints]], shots: int) 
     classes, dim = len(drawn[0]), rows.shape[1]
     # a non-finite query is an error; a non-finite shot spoils its class mean, so the whole draw
     with np.errstate(invalid="ignore", over="ignore"):
-        taken = rows.take(np.concatenate([d[:shots] for draw in drawn for d in draw]))
-        taken -= centre
-        means = taken.reshape(len(drawn), classes, shots, dim).mean(axis=2)
+        means = np.zeros((len(drawn), classes, dim))
+        for shot in range(shots):
+            taken = rows.take(np.array([d[shot] for draw in drawn for d in draw]))
+            taken -= centre
+            means += taken.reshape(means.shape)
+        means /= shots
         narrow = means.reshape(-1, dim).astype(np.float32).T
     truths = [np.repeat(np.arange(classes), [len(d) - shots for d in draw]) for draw in drawn]
     asked = [np.concatenate([d[shots:] for d in draw]) for draw in drawn]

@@ -23,7 +23,8 @@ def point_hashes(features: NDArray[Any]) -> NDArray[np.uint64]:
         Of any float type.
     """
     n, dim = features.shape
-    odd = np.random.default_rng(0).integers(1, 2**63, dim, dtype=np.uint64) | np.uint64(1)
+    odd = np.asarray(np.random.default_rng(0).integers(1, 2**63, dim, dtype=np.uint64))
+    odd |= np.uint64(1)
     out = np.empty(n, dtype=np.uint64)
     step = max(1, min(n, BLOCK // max(1, dim)))
     x = np.empty((step, dim))
