@@ -9,7 +9,12 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
-from ncbounds.statistics.scatter_products import PROBES, cheapest_route, scatter_products
+from ncbounds.statistics.scatter_products import (
+    PROBES,
+    all_at_once,
+    cheapest_route,
+    scatter_products,
+)
 
 PROBED = f"tr Sigma_i Sigma_j of different classes estimated from {PROBES} random directions"
 
@@ -103,7 +108,11 @@ def pairwise_moments(
     # Projections on centred means: a common offset would cost digits in every product below.
     mean = moments.mean
     centred = np.where(np.isnan(mean), 0.0, mean - (moments.centre() if moments.n else 0.0))
-    fourth, cubic, spread, trace = _fourth_order_sums(rows, y, mean, centred)
+    route = cheapest_route(*rows.shape, moments.classes, block)
+    scatters = None
+    if route == "entries" and all_at_once(rows.shape[1], moments.classes, block):
+        scatters = np.zeros((moments.classes, rows.shape[1], rows.shape[1]))
+    fourth, cubic, spread, trace = _fourth_order_sums(rows, y, mean, centred, scatters)
     off = np.abs(trace - moments.trace) > 1e-8 * moments.trace + 1e-20 * np.square(mean).sum(axis=1)
     if off[moments.count > 0].any():
         raise InvalidSample(
@@ -112,8 +121,10 @@ def pairwise_moments(
         )
     n = moments.count.astype(np.float64)
     n1, n2 = np.where(n >= 2, n - 1, np.nan), np.where(n >= 3, n - 2, np.nan)
-    route = cheapest_route(*rows.shape, moments.classes, block)
-    products = scatter_products(rows, y, np.nan_to_num(mean), block=block, route=route)
+    if scatters is None:
+        products = scatter_products(rows, y, np.nan_to_num(mean), block=block, route=route)
+    else:
+        products = (flat := scatters.reshape(moments.classes, -1)) @ flat.T
     third = cubic * (n / (n1 * n2))[:, None]
     projected = third @ centred.T
     dist2 = squared_distances(centred)
@@ -135,11 +146,12 @@ def pairwise_moments(
 
 
 def _fourth_order_sums(
-    rows: Rows, labels: Ints, mean: Floats, centred: Floats
+    rows: Rows, labels: Ints, mean: Floats, centred: Floats, scatters: Floats | None
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Per class: sum ||e||^4 (C,), sum e ||e||^2 (C, d), sum (e'Dh_cj)^2 (C, C), sum ||e||^2.
 
-    Rows are read in the order of their classes, so that a block holds few of them.
+    Rows are read in the order of their classes, so that a block holds few of them. Sums of e e' are
+    added to ``scatters`` (C, d, d) where there are any.
     """
     classes, dim = mean.shape
     fourth, trace = np.zeros(classes), np.zeros(classes)
@@ -162,6 +174,8 @@ def _fourth_order_sums(
             trace[c] += s.sum()
             fourth[c] += s @ s
             cubic[c] += s @ e[part]
+            if scatters is not None:
+                scatters[c] += e[part].T @ e[part]
     return fourth, cubic, spread, trace
 
 

@@ -61,6 +61,11 @@ def cheapest_route(n: int, dim: int, classes: int, block: int) -> Route:
     return "entries" if entries <= by_rows else "rows"
 
 
+def all_at_once(dim: int, classes: int, block: int) -> bool:
+    """Whether all entries of all scatter matrices fit into one strip."""
+    return _strip(dim, classes, block) == dim
+
+
 def _strip(dim: int, classes: int, block: int) -> int:
     return min(dim, max(1, max(dim, block) ** 2 // max(classes * dim, 1)))
 
