@@ -16,7 +16,7 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import kl_interval
 from ncbounds.numerics.scaling import divided
 from ncbounds.results import Measured, Target
-from ncbounds.statistics.nearest import strictly_nearest
+from ncbounds.statistics.nearest import nearest_by
 from ncbounds.statistics.rows import Rows, as_rows, blocks_of, finite_mean, members_of
 
 #: Draws, queries per draw (over all classes) and seed of the measured few-shot error.
@@ -28,6 +28,9 @@ FEW_SHOT_QUERIES = 2000
 FEWEST_QUERIES = 1
 
 FEW_SHOT_SEED = 20_220_518
+
+#: Class means, those of several draws together, whose products with points are taken at once.
+CENTROIDS = 1000
 
 _DRAWS: WeakKeyDictionary[Sample, dict[int, Floats]] = WeakKeyDictionary()
 
@@ -109,31 +112,45 @@ def _few_shot_draws(test: Sample, shots: int) -> Floats:
         members = members_of(test.labels, test.classes)
         queries = max(FEW_SHOT_QUERIES // test.classes, FEWEST_QUERIES)
         rng = np.random.default_rng(FEW_SHOT_SEED)
-        kept[shots] = np.stack(
-            [_one_draw(rows, centre, members, shots, queries, rng) for _ in range(FEW_SHOT_DRAWS)]
-        )
+        errors: list[Floats] = []
+        while len(errors) < FEW_SHOT_DRAWS:
+            at_once = min(max(1, CENTROIDS // test.classes), FEW_SHOT_DRAWS - len(errors))
+            drawn = [
+                [rng.permutation(m)[: shots + queries] for m in members] for _ in range(at_once)
+            ]
+            errors += _errors_of(rows, centre, drawn, shots)
+        kept[shots] = np.stack(errors)
     return kept[shots]
 
 
-def _one_draw(
-    rows: Rows,
-    centre: Floats,
-    members: list[Ints],
-    shots: int,
-    queries: int,
-    rng: np.random.Generator,
-) -> Floats:
-    drawn = [rng.permutation(m)[: shots + queries] for m in members]
+def _errors_of(rows: Rows, centre: Floats, drawn: list[list[Ints]], shots: int) -> list[Floats]:
+    """Errors per class, (C,), of each draw; points that are asked in several are read once."""
+    classes, dim = len(drawn[0]), rows.shape[1]
     # a non-finite query is an error; a non-finite shot spoils its class mean, so the whole draw
     with np.errstate(invalid="ignore", over="ignore"):
-        taken = rows.take(np.concatenate([d[:shots] for d in drawn]))
-        taken -= centre
-        means = taken.reshape(len(drawn), shots, -1).mean(axis=1)
-        truth = np.repeat(np.arange(len(drawn)), [len(d) - shots for d in drawn])
-        asked = np.concatenate([d[shots:] for d in drawn])
-        misses = np.zeros(len(drawn))
-        for part in blocks_of(len(asked), max(means.shape)):
-            x = rows.take(asked[part]) - centre
-            wrong = ~strictly_nearest(x, means, truth[part])
-            misses += np.bincount(truth[part], weights=wrong, minlength=len(drawn))
-    return np.asarray(misses / np.maximum(np.bincount(truth, minlength=len(drawn)), 1))
+        means = np.zeros((len(drawn), classes, dim))
+        for shot in range(shots):
+            taken = rows.take(np.array([d[shot] for draw in drawn for d in draw]))
+            taken -= centre
+            means += taken.reshape(means.shape)
+        means /= shots
+        narrow = means.reshape(-1, dim).astype(np.float32).T
+    truths = [np.repeat(np.arange(classes), [len(d) - shots for d in draw]) for draw in drawn]
+    asked = [np.concatenate([d[shots:] for d in draw]) for draw in drawn]
+    together = np.unique(np.concatenate(asked))
+    misses = np.zeros((len(drawn), classes))
+    for part in blocks_of(len(together), max(dim, narrow.shape[1])):
+        points = together[part]
+        with np.errstate(invalid="ignore", over="ignore"):
+            x = rows.take(points)
+            x -= centre
+            squares = np.einsum("ij,ij->i", x, x)
+            cross = x.astype(np.float32) @ narrow
+        for k, (queries, truth) in enumerate(zip(asked, truths, strict=True)):
+            here = np.flatnonzero((queries >= points[0]) & (queries <= points[-1]))
+            at, y = np.searchsorted(points, queries[here]), truth[here]
+            columns = slice(k * classes, (k + 1) * classes)
+            near = nearest_by(cross[at, columns], x, squares[at], means[k], y, at)
+            misses[k] += np.bincount(y, weights=~near, minlength=classes)
+    counts = [np.maximum(np.bincount(truth, minlength=classes), 1) for truth in truths]
+    return list(misses / np.stack(counts))

@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtrc
 
 from ncbounds.errors import OverlapError
 from ncbounds.evidence.roles import APART, Role
@@ -89,15 +90,13 @@ def shared(one: Sample, other: Sample) -> Shared:
 
 def _explained(one: Sample, other: Sample) -> bool:
     """Whether points that stand once in ``one`` and also in ``other`` are as few as chance has."""
-    from scipy.stats import binom
-
     if one.points is None or other.points is None:
         return False
     points, counts = np.unique(one.points, return_counts=True)
     alone = int(np.isin(points[counts == 1], other.points).sum())
     several = int((counts > 1).sum())
     share = 2 * other.n / (2 * other.n + max(one.n - 1, 1))
-    return bool(binom.sf(alone - 1, alone + several, share) >= LEVEL)
+    return bool(bdtrc(alone - 1, alone + several, share) >= LEVEL)
 
 
 def check_rows(samples: Mapping[Role, Sample]) -> None:

@@ -19,6 +19,8 @@ from ncbounds.statistics.rows import as_rows, block_rows
 PENALTIES = tuple(10.0**k for k in range(-5, 3))
 #: A point whose own weight in its prediction is within this of 1 cannot be predicted.
 LEAST_REST = 1e-10
+#: Rows that are turned at once.
+ROWS = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +112,11 @@ def ridge_leave_one_out(sample: Sample, penalties: ArrayLike | None = None) -> R
         own = y[done : done + len(z)]
         done += len(z)
         own_weights = 1 / sample.n + np.square(z) @ shares.T
-        for k, share in enumerate(shares):
-            bad, square = _left_out(z, axes.targets, share, own_weights[:, k], own, counts)
-            wrong[k] += bad
-            squares[k] += square
+        for k, (lead, square) in enumerate(_left_out(z, axes, shares, own_weights.T, own, counts)):
+            rest = 1 - own_weights[:, k]
+            fine = rest > LEAST_REST
+            wrong[k] += int((~((lead > 0) & fine & (counts[own] > 1))).sum())
+            squares[k] += (square / np.square(rest)).sum() if fine.all() else np.inf
     errors, squared = wrong / sample.n, squares / (sample.n * len(present))
     best = int(np.argmin(squared))
     reasons: tuple[str, ...] = ()
@@ -151,12 +154,14 @@ def _axes_of_features(sample: Sample) -> _Axes:
     centre = moments.centre(weighted=True)
     means = moments.mean[moments.present] - centre
     values, vectors = sla.eigh(moments.within + (means * counts[:, None]).T @ means)
-    features, size = as_rows(sample.features), block_rows(sample.dim)
+    features, size = as_rows(sample.features), min(ROWS, block_rows(sample.dim))
 
     def rows() -> Iterator[Floats]:
-        buffer = np.empty((min(size, sample.n), sample.dim))
+        buffer, z = np.empty((2, min(size, sample.n), sample.dim))
         for i in range(0, sample.n, size):
-            yield (features.read(i, i + size, buffer) - centre) @ vectors
+            x = features.read(i, i + size, buffer)
+            x -= centre
+            yield np.matmul(x, vectors, out=z[: len(x)])
 
     return _Axes(np.maximum(values, 0.0), vectors.T @ (means * counts[:, None]).T, rows)
 
@@ -172,29 +177,32 @@ def _axes_of_points(sample: Sample, y: Ints) -> _Axes:
 
 
 def _left_out(
-    z: Floats, targets: Floats, share: Floats, own_weight: Floats, y: Ints, counts: Ints
-) -> tuple[int, float]:
-    """Errors and sum of squared deviations of the predictions at points that were left out.
+    z: Floats, axes: _Axes, shares: Floats, own_weights: Floats, y: Ints, counts: Ints
+) -> Iterator[tuple[Floats, Floats]]:
+    """What :func:`_lead` says of the rows ``z`` for each penalty; ``own_weights`` are (L, m).
 
-    Predictions are products of ``z (s + lambda)^-1/2`` and ``(s + lambda)^-1/2 V'X'Y``. The first
-    are shorter than 1, so that for many classes float32 serves: points whose lead it leaves open
-    are computed again, and the squares keep six digits.
+    Predictions of few classes are those of all penalties in one product. Of many they are products
+    of ``z (s + lambda)^-1/2`` and ``(s + lambda)^-1/2 V'X'Y``, of which the first are shorter than
+    1, so that float32 serves: points whose lead it leaves open are computed again, and the squares
+    keep six digits.
     """
-    rest, root = 1 - own_weight, np.sqrt(share)
-    fine = rest > LEAST_REST
-    left, right = z * root, targets * root[:, None]
-    if len(counts) < MANY:
-        lead, square = _lead(left @ right, own_weight, y, counts)
-    else:
-        narrow = left.astype(np.float32) @ right.astype(np.float32)
-        lead, square = _lead(narrow, own_weight, y, counts)
+    classes = len(counts)
+    if classes < MANY:
+        fitted = z @ np.hstack([axes.targets * share[:, None] for share in shares])
+        for k, h in enumerate(own_weights):
+            yield _lead(fitted[:, k * classes : (k + 1) * classes], h, y, counts)
+        return
+    narrow = z.astype(np.float32)
+    for share, h in zip(shares, own_weights, strict=True):
+        root = np.sqrt(share)
+        right = axes.targets * root[:, None]
+        products = (narrow * root.astype(np.float32)) @ right.astype(np.float32)
+        lead, square = _lead(products, h, y, counts)
         longest = np.sqrt(np.einsum("ij,ij->j", right, right).max())
-        off = 2.0 * lost_in_float32(len(share)) * longest * np.sqrt(own_weight) + 2.0**-22
+        off = 2.0 * lost_in_float32(len(share)) * longest * np.sqrt(h) + 2.0**-22
         again = np.flatnonzero(~(np.abs(lead) > off))
-        lead[again] = _lead(left[again] @ right, own_weight[again], y[again], counts)[0]
-    missed = ~((lead > 0) & fine & (counts[y] > 1))
-    total = float((square / np.square(rest)).sum()) if fine.all() else float("inf")
-    return int(missed.sum()), total
+        lead[again] = _lead((z[again] * root) @ right, h[again], y[again], counts)[0]
+        yield lead, square
 
 
 def _lead(

@@ -57,24 +57,53 @@ def not_nearest(queries: Floats, centroids: Floats) -> NDArray[np.bool_]:
 
 
 def strictly_nearest(x: Floats, means: Floats, truth: Ints) -> NDArray[np.bool_]:
-    r"""Whether each of ``x`` (q, d) is strictly nearest to its own row of ``means`` (C, d).
+    """Whether each of ``x`` (q, d) is strictly nearest to its own row of ``means`` (C, d).
 
-    Products are taken in float32, where one is off by at most :func:`lost_in_float32`, and a lead
-    by four times as much; points with a smaller lead are decided in float64. False for ties and
-    wherever a distance is not finite.
+    False for ties and wherever a distance is not finite. Products are taken in float32 first, see
+    :func:`nearest_by`.
     """
     with np.errstate(invalid="ignore", over="ignore"):
-        size, squares = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", means, means)
-        near, sure = np.zeros((2, len(x)), dtype=np.bool_)
-        size += (largest := squares.max())
+        cross = x.astype(np.float32) @ means.astype(np.float32).T
+        return nearest_by(cross, x, np.einsum("ij,ij->i", x, x), means, truth)
+
+
+def nearest_by(
+    cross: NDArray[np.float32],
+    x: Floats,
+    squares: Floats,
+    means: Floats,
+    truth: Ints,
+    index: Ints | None = None,
+) -> NDArray[np.bool_]:
+    """:func:`strictly_nearest` where products in float32 are known.
+
+    One is off by at most :func:`lost_in_float32`, and a lead by four times as much; points with a
+    smaller lead are decided in float64.
+
+    Parameters
+    ----------
+    cross : array of shape (q, C)
+        Of the points and the means, rounded to float32 before.
+    x : array of shape (n, d)
+    squares : array of shape (q,)
+        Squared norms of the points.
+    means : array of shape (C, d)
+    truth : integer array of shape (q,)
+    index : integer array of shape (q,), optional
+        Which of ``x`` the points are; by default all.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        own = np.einsum("ij,ij->i", means, means)
+        size = squares + (largest := own.max())
+        near, sure = np.zeros((2, len(size)), dtype=np.bool_)
         longest, length = np.sqrt(largest), np.sqrt(size)
         low, high = ORDINARY
         if low <= longest <= high:  # not if it is nan
-            lead = _lead(squares, x.astype(np.float32) @ means.astype(np.float32).T, truth)
+            lead = _lead(own, cross, truth)
             off = 4.0 * lost_in_float32(x.shape[1]) * longest * length + ROUNDING * size
             near, sure = lead > 0.0, (np.abs(lead) > off) & (length >= low) & (length <= high)
         rest = np.flatnonzero(~sure)
-        lead = _lead(squares, x[rest] @ means.T, truth[rest])
+        lead = _lead(own, x[rest if index is None else index[rest]] @ means.T, truth[rest])
         near[rest] = strictly_nearer(0.0, lead, size[rest])
     return near
 

@@ -1,6 +1,7 @@
 """Sample moments up to order four that the few-shot error of class means depends on."""
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -8,8 +9,12 @@ from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
-from ncbounds.statistics.scatter_products import PROBES, cheapest_route, scatter_products
-from ncbounds.statistics.shifted_sums import class_indicator
+from ncbounds.statistics.scatter_products import (
+    PROBES,
+    all_at_once,
+    cheapest_route,
+    scatter_products,
+)
 
 PROBED = f"tr Sigma_i Sigma_j of different classes estimated from {PROBES} random directions"
 
@@ -103,7 +108,11 @@ def pairwise_moments(
     # Projections on centred means: a common offset would cost digits in every product below.
     mean = moments.mean
     centred = np.where(np.isnan(mean), 0.0, mean - (moments.centre() if moments.n else 0.0))
-    fourth, cubic, spread, trace = _fourth_order_sums(rows, y, mean, centred)
+    route = cheapest_route(*rows.shape, moments.classes, block)
+    scatters = None
+    if route == "entries" and all_at_once(rows.shape[1], moments.classes, block):
+        scatters = np.zeros((moments.classes, rows.shape[1], rows.shape[1]))
+    fourth, cubic, spread, trace = _fourth_order_sums(rows, y, mean, centred, scatters)
     off = np.abs(trace - moments.trace) > 1e-8 * moments.trace + 1e-20 * np.square(mean).sum(axis=1)
     if off[moments.count > 0].any():
         raise InvalidSample(
@@ -112,8 +121,10 @@ def pairwise_moments(
         )
     n = moments.count.astype(np.float64)
     n1, n2 = np.where(n >= 2, n - 1, np.nan), np.where(n >= 3, n - 2, np.nan)
-    route = cheapest_route(*rows.shape, moments.classes, block)
-    products = scatter_products(rows, y, np.nan_to_num(mean), block=block, route=route)
+    if scatters is None:
+        products = scatter_products(rows, y, np.nan_to_num(mean), block=block, route=route)
+    else:
+        products = (flat := scatters.reshape(moments.classes, -1)) @ flat.T
     third = cubic * (n / (n1 * n2))[:, None]
     projected = third @ centred.T
     dist2 = squared_distances(centred)
@@ -135,31 +146,41 @@ def pairwise_moments(
 
 
 def _fourth_order_sums(
-    rows: Rows, labels: Ints, mean: Floats, centred: Floats
+    rows: Rows, labels: Ints, mean: Floats, centred: Floats, scatters: Floats | None
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Per class: sum ||e||^4 (C,), sum e ||e||^2 (C, d), sum (e'Dh_cj)^2 (C, C), sum ||e||^2."""
+    """Per class: sum ||e||^4 (C,), sum e ||e||^2 (C, d), sum (e'Dh_cj)^2 (C, C), sum ||e||^2.
+
+    Rows are read in the order of their classes, so that a block holds few of them. Sums of e e' are
+    added to ``scatters`` (C, d, d) where there are any.
+    """
     classes, dim = mean.shape
     fourth, trace = np.zeros(classes), np.zeros(classes)
     cubic, spread = np.zeros((classes, dim)), np.zeros((classes, classes))
-    size = block_rows(dim)
-    buffer = np.empty((min(size, max(rows.shape[0], 1)), dim))
-    for i in range(0, rows.shape[0], size):
-        y = labels[i : i + size]
-        members = class_indicator(y, np.bincount(y, minlength=classes))
-        e = rows.read(i, i + size, buffer)
-        e -= mean[y]
-        square = np.einsum("ij,ij->i", e, e)
-        trace += members @ square
-        fourth += members @ np.square(square)
-        along = e @ centred.T
-        along -= along[np.arange(len(y)), y][:, None]
-        np.square(along, out=along)
-        spread += members @ along
-        e *= square[:, None]
-        cubic += members @ e
+    order = np.argsort(labels, kind="stable")
+    size = max(1, min(block_rows(dim), NUMBERS // max(1, dim, classes)))
+    for i in range(0, len(order), size):
+        index = order[i : i + size]
+        y = labels[index]
+        starts = np.flatnonzero(np.diff(y, prepend=-1))
+        pieces = [slice(*ends) for ends in pairwise([*starts, len(y)])]
+        e = rows.take(index)
+        for part in pieces:
+            e[part] -= mean[y[part.start]]
+        along, square = e @ centred.T, np.einsum("ij,ij->i", e, e)
+        for part in pieces:
+            c, own, s = y[part.start], along[part], square[part]
+            own -= own[:, c].copy()[:, None]
+            spread[c] += np.einsum("ij,ij->j", own, own)
+            trace[c] += s.sum()
+            fourth[c] += s @ s
+            cubic[c] += s @ e[part]
+            if scatters is not None:
+                scatters[c] += e[part].T @ e[part]
     return fourth, cubic, spread, trace
 
 
+#: Numbers of residuals that are held at a time.
+NUMBERS = 2**20
 #: Share of two squared lengths below which their distance is taken from the difference itself.
 CLOSE = 1e-2
 #: Numbers of differences that are held at a time.

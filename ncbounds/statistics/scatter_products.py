@@ -61,6 +61,11 @@ def cheapest_route(n: int, dim: int, classes: int, block: int) -> Route:
     return "entries" if entries <= by_rows else "rows"
 
 
+def all_at_once(dim: int, classes: int, block: int) -> bool:
+    """Whether all entries of all scatter matrices fit into one strip."""
+    return _strip(dim, classes, block) == dim
+
+
 def _strip(dim: int, classes: int, block: int) -> int:
     return min(dim, max(1, max(dim, block) ** 2 // max(classes * dim, 1)))
 
@@ -111,17 +116,25 @@ def _by_probes(rows: Rows, labels: Ints, mean: Floats, block: int) -> Floats:
     members = members_of(labels, classes)
     rng = np.random.default_rng(SEED)
     result, own = np.zeros((classes, classes)), np.zeros(classes)
-    width = min(PROBES, _strip(dim, classes, 2 * block))
+    width = min(PROBES, 2 * _strip(dim, classes, 2 * block))  # twice as many of half the size
+    # images A_c z are kept in float32, as shares of sizes: the estimate is off by far more
+    images = np.empty((classes, dim * width), dtype=np.float32)
     for start in range(0, PROBES, width):
-        z = rng.standard_normal((dim, min(width, PROBES - start)))
-        images = np.zeros((classes, z.size))  # A_c z
+        # one direction after the other: the same ones whatever the width
+        z = rng.standard_normal((min(width, PROBES - start), dim)).T
+        sizes = np.ones(classes)
         for c, index in enumerate(members):
+            image = np.zeros((z.shape[1], dim))
             for part in blocks_of(len(index), dim):
-                e = rows.take(index[part]) - mean[c]
-                images[c] += ((e @ z).T @ e).ravel()
+                e = rows.take(index[part])
+                e -= mean[c]
+                image += (e @ z).T @ e
                 if start == 0:
                     own[c] += _square_of_scatter(rows, index, part, mean[c], e)
-        result += images @ images.T
+            sizes[c] = float(np.abs(image).max()) or 1.0
+            images[c, : z.size] = (image / sizes[c]).ravel()
+        taken = images[:, : z.size]
+        result += (taken @ taken.T) * np.outer(sizes, sizes)
     # the trace of a product of two scatters is not negative, an estimate of it may be
     result = np.maximum(result / PROBES, 0.0)
     np.fill_diagonal(result, own)

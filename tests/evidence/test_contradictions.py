@@ -1,5 +1,8 @@
 """Evidence that speaks against itself: each kind is noticed, and what is meant is kept."""
 
+from fractions import Fraction
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ import ncbounds as nb
 from ncbounds.bounds import get
 from ncbounds.errors import InvalidSample, NcboundsError
 from ncbounds.evidence.code_word import Compressed
+from ncbounds.evidence.contradictions import _never_drawn
 from ncbounds.evidence.copies import repeated, shared
 from ncbounds.evidence.evidence import FIELD, Evidence
 from ncbounds.evidence.head import LinearHead
@@ -396,3 +400,9 @@ def test_coverage_of_counts_where_repeats_are_declared_to_be_by_chance():
         assert row.kind == "certificate"
         below += row.value < 0.3
     assert below <= 80  # P(Bin(500, .1) > 80) = 1.3e-5
+
+
+def test_chance_that_a_class_is_missed_is_exact():
+    for marked, drawn, total in ((3, 50, 100), (20, 30, 60), (2, 0, 5), (60, 50, 100)):
+        exact = Fraction(comb(total - marked, drawn), comb(total, drawn))
+        assert _never_drawn(marked, drawn, total) == pytest.approx(float(exact), rel=1e-9)

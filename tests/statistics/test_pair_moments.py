@@ -146,3 +146,16 @@ def test_squared_distances_keep_their_digits_for_close_points_among_far_ones(off
     assert found[4, 5] == found[5, 4] == 0.0
     assert np.isnan(found[8]).all()
     assert np.isnan(found[:, 8]).all()
+
+
+def test_scatters_of_all_classes_at_once_and_in_strips_are_the_same():
+    rng = np.random.default_rng(6)
+    y = rng.permutation(np.arange(90) % 3)
+    x = rng.standard_normal((90, 5)) + y[:, None]
+    moments = class_moments(x, y, 3)
+    found = [pairwise_moments(x, y, moments, block=block) for block in (2048, 1)]
+    assert not np.isnan(found[0].trace_products).any()
+    np.testing.assert_allclose(found[0].trace_products, found[1].trace_products, rtol=1e-12)
+    covariances = [np.cov(x[y == c], rowvar=False) for c in range(3)]
+    expected = [[np.sum(a * b) for b in covariances] for a in covariances]
+    np.testing.assert_allclose(found[0].trace_products, expected, rtol=1e-12)

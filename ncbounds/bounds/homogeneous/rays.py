@@ -263,6 +263,13 @@ class Rays:
         return out
 
     @cached_property
+    def apart(self) -> Floats:
+        """Squared distances between rows of the weights, shape (C, C), about 1e-15 of the size."""
+        square = np.einsum("ij,ij->i", self.weight, self.weight)
+        out = square[:, None] + square - 2.0 * (self.weight @ self.weight.T)
+        return np.asarray(np.maximum(out, 0.0))
+
+    @cached_property
     def tilt(self) -> Floats:
         """Least-squares x with ``bias = (weight @ basis) @ x``, shape (r,)."""
         return np.asarray(np.linalg.lstsq(self.weight @ self.basis, self.bias, rcond=None)[0])

@@ -7,7 +7,7 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.homogeneous.rays import Rays
 from ncbounds.bounds.margin._farthest import farthest
-from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
+from ncbounds.bounds.margin._halves import half_distance, halves
 from ncbounds.numerics import up
 from ncbounds.numerics.rademacher import transport_slack_of_halves
 from ncbounds.numerics.scaling import divided
@@ -67,20 +67,47 @@ def class_bound(margins: Floats, steepness: float, w1: float, half: int, delta: 
     return free_margin(margins, float(up(steepness * slack)))[0]
 
 
-def class_guesses(found: Rays, kappa: float, margins: Floats, members: list[Ints]) -> Floats:
-    """Quick stand-in for :func:`class_bounds` by which a scale is chosen.
+def class_guesses(
+    found: Rays, scales: tuple[float, ...], margins: Floats, members: list[Ints]
+) -> Floats:
+    """Quick stand-ins for :func:`class_bounds` by which a scale is chosen, (scales, classes).
 
-    A few pairs of the halves as they come, and no deviation term.
+    A few pairs of the halves as they come, no deviation term, and nothing is rounded outward.
     """
-    steep = lipschitz(found, kappa, len(members))
-    out = np.ones(len(members))
+    steep = np.stack([_steepness(found, k, len(members)) for k in scales])
+    out = np.ones((len(scales), len(members)))
     for c, rows in enumerate(members):
         if len(rows) < 2:
             continue
-        one, two = (half[:GLANCE] for half in halves(rows))
-        w1 = paired_distance(unit_rays(found, one, kappa), unit_rays(found, two, kappa))
-        on_rays = margins_on_rays(found, kappa, margins, rows)
-        out[c] = free_margin(on_rays, float(steep[c]) * w1)[0]
+        w1 = _glances(found, scales, *(half[:GLANCE] for half in halves(rows)))
+        for i, k in enumerate(scales):
+            on_rays = margins_on_rays(found, k, margins, rows)
+            out[i, c] = free_margin(on_rays, float(steep[i, c] * w1[i]))[0]
+    return out
+
+
+def _glances(found: Rays, scales: tuple[float, ...], one: Ints, two: Ints) -> Floats:
+    """Mean distance of unit rays ``one`` to ``two``, pair by pair, for each scale, (scales,)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        pair = [found.features.take(index) - found.centre for index in (one, two)]
+        product = np.einsum("ij,ij->i", *pair)
+        kappa = np.array(scales)[:, None]
+        lengths = [np.sqrt(found.squares[index] + kappa * kappa) for index in (one, two)]
+        there = [np.isfinite(length) & (length > 0) for length in lengths]
+        cos = (product + kappa * kappa) / (lengths[0] * lengths[1])
+    both = np.where(there[0] & there[1], cos, 0.0)
+    squares = there[0].astype(np.float64) + there[1] - 2.0 * both
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)).mean(axis=1))
+
+
+def _steepness(found: Rays, kappa: float, classes: int) -> Floats:
+    """:func:`lipschitz` with the rounding of one Gram matrix that all scales share."""
+    out = np.zeros(classes)
+    squares = found.apart
+    if found.constant:
+        steps = found.bias[:, None] - found.bias
+        squares = squares + np.square(steps / kappa)
+    out[: len(squares)] = np.sqrt(squares.max(axis=1))
     return out
 
 

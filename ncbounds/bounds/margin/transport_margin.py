@@ -89,7 +89,7 @@ def transport_margin(view: View, delta: float) -> Outcome:
     margins = view.margins
     kappa = scales[0]
     if len(scales) > 1:
-        guesses = [sample.counts @ class_guesses(found, k, margins, members) for k in scales]
+        guesses = class_guesses(found, scales, margins, members) @ sample.counts
         kappa = scales[int(np.argmin(guesses))]
     delta_row = delta / len(scales)
     delta_c = class_delta(delta_row, len(members), view.stratified)

@@ -16,6 +16,7 @@ from scipy.stats import wasserstein_distance
 
 from ncbounds.bounds import get
 from ncbounds.bounds.homogeneous.rays import Rays
+from ncbounds.bounds.margin import _transport
 from ncbounds.bounds.margin._farthest import farthest
 from ncbounds.bounds.margin._halves import half_distance, halves, paired_distance
 from ncbounds.bounds.margin._transport import free_margin, lipschitz, unit_rays
@@ -346,3 +347,20 @@ def test_slack_is_not_too_small_on_the_line():
         w1 = half_distance(x[one, None], x[two, None])
         missed += wasserstein_distance(x, grid) > transport_slack_of_halves(w1, n, n // 2, delta, 1)
     assert missed <= 190
+
+
+def test_glances_at_all_scales_are_those_at_each():
+    rng = np.random.default_rng(5)
+    f, y = rng.normal(size=(40, 6)) + 3.0, np.arange(40) % 3
+    f[7] = np.nan
+    w, b = rng.normal(size=(3, 6)), rng.normal(size=3)
+    found = Rays.of(f, y, f @ w.T + b, w, b, centre=np.full(6, 2.5))
+    one, two, scales = np.arange(12), np.arange(12, 24), (0.25, 1.0, 64.0)
+    each = [
+        paired_distance(_transport.unit_rays(found, one, k), _transport.unit_rays(found, two, k))
+        for k in scales
+    ]
+    assert _transport._glances(found, scales, one, two) == pytest.approx(each, rel=1e-9)
+    for k in scales:
+        expected = _transport.lipschitz(found, k, 4)
+        assert _transport._steepness(found, k, 4) == pytest.approx(expected, rel=1e-9)
