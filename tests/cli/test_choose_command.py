@@ -1,5 +1,6 @@
 """``ncbounds choose``: from a folder of checkpoints to a head, its tables, a line to load it."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -45,6 +46,7 @@ def test_a_folder_gives_a_certified_head_that_the_printed_line_reads(project):
     assert {p["checkpoint"] for p in stored["layers"]} == {"", "epoch-1.pt", "epoch-2.pt"}
     line = re.search(r"predict with it: (.*)", done.output)[1]
     assert line == f"{stored['loader']}.predict(inputs)"
+    assert line in html.unescape((project / "out" / "choice.html").read_text())
     x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")[150:]
     answers = eval(line, {"nb": nb, "inputs": x})
     test = stored["result"]["test"]["error"]
