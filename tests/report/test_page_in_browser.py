@@ -188,20 +188,18 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(page, width, sch
     run(browser, "document.querySelector('.opener').click()")
     axe = Path(str(distribution("axe-core-python").locate_file("axe_core_python/axe.min.js")))
     run(browser, axe.read_text(encoding="utf-8"))
-    for tab in ("All rows", "Margins", "Class pairs"):
-        choose(browser, tab)
-        found = browser.execute_async_script("axe.run().then(arguments[0])")
-        said = [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found["violations"]]
-        assert (tab, said) == (tab, [])
-        assert run(browser, "return document.documentElement.scrollWidth") <= width
+    run(browser, "document.querySelectorAll('[role=tabpanel]').forEach(p => { p.hidden = false; })")
+    run(browser, "document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    found = browser.execute_async_script("axe.run().then(arguments[0])")
+    assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found["violations"]] == []
+    assert run(browser, "return document.documentElement.scrollWidth") <= width
 
 
 def choose(browser, tab):
-    """Open a tab by its title, and what is folded in it."""
+    """Open a tab by its title."""
     browser.execute_script(
         "[...document.querySelectorAll('[role=tab]')].find("
-        "  t => t.textContent.trim() === arguments[0]).click();"
-        "document.querySelectorAll('details').forEach(d => { d.open = true; })",
+        "  t => t.textContent.trim() === arguments[0]).click()",
         tab,
     )
 
