@@ -228,16 +228,17 @@ def told_apart(
 def cosines(rows: Floats) -> Floats:
     """Cosines of all pairs of rows (C, d), shape (C, C); nan where a row is 0 or not finite."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        scaled = rows / np.abs(rows).max(axis=1, keepdims=True)  # a square of rows may overflow
+        unit = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
     return np.asarray(unit @ unit.T)
 
 
 def mean_cosines(evidence: Evidence) -> Floats:
     """Cosines of class means around the mean of all training points, shape (C, C)."""
     classes, fit = evidence.head.classes, evidence.fit
-    if fit is None:
+    if fit is None or not (counts := fit.counts[:classes]).any():
         return np.full((classes, classes), np.nan)
-    means, counts = fit.moments.mean[:classes], fit.counts[:classes]
+    means = fit.moments.mean[:classes]
     there = counts > 0
     centre = counts[there] @ means[there] / counts.sum()
     return cosines(np.where(there[:, None], means - centre, np.nan))

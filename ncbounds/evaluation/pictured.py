@@ -65,9 +65,10 @@ def class_pairs(evidence: Evidence, delta: float = 0.05) -> ClassPairs:
     confusions = {}
     for role in JUDGED:
         if (sample := evidence.sample(role)) is not None and sample.n:
-            *given, verdict = answered(evidence, delta, role)
-            said = {"delta": verdict.delta, "kind": verdict.kind, "reasons": verdict.reasons}
-            confusions[role] = Confusions.of(*given, **said)
+            labels, answers, shape, worth = answered(evidence, delta, role)
+            confusions[role] = Confusions.of(
+                labels, answers, shape, delta=worth.delta, kind=worth.kind, reasons=worth.reasons
+            )
     return ClassPairs(confusions, _all_cosines(evidence))
 
 

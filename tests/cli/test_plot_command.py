@@ -64,10 +64,28 @@ def test_figures_are_written(run, what, more):
 
 
 @pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        (("margins", "--checkpoint", "epoch-2.pt"), "holdout, error"),
+        (("pairs", "--checkpoint", "epoch-1.pt", "--of", "means"), "cosines of class means"),
+        (("bounds", "--checkpoint", "epoch-1.pt"), "binomial [holdout]"),
+    ],
+)
+def test_what_is_kept_of_a_checkpoint_is_drawn_with_words_that_can_be_searched(run, typed, word):
+    path = run / "figures" / f"{typed[0]}.svg"
+    done = invoke("plot", run / "out", "--what", *typed, "--out", path)
+    assert done.exit_code == 0, done.output
+    assert word in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
     ("typed", "said"),
     [
         (("out", "--out", "fig.jpg"), "--out ends in .pdf, .svg, .png"),
         (("out", "--what", "layers"), "--checkpoint epoch-1.pt"),
+        (("out", "--what", "margins"), "--checkpoint epoch-1.pt"),
+        (("out", "--what", "pairs", "--checkpoint", "epoch-1.pt", "--role", "fit"), "no answers"),
+        (("out", "--what", "ranking"), "no ranking to draw"),
         (("out", "--series", "r2"), "did you mean 'r1'"),
         (("r1",), "no stored report"),
     ],

@@ -110,6 +110,12 @@ def test_cosines_of_a_simplex_are_those_of_collapse():
         np.testing.assert_allclose(found, 1.5 * np.eye(3) - 0.5, atol=1e-3)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_cosines_do_not_change_with_the_scale_of_a_head(scale):
+    kept = class_pairs(evidence_of(nb.LinearHead(scale * np.eye(3)), points("holdout")))
+    np.testing.assert_allclose(kept.cosines["head rows"], 1.5 * np.eye(3) - 0.5, atol=1e-12)
+
+
 def test_what_is_not_known_is_left_out():
     y = np.arange(6) % 2
     answered = nb.Evidence.from_predictions(predicted=y, labels=y, role="holdout", classes=2)

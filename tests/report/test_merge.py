@@ -227,3 +227,13 @@ def test_what_is_undefined_is_a_dash_in_every_table():
     for text in (report.to_markdown(), report.to_latex(), report._repr_html_(), repr(report)):
         assert "–" in text
         assert "nan" not in text
+
+
+def test_margins_and_pairs_of_classes_stay_with_their_checkpoints():
+    first, second = run(["one"]), run(["two"])
+    first = first.with_facts({"one": {"margins": {"unit": 1.0}, "class_pairs": {"cosines": {}}}})
+    for found in (with_earlier(second, first), merged({"a": first, "b": second})):
+        kept = found.report.facts
+        assert kept["one"]["margins"] == {"unit": 1.0}
+        assert kept["one"]["class_pairs"] == {"cosines": {}}
+        assert "margins" not in kept["two"]  # of a run that did not keep them

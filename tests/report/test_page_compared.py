@@ -55,3 +55,12 @@ def test_a_name_is_text_and_no_markup():
     (tab,) = comparison_tabs(Report([], facts=facts))
     assert "<b>" not in tab.body
     assert "&lt;b&gt;" in tab.body
+
+
+def test_thousands_are_refused_where_every_pair_would_be_looked_at(monkeypatch):
+    monkeypatch.setattr("ncbounds.report.page.compared.MOST", 5)
+    facts = {f"c{i}": kept("h", 100 * i) for i in range(6)}
+    rows = [row(n, 0.5, 100) for n in facts]
+    tabs = {tab.title: tab.body for tab in comparison_tabs(Report(rows, facts=facts))}
+    assert "6 checkpoints on one set of rows are too many to compare here" in tabs["Comparison"]
+    assert "6 checkpoints are too many to rank here: ncbounds rank RUN" in tabs["Ranking"]

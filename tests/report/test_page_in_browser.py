@@ -30,6 +30,7 @@ def evidence(seed):
         head=nb.LinearHead(means),
         holdout=sample("holdout", 400),
         test=sample("test", 1000),
+        decision=nb.MultiClass(("cat", "dog", "<eel>")),
         checkpoint=f"net-{seed}",
     )
 
@@ -37,7 +38,9 @@ def evidence(seed):
 @pytest.fixture(scope="module")
 def report():
     bounds = "binomial,hoeffding,gaussian_head,cantelli_union,margin_quantiles"
-    rows = [r for seed in range(3) for r in nb.evaluate(evidence(seed), bounds=bounds).rows]
+    made = [nb.evaluate(evidence(seed), bounds=bounds) for seed in range(3)]
+    rows = [r for one in made for r in one.rows]
+    facts = {name: known for one in made for name, known in one.facts.items()}
     rows.append(
         BoundResult(
             bound="spectral_margin", family="network", kind="certificate", target="saved",
@@ -45,7 +48,7 @@ def report():
             terms={"empirical": 0.4, "complexity": 7.2e3}, test=Measured(0.2, 0.1, 0.3),
         )
     )  # fmt: skip
-    return Report(rows, [Failure("net-3", "CheckpointUnreadable: truncated")])
+    return Report(rows, [Failure("net-3", "CheckpointUnreadable: truncated")], facts)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +70,8 @@ def chosen(tmp_path_factory):
 
 @pytest.fixture
 def page(browser, stored):
-    def opened(width=1280, height=900, scheme="light", file=stored):
-        show(browser, file, width, height, scheme)
+    def opened(width=1280, height=900, scheme="light", media="", file=stored):
+        show(browser, file, width, height, scheme, media)
         until(browser, "return document.documentElement.dataset.ready === 'yes'")
         return browser
 
@@ -152,6 +155,8 @@ def test_what_is_copied_is_a_table_that_a_spreadsheet_and_latex_read(page):
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(page, width, scheme):
     browser = page(width, scheme=scheme)
     run(browser, "document.querySelector('.opener').click()")
+    run(browser, "document.querySelectorAll('[role=tabpanel]').forEach(p => { p.hidden = false; })")
+    run(browser, "document.querySelectorAll('details').forEach(d => { d.open = true; })")
     assert axe(browser) == []
     assert run(browser, "return document.documentElement.scrollWidth") <= width
 
@@ -168,6 +173,70 @@ def test_the_page_of_a_choice_is_read_by_axe_and_walked_by_arrows(page, chosen, 
     assert "<- chosen" in shown.text
     assert not browser.find_element("id", "panel-0").is_displayed()
     assert axe(browser) == []
+
+
+def choose(browser, tab):
+    """Open a tab by its title."""
+    browser.execute_script(
+        "[...document.querySelectorAll('[role=tab]')].find("
+        "  t => t.textContent.trim() === arguments[0]).click()",
+        tab,
+    )
+
+
+def test_pairs_of_classes_are_a_map_that_is_a_table_with_names_and_limits(page, report):
+    browser = page()
+    choose(browser, "Class pairs")
+    heads, rows, limits = run(
+        browser,
+        "const panel = [...document.querySelectorAll('[role=tabpanel]')].find("
+        "  p => p.querySelector('.heat'));"
+        "const text = e => e.textContent.trim();"
+        "const [map, list] = [panel.querySelector('.heat'), panel.querySelector('.plain')];"
+        "return [[...map.tHead.rows[0].cells].map(text),"
+        "  [...map.tBodies[0].rows].map(r => [...r.cells].map(text)),"
+        "  [...list.tBodies[0].rows].map(r => [...r.cells].map(text))]",
+    )
+    assert heads == ["", "cat", "dog", "<eel>"]
+    frame = nb.confusion(evidence(0))
+    worst = frame[frame["class"] != frame.answer].sort_values("count").iloc[-1]
+    first = limits[0]
+    assert first[:3] == [worst["name"], worst.answer_name, f"{worst['count']} of {worst.n}"]
+    low, high = (float(x) for x in first[4].split(" to "))
+    assert low == pytest.approx(worst.low, abs=5e-4)
+    assert 0 <= high - worst.high < 1e-3
+    shown = {row[0]: row[1:] for row in rows}[worst["name"]]
+    assert shown[heads.index(worst.answer_name) - 1] == f"{100 * worst.share:.0f}"
+
+
+def test_margins_are_curves_in_the_ink_of_the_page_beside_their_table(page):
+    browser = page(scheme="dark")
+    choose(browser, "Margins")
+    ink, words, table = run(
+        browser,
+        "const figure = document.querySelector('[role=tabpanel]:not([hidden]) figure');"
+        "const text = figure.querySelector('svg text');"
+        "return [[getComputedStyle(text).fill, getComputedStyle(document.body).color],"
+        "  figure.textContent, figure.parentElement.querySelector('table').innerText]",
+    )
+    assert ink[0] == ink[1]
+    assert "holdout, error" in words
+    assert "test" in table
+
+
+def test_print_has_white_ground_all_tabs_and_no_column_beyond_the_paper(page):
+    browser = page(720, 1000, scheme="dark", media="print")
+    ground, ink, wide, hidden = run(
+        browser,
+        "const style = getComputedStyle(document.body);"
+        "const right = e => e.getBoundingClientRect().right;"
+        "return [style.backgroundColor, style.color,"
+        "  [...document.querySelectorAll('th, td, figure')].filter(e => right(e) > 720).length,"
+        "  [...document.querySelectorAll('[role=tabpanel]')].filter(p => !p.offsetHeight).length]",
+    )
+    assert ground == "rgb(255, 255, 255)"
+    assert ink == "rgb(27, 31, 36)"
+    assert (wide, hidden) == (0, 0)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (400, 1200)])

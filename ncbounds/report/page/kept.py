@@ -48,7 +48,7 @@ def _margins(name: str, facts: Mapping[str, Any]) -> Markup:
     called = printable(name) or "the classifier"
     body = [
         (role, number(rates.get(role, np.nan)),
-         *(number(float(curves.normalised(role)[list(PERCENT).index(p)]), 2) for p in SHOWN))
+         *(number(float(curves.normalised(role)[PERCENT.tolist().index(p)]), 2) for p in SHOWN))
         for role in curves.quantiles
     ]  # fmt: skip
     caption = (

@@ -18,9 +18,9 @@ from ncbounds.report.trend import words_of
 
 #: Figures of one tab; a run folder has all of them through ``ncbounds plot``.
 FIGURES = 12
-# groups have one name in all figures, which nothing refers to
-_NAMED = re.compile(r'(<g) id="[^"]*"')
 _INK = re.compile(r"#000000\b|#000\b|\bblack\b")
+#: Names of groups, which every figure has alike and nothing refers to.
+_NAMED = re.compile(r'<g id="[^"]*"')
 
 
 def tabs_of(report: ReportData) -> list[Tab]:
@@ -75,7 +75,7 @@ def figure(drawn: Any, caption: str) -> Markup:
     close(drawn)
     svg = out.getvalue()
     svg = _INK.sub("currentColor", svg[svg.index("<svg") :])
-    svg = _NAMED.sub(r"\1", svg)
+    svg = _NAMED.sub("<g", svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # text of an axis is read; the drawing as a whole has a name
     head = Markup("<figure><figcaption>{0}</figcaption>").format(caption)

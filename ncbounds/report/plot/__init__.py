@@ -8,13 +8,12 @@ from ncbounds.depth.layers import LayerReport
 from ncbounds.errors import NcboundsError, UnknownName, few, suggest
 from ncbounds.evidence.class_pairs import ClassPairs
 from ncbounds.evidence.margin_curves import MarginCurves
-from ncbounds.evidence.roles import check_role
 from ncbounds.report.data import ReportData
 from ncbounds.report.plot.bounds import draw_bounds_vs_error, draw_terms
 from ncbounds.report.plot.display import BoundDisplay
 from ncbounds.report.plot.layers import draw_layers
 from ncbounds.report.plot.margins import draw_margins
-from ncbounds.report.plot.pairs import draw_confusions, draw_cosines
+from ncbounds.report.plot.pairs import draw_pairs
 from ncbounds.report.plot.ranking import draw_ranking
 from ncbounds.report.plot.series import draw_series
 from ncbounds.report.steps import steps_of
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 #: How what a run of an earlier version did not keep comes about.
 AGAIN = "`ncbounds evaluate` on the same files again, with this version,"
-#: What :meth:`Plots.pairs` draws: answers, or cosines by the word of a command.
-PAIRS = {"confusion": "", "means": "class means", "head": "head rows"}
 
 
 class Plots:
@@ -223,25 +220,9 @@ class Plots:
         NcboundsError
             If they were not kept, or those of several and none is named.
         """
-        if of not in PAIRS:
-            raise UnknownName(f"no pairs of {of!r}; {suggest(of, list(PAIRS))}")
         name, stored = self._kept("class_pairs", checkpoint)
-        found, names = ClassPairs.from_dict(stored), self._report.facts[name].get("classes", [])
-        if of != "confusion":
-            if PAIRS[of] not in found.cosines:
-                raise NcboundsError(
-                    f"no cosines of {PAIRS[of]} of {name or 'the classifier'} are kept: they need "
-                    "a linear head of at most 100 classes, those of means training points too"
-                )
-            title = f"{name}: cosines of {PAIRS[of]}".removeprefix(": ")
-            return draw_cosines(found.cosines[PAIRS[of]], names, title, ax)
-        wanted = next(iter(found.confusions), "holdout") if role is None else check_role(role)
-        if wanted not in found.confusions:
-            raise NcboundsError(
-                f"no answers on {wanted} rows of {name or 'the classifier'} are kept, found those "
-                f"on {', '.join(found.confusions) or 'none'}"
-            )
-        return draw_confusions(found.confusions[wanted], names, f"{name}, {wanted}", ax)
+        names = self._report.facts[name].get("classes", [])
+        return draw_pairs(ClassPairs.from_dict(stored), names, name, of, role, ax)
 
     def ranking(self, delta: float = 0.05, ax: Any = None) -> Any:
         """Draw which bounds and measures order checkpoints as their errors do: sign errors.

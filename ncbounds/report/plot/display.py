@@ -9,7 +9,7 @@ from ncbounds.errors import NcboundsError, UnknownName, few, printable, suggest
 from ncbounds.report.cells import shown_params
 from ncbounds.report.data import ReportData
 from ncbounds.report.plot.style import COLOURS, KINDS, TEXT, pyplot
-from ncbounds.results import MARK, BoundResult
+from ncbounds.results import MARK, BoundResult, Kind
 
 #: Rows of one figure.
 ROWS = 40
@@ -19,7 +19,7 @@ class Line(NamedTuple):
     """One row: its name, kind and value, and the measured error of its target, nan if unknown."""
 
     name: str
-    kind: str
+    kind: Kind
     value: float
     error: float
 

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 
 from ncbounds.arrays import Floats
-from ncbounds.errors import printable
-from ncbounds.evidence.class_pairs import Confusions
+from ncbounds.errors import NcboundsError, UnknownName, printable, suggest
+from ncbounds.evidence.class_pairs import CLASSES, ClassPairs, Confusions
+from ncbounds.evidence.roles import Role, check_role
 from ncbounds.report.cells import number
 from ncbounds.report.plot.style import COLOURS, COLUMN, TEXT, pyplot
 from ncbounds.results import MARK
 
+#: Words of what is drawn: answers, or cosines by what they are of.
+PAIRS = {"confusion": "", "means": "class means", "head": "head rows"}
 #: Classes up to which a map has a number in each cell, and names on its axes.
 NUMBERED, NAMED = 12, 40
 #: Pairs that stand as bars where there are too many classes for a map.
@@ -33,6 +36,31 @@ def class_name(names: Sequence[str], c: int) -> str:
     """Name of a class as a picture has room for it."""
     name = full_name(names, c)
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+
+
+def draw_pairs(
+    found: ClassPairs, names: Sequence[str], name: str, of: str, role: str | None, ax: Any = None
+) -> Any:
+    """Draw what is kept of the pairs of a checkpoint's classes, as ``report.plot.pairs`` says."""
+    if of not in PAIRS:
+        raise UnknownName(f"no pairs of {of!r}; {suggest(of, list(PAIRS))}")
+    called = name or "the classifier"
+    if what := PAIRS[of]:
+        if what not in found.cosines:
+            raise NcboundsError(
+                f"no cosines of {what} of {called} are kept: they need a linear head of at most "
+                f"{CLASSES} classes, those of means training points too"
+            )
+        title = f"{name}: cosines of {what}".removeprefix(": ")
+        return draw_cosines(found.cosines[what], names, title, ax)
+    wanted: Role = next(iter(found.confusions), "holdout") if role is None else check_role(role)
+    if wanted not in found.confusions:
+        raise NcboundsError(
+            f"no answers on {wanted} rows of {called} are kept, found those on "
+            f"{', '.join(found.confusions) or 'none'}"
+        )
+    title = f"{name}, {wanted}".removeprefix(", ")
+    return draw_confusions(found.confusions[wanted], names, title, ax)
 
 
 def draw_confusions(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ncbounds.errors import MissingExtra
+from ncbounds.results import Kind
 
 #: Okabe and Ito's colours, told apart with any colour vision, by what they stand for.
 COLOURS = {
@@ -23,7 +24,7 @@ COLOURS = {
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
 #: Colour and mark of each kind of a row.
-KINDS = {
+KINDS: dict[Kind, tuple[str, str]] = {
     "certificate": ("green", "o"),
     "conditional": ("orange", "s"),
     "plug-in": ("sky", "^"),
