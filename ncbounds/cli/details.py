@@ -9,6 +9,10 @@ with --transform data.py:tensor, or what datasets saved to disk. Parts that are 
 roles are mapped by --roles. A loader that gives other rows on a second pass (augmentation,
 shuffling) is said: rows are then about the one draw that the store keeps.
 
+NAMES OF CLASSES are those of a task in a zoo.toml (classes = ["sandal", ...]), of id2label
+of a transformers folder, of classes of the data set in a loader, or in Python of
+nb.Evidence(decision=nb.MultiClass(names)).
+
 ZOO. Many checkpoints are described by a zoo.toml (`ncbounds init` drafts one). Code that it
 names (model = "net.py:build", data = "data.py:load") runs only if the same is typed (--model,
 --data), or with --trust.
