@@ -34,7 +34,7 @@ def test_commands_options_and_targets_are_there():
     assert {*typed} - {"as"} <= {*commands}  # import ncbounds as nb
     known = {o for c in commands.values() for p in c.params for o in p.opts}
     options = {o for text in code if "make" not in text for o in re.findall(r"--[a-z-]+", text)}
-    assert options - known <= {"--index-url", "--traceback"}
+    assert options - known <= {"--index-url", "--traceback", "--help"}
     made = {t for text in code for t in re.findall(r"\bmake ([a-z-]+)", text)}
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"demo", "test"} <= made <= targets
