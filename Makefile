@@ -7,7 +7,7 @@ THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 LOSSES := $(foreach epoch,002 014 070 200,data/losses/*/epoch-$(epoch).safetensors)
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: demo test lint types unit notebooks coverage bench zoo data study-transfer clean
+.PHONY: demo test lint types unit notebooks notebooks-refresh coverage bench zoo data study-transfer clean
 
 demo: $(VENV)/.installed
 	$(BIN)/ncbounds evaluate data/zoo --out $(RUN)
@@ -29,6 +29,10 @@ unit: $(VENV)/.dev
 
 notebooks: $(VENV)/.dev
 	$(THREADS) $(BIN)/pytest --nbmake --nbmake-timeout=300 notebooks
+
+# Run them and keep what they show, which a code host displays.
+notebooks-refresh: $(VENV)/.dev
+	$(THREADS) $(BIN)/pytest --nbmake --nbmake-timeout=300 --overwrite notebooks
 
 # Full coverage simulations of every certificate: minutes to hours.
 coverage: $(VENV)/.dev

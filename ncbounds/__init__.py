@@ -1,6 +1,32 @@
 """ncbounds: what can be guaranteed about a saved classifier's error, and under which assumption.
 
 The public names below are imported on first use, so that ``import ncbounds`` costs nothing.
+
+Parts, each of which imports only what stands before it:
+
+numerics, statistics, geometry
+    hard functions, one file each; moments of feature rows; class-mean geometry
+evidence, claims
+    head, samples by role, draw, decision; whose error a row speaks about
+depth
+    probes at many places of a network, and what is certified of all at once
+bounds
+    one file per bound, with all that is said about it; what several share
+testing
+    the battery that every bound keeps, worlds whose true error is known (public:
+    nb.testing)
+report
+    columns, views
+choosing
+    a head on one of many layers for a new task: shortlist, choice, certificate
+checkpoints, extraction, network.reading
+    file formats, architectures, the head that proves itself; features in one pass
+data, runs, evaluation, certify
+    from files or a manifest to stored rows, by one road
+code_words
+    the frozen code, its search
+cli, zoo
+    parsing and printing; recipes of the shipped checkpoints
 """
 
 from importlib import import_module

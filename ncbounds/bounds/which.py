@@ -83,7 +83,7 @@ THINGS = (
     Thing("holdout", "labelled rows that nothing was fitted, stopped or chosen on", role="holdout"),
     Thing(
         "frozen",
-        "labelled rows that the head may have been fitted on, but not the features",
+        "labelled rows that its last layer (the head) may have been fitted on, but no other",
         role="head",
     ),
     Thing("train", "the labelled rows that it was trained on", role="fit", part="fit"),

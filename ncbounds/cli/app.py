@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ncbounds.cli import details
 from ncbounds.cli.catalogue import explain, list_bounds
 from ncbounds.cli.choose import choose
 from ncbounds.cli.code_words import compress, verify
@@ -29,8 +30,8 @@ from ncbounds.cli.watch import watch
 from ncbounds.cli.which import which
 
 EPILOG = (
-    "Exit codes: 0 done; 1 nothing could be evaluated; 2 an option or an input is wrong; "
-    "130 interrupted, 143 terminated (finished work is kept)."
+    "Exit codes: 0 done; 1 nothing could be evaluated, or `inspect` found a problem; 2 an "
+    "option or an input is wrong; 130 interrupted, 143 terminated (finished work is kept)."
 )
 
 app = typer.Typer(
@@ -63,7 +64,7 @@ def options(
     TRACEBACK.set(traceback)
 
 
-app.command()(evaluate)
+app.command(epilog=details.EVALUATE)(evaluate)
 app.command()(init)
 app.command("evaluate-predictions")(evaluate_predictions)
 app.command("evaluate-losses")(evaluate_losses)

@@ -103,7 +103,11 @@ def choose(
 
     Heads are fitted on half of the labelled rows at every layer, on raw inputs, and on untrained
     copies; five are shortlisted there by leave-one-out error, and the one with the fewest errors on
-    the other half is chosen. What the scores beside it are: `ncbounds explain logme`.
+    the other half is certified, at delta over the number of the shortlisted. Beside it stand the
+    regret within the shortlist, what the certificate is worth in labels, and whether the choice is
+    shown to beat raw inputs, an untrained network and its own last layer. --out writes the tables
+    and head.npz, which nb.load_chosen puts back on its network. What the scores are: `ncbounds
+    explain logme`.
     """
     with user_errors():
         from ncbounds.runs.choose import choose_files

@@ -166,7 +166,12 @@ def evaluate(
     verbose: Verbose = False,
     format: Format = None,
 ) -> None:
-    """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted."""
+    """Evaluate bounds on checkpoints, beside their measured error; resumes what was interrupted.
+
+    A checkpoint is called by its path from what all paths have in common, or by --name. What an own
+    function or file raises is that checkpoint's row, and the others go on. Rows of earlier runs
+    into the same --out stay in its tables; rows on other evidence are never put under one name.
+    """
     from ncbounds.report.write import write_report
     from ncbounds.runs.folder import default_folder
 

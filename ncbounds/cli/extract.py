@@ -95,7 +95,16 @@ def extract(
     """Extract features in parts, which one or many processes make, and which are added on reading.
 
     Under torchrun, or wherever RANK and WORLD_SIZE are set, each process makes its share. What was
-    interrupted goes on at the next part. `ncbounds evaluate-features OUT --sampling iid` evaluates
+    interrupted goes on at the next part, each being complete or absent:
+
+    torchrun --nproc-per-node 8 --no-python ncbounds extract model.pt --model resnet.py:build
+    --data data.py:load --out features --parts 64
+
+    With CUDA each process takes the GPU of its local rank. --store float16 halves the disk: points
+    whose prediction rounding could change count as errors, and rows that read features become
+    plug-ins. nb.extract_parts takes any executor of concurrent.futures.
+
+    `ncbounds evaluate-features OUT --sampling iid` evaluates
     them; nb.read_parts("OUT/holdout", "holdout") reads them.
     """
     with user_errors():

@@ -24,7 +24,13 @@ def init(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="replace a zoo.toml")] = False,
 ) -> None:
-    """Write a zoo.toml from what a folder holds; what is missing stands in it behind '#'."""
+    """Write a zoo.toml from what a folder holds; what is missing stands in it behind '#'.
+
+    In it, "parts" names other files of a network (its head, the base of a LoRA adapter, which is
+    merged into it), "key" where weights stand, "role_names" which role each part of the data has,
+    "classes" what classes are called, "loss" what was trained with, "code_word" a file that
+    `ncbounds compress` made, "log" a CSV beside a series.
+    """
     with user_errors():
         from ncbounds.data.manifest import load_manifest
         from ncbounds.files import write_text

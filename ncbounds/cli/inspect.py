@@ -38,6 +38,12 @@ def inspect(
     """Show what is in a file, whether it is safe, and how exactly a head reproduces the logits.
 
     Without a model the likely heads are named and not verified; exits with 1 on a real problem.
+
+    Formats: safetensors, state_dict files, training checkpoints (nested, EMA, Lightning, .pth.tar,
+    prefixes module. and _orig_mod.), transformers folders, npz, folders of
+    torch.distributed.checkpoint. A file that would need code execution is refused, with what blocks
+    it and how to re-save it; a foreign format is named with the line that converts it. --part names
+    another file of the same network: its head, or the base of a LoRA adapter, which is merged.
     """
     with user_errors():
         from ncbounds.checkpoints.inspect import inspect_checkpoint

@@ -95,7 +95,11 @@ def evaluate_predictions(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the tables and the page")] = None,
 ) -> None:
-    """Count errors among predictions, with exact bounds: no network, head or feature is needed."""
+    """Count errors among predictions, with exact bounds: no network, head or feature is needed.
+
+    A tie, and a value that is not finite, are errors. Without --classes the worst of the classes
+    that are predicted is a plug-in.
+    """
     with user_errors():
         from ncbounds.data.fields import check_decision
         from ncbounds.data.prediction_file import read_predictions

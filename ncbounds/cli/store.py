@@ -24,7 +24,11 @@ def store(
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="remove what can go")] = False,
 ) -> None:
-    """List the features that a run keeps: what, how much, since when, for whom; remove the rest."""
+    """List the features that a run keeps: what, how much, since when, for whom; remove the rest.
+
+    Equal arrays are kept once, refitted heads of one backbone together, rectified features packed
+    without loss.
+    """
     with user_errors():
         from ncbounds.data.manifest import load_manifest
         from ncbounds.extraction.inventory import freed, inventory

@@ -4,19 +4,20 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from shutil import get_terminal_size
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ncbounds.cli.console import show, user_errors
+from ncbounds.cli.console import echo, user_errors
 from ncbounds.errors import NcboundsError
 
 if TYPE_CHECKING:
     from ncbounds.bounds.which import Answer, Form
 
-#: Columns of a line.
-WIDTH = 110
+#: Columns of a line at most, and a space that no line is broken at.
+WIDTH, _TOGETHER = 110, "\xa0"
 #: What follows every answer: declarations are the user's, and they decide.
 DECLARATIONS = (
     "What a row is worth is computed when it is run; this is the most that it can be.",
@@ -52,7 +53,8 @@ def which(
         except typer.Abort:  # at a question
             raise KeyboardInterrupt from None
         lines = [*_said(found), "", *_typed(found, paths or [], model, data)]
-        show("\n".join(lines))
+        for line in lines:  # a terminal folds a long command, and copies it whole
+            echo(line)
 
 
 def _asked() -> list[str]:
@@ -122,7 +124,7 @@ def _said(found: "Answer") -> Iterator[str]:
     if not found.guarantees:
         yield from ("", "No guarantee can be had with that.")
     if found.others:
-        ids = ", ".join(f"{MARK[r.kind]}\xa0{r.bound.id}" for r in found.others)
+        ids = ", ".join(f"{MARK[r.kind]}{_TOGETHER}{r.bound.id}" for r in found.others)
         yield ""
         yield from _wrapped(f"Estimates and measures, no guarantee: {ids}", 2)
     if found.more:
@@ -132,8 +134,9 @@ def _said(found: "Answer") -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: int = 0) -> list[str]:
-    blank = " " * indent
-    return wrap(text, WIDTH, initial_indent=blank, subsequent_indent=f"{blank}  ")
+    blank, width = " " * indent, min(WIDTH, get_terminal_size((WIDTH, 0)).columns)
+    lines = wrap(text, width, initial_indent=blank, subsequent_indent=f"{blank}  ")
+    return [line.replace(_TOGETHER, " ") for line in lines]
 
 
 def _typed(found: "Answer", paths: list[str], model: str, data: str) -> list[str]:

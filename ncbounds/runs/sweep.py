@@ -120,6 +120,16 @@ def sweep(
         If device, precision, batch_size, workers_per_loader, limit or store_dtype is none; if this
         machine lacks the device, and is where networks run; or if the log of a series cannot be
         read.
+
+    Examples
+    --------
+    On Slurm, by dask-jobqueue::
+
+        from dask_jobqueue import SLURMCluster
+
+        with SLURMCluster(cores=4, memory="16GB", walltime="01:00:00") as cluster:
+            cluster.scale(jobs=20)
+            nb.sweep("zoo/", "runs/zoo", cluster.get_client().get_executor(pure=False))
     """
     book = manifest if isinstance(manifest, Manifest) else load_manifest(manifest)
     book = _asking(book, claims)

@@ -8,6 +8,36 @@ core that is free; NCBOUNDS_COVERAGE_BOUNDS=gaussian_head,collapsed_head tallies
 The table goes to the file named by NCBOUNDS_COVERAGE_OUT, by default runs/coverage.csv. Seeds are
 fixed: the same number gives the same table. Rows are written as they are found, so a study that is
 stopped leaves a shorter table.
+
+What the full study gave:
+
+`make coverage` draws samples from 29 laws whose true error is known (Gaussian, heavy-tailed,
+skewed, two-point extremal laws, ties, imbalance, label noise, random labels, high dimension) and
+counts how often a row lies below it, at delta .05: 1,000 draws a law for the rows that take a
+millisecond, fewer for dearer ones (`DRAWS`). 542,152 rows; every law with points drawn at random
+and class by class:
+
+| bound | kind | laws | rows | below the truth | highest rate of one law [95 %] |
+|---|---|---|---|---|---|
+| `binomial` (two rows) | ✓ | 28 | 99,200 | 1,554 | .058 [.044, .074] |
+| `kl_holdout` | ✓ | 28 | 49,600 | 375 | .054 [.041, .070] |
+| `hoeffding` | ✓ | 28 | 49,600 | 28 | .008 [.003, .016] |
+| `split_head` | ✓ | 28 | 49,600 | 1,178 | .045 [.021, .084] |
+| `unlabelled_head` | ✓ | 28 | 48,600 | 7 | .004 [.001, .010] |
+| `ncm_blocks` (two rows) | ✓ | 28 | 98,951 | 0 | 0 [0, .004] |
+| `transport_margin` | ✓ | 28 | 9,920 | 0 | 0 [0, .018] |
+| `margin_rademacher` | ✓ | 28 | 4,960 | 0 | 0 [0, .036] |
+| `gaussian_head`, `collapsed_head`, `anchored_head` | ✓ | 28 | 9,920 each | 0 | 0 [0, .018] |
+| `gaussian_tolerance`, Gaussian laws only | ? | 14 | 6,960 | 6 | .010 [.002, .029] |
+
+The rows `binomial`, `transport_margin` and `anchored_head` were drawn again with the code as it is;
+`ncm_blocks` and `gaussian_tolerance` have changed since (averaged e-values, class weights) and are
+simulated in their own tests and in the reduced study that is part of `make test`.
+
+Plug-ins on the same laws are the argument for kinds: `cantelli_union` and `min_margin_cantelli`
+lie below the truth in .54 of the draws of their own extremal law, `gaussian_tolerance` outside
+its assumption in up to 1.00, and on the head's own training points under random labels
+`min_margin_cantelli` and `two_moment_tight` in 1.00.
 """
 
 import csv
