@@ -82,6 +82,11 @@ def _interval(r: Row) -> str:
     return "" if r.test is None else interval(r.test.error, r.test.low, r.test.high)
 
 
+def _claim(r: Row) -> str:
+    """Name of the error, where it has one, or of another loss; averages stand in the parameters."""
+    return r.qualifier if r.of_error or r.params.get("loss") else ""
+
+
 _SHIPPED = (
     Column("checkpoint", lambda r: r.checkpoint, lambda r: r.checkpoint),
     Column("bound", lambda r: r.bound, lambda r: r.bound),
@@ -113,7 +118,7 @@ _SHIPPED = (
     # mean exact binomial bound from n fresh points at the measured error
     Column("oracle", lambda r: r.details.get("oracle", np.nan)),
     Column("ratio", _ratio),
-    Column("claim", lambda r: r.qualifier, lambda r: r.qualifier, optional=True),
+    Column("claim", _claim, _claim, optional=True),
     Column("layer", lambda r: r.layer, lambda r: r.layer, optional=True),
     Column("series", lambda r: r.series, lambda r: r.series, optional=True),
     Column("step", _step, lambda r: shown_step(r.step), optional=True, right=True),
