@@ -170,3 +170,42 @@ def test_a_file_of_arrays_with_several_labels(tmp_path):
     book = load_manifest(tmp_path)
     with pytest.raises(NcboundsError, match="label_noise is about rows of one label each"):
         evidence_of(entry, book.tasks["t"])
+
+
+def test_a_transformers_folder_for_several_labels_is_evaluated_as_such(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    names = ("spam", "rude", "off topic")
+    config = transformers.ResNetConfig(
+        num_channels=1,
+        embedding_size=4,
+        hidden_sizes=[4],
+        depths=[1],
+        layer_type="basic",
+        id2label=dict(enumerate(names)),
+        label2id={n: i for i, n in enumerate(names)},
+        problem_type="multi_label_classification",
+    )
+    torch.manual_seed(0)
+    module = transformers.ResNetForImageClassification(config).eval()
+    module.classifier[1].weight.data *= 30
+    module.save_pretrained(tmp_path / "net")
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((24, 1, 32, 32))).float()
+    y = torch.from_numpy(rows(24)[1]).float()  # as collators for this problem give labels
+    batches = [{"pixel_values": x[i : i + 8], "labels": y[i : i + 8]} for i in (0, 8, 16)]
+    typed = {"sampling": "iid", "out": tmp_path / "run", "bounds": "binomial", "workers": 0}
+    report = nb.evaluate_files(tmp_path / "net", data={"holdout": batches}, **typed)
+    with torch.no_grad():
+        wrong = ((module(x).logits > 0) != (y > 0)).any(dim=1)
+    assert 0 < wrong.sum() < 24
+    [row] = [r for r in report.rows if not r.params]
+    assert (row.kind, row.qualifier) == ("certificate", "subset error")
+    assert row.value == nb.formulas.binomial(int(wrong.sum()), 24, 0.05)
+    assert report.facts["net"]["classes"] == list(names)
+    one = [{**batch, "labels": batch["labels"].argmax(1)} for batch in batches]
+    report = nb.evaluate_files(tmp_path / "net", data={"holdout": one}, **typed)
+    assert "type --decision multi-class" in report.failures[0].reason
+    report = nb.evaluate_files(
+        tmp_path / "net", data={"holdout": one}, decision="multi-class", **typed
+    )
+    assert not report.failures
+    assert {r.qualifier for r in report.rows if not r.params} == {""}
