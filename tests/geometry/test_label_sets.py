@@ -17,6 +17,7 @@ from ncbounds.geometry import (
     set_mean_cosines,
     single_label_points,
 )
+from ncbounds.geometry.efficiency import _factors
 from ncbounds.geometry.fenchel import BINARY, SOFTMAX
 from ncbounds.geometry.free_features import Task
 from ncbounds.geometry.label_sets import distinct_sets
@@ -116,6 +117,49 @@ def test_brute_force_over_points_finds_the_same_efficiency(loss, has_bias):
     assert 0.05 < found.lower < 1
     product = found.within * found.alignment * found.outputs
     assert product == pytest.approx(found.lower, rel=1e-6)
+
+
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("loss", [SOFTMAX, BINARY])
+def test_factors_of_a_response_are_those_of_their_definitions_point_by_point(loss, has_bias):
+    patterns = PATTERNS[:, [0, 1, 2]][:3]
+    counts = (5, 3, 2)
+    f, sets, w, b = tagged(counts=counts, patterns=patterns)
+    b = b if has_bias else 0 * b
+    task = task_of(patterns, counts, loss, has_bias)
+    u = task.response((0.7 if loss is SOFTMAX else 2.0) * (2 * patterns - 1))
+    p, group = task.target + u, np.repeat(np.arange(3), counts)
+    n, s = len(f), f @ w.T + b
+    centred = f - has_bias * f.mean(axis=0)
+    head = w - w.mean(axis=0) if loss is SOFTMAX else w
+    means = np.array([centred[group == g].mean(axis=0) for g in range(3)])
+    size, losses, apart, fit, columns = sets.sum(axis=1), 0.0, 0.0, 0.0, []
+    for i in range(n):
+        q, r = task.target[group[i]], p[group[i]]
+        if loss is SOFTMAX:
+            a, shares = size[i], np.exp(s[i]) / np.exp(s[i]).sum()
+            losses += -a * (q * np.log(shares)).sum()
+            apart += a * (r * np.log(r / shares)).sum()
+        else:
+            a, shares = 1.0, 1 / (1 + np.exp(-s[i]))
+            losses += -(q * np.log(shares) + (1 - q) * np.log(1 - shares)).sum()
+            apart += (r * np.log(r / shares) + (1 - r) * np.log((1 - r) / (1 - shares))).sum()
+        fit -= a * (r - q) @ head @ means[group[i]]
+        columns.append(a * (r - q) / n)
+    sigma = np.linalg.norm(np.array(columns), 2)
+    between = np.sqrt(sum((means[g] ** 2).sum() for g in group))
+    norms = (between, np.linalg.norm(centred), np.linalg.norm(head))
+    expected = (
+        between / norms[1],
+        fit / n / (sigma * norms[2] * between),
+        1 - apart / fit,
+    )
+    found = _factors(task, u, means @ w.T, losses / n, norms)
+    assert found == pytest.approx(expected, rel=1e-9)
+    # and their product is what this response proves of the norms
+    eta = (task.gain(u) - losses / n) / (sigma * norms[1] * norms[2])
+    assert np.prod(found) == pytest.approx(eta, rel=1e-9)
+    assert eta > 0
 
 
 def random_sets(rng, loss):
