@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from fixtures.project import make_project, save
 from torch import nn
+from typer.testing import CliRunner
 
 import ncbounds as nb
 from ncbounds.checkpoints.head.classifier import Classifier
+from ncbounds.cli.app import app
 from ncbounds.data.manifest import Entry, load_manifest
 from ncbounds.errors import NcboundsError
 from ncbounds.runs.decisions import decision_on
@@ -209,3 +212,44 @@ def test_a_transformers_folder_for_several_labels_is_evaluated_as_such(tmp_path)
     )
     assert not report.failures
     assert {r.qualifier for r in report.rows if not r.params} == {""}
+
+
+def test_layers_and_choices_say_that_they_are_about_one_class(tmp_path):
+    data = {role: rows() for role in ("fit", "holdout", "test")}
+    with pytest.raises(NcboundsError, match="probes of layers are about one class a row"):
+        nb.layers(Classifier(network()), data, sampling="iid")
+    with pytest.raises(NcboundsError, match="heads to choose among are about one class a row"):
+        nb.choose({"net": Classifier(network())}, {"holdout": rows()}, sampling="iid")
+
+
+def test_what_is_typed_decides_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_project(tmp_path)
+    save(tmp_path / "m.pt")
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\ndef load():\n    x = np.random.default_rng(0).normal(size=(90, 4))\n"
+        "    return {'holdout': (x.astype('float32'), (x[:, :3] > 0.3).astype(int))}\n"
+    )
+    typed = ["evaluate", "m.pt", "--model", "net.py:build", "--data", "data.py:load", "--bounds"]
+    typed += ["binomial", "--sampling", "iid", "--workers", "0", "--out", "run"]
+    values = {}
+    for more in ([], ["--threshold", "0.5,0.5,0.5"], ["--probability-threshold", "0.6"],
+                 ["--ranked"]):  # fmt: skip
+        done = CliRunner().invoke(app, [*typed, *more])
+        assert done.exit_code == 0, done.output
+        [row] = [r for r in nb.load_report("run").rows if not r.params]
+        values[" ".join(more)] = row.value
+        error = "one-error" if more == ["--ranked"] else "subset error"
+        assert row.qualifier == error
+        assert f"an error is the {error}" in done.output
+    assert len({*values.values()}) > 2
+    done = CliRunner().invoke(app, [*typed, "--decision", "multi-class"])
+    assert "type --decision multi-label" in " ".join(done.output.split())
+    for wrong, says in {
+        "--decision multilabel": "one of multi-class, multi-label",
+        "--threshold 0 --ranked": "say different things: type one",
+        "--threshold high": "--threshold is a number",
+        "--probability-threshold 1.5": "a probability between 0 and 1",
+    }.items():
+        done = CliRunner().invoke(app, [*typed, *wrong.split()])
+        assert (done.exit_code, says in " ".join(done.output.split())) == (2, True), done.output
