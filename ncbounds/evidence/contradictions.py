@@ -82,10 +82,7 @@ def _of_answers(sample: Sample, evidence: Evidence) -> list[str]:
         return []
     found = []
     if sample.answers is not None and (none := int((sample.answers < 0).sum())):
-        found.append(
-            f"{none} of {sample.n} {sample.role} rows have no single prediction (a tie within "
-            "rounding, a value that is not finite); they count as errors"
-        )
+        found.append(_unanswered(sample, none))
     if sample.input_hashes is None:
         found.append(
             f"whether {sample.role} points repeat is not checked: "
@@ -98,6 +95,23 @@ def _of_answers(sample: Sample, evidence: Evidence) -> list[str]:
             "says it where the law has more"
         )
     return found
+
+
+def _unanswered(sample: Sample, none: int) -> str:
+    if sample.indicators is None:
+        return (
+            f"{none} of {sample.n} {sample.role} rows have no single prediction (a tie within "
+            "rounding, a value that is not finite); they count as errors"
+        )
+    if sample.indicators.shape == np.shape(sample.answers):
+        return (
+            f"{none} of {sample.indicators.size} answers about {sample.role} labels are missing (a "
+            "score at its threshold, a value that is not finite); they count as wrong"
+        )
+    return (
+        f"{none} of {sample.n} {sample.role} rows have no single top label; they count as errors "
+        "unless each that may be on top is one of the row"
+    )
 
 
 def about_test(test: Sample, evidence: Evidence) -> list[str]:

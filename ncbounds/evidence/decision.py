@@ -201,7 +201,7 @@ class MultiLabel:
         if isinstance(head, NoHead):
             known = sample.losses.get(self.error)
             return self.missed(answers_of(sample), held) if known is None else known > 0
-        return sample.of_head(("top label", held.shape), head, lambda: _wrong_top(sample, head))
+        return sample.of_head("wrong top", head, lambda: _wrong_top(sample, head))
 
     def wrong_logits(self, logits: Floats, labels: NDArray[Any]) -> Bools:
         """Points with a wrong label, or top label, of indicators (n, L); logits as they are."""

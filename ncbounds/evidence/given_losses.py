@@ -8,6 +8,7 @@ from ncbounds.errors import InvalidSample
 from ncbounds.evidence.asked import Asked
 from ncbounds.evidence.by_role import by_role, declared_of, identified
 from ncbounds.evidence.head import NoHead
+from ncbounds.evidence.indicators import several
 from ncbounds.evidence.risks import Given
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
@@ -63,6 +64,11 @@ def loss_parts(
             raise InvalidSample(
                 "repeats='copies' counts each point once, but losses do not say which points are "
                 "equal: pass input_hashes="
+            )
+        if (strata := more.get("labels")) is not None and several(strata):
+            raise InvalidSample(
+                "labels= of losses are classes or strata, one a row; what was answered about "
+                "several labels goes to Evidence.from_predictions(..., decision=nb.MultiLabel())"
             )
         samples[which] = Sample.from_losses(
             {name: array}, more.pop("labels", None), role=which, input_hashes=hashes, **more

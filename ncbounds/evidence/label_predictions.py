@@ -62,7 +62,7 @@ def label_sample(
         labels = indicators_of(labels, n, classes, width=width)
         width = labels.shape[1]
     if decision.ranked:
-        answers: NDArray[Any] = answers_of_outputs(numbers(outputs, kind), kind)
+        answers: NDArray[Any] = answers_of_outputs(_top(outputs, kind, width), kind)
     elif scores is None:
         answers = answers_of_labels(outputs, n, classes, kind, width)
     else:
@@ -74,6 +74,26 @@ def label_sample(
         top = one_errors_of(sample.indicators, scores)
         sample = replace(sample, losses={decision.error: top})
     return sample, scores
+
+
+def _top(outputs: Any, kind: str, width: int | None) -> NDArray[Any]:
+    """Scores (n, L), or top labels (n,), as they were given."""
+    array = numbers(outputs, kind)
+    if kind != "predicted":
+        return array
+    if array.ndim != 1:
+        raise InvalidSample(
+            f"predicted of ranked labels are the top label of each row, (n,), found {array.shape}"
+        )
+    odd = np.isfinite(array) & (array != np.floor(array))
+    if width is not None:
+        odd |= array >= width
+    if odd.any():
+        raise InvalidSample(
+            "predicted of ranked labels are numbers of labels from 0 on, below L, -1 for none; "
+            f"found {array[odd][0]:g}"
+        )
+    return array
 
 
 def one_errors_of(held: Bools, scores: NDArray[Any]) -> Floats:

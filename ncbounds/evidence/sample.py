@@ -77,7 +77,8 @@ class Sample:
     Raises
     ------
     InvalidSample
-        If points with several labels are declared to be drawn class by class.
+        If points with several labels are declared to be drawn class by class, or their labels
+        to be replaced by noise.
     """
 
     features: NDArray[Any]
@@ -102,7 +103,13 @@ class Sample:
     )
 
     def __post_init__(self) -> None:
-        if self.indicators is not None and self.draw.sampling == "stratified":
+        if self.indicators is None:
+            return
+        if self.label_noise:
+            raise InvalidSample(
+                "label_noise replaces the one label of a point; these have several: leave it out"
+            )
+        if self.sampling == "stratified":
             raise InvalidSample(
                 "points with several labels are in no single class, so sampling='stratified' does "
                 "not say in which strata they were drawn: pass the losses, with the strata as "
@@ -114,6 +121,8 @@ class Sample:
         what = f"{self.dim} {self.features.dtype}"
         if not self.dim:
             what = "losses" if self.answers is None else "predictions"
+        if self.indicators is not None:
+            what += f", {self.classes} labels"
         return f"Sample({self.role}, {self.n} x {what}, {self.sampling})"
 
     @classmethod

@@ -21,6 +21,7 @@ from ncbounds.testing.invariance import (
     check_monotone,
     check_scales,
 )
+from ncbounds.testing.several_labels import check_several_labels
 from ncbounds.testing.violations import ContractViolation
 from ncbounds.testing.worlds.world import World
 from ncbounds.testing.worlds.worlds import worlds as all_worlds
@@ -40,7 +41,8 @@ def check_bound(bound: Bound, *, worlds: Iterable[World] | None = None) -> None:
     In this order: the docstring (a statement in the first line, a formula, the words Shapes, Role,
     Assumptions, Source, When vacuous, and numbered citations of known references); the metadata;
     that exactly the declared parts of the evidence are read, and no features where none are
-    declared (``reads_features=False``); the kind for every flaw that evidence can have; that
+    declared (``reads_features=False``); values where points have several labels, if it says that
+    it has them (``several_labels=True``); the kind for every flaw that evidence can have; that
     inputs are left alone, calls repeat and results survive JSON and pickle; declared monotonicity
     and invariances to 1e-9, scales over 600 orders of magnitude among them; ties and non-finite
     features as errors; samples of one or two points; and, for what claims a guarantee, a small
@@ -70,6 +72,7 @@ def check_bound(bound: Bound, *, worlds: Iterable[World] | None = None) -> None:
     check_predictions(bound, fresh)
     check_predictions(bound, designed)
     check_kind(bound, fresh, designed)
+    check_several_labels(bound, fresh)
     check_errors_counted(bound, fresh)
     slow = bound(fresh).seconds > SLOW
     if not slow:

@@ -236,3 +236,25 @@ def test_ranked_labels_err_where_no_relevant_label_is_surely_on_top():
     assert top.decision.wrong(top.holdout, top.head).tolist() == [
         *(False, True, False, True, False, False)
     ]
+
+
+def test_top_labels_that_are_none_are_refused():
+    given = {"labels": Y, "role": "holdout", "decision": nb.MultiLabel(ranked=True)}
+    for bad in ([0, 1, 3, 0], [0, 0.5, 1, 2], Y):
+        with pytest.raises(InvalidSample, match="ranked labels are"):
+            nb.Evidence.from_predictions(predicted=bad, **given)
+
+
+def test_what_has_no_meaning_for_several_labels_is_refused():
+    with pytest.raises(InvalidSample, match="label_noise"):
+        sample(label_noise=0.1)
+    with pytest.raises(InvalidSample, match=r"from_predictions\(..., decision=nb.MultiLabel\(\)\)"):
+        nb.Evidence.from_losses([0.5] * 4, labels=Y, role="holdout")
+
+
+def test_answers_that_are_missing_are_counted_in_the_rows():
+    logits = np.where(Y, F, 0.0)
+    given = {"logits": logits, "labels": Y, "role": "holdout", "sampling": "iid"}
+    e = nb.Evidence.from_predictions(**given, decision=nb.MultiLabel())
+    assert "6 of 12 answers about holdout labels" in " ".join(nb.evaluate(e).rows[0].reasons)
+    assert repr(e.holdout) == "Sample(holdout, 4 x predictions, 3 labels, iid)"

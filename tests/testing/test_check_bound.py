@@ -9,8 +9,11 @@ from ncbounds.bounds import Outcome, bound
 from ncbounds.bounds.bound import Bound
 from ncbounds.numerics import kl_upper
 from ncbounds.testing import ContractViolation, check_bound, worlds
+from ncbounds.testing.contract import evidence_pair
+from ncbounds.testing.several_labels import check_several_labels
 
 NUMBERS = itertools.count()
+EVIDENCE = evidence_pair(worlds()[0], 1)[0]
 GOOD = {
     "family": "mine",
     "kind": "certificate",
@@ -256,6 +259,24 @@ def test_plug_in_must_not_depend_on_delta():
 @pytest.mark.parametrize("target", ["ncm", "few-shot", "worst class"])
 def test_a_claim_that_a_bound_fills_in_is_needed(target):
     refused(variant(target=target), r"Outcome\(claim=...\)")
+
+
+def test_a_bound_that_says_it_holds_for_several_labels_has_to():
+    check_several_labels(variant(several_labels=True), EVIDENCE)
+
+    def by_first_label(view, delta):
+        return Outcome(value=view.sample.indicators[:, 0].mean(), n=view.sample.n)
+
+    def nothing(view, delta):
+        return Outcome(value=np.nan, n=1, reasons=("none",))
+
+    wrong = (
+        (by_first_label, "changes with labels in another order"),
+        (nothing, "has no value there"),
+    )
+    for function, words in wrong:
+        with pytest.raises(ContractViolation, match=words):
+            check_several_labels(variant(function, several_labels=True), EVIDENCE)
 
 
 def test_slow_bound(monkeypatch):

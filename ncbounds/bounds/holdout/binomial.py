@@ -89,7 +89,9 @@ def binomial(view: View, delta: float, per: str = "sample", loss: str = "") -> O
     out [4]_ [5]_ ; for at most two classes the sum of :math:`\pi_c` times their limits at
     :math:`\delta/C`, and the pooled count where :math:`\pi_c/n_c` is the same for all.
     A ``loss`` of 0 or 1 that is asked for is counted in place of the error, over the rows that it
-    counts: drawn at random these are, given their number, draws from their own law.
+    counts: drawn at random these are, given their number, draws from their own law. Where points
+    may have several labels, an error is the subset error (any label wrong), or of ranked labels the
+    one-error; misses and false alarms of a label are counted among the points that have it, or not.
     ``per="worst class"`` bounds :math:`\max_c P(\mathrm{err} \mid c)` by the largest of
     :math:`\mathrm{BinInv}(k_c, n_c, \delta_c)`, a row of its own with its own delta, where
     :math:`\delta_c = (1-u)^{n_c}` with the u for which they add up to :math:`\delta`: given the

@@ -72,7 +72,8 @@ def mean_loss(view: View, delta: float, loss: str = "", form: str = "betting") -
     :math:`\bar x + \sqrt{2 V \ln(2/\delta)/n} + 7 \ln(2/\delta)/(3(n-1))` with the sample variance
     V [3]_ .
 
-    Shapes: losses (n,). Which losses, is asked for by name (``claims=``); without a name it is the
+    Shapes: losses (n,). Which losses, is asked for by name (``claims=``), as are of several labels
+    a point ``hamming``, ``ranking`` and ``precision@k`` (as 1 minus it); without a name it is the
     error, as 0 and 1, for which ``binomial`` is exact.
 
     Role: ``holdout``, because what is judged, and the loss, must be fixed before the points are

@@ -82,6 +82,22 @@ def test_each_claim_is_the_limit_of_what_a_slow_count_finds():
         assert (row.test.low, row.test.high) == pytest.approx(mean_interval(x[test]), rel=1e-9)
 
 
+def test_the_scale_of_head_and_features_changes_no_row():
+    values = [r.value for r in nb.evaluate(evidence(), claims=ALL)]
+    weight, features, held = world(400)
+    for up, along in ((600, 0), (600, -600), (-300, 700)):  # of the weights, of the features
+        total = up + along
+        sample = nb.Sample.from_arrays(
+            np.ldexp(features, along)[:200], held[:200], role="holdout", sampling="iid"
+        )
+        e = nb.Evidence(
+            head=nb.LinearHead(np.ldexp(weight, up)),
+            decision=nb.MultiLabel(NAMES, threshold=np.ldexp(0.25, total)),
+            holdout=sample,
+        )
+        assert [r.value for r in nb.evaluate(e, claims=ALL)] == values
+
+
 def test_what_stands_unasked_is_named():
     report = nb.evaluate(evidence())
     assert {(r.bound, r.qualifier) for r in report} == {
