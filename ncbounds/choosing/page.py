@@ -9,7 +9,7 @@ from ncbounds.choosing.found import Found
 from ncbounds.choosing.plot import draw_network, networks_of, own_network
 from ncbounds.choosing.words import claims, guidance, layer_cells, shortlist_cells, small_print
 from ncbounds.errors import MissingExtra, printable
-from ncbounds.report.cells import legend
+from ncbounds.report.legend import legend
 from ncbounds.report.page.assets import own, rendered
 from ncbounds.report.page.pictures import FIGURES, figure
 from ncbounds.report.page.tab import Tab

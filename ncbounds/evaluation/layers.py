@@ -117,7 +117,7 @@ def layers(
     UnknownName
         If a pattern names no module that gives features, or there is no such probe.
     """
-    from ncbounds.extraction.batches import check_again
+    from ncbounds.extraction.batches import check_again, check_one_label
     from ncbounds.extraction.places import find_places
     from ncbounds.extraction.views import announcement, read_views
 
@@ -132,6 +132,7 @@ def layers(
         )
     for role, loader in given.items():
         check_again(loader, role)
+        check_one_label(loader, role, "probes of layers are")
     places = find_places(classifier, given["fit"], at)
     size, token = coordinates(classifier.head.classes), check_token(token)
     if say is not None:

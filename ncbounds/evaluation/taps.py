@@ -41,9 +41,10 @@ def taps_of(
 
 def labelled(loader: Any, draw: Draw, ignore_label: int | None) -> Sample:
     """Labels and hashes of the rows of a role: one pass over the data, no network."""
-    from ncbounds.extraction.batches import DataDigest, batches, check_again
+    from ncbounds.extraction.batches import DataDigest, batches, check_again, check_one_label
 
     check_again(loader, draw.role)
+    check_one_label(loader, draw.role, "heads to choose among are")
     digest = DataDigest()
     for inputs, labels in batches(loader, 256):
         digest.add(inputs, labels)

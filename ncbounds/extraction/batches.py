@@ -55,6 +55,20 @@ def check_again(loader: Any, role: str) -> None:
         )
 
 
+def check_one_label(loader: Any, role: str, what: str) -> None:
+    """Raise DataError for rows with several labels, where ``what`` is about one class a row.
+
+    The first batch is read for it.
+    """
+    for _, labels in islice(batches(loader, TOLD_ROWS), 1):
+        if labels.ndim == 2:
+            raise DataError(
+                f"the {role} rows may have several labels (shape (n, {labels.shape[1]})), and "
+                f"{what} about one class a row; ncbounds evaluate (nb.evaluate with "
+                "nb.MultiLabel()) bounds errors of several labels"
+            )
+
+
 def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, Labels]]:
     """Yield (inputs, labels) batches with inputs as given and labels as :data:`Labels`.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ncbounds.arrays import Bools, Floats
 from ncbounds.evidence.answers import answers_of_outputs
@@ -97,7 +98,7 @@ def answered(classifier: "Classifier", sample: Sample, decision: Decision = ONE_
     logits = np.asarray(sample.features)
     near = _rounding(classifier, logits)
     if isinstance(decision, MultiLabel) and not decision.ranked:
-        answers = _beyond(logits, decision.thresholds(logits.shape[1]), near)
+        answers: NDArray[Any] = _beyond(logits, decision.thresholds(logits.shape[1]), near)
     else:
         answers = answers_of_outputs(logits, "logits", near=near)
         answers = np.where(_saturated(classifier, logits), -1, answers)

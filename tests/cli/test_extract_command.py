@@ -147,3 +147,29 @@ def test_ranks_and_an_engine_do_not_both_share_the_parts_out(project, monkeypatc
     monkeypatch.setenv("WORLD_SIZE", "2")
     said = invoke("extract", "m.pt", *CODE, "--out", "parts", "--engine", "threads", code=2)
     assert "WORLD_SIZE=2" in said
+SETS = """
+import numpy as np
+def load():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4)).astype("float32")
+    y = (x[:, :3] > 0.3).astype("int64")
+    return {"holdout": (x[:150], y[:150]), "test": (x[150:], y[150:])}
+"""
+
+
+def test_parts_with_several_labels_are_evaluated_as_the_checkpoint_is(project):
+    (project / "data.py").write_text(SETS)
+    invoke("extract", "m.pt", *CODE, "--out", "parts", "--parts", "2")
+    invoke("extract", "m.pt", *CODE, "--out", "parts", "--parts", "2")  # finds all parts there
+    asked = ("--bounds", "binomial", "--threshold", "0.1", "--claim", "hamming,misses:1")
+    own = ("--sampling", "iid", *asked, "--out")
+    invoke("evaluate-features", "parts", *own, "features")
+    invoke("evaluate", "m.pt", *CODE, *own, "run", "--workers", "0")
+    found = rows("features")
+    assert found == rows("run")
+    assert {str(params) for _, _, params, *_ in found} == {"{}", "{'loss': 'misses of 1'}"}
+    # other labels of the same inputs are other data
+    (project / "data.py").write_text(SETS.replace("> 0.3", "> 0.2"))
+    assert "other data" in invoke(
+        "extract", "m.pt", *CODE, "--out", "parts", "--parts", "2", code=2
+    )

@@ -157,3 +157,41 @@ def test_files_of_other_kinds(tmp_path):
     assert "does not exist" in run(tmp_path / "a.csv").output
     (tmp_path / "b.csv").write_text("")
     assert "cannot be read as csv" in run(tmp_path / "b.csv").output
+
+
+def test_several_labels_give_the_same_rows_from_every_file(tmp_path):
+    rng = np.random.default_rng(3)
+    y = rng.random((N, 3)) < 0.4
+    scores = np.round(np.where(y, 1.0, -1.0) + rng.normal(size=y.shape), 3)
+    texts = ["|".join(NAMES[row]) for row in y]
+    logits = {f"logit_{name}": scores[:, k] for k, name in enumerate(NAMES)}
+    marks = {f"label_{name}": y[:, k].astype(int) for k, name in enumerate(NAMES)}
+    frame(label=texts, **logits).to_csv(tmp_path / "texts.csv")
+    frame(**marks, **logits).to_csv(tmp_path / "marks.csv")
+    np.savez(tmp_path / "arrays.npz", labels=y, logits=scores)
+    frame(label=texts, predicted=["|".join(NAMES[row]) for row in scores > 0.25]).to_csv(
+        tmp_path / "sets.csv"
+    )
+    wrong = int(((scores > 0.25) != y).any(axis=1).sum())
+    limit = nb.formulas.binomial(wrong, N, 0.05)
+    means = set()
+    for name, more in {
+        "texts.csv": ("--decision", "multi-label"),
+        "marks.csv": (),
+        "arrays.npz": (),
+        "sets.csv": ("--decision", "multi-label", "--classes", "3"),
+    }.items():
+        at = () if name == "sets.csv" else ("--threshold", "0.25")
+        own = ("--role", "holdout", "--sampling", "iid", "--out", tmp_path / "out")
+        done = run(tmp_path / name, *more, *at, *own, "--claim", "hamming")
+        assert done.exit_code == 0, done.output
+        found = {
+            r.bound: r for r in nb.load_report(tmp_path / "out").rows if "form" not in r.params
+        }
+        assert found["binomial"].value == limit
+        assert found["binomial"].qualifier == "subset error"
+        means.add(found["mean_loss"].value)
+    assert len(means) == 1
+    asked = run(tmp_path / "texts.csv", *own)
+    assert asked.exit_code == 2
+    assert "type --decision multi-label" in asked.output

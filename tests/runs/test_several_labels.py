@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from fixtures.project import make_project, save
 from torch import nn
+from typer.testing import CliRunner
 
 import ncbounds as nb
 from ncbounds.checkpoints.head.classifier import Classifier
+from ncbounds.cli.app import app
 from ncbounds.data.manifest import Entry, load_manifest
 from ncbounds.errors import NcboundsError
 from ncbounds.runs.decisions import decision_on
@@ -170,3 +173,83 @@ def test_a_file_of_arrays_with_several_labels(tmp_path):
     book = load_manifest(tmp_path)
     with pytest.raises(NcboundsError, match="label_noise is about rows of one label each"):
         evidence_of(entry, book.tasks["t"])
+
+
+def test_a_transformers_folder_for_several_labels_is_evaluated_as_such(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    names = ("spam", "rude", "off topic")
+    config = transformers.ResNetConfig(
+        num_channels=1,
+        embedding_size=4,
+        hidden_sizes=[4],
+        depths=[1],
+        layer_type="basic",
+        id2label=dict(enumerate(names)),
+        label2id={n: i for i, n in enumerate(names)},
+        problem_type="multi_label_classification",
+    )
+    torch.manual_seed(0)
+    module = transformers.ResNetForImageClassification(config).eval()
+    module.classifier[1].weight.data *= 30
+    module.save_pretrained(tmp_path / "net")
+    x = torch.from_numpy(np.random.default_rng(0).standard_normal((24, 1, 32, 32))).float()
+    y = torch.from_numpy(rows(24)[1]).float()  # as collators for this problem give labels
+    batches = [{"pixel_values": x[i : i + 8], "labels": y[i : i + 8]} for i in (0, 8, 16)]
+    typed = {"sampling": "iid", "out": tmp_path / "run", "bounds": "binomial", "workers": 0}
+    report = nb.evaluate_files(tmp_path / "net", data={"holdout": batches}, **typed)
+    with torch.no_grad():
+        wrong = ((module(x).logits > 0) != (y > 0)).any(dim=1)
+    assert 0 < wrong.sum() < 24
+    [row] = [r for r in report.rows if not r.params]
+    assert (row.kind, row.qualifier) == ("certificate", "subset error")
+    assert row.value == nb.formulas.binomial(int(wrong.sum()), 24, 0.05)
+    assert report.facts["net"]["classes"] == list(names)
+    one = [{**batch, "labels": batch["labels"].argmax(1)} for batch in batches]
+    report = nb.evaluate_files(tmp_path / "net", data={"holdout": one}, **typed)
+    assert "type --decision multi-class" in report.failures[0].reason
+    report = nb.evaluate_files(
+        tmp_path / "net", data={"holdout": one}, decision="multi-class", **typed
+    )
+    assert not report.failures
+    assert {r.qualifier for r in report.rows if not r.params} == {""}
+
+
+def test_layers_and_choices_say_that_they_are_about_one_class(tmp_path):
+    data = {role: rows() for role in ("fit", "holdout", "test")}
+    with pytest.raises(NcboundsError, match="probes of layers are about one class a row"):
+        nb.layers(Classifier(network()), data, sampling="iid")
+    with pytest.raises(NcboundsError, match="heads to choose among are about one class a row"):
+        nb.choose({"net": Classifier(network())}, {"holdout": rows()}, sampling="iid")
+
+
+def test_what_is_typed_decides_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_project(tmp_path)
+    save(tmp_path / "m.pt")
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\ndef load():\n    x = np.random.default_rng(0).normal(size=(90, 4))\n"
+        "    return {'holdout': (x.astype('float32'), (x[:, :3] > 0.3).astype(int))}\n"
+    )
+    typed = ["evaluate", "m.pt", "--model", "net.py:build", "--data", "data.py:load", "--bounds"]
+    typed += ["binomial", "--sampling", "iid", "--workers", "0", "--out", "run"]
+    values = {}
+    for more in ([], ["--threshold", "0.5,0.5,0.5"], ["--probability-threshold", "0.6"],
+                 ["--ranked"]):  # fmt: skip
+        done = CliRunner().invoke(app, [*typed, *more])
+        assert done.exit_code == 0, done.output
+        [row] = [r for r in nb.load_report("run").rows if not r.params]
+        values[" ".join(more)] = row.value
+        error = "one-error" if more == ["--ranked"] else "subset error"
+        assert row.qualifier == error
+        assert f"an error is the {error}" in done.output
+    assert len({*values.values()}) > 2
+    done = CliRunner().invoke(app, [*typed, "--decision", "multi-class"])
+    assert "type --decision multi-label" in " ".join(done.output.split())
+    for wrong, says in {
+        "--decision multilabel": "one of multi-class, multi-label",
+        "--threshold 0 --ranked": "say different things: type one",
+        "--threshold high": "--threshold is a number",
+        "--probability-threshold 1.5": "a probability between 0 and 1",
+    }.items():
+        done = CliRunner().invoke(app, [*typed, *wrong.split()])
+        assert (done.exit_code, says in " ".join(done.output.split())) == (2, True), done.output

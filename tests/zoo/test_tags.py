@@ -1,5 +1,6 @@
 """Pictures of two items: no image in two rows, labels as they are drawn, three small networks."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+import ncbounds as nb
 from ncbounds.data.images import standardise
 from ncbounds.data.manifest import load_manifest
 from ncbounds.data.points import entry_points
 from ncbounds.data.side_by_side import side_by_side
 from ncbounds.errors import DataError, ManifestError
+from ncbounds.report.cells import number
+from ncbounds.runs.subject import evidence_of
 from ncbounds.zoo import tags
 
 SHIPPED = Path(__file__).parents[2] / "data" / "tags"
@@ -113,3 +117,43 @@ def test_the_losses_are_what_their_names_say():
     alone = functional.cross_entropy(logits[[1]], torch.tensor([1]))
     expected = (sum(each) + alone) / 2
     assert tags.training_loss("pick-all-label", logits, sets) == pytest.approx(float(expected))
+
+
+#: Names of the networks by how README's table calls what they were trained with.
+TABLE = {
+    "a binary loss a label": "binary",
+    "the same, decay .005": "binary-decay",
+    "pick-all-label": "pick-all",
+}
+
+
+def test_readme_has_what_the_shipped_networks_show():
+    text = (SHIPPED.parents[1] / "README.md").read_text(encoding="utf-8")
+    book = load_manifest(SHIPPED)
+    for called, name in TABLE.items():
+        [cells] = re.findall(rf"^\| {called} \|(.*)\|$", text, re.MULTILINE)
+        entry = book.checkpoints[name]
+        evidence = evidence_of(entry, book.tasks[entry.task])
+        asked = "ranking" if entry.ranked else "hamming,one-error,ranking"
+        found = nb.evaluate(evidence, ["binomial", "mean_loss"], claims=asked)
+        rows = {r.qualifier: r for r in found if r.role == "holdout" and "form" not in r.params}
+        assert all(r.kind == "certificate" and r.test.low <= r.value for r in rows.values())
+        order = ("subset error", "hamming", "one-error", "ranking loss")
+        expected = [
+            [number(rows[q].value, up=True), number(rows[q].test.error)] if q in rows else []
+            for q in order
+        ]
+        assert [re.findall(r"\.\d+", cell) for cell in cells.split("|")] == expected
+        if name == "binary":
+            labels = nb.label_errors(evidence).set_index("name")
+            said = re.search(
+                r"at most (\.\d+) of the times that they are there \((\.\d+)\), trousers "
+                r"(\.\d+) \((\.\d+)\)",
+                " ".join(text.split()),
+            )
+            shown = [
+                labels.loc[n, c]
+                for n in ("shirt", "trouser")
+                for c in ("miss_limit", "test_miss_rate")
+            ]
+            assert [float(x) for x in said.groups()] == pytest.approx(shown, abs=0.005)
