@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from typing import Any
+
 import numpy as np
 
 from ncbounds.arrays import Ints
@@ -65,7 +67,8 @@ def several(evidence: Evidence, order: Ints, power: int = 0) -> Evidence:
     """
     head = evidence.linear_head
     thresholds = STEP * np.arange(head.classes) / head.classes
-    found = {
+    none: dict[str, Any] = dict.fromkeys(FIELD.values())
+    found = none | {
         FIELD[role]: _labelled(s, head.classes, order)
         for role, s in evidence.samples().items()
         if role not in LABELS_OPTIONAL
@@ -73,7 +76,7 @@ def several(evidence: Evidence, order: Ints, power: int = 0) -> Evidence:
     scaled = [np.ldexp(x[order], power) for x in (head.weight, head.bias, thresholds)]
     return replace(
         evidence,
-        **{field: found.get(field) for field in FIELD.values()},
+        **found,
         head=LinearHead(scaled[0], scaled[1], has_bias=head.has_bias),
         decision=MultiLabel(threshold=tuple(scaled[2])),
         network=None,

@@ -147,6 +147,8 @@ def test_ranks_and_an_engine_do_not_both_share_the_parts_out(project, monkeypatc
     monkeypatch.setenv("WORLD_SIZE", "2")
     said = invoke("extract", "m.pt", *CODE, "--out", "parts", "--engine", "threads", code=2)
     assert "WORLD_SIZE=2" in said
+
+
 SETS = """
 import numpy as np
 def load():

@@ -1,4 +1,4 @@
-"""Tables of checkpoints and rows: what stands in them, in every format, and what a mean is worth."""
+"""Tables of checkpoints and rows: what stands in them, in every format, and what means are worth."""
 
 import csv
 import io
