@@ -91,7 +91,7 @@ COMMANDS = (
 
 
 def check_latex(text):
-    head, rest = text.split("\\midrule\n")
+    _, rest = text.split("\\midrule\n")
     body, below = rest.split("\\bottomrule\n\\end{tabular}\n\\par\\smallskip\n")
     assert body.count("\\\\\n") == 2
     for line in [*body.splitlines(), *below.splitlines()[:-1]]:

@@ -1,4 +1,4 @@
-"""Tables of checkpoints and rows: what stands in them, in every format, and what a mean is worth."""
+"""Tables of checkpoints and rows in every format, and what a mean over seeds is worth."""
 
 import csv
 import io
@@ -136,7 +136,7 @@ def test_footnotes_that_a_whole_column_shares_stand_at_its_title():
     text = Report(rows).table(format="markdown")
     assert "| held out (a) |" in text
     assert "✓ .300 (b) |" in text
-    assert ["- (a) same", "- (b) own"] == text.splitlines()[-2:]
+    assert text.splitlines()[-2:] == ["- (a) same", "- (b) own"]
 
 
 def test_the_certificate_to_quote_stands_out_in_every_format():
