@@ -24,7 +24,8 @@ LONG = "runs/2024-06-01_" + "a_very-long.name" * 8 + "0123456789" * 6
 def rows_of(name, bounds):
     for i, (bound, params, on_fit) in enumerate(bounds):
         yield BoundResult(
-            bound=bound, family="margin", kind=KINDS[i % 3], target="restricted-head" if i else "saved",
+            bound=bound, family="margin", kind=KINDS[i % 3],
+            target="restricted-head" if i else "saved",
             role="fit" if on_fit else "holdout", n=4000, delta=0.05, value=0.123 * 9**i,
             params=params, checkpoint=name, test=Measured(0.291, 0.282, 0.3),
             reasons=(f"is reason {i} of layer_{'norm_' * 12}", "shared by all_of_them"),
