@@ -21,7 +21,7 @@ SIZES = (
     Size(r"\normalsize", 1.0, 12.0),
     Size(r"\small", 0.926, 8.0),
     Size(r"\footnotesize", 0.852, 6.0),
-    Size(r"\scriptsize", 0.799, 4.0),
+    Size(r"\scriptsize", 0.815, 4.0),
 )
 #: A column is not broken to less than this share of its width, nor below so many points.
 LEAST_SHARE, LEAST_POINTS = 0.4, 45.0

@@ -1,7 +1,6 @@
 """Whether a bound that says so also holds where points may have several labels."""
 
 from dataclasses import replace
-
 from typing import Any
 
 import numpy as np

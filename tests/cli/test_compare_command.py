@@ -1,5 +1,7 @@
 """``ncbounds compare``, ``watch``, ``rank`` and ``shift``, as they are typed."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,6 +151,11 @@ def test_ranking_a_run(tmp_path):
     assert done.exit_code == 0, done.output
     frame = pd.read_csv(tmp_path / "rank.csv").set_index("name")
     assert frame.loc["labels used", ["resolved", "sign_error"]].tolist() == [15, 1.0]
+    for command in ("rank", "compare"):  # one table and nothing else
+        lines = run(command, folder, "--format", "jsonl").stdout.splitlines()
+        assert {json.loads(line)["kind" if command == "compare" else "name"] for line in lines}
+        text = run(command, folder, "--format", "markdown").stdout
+        assert sum(line.startswith("| ---") for line in text.splitlines()) == 1
     assert run("rank", tmp_path).exit_code == 2
 
 

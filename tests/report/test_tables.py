@@ -1,4 +1,4 @@
-"""Tables of checkpoints and rows: what stands in them, in every format, and what means are worth."""
+"""Tables of checkpoints and rows in every format, and what a mean over seeds is worth."""
 
 import csv
 import io
