@@ -103,7 +103,7 @@ def _unanswered(sample: Sample, none: int) -> str:
             f"{none} of {sample.n} {sample.role} rows have no single prediction (a tie within "
             "rounding, a value that is not finite); they count as errors"
         )
-    if sample.indicators.shape == np.shape(sample.answers):
+    if sample.answers is not None and sample.answers.ndim == 2:
         return (
             f"{none} of {sample.indicators.size} answers about {sample.role} labels are missing (a "
             "score at its threshold, a value that is not finite); they count as wrong"
