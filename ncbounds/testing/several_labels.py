@@ -66,16 +66,16 @@ def several(evidence: Evidence, order: Ints, power: int = 0) -> Evidence:
     """
     head = evidence.linear_head
     thresholds = STEP * np.arange(head.classes) / head.classes
-    none: dict[str, Any] = dict.fromkeys(FIELD.values())
-    found = none | {
+    found: dict[str, Any] = {
         FIELD[role]: _labelled(s, head.classes, order)
         for role, s in evidence.samples().items()
         if role not in LABELS_OPTIONAL
     }
     scaled = [np.ldexp(x[order], power) for x in (head.weight, head.bias, thresholds)]
+    samples: dict[str, Any] = {name: found.get(name) for name in FIELD.values()}
     return replace(
         evidence,
-        **found,
+        **samples,
         head=LinearHead(scaled[0], scaled[1], has_bias=head.has_bias),
         decision=MultiLabel(threshold=tuple(scaled[2])),
         network=None,
