@@ -130,8 +130,7 @@ class MultiLabel:
     ranked : bool
         Whether logits only rank the labels, as those of a pick-all-label head. There are no
         thresholds, and the error is the **one-error**: that the top label is none of the point's.
-        It is not one only where every irrelevant label is surely below a relevant one, so ties with
-        an irrelevant label are errors, and so is every point without a label.
+        A tie of the top is an error, and so is every point without a label.
     """
 
     names: tuple[str, ...] = ()

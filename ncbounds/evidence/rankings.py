@@ -12,9 +12,9 @@ from ncbounds.arrays import Bools, Floats, Ints
 
 
 def one_errors(relevant: Bools, scores: Floats, off: Floats) -> Floats:
-    """1 where the top label is not surely relevant, shape (n,).
+    """1 where the top label is not surely a single one that is relevant, shape (n,).
 
-    A point without a label is an error, one with all labels is none.
+    A tie of the top is an error, whichever labels are tied, and so is a point without a label.
 
     Parameters
     ----------
@@ -23,10 +23,12 @@ def one_errors(relevant: Bools, scores: Floats, off: Floats) -> Floats:
     off : array of shape (n,)
         What rounding can do to the difference of two scores of a row.
     """
+    rows = np.arange(len(scores))
+    top = np.where(np.isnan(scores), -np.inf, scores).argmax(axis=1)
+    others = scores.copy()
+    others[rows, top] = -np.inf
     with np.errstate(invalid="ignore"):
-        best = np.where(relevant, scores, -np.inf).max(axis=1)
-        rival = np.where(relevant, -np.inf, scores).max(axis=1)
-        right = relevant.any(axis=1) & (best - rival > off)
+        right = relevant[rows, top] & (scores[rows, top] - others.max(axis=1) > off)
     return np.where(right & np.isfinite(scores).all(axis=1), 0.0, 1.0)
 
 

@@ -25,9 +25,9 @@ def test_losses_by_hand():
     # relevant .9 and .2 of (.9, .5, .2, .1): pairs (.9 > .5, .1), (.2 > .1), and .2 < .5 is wrong
     assert of_one([1, 0, 1, 0], [0.9, 0.5, 0.2, 0.1]) == (0.0, 0.25, [0.0, 0.5, 1 / 3])
     assert of_one([0, 1, 0, 0], [0.9, 0.5, 0.2, 0.1]) == (1.0, 1 / 3, [1.0, 0.5, 2 / 3])
-    # a tie is wrong with an irrelevant label, and none among relevant ones
+    # a tie of the top is an error; pairs and precision do not mind one among relevant labels
     assert of_one([1, 0, 0, 0], [1, 1, 0, 0]) == (1.0, 1 / 3, [1.0, 0.5, 2 / 3])
-    assert of_one([1, 1, 0, 0], [1, 1, 0, 0]) == (0.0, 0.0, [0.0, 0.0, 1 / 3])
+    assert of_one([1, 1, 0, 0], [1, 1, 0, 0]) == (1.0, 0.0, [0.0, 0.0, 1 / 3])
     # no label, all labels: no pair; the top one is wrong, or right
     assert of_one([0, 0, 0, 0], [1, 2, 3, 4]) == (1.0, 0.0, [1.0, 1.0, 1.0])
     assert of_one([1, 1, 1, 1], [1, 2, 3, 4]) == (0.0, 0.0, [0.0, 0.0, 0.0])
@@ -54,7 +54,8 @@ def test_losses_are_the_largest_of_all_orders_that_are_possible():
         one, ranking, at = of_one(held, scores, off)
         orders = list(possible_orders(scores, held, off))
         relevant = np.array([held[o] for o in orders])
-        assert one == 1 - relevant[:, 0].min()
+        single = len({order[0] for order in orders}) == 1  # a tie of the top is an error
+        assert one == (0.0 if single and relevant[0, 0] else 1.0)
         for k in (1, 2, 3):
             assert at[k - 1] == pytest.approx(1 - relevant[:, :k].sum(axis=1).min() / k)
         pairs = held.sum() * (~held).sum()
@@ -117,7 +118,7 @@ def test_rounded_features_make_no_loss_smaller_than_the_networks_own(risk):
     stored = losses(risk, weight, own.astype(np.float16), held, rounded=True)
     network = losses(risk, weight, own, held)
     assert (stored >= network).all()
-    assert stored.mean() < network.mean() + 0.15
+    assert stored.mean() < network.mean() + 0.2
 
 
 def test_scores_that_were_given_have_the_losses_of_a_head_with_these_logits():

@@ -220,11 +220,11 @@ def test_an_answer_that_is_missing_is_wrong_whatever_is_true():
     assert given.holdout.answers.tolist() == [[1, -1], [-1, 0]]
 
 
-def test_ranked_labels_err_where_no_relevant_label_is_surely_on_top():
+def test_ranked_labels_err_where_the_top_is_no_single_relevant_label():
     ranked = nb.MultiLabel(ranked=True)
     logits = np.array([[3.0, 1, 2], [3, 3, 1], [3, 3, 1], [1, 2, 3], [1, 2, 3], [np.nan, 2, 3]])
     held = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 1], [1, 1, 1]])
-    wrong = [False, True, False, True, False, True]
+    wrong = [False, True, True, True, False, True]
     e = evidence(ranked, holdout=sample(logits, held))
     assert e.decision.wrong(e.holdout, HEAD).tolist() == wrong
     assert e.decision.wrong_logits(logits, e.holdout.indicators).tolist() == wrong
