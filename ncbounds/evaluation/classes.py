@@ -8,26 +8,24 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.averaged import over_all_classes
+from ncbounds.bounds.cells import cell_limits
 from ncbounds.bounds.holdout.binomial import binomial_formula
-from ncbounds.bounds.kind import Verdict, judge
+from ncbounds.bounds.kind import Verdict
 from ncbounds.bounds.needs import Needs
 from ncbounds.claims.averages import Weighted
-from ncbounds.errors import MissingEvidence
+from ncbounds.evaluation.answers import NEEDS, answered, cosines, judged, mean_cosines
 from ncbounds.evidence.asked import class_number
-from ncbounds.evidence.class_pairs import cell_limits
 from ncbounds.evidence.decided import doubt
 from ncbounds.evidence.decision import one_class
-from ncbounds.evidence.evidence import FIELD, Evidence
+from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
-from ncbounds.evidence.roles import Role, check_role
+from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import binomial_upper, down, told_apart_p, weighted_error_upper
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: What limits ask of a sample: only predictions are read.
-NEEDS = Needs(kind="certificate", role="holdout", features=False)
 #: Test of pairs reads logits.
 READS = Needs(kind="certificate", role="holdout")
 #: What there is in place of frames about classes where points have several labels.
@@ -147,16 +145,6 @@ def confusion(evidence: Evidence, delta: float = 0.05, role: Role = "holdout") -
     return stamped(frame, verdict)
 
 
-def answered(
-    evidence: Evidence, delta: float, role: Role
-) -> tuple[Ints, Ints, tuple[int, int], Verdict]:
-    """Labels and answers (n,), -1 for none; shape of their table; what its counts are worth."""
-    sample, verdict = judged(evidence, role, delta, NEEDS)
-    shape = (max(evidence.head.classes, sample.classes), evidence.head.classes + 1)
-    answers = evidence.decision.predicted(sample, evidence.head)
-    return sample.labels, np.maximum(answers, -1), shape, verdict
-
-
 def told_apart(
     evidence: Evidence,
     pairs: Iterable[tuple[str | int, str | int]] | None = None,
@@ -225,25 +213,6 @@ def told_apart(
     return stamped(pd.DataFrame(rows), verdict)
 
 
-def cosines(rows: Floats) -> Floats:
-    """Cosines of all pairs of rows (C, d), shape (C, C); nan where a row is 0 or not finite."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scaled = rows / np.abs(rows).max(axis=1, keepdims=True)  # a square of rows may overflow
-        unit = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.asarray(unit @ unit.T)
-
-
-def mean_cosines(evidence: Evidence) -> Floats:
-    """Cosines of class means around the mean of all training points, shape (C, C)."""
-    classes, fit = evidence.head.classes, evidence.fit
-    if fit is None or not (counts := fit.counts[:classes]).any():
-        return np.full((classes, classes), np.nan)
-    means = fit.moments.mean[:classes]
-    there = counts > 0
-    centre = counts[there] @ means[there] / counts.sum()
-    return cosines(np.where(there[:, None], means - centre, np.nan))
-
-
 def _ahead(
     sample: Sample, head: LinearHead, pairs: Iterable[tuple[int, int]]
 ) -> dict[tuple[int, int], int]:
@@ -255,24 +224,6 @@ def _ahead(
             own = sample.labels == a
             out[a, b] = int((logits[own, a] - logits[own, b] > off[own]).sum())
     return out
-
-
-def judged(evidence: Evidence, role: Role, delta: float, needs: Needs) -> tuple[Sample, Verdict]:
-    """Sample of a role, and what a count of its errors is worth.
-
-    Raises
-    ------
-    MissingEvidence
-        If there is none.
-    """
-    sample = evidence.sample(check_role(role))
-    if sample is None:
-        raise MissingEvidence(
-            f"there is no {role} sample, found {', '.join(evidence.samples()) or 'none'}; pass "
-            f"Evidence({FIELD[role]}=...)"
-        )
-    hidden = evidence if role == "test" else evidence.without_test()
-    return sample, judge(needs, sample, hidden, delta)
 
 
 def _errors(evidence: Evidence, sample: Sample, classes: int) -> tuple[Ints, Ints]:

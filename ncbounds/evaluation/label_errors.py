@@ -6,7 +6,8 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
-from ncbounds.evaluation.classes import NEEDS, judged, stamped
+from ncbounds.evaluation.answers import NEEDS, judged
+from ncbounds.evaluation.classes import stamped
 from ncbounds.evidence.decision import MultiLabel, held_by
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role

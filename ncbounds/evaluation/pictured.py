@@ -7,7 +7,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats
 from ncbounds.errors import InvalidSample
-from ncbounds.evaluation.classes import answered, cosines, mean_cosines
+from ncbounds.evaluation.answers import answered, cosines, mean_cosines
 from ncbounds.evidence.class_pairs import CLASSES, ClassPairs, Confusions
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
@@ -24,12 +24,12 @@ def pictured(evidence: Evidence) -> dict[str, Any]:
 
     It comes of margins and answers that are made, and kept, where errors are counted.
     """
-    margins = MarginCurves.of(evidence)
+    margins, pairs = MarginCurves.of(evidence), class_pairs(evidence)
     found = {
         "classes": list(evidence.decision.names),
         "error_rates": error_rates(evidence),
         "margins": None if margins is None else margins.to_dict(),
-        "class_pairs": class_pairs(evidence).to_dict(),
+        "class_pairs": pairs.to_dict() if pairs.confusions or pairs.cosines else None,
     }
     return dict(plain(found))
 

@@ -9,7 +9,6 @@ import numpy as np
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample, RoleError, shown
 from ncbounds.evidence.roles import Role, check_role
-from ncbounds.numerics import binomial_lower, binomial_upper, down
 from ncbounds.results import MARK, Kind
 
 #: Classes up to which all cells that were seen, and all cosines, are kept.
@@ -18,32 +17,6 @@ CLASSES = 100
 WORST = 200
 #: Decimals of a cosine.
 DECIMALS = 3
-
-
-def cell_limits(count: Ints, n: Ints, cells: int, delta: float) -> tuple[Floats, Floats]:
-    r"""Exact limits of the probability of an answer given a class, for all cells together.
-
-    Each of ``cells`` cells has two limits at :math:`\delta / (2\,\mathrm{cells})`, so that those of
-    any cells hold together, also of cells that were chosen by their counts.
-
-    Parameters
-    ----------
-    count, n : int arrays of equal shape
-        Points of a class with an answer, and all points of the class.
-    cells : int
-        Cells of the whole table, shown or not.
-    delta : float in (0, 1)
-
-    Returns
-    -------
-    low, high : arrays of that shape
-        Rounded outward; 0 and 1 where ``n`` is 0.
-    """
-    each = float(down(delta / (2 * cells)))
-    low, high, some = np.zeros(n.shape), np.ones(n.shape), n > 0
-    low[some] = binomial_lower(count[some], n[some], each)
-    high[some] = binomial_upper(count[some], n[some], each)
-    return low, high
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,11 +85,6 @@ class Confusions:
         counts = np.zeros(self.shape, dtype=np.int64)
         counts[self.cells[:, 0], self.cells[:, 1]] = self.cells[:, 2]  # -1 is the last column
         return counts, counts.sum(axis=1)
-
-    def limits(self) -> tuple[Floats, Floats]:
-        """Exact limits of all ``cells``, each (m,), which hold together at ``delta``."""
-        return cell_limits(self.cells[:, 2], self.cells[:, 3], self.shape[0] * self.shape[1],
-                           self.delta)  # fmt: skip
 
     def worst(self) -> Ints:
         """Places in ``cells`` of wrong answers, most points first."""

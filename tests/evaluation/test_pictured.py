@@ -8,6 +8,7 @@ import pytest
 from fixtures.evidence import drawn, evidence_of
 
 import ncbounds as nb
+from ncbounds.bounds.cells import limits_of
 from ncbounds.errors import InvalidSample
 from ncbounds.evaluation.pictured import class_pairs, pictured
 from ncbounds.evidence.class_pairs import CLASSES, WORST, ClassPairs, Confusions
@@ -68,7 +69,7 @@ def test_kept_answers_have_the_limits_of_the_whole_table():
     kept = ClassPairs.from_dict(stored(evidence)["class_pairs"]).confusions["holdout"]
     frame = nb.confusion(evidence)
     wanted = frame[frame["count"] > 0]
-    low, high = kept.limits()
+    low, high = limits_of(kept)
     cells = wanted[["class", "answer", "count", "n"]].to_numpy()
     order, own = np.lexsort(cells.T[::-1]), np.lexsort(kept.cells.T[::-1])
     assert kept.cells[own].tolist() == cells[order].tolist()
@@ -94,7 +95,7 @@ def test_of_many_classes_the_worst_are_kept_and_pay_for_all_cells():
     assert len(found.cells) == WORST < found.seen == 2 * classes
     assert set(found.cells[:, 2].tolist()) == {3}
     each = 0.05 / (2 * classes * (classes + 1))
-    low, high = found.limits()
+    low, high = limits_of(found)
     assert low[0] == pytest.approx(binomial_lower(3, 6, each), rel=1e-12)
     assert high[0] == pytest.approx(binomial_upper(3, 6, each), rel=1e-12)
     with pytest.raises(InvalidSample, match=r"more than 100 classes.*nb\.confusion\(evidence\)"):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ncbounds.checkpoints.head.classifier import Classifier
-from ncbounds.errors import DataError, HeadNotFound, RoleError, StoreError
+from ncbounds.errors import DataError, HeadNotFound, InvalidSample, RoleError, StoreError
 from ncbounds.extraction.batches import class_count, data_parts
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.stream import count_disagreements
@@ -235,7 +235,7 @@ def test_mapping_of_inputs(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_data(source: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+    with pytest.raises((DataError, InvalidSample), match=message):
         extract(Classifier(Counting()), source, "fit")
 
 

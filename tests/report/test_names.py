@@ -93,7 +93,7 @@ COMMANDS = (
 def check_latex(text):
     _, rest = text.split("\\midrule\n")
     body, below = rest.split("\\bottomrule\n\\end{tabular}\n\\par\\smallskip\n")
-    assert body.count("\\\\\n") == 2
+    assert body.count("\\\\\n") in (2, 3)  # a name that leaves no room stands above its line
     for line in [*body.splitlines(), *below.splitlines()[:-1]]:
         assert not line.lstrip().startswith(("[", "*"))
         bare = re.sub(COMMANDS, "", line.removesuffix("\\\\"))

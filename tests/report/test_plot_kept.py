@@ -5,6 +5,7 @@ import pytest
 from fixtures.evidence import drawn, evidence_of
 
 import ncbounds as nb
+from ncbounds.bounds.cells import limits_of
 from ncbounds.comparison.rank import Ranking
 from ncbounds.comparison.ranked import Ranked
 from ncbounds.errors import NcboundsError, UnknownName
@@ -73,7 +74,7 @@ def test_of_many_classes_the_worst_pairs_are_drawn_with_their_limits():
     assert ax.get_yticklabels()[0].get_text() == "0 → 1"
     (bars,) = ax.containers[0].lines[2]
     low, high = bars.get_segments()[0][:, 0]
-    limits = found.limits()
+    limits = limits_of(found)
     assert (low, high) == pytest.approx((limits[0][0], limits[1][0]))
     assert low < 0.4 < high
 

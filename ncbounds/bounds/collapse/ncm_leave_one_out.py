@@ -154,7 +154,7 @@ class _Left(NamedTuple):
 
 def _narrow(means: Floats) -> tuple[NDArray[np.float32], float]:
     """Means about their own in float32, and the largest norm; 0 where float32 may not hold them."""
-    centred = means - means.mean(axis=0)
+    centred = means - means.mean(axis=0) if len(means) else means
     longest = float(np.sqrt(np.einsum("ij,ij->i", centred, centred).max(initial=0.0)))
     if not ORDINARY[0] <= longest <= ORDINARY[1]:
         longest = 0.0

@@ -7,6 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ncbounds.arrays import Floats
+from ncbounds.bounds.cells import limits_of
 from ncbounds.errors import MissingExtra, printable
 from ncbounds.evidence.class_pairs import ClassPairs, Confusions
 from ncbounds.evidence.margin_curves import PERCENT, MarginCurves
@@ -153,7 +154,7 @@ def _heat(caption: str, head: list[str], rows: list[Any]) -> Markup:
 
 def _confused(title: str, found: Confusions, names: Sequence[str]) -> Markup:
     """Wrong answers, most points first, with exact limits that hold together."""
-    low, high = found.limits()
+    low, high = limits_of(found)
     at = found.worst()[:CELLS]
     body = [
         (full_name(names, label), full_name(names, answer), f"{count} of {n}",

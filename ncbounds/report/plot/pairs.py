@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ncbounds.arrays import Floats
+from ncbounds.bounds.cells import limits_of
 from ncbounds.errors import NcboundsError, UnknownName, printable, suggest
 from ncbounds.evidence.class_pairs import CLASSES, ClassPairs, Confusions
 from ncbounds.evidence.roles import Role, check_role
@@ -170,7 +171,7 @@ def _write(ax: Any, image: Any, coloured: Floats, texts: list[list[str]]) -> Non
 def _draw_worst(found: Confusions, names: Sequence[str], title: str, ax: Any) -> Any:
     """The pairs with most errors as shares with their limits."""
     at = found.worst()[:BARS]
-    low, high = found.limits()
+    low, high = limits_of(found)
     label, answer, count, n = found.cells[at].T
     share = count / n
     y = np.arange(len(at))
