@@ -30,13 +30,15 @@ class Judged:
     """What is known of one classifier's error: a count, and row by row if that was kept.
 
     ``rows`` tells which rows it was judged on; only classifiers of equal ``rows`` are compared row
-    by row.
+    by row. ``error`` says what an error is, where not that of a class: counts of different ones are
+    not compared.
     """
 
     errors: int
     n: int
     rows: str = ""
     wrong: Bools | None = None
+    error: str = ""
 
     @property
     def rate(self) -> float:
@@ -80,6 +82,8 @@ def known_order(judged: "list[Judged]", delta: float) -> Order:
         more = (sign_test_p(only, only.T) <= each).astype(np.int8)
         block = np.ix_(members, members)
         out[block] = np.sign(out[block] + more - more.T)
+    kinds = np.array([one.error for one in judged])
+    out[kinds[:, None] != kinds[None, :]] = 0
     return out
 
 

@@ -67,13 +67,17 @@ class Ranking:
 
 @dataclass(frozen=True, eq=False)
 class _Quantity:
-    """Values by checkpoint, smaller for fewer errors, and what is known of the target's errors."""
+    """Values by checkpoint, smaller for fewer errors, and what is known of the target's errors.
+
+    All are errors of one kind: subset errors and one-errors, say, are two quantities.
+    """
 
     name: str
     role: str
     kind: str
     params: str = ""
     target: str = "saved"
+    error: str = ""
     values: dict[str, float] = field(default_factory=dict)
     judged: dict[str, Judged] = field(default_factory=dict)
     reason: str = ""
@@ -104,7 +108,7 @@ def rank(rows: Iterable[Row], facts: Facts, delta: float = 0.05) -> Ranking:
             "test sample (ncbounds evaluate ... --out RUN)"
         )
     of = _families(facts)
-    cached: dict[tuple[str, tuple[str, ...]], Any] = {}
+    cached: dict[tuple[str, ...], Any] = {}
     return Ranking(
         tuple(_ranked(q, facts, of, delta, cached) for q in found), delta, len(set(of.values()))
     )
@@ -115,7 +119,7 @@ def _saved(known: Mapping[str, Any]) -> Judged | None:
     bits = stored_errors(known, "test")
     if bits is None or not bits.n:
         return None
-    return Judged(int(bits.wrong.sum()), bits.n, bits.rows, bits.wrong)
+    return Judged(int(bits.wrong.sum()), bits.n, bits.rows, bits.wrong, bits.error)
 
 
 def _of_rows(rows: Iterable[Row], facts: Facts, saved: Mapping[str, Judged]) -> "list[_Quantity]":
@@ -125,11 +129,12 @@ def _of_rows(rows: Iterable[Row], facts: Facts, saved: Mapping[str, Judged]) -> 
     for r in rows:
         params = {k: str(v) if v == np.inf else v for k, v in r.params.items()}
         written = json.dumps(params, sort_keys=True) if params else ""
-        key = (r.bound, r.role, r.target, r.qualifier, r.layer, written)
-        role = f"{r.role} {r.layer}".rstrip()
-        q = found.setdefault(key, _Quantity(r.bound, role, _word(r), written, r.target))
-        value = r.value if isinstance(r, BoundResult) else r.measure
         judged = _target(r, facts.get(r.checkpoint, {}), saved)
+        error = "" if judged is None else judged.error
+        key = (r.bound, r.role, r.target, r.qualifier, r.layer, written, error)
+        role = f"{r.role} {r.layer}".rstrip()
+        q = found.setdefault(key, _Quantity(r.bound, role, _word(r), written, r.target, error))
+        value = r.value if isinstance(r, BoundResult) else r.measure
         if not np.isnan(value) and judged is not None:
             q.values[r.checkpoint] = -value if r.bound in larger else value
             q.judged[r.checkpoint] = judged
@@ -142,20 +147,21 @@ def _word(r: Row) -> str:
 
 def _target(r: Row, known: Mapping[str, Any], saved: Mapping[str, Judged]) -> Judged | None:
     """What is known of the error that a row speaks about."""
-    if r.qualifier or r.details.get("weights") is not None:
+    if not r.of_error or r.details.get("weights") is not None:
         return None  # the measured error is of one class, or reweighted: no count
-    if r.target == "saved" and r.checkpoint in saved:
-        return saved[r.checkpoint]
+    if r.target == "saved" and (kept := saved.get(r.checkpoint)) is not None:
+        return kept if r.qualifier in ("", kept.error) else None
     n = int(known.get("n", {}).get("test", 0))
     if r.test is None or not n or not np.isfinite(r.test.error):
         return None
     errors = round(r.test.error * n)
-    return Judged(errors, n) if abs(errors - r.test.error * n) < 1e-6 else None
+    whole = abs(errors - r.test.error * n) < 1e-6
+    return Judged(errors, n, error=r.qualifier) if whole else None
 
 
 def _of_geometry(facts: Facts, saved: Mapping[str, Judged]) -> "list[_Quantity]":
     """Collapse metrics of a report's facts; all are smaller the more features are collapsed."""
-    found: dict[tuple[str, str], _Quantity] = {}
+    found: dict[tuple[str, ...], _Quantity] = {}
     for name, judged in saved.items():
         for role, metrics in facts[name].get("collapse", {}).items():
             seen = set()
@@ -165,7 +171,8 @@ def _of_geometry(facts: Facts, saved: Mapping[str, Judged]) -> "list[_Quantity]"
                     continue  # efficiencies are rows of their own
                 seen.add(metric)
                 number = np.nan if value is None else float(value)
-                q = found.setdefault((metric, role), _Quantity(metric, role, "measure"))
+                key = (metric, role, judged.error)
+                q = found.setdefault(key, _Quantity(metric, role, "measure", error=judged.error))
                 if not np.isnan(number):
                     q.values[name], q.judged[name] = number, judged
     return list(found.values())
@@ -177,10 +184,14 @@ def _baselines(facts: Facts, saved: Mapping[str, Judged]) -> "list[_Quantity]":
     sizes = {n: facts[n].get("n", {}) for n in saved}
     used = {n: -float(s.get("fit", 0) + s.get("head", 0)) for n, s in sizes.items() if "fit" in s}
     known = {n: float(x) for n, x in noise.items() if x is not None}
-    return [
-        _Quantity(what, "", "baseline", values=values, judged={n: saved[n] for n in values})
-        for what, values in (("label noise of the task", known), ("labels used", used))
-    ]
+    found = []
+    for error in sorted({j.error for j in saved.values()}) or [""]:
+        of = {n: j for n, j in saved.items() if j.error == error}
+        for what, values in (("label noise of the task", known), ("labels used", used)):
+            x = {n: value for n, value in values.items() if n in of}
+            judged = {n: of[n] for n in x}
+            found.append(_Quantity(what, "", "baseline", error=error, values=x, judged=judged))
+    return found
 
 
 def _families(facts: Facts) -> dict[str, str]:
@@ -198,15 +209,15 @@ def _ranked(
     facts: Facts,
     families: Mapping[str, str],
     delta: float,
-    cached: dict[tuple[str, tuple[str, ...]], Any],
+    cached: dict[tuple[str, ...], Any],
 ) -> Ranked:
     names = list(q.judged)
-    word = q.params, q.role, q.target, q.kind
-    base: dict[str, Any] = dict(zip(("params", "role", "target", "kind"), word, strict=True))
+    fields = ("params", "role", "target", "kind", "error")
+    base: dict[str, Any] = {name: getattr(q, name) for name in fields}
     if len(names) < 2:
         why = "fewer than two checkpoints have a value and a count of its target's errors"
         return Ranked(q.name, checkpoints=len(names), reason=why, **base)
-    key = (q.target, tuple(names))
+    key = (q.target, q.error, *names)
     if key not in cached:
         judged = [q.judged[n] for n in names]
         cached[key] = (known_order(judged, delta), *_strata([facts[n] for n in names]))

@@ -71,6 +71,7 @@ def _legend(delta: float, families: int) -> list[str]:
 
 def _cells(r: Ranked) -> tuple[str, ...]:
     name = f"{r.name} {r.params}".rstrip() + (f" [{r.target}]" if r.target != "saved" else "")
+    name += f" ({r.error})" if r.error else ""
     factor = f"{r.factor} {_share(r.factor_error)}" if r.factor else "–"
     return (
         name,

@@ -29,6 +29,8 @@ class Ranked:
         random pick on average.
     reason : str
         Why there is a dash.
+    error : str
+        What an error of these checkpoints is, where not that of a class.
     """
 
     name: str
@@ -51,3 +53,4 @@ class Ranked:
     regret: float = np.nan
     random_regret: float = np.nan
     reason: str = ""
+    error: str = ""

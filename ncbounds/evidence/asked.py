@@ -249,7 +249,7 @@ def _word(word: str) -> Asked:
         return Asked(risks=(Answered(threshold), Answered(threshold, wrong=False)))
     if (risk := label_risk(word)) is not None:
         return Asked(risks=(risk,))
-    if word.startswith("top-") and word[4:].isdigit():
+    if word.startswith("top-") and word[4:].isdecimal():
         return Asked(risks=(TopK(int(word[4:])),))
     simple = {
         "balanced": Asked(averages=(Balanced(),)),
@@ -314,7 +314,7 @@ def class_number(called: str | int, classes: int, names: tuple[str, ...], group:
     """Number of a class that is called by its name, or by its number."""
     if isinstance(called, str) and called in names:
         return names.index(called)
-    number = int(called) if isinstance(called, int) or called.isdigit() else -1
+    number = int(called) if isinstance(called, int) or called.isdecimal() else -1
     if 0 <= number < classes:
         return number
     known = suggest(str(called), list(names)) if names else f"classes are 0 to {classes - 1}"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Bools, Floats, Ints
-from ncbounds.errors import InvalidSample
+from ncbounds.errors import InvalidSample, few
 from ncbounds.evidence.decided import doubt
 from ncbounds.evidence.given_labels import given_labels
 from ncbounds.evidence.head import Head, LinearHead, NoHead, margins
@@ -140,6 +140,11 @@ class MultiLabel:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(map(str, self.names)))
+        if twice := sorted({name for name in self.names if self.names.count(name) > 1}):
+            raise InvalidSample(
+                f"label names are all different, found {few(twice)} more than once: "
+                "give each label a name of its own, or leave names out"
+            )
         if self.threshold is None:
             return
         if self.ranked:

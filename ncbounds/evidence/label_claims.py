@@ -5,7 +5,14 @@ from dataclasses import replace
 from ncbounds.errors import InvalidSample, shown
 from ncbounds.evidence.asked import NOTHING, Asked
 from ncbounds.evidence.decision import Decision, MultiLabel
-from ncbounds.evidence.label_risks import ANSWERED, Hamming, OneError, OneLabel, Ranking
+from ncbounds.evidence.label_risks import (
+    ANSWERED,
+    Hamming,
+    OneError,
+    OneLabel,
+    PrecisionAt,
+    Ranking,
+)
 
 #: What can be asked of several labels, and of ranked ones.
 OF_LABELS = "hamming, one-error, ranking, precision@5, misses:LABEL, false-alarms:LABEL or subset"
@@ -53,6 +60,8 @@ def asked_under(asked: Asked, decision: Decision, classes: int, *, scored: bool)
                 f"{shown(risk.name)!r} needs a threshold for each label, and these are only "
                 f"ranked: ask for {OF_RANKED}"
             )
+        if isinstance(risk, PrecisionAt):
+            risk.check(classes)
     found = (
         r.among(decision.names, classes) if isinstance(r, OneLabel) else r for r in asked.risks
     )

@@ -97,6 +97,13 @@ class PrecisionAt:
         if self.k < 1:
             raise InvalidSample(f"precision@k counts from k = 1 on, found {self.k}")
 
+    def check(self, labels: int) -> None:
+        """Raise InvalidSample unless ``k`` is smaller than the number of labels."""
+        if self.k >= labels:
+            raise InvalidSample(
+                f"precision@{self.k} of {labels} labels depends on no order: k is smaller"
+            )
+
     @property
     def name(self) -> str:
         """``1 - precision@5``."""
@@ -104,10 +111,7 @@ class PrecisionAt:
 
     def losses(self, labels: Bools, answers: Given, scores: Floats, off: Floats) -> Floats:
         """See :func:`ncbounds.evidence.rankings.precision_losses`."""
-        if self.k >= labels.shape[1]:
-            raise InvalidSample(
-                f"precision@{self.k} of {labels.shape[1]} labels depends on no order: k is smaller"
-            )
+        self.check(labels.shape[1])
         return precision_losses(labels, scores, off, self.k)
 
 
@@ -148,7 +152,7 @@ class OneLabel:
         text = str(self.label)
         if text in names:
             return replace(self, column=names.index(text))
-        if text.isdigit() and int(text) < labels:
+        if text.isdecimal() and int(text) < labels:
             return replace(self, column=int(text))
         known = suggest(text, list(names)) if names else f"labels are 0 to {labels - 1}"
         raise InvalidSample(f"no label {shown(text)}; {known}")
@@ -187,6 +191,6 @@ def label_risk(word: str) -> Any:
             raise InvalidSample(f"{word} needs a label: {kind}:NAME")
         return OneLabel(label.strip(), present=kind == "misses")
     at, sign, k = word.partition("@")
-    if at == "precision" and sign and k.isdigit():
+    if at == "precision" and sign and k.isdecimal():
         return PrecisionAt(int(k))
     return SIMPLE.get(word)

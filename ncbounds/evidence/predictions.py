@@ -118,8 +118,7 @@ def predicted_parts(
             raise InvalidSample(
                 "thresholds of several labels are those of the decision: MultiLabel(threshold=...)"
             )
-        asked = asked_under(asked, decision, classes or 0, scored=kind != "predicted")
-        samples = _of_labels(outputs_of, kind, decision, own, classes, asked)
+        samples, asked = _of_labels(outputs_of, kind, decision, own, classes, asked)
         head = NoHead(max(s.classes for s in samples.values()), why)
     else:
         samples, head = _of_classes(outputs_of, kind, threshold, own, classes, asked, why)
@@ -173,14 +172,19 @@ def _of_labels(
     own: Mapping[Role, dict[str, Any]],
     classes: int | None,
     asked: Asked,
-) -> dict[Role, Sample]:
-    """Samples of answers about several labels a point."""
+) -> tuple[dict[Role, Sample], Asked]:
+    """Samples of answers about several labels a point, and what is asked of so many labels."""
+    found = {
+        name: label_sample(outputs, kind, decision, name, own[name], classes)
+        for name, outputs in outputs_of.items()
+    }
+    labels = max(sample.classes for sample, _ in found.values())
+    asked = asked_under(asked, decision, labels, scored=kind != "predicted")
     samples = {}
-    for name, outputs in outputs_of.items():
-        sample, scores = label_sample(outputs, kind, decision, name, own[name], classes)
+    for name, (sample, scores) in found.items():
         more = _scored_losses(asked, sample, scores, kind)
         samples[name] = replace(sample, losses={**sample.losses, **more})
-    return samples
+    return samples, asked
 
 
 def _scores(array: Numbers, kind: str) -> Floats:

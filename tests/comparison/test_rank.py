@@ -99,14 +99,15 @@ def test_interval_by_writing_out_every_redraw():
     assert interval(x, order, families) == pytest.approx(tuple(expected))
 
 
-def zoo(values, errors, noise=None, test_only=False):
+def zoo(values, errors, noise=None, test_only=False, of=""):
     """A report of a bound with these values, and its checkpoints' errors on the same test rows."""
     rows, facts = [], {}
     for i, (x, k) in enumerate(zip(values, errors, strict=True)):
-        name = f"c{i}"
+        name = f"c{of}{i}"
         law = 0.0 if noise is None else noise[i]
         test = Measured(k / N, 0.0, 1.0)
         common = {"family": "f", "role": "holdout", "n": 9, "delta": 0.05, "checkpoint": name}
+        common["qualifier"] = of
         rows += [
             BoundResult(
                 bound="binomial", kind="certificate", target="saved", value=x, test=test, **common
@@ -120,10 +121,10 @@ def zoo(values, errors, noise=None, test_only=False):
             ),
             BoundResult(
                 bound="binomial", kind="certificate", target="saved", value=x, test=test,
-                params={"per": "worst class"}, qualifier="worst class", **common
+                params={"per": "worst class"}, **{**common, "qualifier": "worst class"}
             ),
         ]  # fmt: skip
-        bits = ErrorBits("test", f"h{law}", wrong(k), "iid", 1, "measure").to_dict()
+        bits = ErrorBits("test", f"h{law}", wrong(k), "iid", 1, "measure", error=of).to_dict()
         facts[name] = {
             "errors": {} if test_only else {"test": bits},
             "n": {"test": N, "fit": 100 * (i + 1)},
@@ -211,3 +212,17 @@ def test_shares_of_the_order_add_up_to_no_more_than_delta(monkeypatch):
     # p-values that are above a sixth of delta, by less than an ulp
     monkeypatch.setattr(order_module, "sign_test_p", lambda b, c: np.where(b > c, delta / 6, 1.0))
     assert not known_order([Judged(k, N, "h", wrong(k)) for k in (100, 200, 300)], delta).any()
+
+
+@pytest.mark.parametrize("test_only", [False, True])
+def test_errors_of_different_kinds_are_never_ordered_against_each_other(test_only):
+    values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    of_sets = zoo(values, ERRORS, test_only=test_only, of="subset error")
+    of_tops = zoo(values[::-1], ERRORS, test_only=test_only, of="one-error")
+    both = nb.Report([*of_sets.rows, *of_tops.rows], facts={**of_sets.facts, **of_tops.facts})
+    found = {(r.name, r.error): r for r in both.rank().rows if not r.params}
+    for name in ("binomial", "split_head", *(() if test_only else ("NC1", "labels used"))):
+        for error, share in (("subset error", 0.0), ("one-error", 1.0)):
+            share = 1.0 if name == "labels used" else share
+            assert (found[name, error].resolved, found[name, error].sign_error) == (15, share)
+    assert "binomial (one-error)" in str(both.rank())

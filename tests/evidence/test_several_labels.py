@@ -258,3 +258,25 @@ def test_answers_that_are_missing_are_counted_in_the_rows():
     e = nb.Evidence.from_predictions(**given, decision=nb.MultiLabel())
     assert "6 of 12 answers about holdout labels" in " ".join(nb.evaluate(e).rows[0].reasons)
     assert repr(e.holdout) == "Sample(holdout, 4 x predictions, 3 labels, iid)"
+
+
+@pytest.mark.parametrize(
+    ("claim", "says"),
+    [
+        ("misses:²", "no label ²; labels are 0 to 3"),
+        ("precision@²", "no claim"),
+        ("top-²", "no claim"),
+        ("precision@4", "precision@4 of 4 labels"),
+    ],
+)
+def test_claims_are_checked_against_the_labels_that_scores_have(claim, says):
+    given = {"logits": np.eye(4) - 0.5, "labels": np.eye(4, dtype=int), "role": "holdout"}
+    found = nb.Evidence.from_predictions(**given, decision=nb.MultiLabel(), claims="misses:0")
+    assert found.asked.risks[0].column == 0
+    with pytest.raises(InvalidSample, match=says):
+        nb.Evidence.from_predictions(**given, decision=nb.MultiLabel(), claims=claim)
+
+
+def test_two_labels_of_one_name_are_refused():
+    with pytest.raises(InvalidSample, match="found a more than once"):
+        nb.MultiLabel(("a", "a", "b"))
