@@ -8,6 +8,7 @@ found and the ways out.
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.special import bdtr, bdtrc, gammaln
 
 from ncbounds.arrays import Ints
 from ncbounds.evidence.copies import TOLERATED, repeated, shared
@@ -103,7 +104,7 @@ def _unanswered(sample: Sample, none: int) -> str:
             f"{none} of {sample.n} {sample.role} rows have no single prediction (a tie within "
             "rounding, a value that is not finite); they count as errors"
         )
-    if sample.answers is not None and sample.answers.ndim == 2:
+    if sample.answers is not None and sample.indicators.shape == sample.answers.shape:
         return (
             f"{none} of {sample.indicators.size} answers about {sample.role} labels are missing (a "
             "score at its threshold, a value that is not finite); they count as wrong"
@@ -209,12 +210,10 @@ def _against_priors(sample: Sample, evidence: Evidence) -> list[str]:
     of_the_law = sample.sampling == "iid" and sample.role != "target"
     if priors is None or not of_the_law or (sample.labels < 0).any():
         return []
-    from scipy.stats import binom
-
     # priors are those of the head's classes: points of others say nothing about them
     counts = sample.counts[: len(priors)]
     n, p = int(counts.sum()), np.minimum(priors, 1.0)
-    tail = np.minimum(binom.cdf(counts, n, p), binom.sf(counts - 1, n, p))
+    tail = np.minimum(bdtr(counts, n, p), bdtrc(counts - 1, n, p))
     c = int(np.argmin(tail))
     if tail[c] >= IMPOSSIBLE / (2 * len(priors)):
         return []
@@ -238,14 +237,12 @@ def _absent(sample: Sample, evidence: Evidence) -> list[str]:
             known[: s.classes] |= s.counts > 0
         absent = np.flatnonzero(known & (_padded(sample, len(known)) == 0))
         return [f"class {name(int(c))} has no point in a stratified sample" for c in absent[:1]]
-    from scipy.stats import hypergeom
-
     for other in (s for s in others if s.sampling == "iid"):
         total = sample.n + other.n
         mine = _padded(sample, other.classes)[: other.classes]
         for c in np.flatnonzero((mine == 0) & (other.counts > 0)):
             k = int(other.counts[c])
-            if hypergeom.pmf(0, total, k, sample.n) < IMPOSSIBLE / other.classes:
+            if _never_drawn(k, sample.n, total) < IMPOSSIBLE / other.classes:
                 return [
                     f"class {name(int(c))} has no point among {sample.n} {sample.role} points and "
                     f"{k} among {other.n} of {other.role}, which two draws of one law do not give: "
@@ -253,6 +250,15 @@ def _absent(sample: Sample, evidence: Evidence) -> list[str]:
                     "selected"
                 ]
     return []
+
+
+def _never_drawn(marked: int, drawn: int, total: int) -> float:
+    """Probability that none of the marked ones is among so many drawn of the total."""
+    if marked + drawn > total:
+        return 0.0
+    rest = total - marked
+    log = gammaln(rest + 1) - gammaln(rest - drawn + 1)
+    return float(np.exp(log - gammaln(total + 1) + gammaln(total - drawn + 1)))
 
 
 def _padded(sample: Sample, classes: int) -> Ints:

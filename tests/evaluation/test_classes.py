@@ -7,9 +7,9 @@ from fixtures.shares import Kept, unlucky, within
 from scipy.stats import fisher_exact
 
 import ncbounds as nb
+from ncbounds.bounds import cells
 from ncbounds.errors import InvalidSample, MissingEvidence
 from ncbounds.evaluation import classes as module
-from ncbounds.evidence import class_pairs
 from ncbounds.numerics import binomial_lower, binomial_upper, down, weighted_error_upper
 
 NAMES = ("cat", "dog", "eel")
@@ -156,8 +156,8 @@ def test_the_pooled_limit_of_strata_has_the_edge_rule():
 
 def test_shares_of_cells_and_pairs_add_up_to_no_more_than_delta(monkeypatch):
     low, high = Kept(binomial_lower, 2), Kept(binomial_upper, 2)
-    monkeypatch.setattr(class_pairs, "binomial_lower", low)
-    monkeypatch.setattr(class_pairs, "binomial_upper", high)
+    monkeypatch.setattr(cells, "binomial_lower", low)
+    monkeypatch.setattr(cells, "binomial_upper", high)
     delta = unlucky(24)
     nb.confusion(evidence(), delta)
     assert [within(d, 24, delta) for d in low.found + high.found] == [True, True]
