@@ -1,10 +1,17 @@
-"""Exact limits of what each class is taken for, which all hold together."""
+"""Exact limits of several counted probabilities, which all hold together."""
 
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.evidence.class_pairs import Confusions
 from ncbounds.numerics import binomial_lower, binomial_upper, down
+
+
+def upper_limits(count: Ints, n: Ints, each: float) -> Floats:
+    """Exact limits, each at ``each``, of probabilities that were counted; 1 where ``n`` is 0."""
+    high, some = np.ones(n.shape), n > 0
+    high[some] = binomial_upper(count[some], n[some], each)
+    return high
 
 
 def cell_limits(count: Ints, n: Ints, cells: int, delta: float) -> tuple[Floats, Floats]:
@@ -27,10 +34,9 @@ def cell_limits(count: Ints, n: Ints, cells: int, delta: float) -> tuple[Floats,
         Rounded outward; 0 and 1 where ``n`` is 0.
     """
     each = float(down(delta / (2 * cells)))
-    low, high, some = np.zeros(n.shape), np.ones(n.shape), n > 0
+    low, some = np.zeros(n.shape), n > 0
     low[some] = binomial_lower(count[some], n[some], each)
-    high[some] = binomial_upper(count[some], n[some], each)
-    return low, high
+    return low, upper_limits(count, n, each)
 
 
 def limits_of(found: Confusions) -> tuple[Floats, Floats]:

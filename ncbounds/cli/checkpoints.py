@@ -10,13 +10,6 @@ if TYPE_CHECKING:
     from ncbounds.data.manifest import Manifest
 
 
-def described_by_zoo(paths: list[Path], manifest: Path | None) -> bool:
-    """Whether a zoo.toml was typed, or a folder with one."""
-    from ncbounds.runs.paths import is_zoo
-
-    return manifest is not None or any(map(is_zoo, paths))
-
-
 def open_checkpoints(
     paths: list[Path],
     manifest: Path | None,
@@ -38,6 +31,7 @@ def open_checkpoints(
         If something was typed that does not go with a zoo.toml, or goes with one alone.
     """
     from ncbounds.runs.files import described, of_zoo
+    from ncbounds.runs.paths import described_by_zoo
     from ncbounds.runs.trust import refuse_untrusted
 
     code: dict[str, Any] = {"model": model, "args": args, "data": data}

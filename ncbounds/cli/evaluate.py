@@ -53,7 +53,7 @@ from ncbounds.cli.arguments import (
     refuse_trust,
     running,
 )
-from ncbounds.cli.checkpoints import described_by_zoo, open_checkpoints
+from ncbounds.cli.checkpoints import open_checkpoints
 from ncbounds.cli.console import NOTHING, check_format, echo, progress_bar, user_errors
 from ncbounds.cli.report import show_report, show_series
 from ncbounds.errors import NcboundsError, printable
@@ -176,6 +176,8 @@ def evaluate(
     from ncbounds.runs.folder import default_folder
 
     with user_errors():
+        from ncbounds.runs.paths import described_by_zoo
+
         check_format(format)
         aside = format is not None
         if aside and layers is not None:

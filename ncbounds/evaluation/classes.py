@@ -8,7 +8,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.averaged import over_all_classes
-from ncbounds.bounds.cells import cell_limits
+from ncbounds.bounds.cells import cell_limits, upper_limits
 from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.kind import Verdict
 from ncbounds.bounds.needs import Needs
@@ -21,7 +21,7 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import binomial_upper, down, told_apart_p, weighted_error_upper
+from ncbounds.numerics import down, told_apart_p, weighted_error_upper
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,10 +235,7 @@ def _errors(evidence: Evidence, sample: Sample, classes: int) -> tuple[Ints, Int
 
 def _limits(k: Ints, n: Ints, delta: float) -> Floats:
     """Limits of all class errors, shape (C,), that hold together; 1 for a class without points."""
-    some, out = n > 0, np.ones(len(n))
-    each = float(down(delta / max(1, some.sum())))
-    out[some] = binomial_upper(k[some], n[some], each)
-    return out
+    return upper_limits(k, n, float(down(delta / max(1, (n > 0).sum()))))
 
 
 def _trained(evidence: Evidence, classes: int) -> list[Any]:

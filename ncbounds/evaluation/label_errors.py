@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.bounds.cells import upper_limits
 from ncbounds.errors import InvalidSample
 from ncbounds.evaluation.answers import NEEDS, judged
 from ncbounds.evaluation.classes import stamped
@@ -12,7 +13,7 @@ from ncbounds.evidence.decision import MultiLabel, held_by
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import Role
 from ncbounds.evidence.sample import Sample
-from ncbounds.numerics import binomial_upper, down
+from ncbounds.numerics import down
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,9 +81,7 @@ def label_errors(evidence: Evidence, delta: float = 0.05, role: Role = "holdout"
     for side, (_, many, one) in enumerate(kinds):
         frame[many] = k[side]
         frame[f"{one}_rate"] = _rates(k[side], n[side])
-        limits, some = np.ones(labels), n[side] > 0
-        limits[some] = binomial_upper(k[side][some], n[side][some], each)
-        frame[f"{one}_limit"] = limits
+        frame[f"{one}_limit"] = upper_limits(k[side], n[side], each)
     test = evidence.test
     n, k = np.zeros((2, 2, labels), dtype=np.int64) if test is None else _counts(evidence, test)
     for side, (there, _, one) in enumerate(kinds):

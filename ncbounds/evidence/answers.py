@@ -12,8 +12,29 @@ from ncbounds.errors import InvalidSample
 THRESHOLDS = {"logits": 0.0, "probabilities": 0.5}
 #: Rows that are compared at once.
 BLOCK = 2**14
+#: What rounding may add to a probability of 1, or take from one of 0.
+SLACK = 1e-6
 
 Numbers = NDArray[Any]
+
+
+def checked_scores(array: Numbers, kind: str) -> Numbers:
+    """Scores in numbers with a fraction; probabilities, if that is their kind.
+
+    Raises
+    ------
+    InvalidSample
+        If a probability is none.
+    """
+    array = array.astype(np.float64) if array.dtype.kind in "ub" else array
+    if kind == "probabilities":
+        outside = (array < -SLACK) | (array > 1 + SLACK)
+        if outside.any():
+            raise InvalidSample(
+                f"probabilities lie between 0 and 1, found {array[outside][0]:.6g}; other scores "
+                "are logits="
+            )
+    return array
 
 
 def answers_of_outputs(

@@ -200,11 +200,8 @@ class MultiLabel:
     def wrong(self, sample: Sample, head: Head) -> Bools:
         """Points with a wrong label; ranked: points whose top label is not surely one of theirs."""
         held = held_by(sample)
-        if not self.ranked:
+        if isinstance(head, NoHead) or not self.ranked:
             return self.missed(self.predicted(sample, head), held)
-        if isinstance(head, NoHead):
-            known = sample.losses.get(self.error)
-            return self.missed(answers_of(sample), held) if known is None else known > 0
         return sample.of_head("wrong top", head, lambda: _wrong_top(sample, head))
 
     def wrong_logits(self, logits: Floats, labels: NDArray[Any]) -> Bools:

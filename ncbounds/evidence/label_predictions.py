@@ -6,19 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Bools, Floats, numbers
+from ncbounds.arrays import numbers
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.answers import THRESHOLDS, answers_of_outputs
+from ncbounds.evidence.answers import THRESHOLDS, answers_of_outputs, checked_scores
 from ncbounds.evidence.by_role import identified
 from ncbounds.evidence.decision import MultiLabel
 from ncbounds.evidence.indicators import Given, answers_of_labels, indicators_of, several
+from ncbounds.evidence.label_risks import OneError
 from ncbounds.evidence.point_hashes import point_hashes
-from ncbounds.evidence.rankings import one_errors
+from ncbounds.evidence.risks import losses_of_scores
 from ncbounds.evidence.sample import Sample
-from ncbounds.statistics.rows import blocks_of
-
-#: What rounding may add to a probability of 1, or take from one of 0.
-SLACK = 1e-6
 
 
 def label_sample(
@@ -71,8 +68,8 @@ def label_sample(
         answers, labels, role=role, input_hashes=hashes, classes=width, **own
     )
     if decision.ranked and scores is not None and sample.indicators is not None:
-        top = one_errors_of(sample.indicators, scores)
-        sample = replace(sample, losses={decision.error: top})
+        top = losses_of_scores(OneError(), sample.indicators, answers, scores)
+        sample = replace(sample, losses={OneError().name: top})
     return sample, scores
 
 
@@ -96,15 +93,6 @@ def _top(outputs: Any, kind: str, width: int | None) -> NDArray[Any]:
     return array
 
 
-def one_errors_of(held: Bools, scores: NDArray[Any]) -> Floats:
-    """One-errors of scores as they were given, shape (n,), a block of rows at a time."""
-    out = np.empty(len(scores))
-    for part in blocks_of(*scores.shape):
-        s = scores[part].astype(np.float64)
-        out[part] = one_errors(held[part], s, np.zeros(len(s)))
-    return out
-
-
 def scores_of(outputs: Any, kind: str) -> NDArray[Any]:
     """Scores of labels, shape (n, L), as they were given.
 
@@ -118,15 +106,7 @@ def scores_of(outputs: Any, kind: str) -> NDArray[Any]:
         raise InvalidSample(
             f"{kind} of several labels need shape (n, L), L from 2 on, found {array.shape}"
         )
-    array = array.astype(np.float64) if array.dtype.kind in "ub" else array
-    if kind == "probabilities":
-        outside = (array < -SLACK) | (array > 1 + SLACK)
-        if outside.any():
-            raise InvalidSample(
-                f"probabilities lie between 0 and 1, found {array[outside][0]:.6g}; other scores "
-                "are logits="
-            )
-    return array
+    return checked_scores(array, kind)
 
 
 def _same(classes: int | None, scores: NDArray[Any]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Floats, Ints, numbers
 from ncbounds.budgets import CLASSES
 from ncbounds.errors import InvalidSample
-from ncbounds.evidence.answers import answers_of_outputs
+from ncbounds.evidence.answers import answers_of_outputs, checked_scores
 from ncbounds.evidence.asked import Asked, asked_for
 from ncbounds.evidence.by_role import by_role, declared_of, identified
 from ncbounds.evidence.decision import MultiLabel, answers_of
@@ -24,8 +24,6 @@ from ncbounds.evidence.sample import Sample
 
 #: Why no head is known of a classifier whose predictions were given.
 GIVEN = "only predictions were given"
-#: What rounding may add to a probability of 1, or take from one of 0.
-SLACK = 1e-6
 
 Numbers = NDArray[Any]
 
@@ -235,15 +233,7 @@ def _answered(outputs: Any, kind: str) -> Numbers:
         raise InvalidSample(
             f"{kind} need shape (n, C), or (n,) for two classes, found {array.shape}"
         )
-    array = array.astype(np.float64) if array.dtype.kind in "ub" else array
-    if kind == "probabilities":
-        outside = (array < -SLACK) | (array > 1 + SLACK)
-        if outside.any():
-            raise InvalidSample(
-                f"probabilities lie between 0 and 1, found {array[outside][0]:.6g}; other scores "
-                "are logits="
-            )
-    return array
+    return checked_scores(array, kind)
 
 
 def _width(array: Numbers, kind: str) -> int:

@@ -8,6 +8,7 @@ from ncbounds.evidence.evidence import Evidence
 from ncbounds.extraction.running import AUTO, Running
 from ncbounds.runs.compare import evidences
 from ncbounds.runs.files import described, of_zoo
+from ncbounds.runs.paths import described_by_zoo
 from ncbounds.runs.trust import refuse_untrusted
 
 
@@ -50,7 +51,7 @@ def load_evidence(
     typed = [paths] if isinstance(paths, str | Path) else list(paths)
     running = Running(device, precision, batch_size=batch_size, limit=limit)
     names = None
-    if "data" in declared and manifest is None:
+    if "data" in declared and not described_by_zoo(typed, manifest):
         book = described(typed, **declared)
     else:
         book, names = of_zoo(typed, manifest, **declared)

@@ -92,6 +92,11 @@ def is_zoo(path: Path) -> bool:
     return path.suffix == ".toml" or (path / "zoo.toml").is_file()
 
 
+def described_by_zoo(paths: Iterable["str | Path"], manifest: "str | Path | None") -> bool:
+    """Whether a zoo.toml was typed, or a folder with one."""
+    return manifest is not None or any(is_zoo(Path(path)) for path in paths)
+
+
 def select_files(
     paths: Sequence["str | Path"], manifest: "Path | None" = None
 ) -> tuple[Manifest, list[str] | None]:

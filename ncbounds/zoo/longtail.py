@@ -7,11 +7,10 @@ by 1 over its training points. Overall they look alike; their balanced errors do
 """
 
 import argparse
-import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,11 +18,12 @@ from torch.nn import functional
 from ncbounds.checkpoints.architectures.small import build_model
 from ncbounds.data.manifest import entry_rows, load_manifest
 from ncbounds.data.task import task_arrays
+from ncbounds.zoo.descent import descend, store
 from ncbounds.zoo.manifest import table
 
 MODEL, ARGS = "mlp", {"width": 128, "depth": 2}
 TASK, RATIO, SEED = "longtail14", 100, 0
-EPOCHS, BATCH, RATE, MOMENTUM, DECAY = 40, 64, 0.05, 0.9, 5e-4
+DECAY = 5e-4
 ROLES = {"fit": "0:8000", "holdout": "8000:16000", "test": "16000:26000"}
 NAMES = ("plain", "balanced")
 CLASSES = (
@@ -54,21 +54,8 @@ def train(inputs: Tensor, labels: Tensor, *, balanced: bool) -> nn.Module:
     model = build_model(MODEL, ARGS)
     counts = torch.bincount(labels, minlength=len(CLASSES)).clamp(min=1).float()
     weights = len(labels) / (len(CLASSES) * counts) if balanced else None
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY, nesterov=True
-    )
-    order = torch.Generator().manual_seed(SEED)
-    steps = EPOCHS * math.ceil(len(inputs) / BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    model.train()
-    for _ in range(EPOCHS):
-        for rows in torch.split(torch.randperm(len(inputs), generator=order), BATCH):
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(model(inputs[rows]), labels[rows], weights)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return model.eval()
+    loss = partial(functional.cross_entropy, weight=weights)
+    return descend(model, loss, inputs, labels, weight_decay=DECAY, seed=SEED)
 
 
 def manifest() -> str:
@@ -114,8 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
         inputs = torch.from_numpy(np.asarray(arrays.inputs[rows]))
         labels = torch.from_numpy(arrays.labels[rows])
         model = train(inputs, labels, balanced=name == "balanced")
-        state = {k: v.half().contiguous() for k, v in model.state_dict().items()}
-        safetensors.torch.save_file(state, options.out / f"{name}.safetensors")
+        store(model, options.out / f"{name}.safetensors")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,11 @@ pick-all-label, the sum of the cross entropies of all labels of a picture.
 """
 
 import argparse
-import math
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -20,12 +19,12 @@ from torch.nn import functional
 from ncbounds.checkpoints.architectures.small import build_model
 from ncbounds.data.manifest import entry_rows, load_manifest
 from ncbounds.data.task import task_arrays
+from ncbounds.zoo.descent import descend, store
 from ncbounds.zoo.longtail import CLASSES
 from ncbounds.zoo.manifest import table
 
 MODEL, ARGS = "bn_mlp", {"width": 96, "depth": 2, "in_features": 2 * 14 * 14}
 TASK, PAIRS, SEED = "tags14", 0.7, 0
-EPOCHS, BATCH, RATE, MOMENTUM = 40, 64, 0.05, 0.9
 ROLES = {"fit": "0:4000", "holdout": "4000:8000", "test": "8000:13000"}
 
 
@@ -78,25 +77,8 @@ def train(recipe: Recipe, inputs: Tensor, indicators: Tensor) -> nn.Module:
     """
     torch.manual_seed(SEED)
     model = build_model(MODEL, ARGS)
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=RATE,
-        momentum=MOMENTUM,
-        weight_decay=recipe.weight_decay,
-        nesterov=True,
-    )
-    order = torch.Generator().manual_seed(SEED)
-    steps = EPOCHS * math.ceil(len(inputs) / BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    model.train()
-    for _ in range(EPOCHS):
-        for rows in torch.split(torch.randperm(len(inputs), generator=order), BATCH):
-            optimizer.zero_grad()
-            loss = training_loss(recipe.loss, model(inputs[rows]), indicators[rows])
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return model.eval()
+    loss = partial(training_loss, recipe.loss)
+    return descend(model, loss, inputs, indicators, weight_decay=recipe.weight_decay, seed=SEED)
 
 
 def manifest() -> str:
@@ -144,11 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
         inputs = torch.from_numpy(np.asarray(arrays.inputs[rows]))
         indicators = torch.from_numpy(arrays.labels[rows].astype(np.float32))
         model = train(recipe, inputs, indicators)
-        state = {
-            k: v.half().contiguous() if v.is_floating_point() else v
-            for k, v in model.state_dict().items()
-        }
-        safetensors.torch.save_file(state, options.out / f"{name}.safetensors")
+        store(model, options.out / f"{name}.safetensors")
 
 
 if __name__ == "__main__":
