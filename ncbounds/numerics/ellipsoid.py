@@ -27,6 +27,9 @@ REGULARISATION = 1e-9
 NOISE = 1e-15
 _LOWER_EVERY = 5
 _VACUOUS = 0.98
+# Where the worst law errs always, values fall to 1 like 1 + 4/k: from this step on, values that
+# head for 1 or more are given up.
+_HOPELESS_FROM = 20
 _KEEP_INSIDE = 0.9
 # Exponent of the multiplicative update: it grows while values fall, which takes half the steps of
 # an exponent of 2, at which the iteration never circles.
@@ -124,6 +127,7 @@ def fit(form: Form[S], tol: float, max_iter: int, centred: bool) -> Fit[S]:
     centre = form.origin
     best: S | None = None
     least, lower, before, speed = np.inf, 0.0, np.inf, _SPEED
+    seen: list[float] = []
     for iteration in range(1, max_iter + 1):
         shape = form.best_shape(mass, centre)
         upper = float(shape.ratio.max()) * shape.fidelity
@@ -135,6 +139,13 @@ def fit(form: Form[S], tol: float, max_iter: int, centred: bool) -> Fit[S]:
             if not centred and lower > _VACUOUS:
                 break
             if least - lower <= tol * least:
+                break
+            seen.append(least)
+            if (
+                not centred
+                and iteration >= _HOPELESS_FROM
+                and heads_for(*seen[-3:]) >= 1.0 + 1.0 / iteration
+            ):
                 break
         if iteration > 1:
             faster = min(_FASTEST, speed * _FASTER)
@@ -148,6 +159,12 @@ def fit(form: Form[S], tol: float, max_iter: int, centred: bool) -> Fit[S]:
             centre = shape.next_centre()
     assert best is not None
     return Fit(best, lower, iteration)
+
+
+def heads_for(first: float, second: float, third: float) -> float:
+    """Limit of falling values that continue as a geometric sequence (Aitken's extrapolation)."""
+    one, two = first - second, second - third
+    return third - two * two / (one - two) if one > two > 0.0 else -np.inf
 
 
 def inside(move: FloatArray, room: FloatArray) -> float:

@@ -100,11 +100,13 @@ class Factored:
         turned = inner @ centre
         # inner + b (y t' + t y') + b^2 (y't) yy' in one product of two columns each
         pull = b * turned + (0.5 * b * b * float(centre @ turned)) * centre
-        inner += np.outer(centre, pull) + np.outer(pull, centre)
+        cross = centre[:, None] * pull
+        inner += cross + cross.T
         values, vectors = np.linalg.eigh(inner)
         sizes, below = roots(values, len(mass))
-        along = centre @ vectors
-        basis = (vectors + b * np.outer(centre, along)) / np.sqrt(sizes)
+        turn = centre[:, None] * (centre @ vectors)
+        scale = np.sqrt(sizes)
+        basis = (vectors + b * turn) / scale
         half = self.rows @ basis
         spread = np.einsum("ij,ij->i", half, half)
         return FactoredShape(
@@ -113,7 +115,7 @@ class Factored:
             h=h,
             weights=weights,
             basis=basis,
-            inverse=((vectors - (b / q) * np.outer(centre, along)) * np.sqrt(sizes)).T,
+            inverse=((vectors - (b / q) * turn) * scale).T,
             half=half,
             spread=spread,
             ratio=spread / (h * h),

@@ -63,7 +63,7 @@ def gaussian_loss(t: ArrayLike) -> FloatArray:
 
 
 def gaussian_loss_fast(t: ArrayLike) -> FloatArray:
-    """:func:`gaussian_loss` to about 1e-7, in either direction: for optimisers only.
+    """:func:`gaussian_loss` to about 1e-6, in either direction: for optimisers only.
 
     Parameters
     ----------

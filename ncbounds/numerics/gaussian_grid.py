@@ -73,9 +73,9 @@ class Grid:
 
 @lru_cache(maxsize=64)
 def grid(rivals: int, coarse: bool = False) -> Grid:
-    """Return the grid for ``rivals`` rivals; ``coarse`` is good to about 1e-7, and faster."""
-    points, per_unit, slip = (6, 10, 4e-9) if coarse else (10, 20, 1e-15)
-    half = math.ceil(REACH / _step(rivals, 1e-8 if coarse else 1e-15))
+    """Return the grid for ``rivals`` rivals; ``coarse`` is good to about 1e-6, and faster."""
+    points, per_unit, slip, target = (6, 4, 1e-6, 1e-6) if coarse else (10, 20, 1e-15, 1e-15)
+    half = math.ceil(REACH / _step(rivals, target))
     step = REACH / half
     z = step * np.arange(-half, half + 1)
     below, cells = points // 2 - 1, round((T_HIGH - T_LOW) * per_unit) + points

@@ -258,3 +258,29 @@ def test_a_growing_exponent_needs_fewer_steps(monkeypatch, seed):
         monkeypatch.setattr(ellipsoid, name, 2.0)
     before = two_moment_bound(mean, cov, tol=0.0, max_iter=20)
     assert max(now.lower, before.lower) < now.value < before.value
+
+
+def vacuous_or_nearly(seed: int) -> tuple[np.ndarray, CovarianceFactor]:
+    """A few margins whose worst law errs always or nearly so."""
+    rng = np.random.default_rng(seed)
+    k, r = int(rng.integers(2, 13)), int(rng.integers(2, 13))
+    factor = rng.normal(size=(r, k))
+    sd = np.sqrt(np.square(factor).sum(axis=0))
+    return sd * rng.uniform(0.3, 2.5) * rng.uniform(0.5, 1.5, k), CovarianceFactor(factor)
+
+
+def test_a_class_whose_worst_law_always_errs_is_given_up_early():
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(20, 9))
+    found = two_moment_bound(0.4 * np.sqrt(np.square(factor).sum(axis=0)), CovarianceFactor(factor))
+    assert found.value == 1.0
+    assert found.iterations <= 60
+
+
+@pytest.mark.parametrize("seed", [36, 315, 348])  # .985, .996, .998
+def test_a_class_just_below_one_is_not_given_up(monkeypatch, seed):
+    mean, factor = vacuous_or_nearly(seed)
+    found = two_moment_bound(mean, factor)
+    assert 0.9 < found.value < 1.0
+    monkeypatch.setattr(ellipsoid, "_HOPELESS_FROM", 10**9)
+    assert two_moment_bound(mean, factor).value == found.value

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ncbounds.arrays import Floats
+from ncbounds.arrays import Floats, Ints
 from ncbounds.bounds.bound import bound
 from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.column import ScreenColumn
@@ -20,7 +20,7 @@ EACH, SOME = 2000, 500
 
 
 def gaussian_tolerance_formula(
-    mean: Floats, sd: Floats, n: int, delta: float, *, noise: "Floats | float" = 0.0
+    mean: Floats, sd: Floats, n: "Ints | int", delta: float, *, noise: "Floats | float" = 0.0
 ) -> Floats:
     """Upper confidence limits of ``P(margin <= 0)`` for Gaussian margins, rounded up.
 
@@ -28,7 +28,7 @@ def gaussian_tolerance_formula(
     ----------
     mean, sd : arrays of shape (k,)
         Of the margins of a class, sd with divisor n - 1.
-    n : int
+    n : array of shape (k,) or int
         Points of the class; with fewer than two every limit is 1.
     delta : float in (0, 1)
         Of each limit.
@@ -136,17 +136,23 @@ def _pairs(moments: MarginMoments, delta: float) -> Floats:
     usable = np.flatnonzero(moments.usable)
     for c in usable.tolist():
         noise[c] = ROUNDING * np.abs(moments.margins(c)).max(axis=0)
-    for count in np.unique(moments.counts[usable]).tolist():
-        alike = usable[moments.counts[usable] == count]
-        found = tolerance_limits(
-            moments.means[alike].ravel(), sd[alike].ravel(), count, delta, noise[alike].ravel()
-        )
-        upper[alike] = found.reshape(len(alike), -1)
+    for group in _alike(usable, moments):
+        n = np.repeat(moments.counts[group], moments.rivals)
+        args = (a[group].ravel() for a in (moments.means, sd, noise))
+        upper[group] = tolerance_limits(*args, n, delta).reshape(len(group), -1)
     return upper
 
 
-def tolerance_limits(mean: Floats, sd: Floats, n: int, delta: float, noise: Floats) -> Floats:
-    """:func:`gaussian_tolerance_formula`, from below where there are many margins.
+def _alike(usable: Ints, moments: MarginMoments) -> list[Ints]:
+    """Classes to go through at once: all of few, of many those of one size."""
+    if len(usable) * moments.rivals <= EACH + SOME:
+        return [usable]
+    counts = moments.counts[usable]
+    return [usable[counts == n] for n in np.unique(counts)]
+
+
+def tolerance_limits(mean: Floats, sd: Floats, noise: Floats, n: Ints, delta: float) -> Floats:
+    """:func:`gaussian_tolerance_formula`, from below where there are many margins, of equal n.
 
     The limit falls as mean/sd grows, so that of the next smaller ratio for which it was computed is
     an upper limit too. It is computed for the smallest ratios, which make up the sum, and for some
@@ -159,6 +165,6 @@ def tolerance_limits(mean: Floats, sd: Floats, n: int, delta: float, noise: Floa
     order = spread[np.argsort(mean[spread] / sd[spread], kind="stable")]
     others = np.linspace(EACH, len(order) - 1, SOME).astype(np.int64)
     nodes = np.unique(np.append(np.arange(min(EACH, len(order))), others[others >= EACH]))
-    limits = noncentral_t_upper(mean[order[nodes]], sd[order[nodes]], n, delta)
+    limits = noncentral_t_upper(mean[order[nodes]], sd[order[nodes]], n[order[nodes]], delta)
     out[order] = limits[np.searchsorted(nodes, np.arange(len(order)), side="right") - 1]
     return out

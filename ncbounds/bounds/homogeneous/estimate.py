@@ -1,4 +1,4 @@
-"""Value of many candidate posteriors of the Gaussian certificate on a subsample, about 1e-7."""
+"""Value of many candidate posteriors of the Gaussian certificate on a subsample, about 1e-6."""
 
 from dataclasses import dataclass
 
@@ -110,7 +110,7 @@ def subsample(rays: Rays, order: Ints, m: int, kinds: list[Projector]) -> Subsam
 
 
 def estimate(points: Floats, sub: Subsample, cost: Prices) -> Floats:
-    """Value of candidates of shape (c, 5) on the subsample, about 1e-7; shape (c,)."""
+    """Value of candidates of shape (c, 5) on the subsample, about 1e-6; shape (c,)."""
     out = np.empty(len(points))
     step = max(1, BATCH // max(1, sub.gaps.size))
     for i in range(0, len(points), step):

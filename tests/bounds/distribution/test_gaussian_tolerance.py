@@ -240,7 +240,7 @@ def test_limits_of_many_margins_are_never_below_their_own(rng, monkeypatch):
     own = gaussian_tolerance_formula(mean, sd, 30, 1e-4, noise=noise)
     monkeypatch.setattr(sys.modules[tolerance_limits.__module__], "EACH", 60)
     monkeypatch.setattr(sys.modules[tolerance_limits.__module__], "SOME", 40)
-    found = tolerance_limits(mean, sd, 30, 1e-4, noise)
+    found = tolerance_limits(mean, sd, noise, np.full(len(mean), 30), 1e-4)
     assert (found >= own * (1 - 1e-12)).all()
     nearest = np.argsort(mean[5:] / sd[5:])[:60] + 5
     np.testing.assert_allclose(found[nearest], own[nearest], rtol=1e-12)
