@@ -46,7 +46,7 @@ def labelled(loader: Any, draw: Draw, ignore_label: int | None) -> Sample:
     check_again(loader, draw.role)
     check_one_label(loader, draw.role, "heads to choose among are")
     digest = DataDigest()
-    for inputs, labels in batches(loader, 256):
+    for inputs, labels in batches(loader):
         digest.add(inputs, labels)
     if not digest.labels:
         raise DataError(f"the {draw.role} loader yields no rows")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ncbounds.data.batched import as_batches, is_pair, pairs
 from ncbounds.errors import DataError
 from ncbounds.evidence.indicators import indicators_of
+from ncbounds.extraction.running import BATCH_BYTES, BATCH_ROWS, MOST_ROWS
 
 DIGEST_BYTES = 16
 #: From so many rows on, an input that equals the labels is no chance.
@@ -69,10 +70,11 @@ def check_one_label(loader: Any, role: str, what: str) -> None:
             )
 
 
-def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, Labels]]:
+def batches(loader: Any, batch_size: int | None = None) -> Iterator[tuple[Any, Labels]]:
     """Yield (inputs, labels) batches with inputs as given and labels as :data:`Labels`.
 
-    Whatever :func:`ncbounds.data.batched.as_batches` reads is read.
+    Whatever :func:`ncbounds.data.batched.as_batches` reads is read; None takes :func:`usual_rows`
+    of whole arrays.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def batches(loader: Any, batch_size: int) -> Iterator[tuple[Any, Labels]]:
     if isinstance(loader, FirstRows):
         yield from _cut(batches(loader.loader, batch_size), loader.limit)
         return
-    given = as_batches(loader, batch_size)
+    given = as_batches(loader, batch_size or BATCH_ROWS)
     width: tuple[int, ...] | None = None
     for inputs, labels in _slices(given, batch_size) if is_pair(given) else pairs(given):
         n = _length(inputs)
@@ -137,7 +139,7 @@ def class_count(loader: Any, ignore_label: int | None = None) -> int | None:
     if is_pair(given):
         parts = [] if given[1] is None else [_labels(given[1])]
     else:
-        parts = [labels for _, labels in batches(given, 256)]
+        parts = [labels for _, labels in batches(given)]
     if parts and parts[0].ndim == 2:
         return int(parts[0].shape[1])
     kept = [y if ignore_label is None else y[y != ignore_label] for y in parts]
@@ -159,8 +161,19 @@ def gives_other_rows(loader: Any, digest: "DataDigest") -> bool:
     return not (same and np.array_equal(again.labels[0], digest.labels[0]))
 
 
-def _slices(pair: Any, size: int) -> Iterator[tuple[Any, Any]]:
+def usual_rows(inputs: Any) -> int:
+    """Rows of a batch of whole arrays where nothing is said; more of small rows of numbers."""
+    arrays = _values(inputs)
+    if not all(str(getattr(a, "dtype", "")).rpartition(".")[2].startswith("float") for a in arrays):
+        return BATCH_ROWS  # what tokens become in a network is not small
+    row = sum(a.nbytes for a in arrays) // max(1, _length(inputs))
+    return min(MOST_ROWS, max(BATCH_ROWS, BATCH_BYTES // max(1, row)))
+
+
+def _slices(pair: Any, size: int | None) -> Iterator[tuple[Any, Any]]:
     inputs, labels = (_unframed(part) for part in pair)
+    if size is None:
+        size = usual_rows(inputs)
     if size < 1:
         raise DataError(f"batch_size is at least 1, found {size}")
     n = _length(inputs)
@@ -184,10 +197,10 @@ def _unframed(part: Any) -> Any:
     return part.to_numpy() if hasattr(part, "to_numpy") and hasattr(part, "iloc") else part
 
 
-def data_parts(loader: Any, batch_size: int = 256) -> dict[str, Any]:
+def data_parts(loader: Any) -> dict[str, Any]:
     """Return the key parts of inputs, labels and order: one pass over the data, no network."""
     digest = DataDigest()
-    for inputs, labels in batches(loader, batch_size):
+    for inputs, labels in batches(loader):
         digest.add(inputs, labels)
     return digest.parts()
 
@@ -196,7 +209,7 @@ def whole_inputs(loader: Any) -> tuple[NDArray[Any], NDArray[np.uint64]]:
     """Inputs of all batches as one array (n, ...), and one 64-bit hash per row."""
     digest = DataDigest()
     blocks = []
-    for inputs, labels in batches(loader, 256):
+    for inputs, labels in batches(loader):
         digest.add(inputs, labels)
         blocks.append(as_array(inputs))
     return np.concatenate(blocks), digest.hashes()

@@ -137,7 +137,8 @@ def extract(
         for that, if they can be.
     batch_size : int, "auto" or None
         Rows of a forward pass at most; ``"auto"`` halves them where the device has no room. None
-        takes batches of loaders as they are, and 256 rows of whole arrays.
+        takes batches of loaders as they are, and 256 rows of whole arrays, or up to 1,024 of
+        less than 4 kB.
     device : str, optional
         ``"auto"`` (CUDA where it is available, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:1"``
         or ``"mps"``; the classifier stays there. By default where it is.

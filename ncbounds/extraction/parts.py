@@ -196,7 +196,7 @@ def _seen(rows: Any, first: Beginning) -> tuple[NDArray[np.uint64], Labels]:
     if not is_pair(rows):
         return first.hashes, first.labels
     digest = DataDigest()
-    for inputs, labels in batches(rows, BATCH_ROWS):
+    for inputs, labels in batches(rows):
         digest.add(inputs, labels)
     return digest.hashes(), np.concatenate(digest.labels)
 

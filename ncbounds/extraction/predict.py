@@ -33,7 +33,7 @@ def predict(
     *,
     classes: int | None = None,
     key_parts: Mapping[str, Any] | None = None,
-    batch_size: int = 256,
+    batch_size: int | str | None = None,
     ignore_label: int | None = None,
     decision: Decision = ONE_CLASS,
     **declared: Any,

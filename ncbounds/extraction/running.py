@@ -8,8 +8,9 @@ from typing import Any
 from ncbounds.errors import DataError
 from ncbounds.extraction.rounding import checked_dtype
 
-#: Rows of a forward pass where nothing else is said and data are whole arrays.
-BATCH_ROWS = 256
+#: Rows of a forward pass where nothing else is said and data are whole arrays; of small rows of
+#: numbers as many as fill so many bytes, since a pass of few costs what calling the network costs.
+BATCH_ROWS, MOST_ROWS, BATCH_BYTES = 256, 1024, 2**20
 AUTO = "auto"
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so")
 
@@ -28,7 +29,8 @@ class Running:
         weights and all that it computes are rounded.
     batch_size : int, "auto" or None
         Rows of a forward pass at most. ``"auto"`` halves them where a device has no room. None
-        takes batches of loaders as they are, and 256 rows of whole arrays.
+        takes batches of loaders as they are, and 256 rows of whole arrays, or up to 1,024 of
+        less than 4 kB.
     workers_per_loader : int or None
         Processes that read a ``DataLoader``; None leaves it as it is.
     limit : int or None

@@ -17,7 +17,7 @@ from ncbounds.errors import DataError, OutOfMemory
 from ncbounds.extraction.batches import DataDigest, batches, class_count, row_count
 from ncbounds.extraction.loading import read_ahead
 from ncbounds.extraction.pace import Pace
-from ncbounds.extraction.running import AUTO, BATCH_ROWS
+from ncbounds.extraction.running import AUTO
 from ncbounds.extraction.taps import HEAD, Pooling
 
 if TYPE_CHECKING:
@@ -74,7 +74,6 @@ class _Size:
     def __init__(self, asked: int | str | None) -> None:
         self.auto = asked == AUTO
         self.rows = asked if isinstance(asked, int) else None
-        self.slice = BATCH_ROWS if self.rows is None else self.rows
 
     def halve(self, rows: int, error: OutOfMemory) -> None:
         """Take half as many as did not fit."""
@@ -94,9 +93,10 @@ def _ready(loader: Any, digest: DataDigest, size: _Size, ahead: bool) -> Iterato
     import torch
 
     locked = ahead and torch.cuda.is_available()
+    slices = size.rows  # of all the data, though passes may have to be halved
 
     def hashed() -> Iterator[Any]:
-        for inputs, labels in batches(loader, size.slice):
+        for inputs, labels in batches(loader, slices):
             digest.add(inputs, labels)
             found = tensors(inputs)
             yield _each(found, lambda t: t.pin_memory() if t.is_cpu else t) if locked else found

@@ -20,7 +20,6 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.batches import DataDigest, as_array, batches, first_rows
 from ncbounds.extraction.extract import extract
 from ncbounds.extraction.places import INPUT, Places
-from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.taps import HASH, HEAD
 from ncbounds.extraction.tokens import MEAN
 
@@ -97,7 +96,7 @@ def _input_view(loader: Any, head: Sample, size: int, folder: Path) -> Sample:
 
 def _hashed_inputs(loader: Any, size: int, digest: DataDigest) -> Iterator[NDArray[Any]]:
     """Views of inputs, batch by batch, whose rows and labels ``digest`` is told."""
-    for inputs, labels in batches(loader, BATCH_ROWS):
+    for inputs, labels in batches(loader):
         digest.add(inputs, labels)
         rows = np.reshape(as_array(inputs), (len(labels), -1))
         yield sign_hash(rows.astype(np.float32), size)
