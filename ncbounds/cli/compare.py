@@ -12,23 +12,27 @@ from ncbounds.cli.arguments import (
     BatchSize,
     BestOf,
     DataArgs,
+    Decision,
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
     Format,
     Names,
+    Ranked,
     Repeats,
     Roles,
     Rows,
     SelectedAmong,
     Spec,
     TableClasses,
+    TableThreshold,
     Transform,
     Trust,
     Use,
     ZooFile,
     declarations,
     declared,
+    label_choice,
     model_arguments,
     of_each_role,
     role_names,
@@ -115,6 +119,9 @@ def compare(
     best_of: BestOf = None,
     repeats: Repeats = None,
     ignore_label: DeclaredIgnoreLabel = None,
+    decision: Decision = None,
+    threshold: TableThreshold = None,
+    ranked: Ranked = False,
     trust: Trust = False,
     device: Device = "auto",
     batch_size: BatchSize = None,
@@ -133,16 +140,23 @@ def compare(
     with user_errors():
         from ncbounds.comparison.candidates import candidates_of
         from ncbounds.comparison.comparison import compared
-        from ncbounds.runs.compare import is_predictions, is_run, of_runs, write_comparison
+        from ncbounds.runs.compare import is_run, of_runs, write_comparison
+        from ncbounds.runs.predictions import is_predictions
 
         check_format(format)
         typed = declared(locals())
+        judged = label_choice(threshold, None, ranked)
         runs = [path for path in paths if is_run(path)]
         rest = [path for path in paths if not is_run(path)]
+        if runs and not rest and (said := [*typed, *judged]):
+            raise NcboundsError(
+                f"{' and '.join(said)} go with tables and checkpoints; a run keeps what was said "
+                "when it was evaluated: leave them out"
+            )
         tables = data is None and manifest is None and all(map(is_predictions, rest))
         found, beside = of_runs(runs, only or [], on) if runs else ([], 0)
         if rest and tables:
-            how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes}
+            how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes, **judged}
             found += candidates_of(of_tables(rest, typed, **how), on, delta)
         elif rest:
             folder, named, left_out = _evaluated(
@@ -151,6 +165,7 @@ def compare(
                 typed,
                 manifest,
                 out,
+                judged,
                 model=model,
                 args=model_arguments(args),
                 data=data,
@@ -181,7 +196,8 @@ def compare(
 
 def of_tables(paths: list[Path], typed: dict[str, Any], **how: Any) -> "dict[str, Evidence]":
     """Evidence of tables of predictions, one a classifier; ``typed`` are declarations by option."""
-    from ncbounds.runs.compare import of_prediction_files
+    from ncbounds.data.fields import check_decision
+    from ncbounds.runs.predictions import of_prediction_files
 
     if odd := {"--data-args", "--transform"} & typed.keys():
         raise NcboundsError(f"{' and '.join(sorted(odd))} go with checkpoints and --data")
@@ -195,6 +211,7 @@ def of_tables(paths: list[Path], typed: dict[str, Any], **how: Any) -> "dict[str
         selected_among=of_each_role(said["selected_among"]),
         repeats=said["repeats"],
         ignore_label=said["ignore_label"],
+        decision=check_decision(said["decision"]),
         **how,
     )
 
@@ -205,6 +222,7 @@ def _evaluated(
     typed: dict[str, Any],
     manifest: Path | None,
     out: Path | None,
+    judged: dict[str, Any],
     *,
     model: str | None,
     args: dict[str, Any],
@@ -218,7 +236,7 @@ def _evaluated(
     from ncbounds.runs.sweep import sweep
 
     book, known = open_checkpoints(
-        paths, manifest, data, typed, {}, model=model, args=args, trust=trust
+        paths, manifest, data, typed, judged, model=model, args=args, trust=trust
     )
     names = [n for n in known if not only or n in only]
     tasks = {book.checkpoints[n].task for n in names}

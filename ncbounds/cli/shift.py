@@ -10,6 +10,7 @@ from ncbounds.cli.arguments import (
     Arguments,
     BatchSize,
     DataArgs,
+    Decision,
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
@@ -84,6 +85,7 @@ def shift(
     selected_among: SelectedAmong = None,
     repeats: Repeats = None,
     ignore_label: DeclaredIgnoreLabel = None,
+    decision: Decision = None,
     trust: Trust = False,
     device: Device = "auto",
     batch_size: BatchSize = None,
@@ -96,7 +98,8 @@ def shift(
     with user_errors():
         from ncbounds.comparison.shift import shifted
         from ncbounds.files import write_text
-        from ncbounds.runs.compare import evidences, is_predictions
+        from ncbounds.runs.compare import evidences
+        from ncbounds.runs.predictions import is_predictions
         from ncbounds.tables.programs import csv_text
 
         typed = declared(locals())
