@@ -392,7 +392,7 @@ def role_names(text: str) -> dict[str, str]:
 
 def candidates(words: list[str]) -> Any:
     """Read ``--selected-among``: one number, or ``ROLE=NUMBER`` for each role."""
-    if len(words) == 1 and words[0].strip().isdigit():
+    if len(words) == 1 and words[0].strip().isdecimal():
         return int(words[0])
     return by_role("--selected-among", words, int) or 1
 
