@@ -38,7 +38,7 @@ from ncbounds.cli.arguments import (
     role_names,
     running,
 )
-from ncbounds.cli.checkpoints import open_checkpoints
+from ncbounds.cli.checkpoints import open_checkpoints, picked_of
 from ncbounds.cli.console import check_format, echo, progress_bar, show, show_table, user_errors
 from ncbounds.errors import NcboundsError
 
@@ -230,7 +230,13 @@ def _evaluated(
     trust: bool,
     **how: Any,
 ) -> tuple[Path, list[str], int]:
-    """Count the errors of checkpoints; the run folder, their names, and how many were left out."""
+    """Count the errors of checkpoints; the run folder, their names, and how many were left out.
+
+    Raises
+    ------
+    NcboundsError
+        If none of them could be evaluated.
+    """
     from ncbounds.report.write import write_report
     from ncbounds.runs.folder import default_folder
     from ncbounds.runs.sweep import sweep
@@ -238,7 +244,7 @@ def _evaluated(
     book, known = open_checkpoints(
         paths, manifest, data, typed, judged, model=model, args=args, trust=trust
     )
-    names = [n for n in known if not only or n in only]
+    names = picked_of(known, only)
     tasks = {book.checkpoints[n].task for n in names}
     others = sum(book.checkpoints[n].task in tasks for n in {*known} - {*names})
     folder = default_folder(paths[0]) if out is None else out
@@ -248,4 +254,10 @@ def _evaluated(
         echo(f"{failure.checkpoint}: {failure.reason}", err=True)
     write_report(report, folder)
     failed = {f.checkpoint for f in report.failures}
-    return folder, [n for n in names if n not in failed], others
+    evaluated = [n for n in names if n not in failed]
+    if not evaluated:
+        raise NcboundsError(
+            f"none of {len(names)} checkpoints could be evaluated, so there is nothing to compare; "
+            "the reasons stand above"
+        )
+    return folder, evaluated, others

@@ -30,7 +30,7 @@ from ncbounds.cli.arguments import (
     model_arguments,
     running,
 )
-from ncbounds.cli.checkpoints import open_checkpoints
+from ncbounds.cli.checkpoints import open_checkpoints, picked_of
 from ncbounds.cli.compare import of_tables
 from ncbounds.cli.console import echo, show, user_errors
 
@@ -109,7 +109,7 @@ def shift(
             code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
             book, names = open_checkpoints(paths, manifest, data, typed, {}, **code)
             how = running(device, None, batch_size, None, None, None)
-            found = evidences(book, [n for n in names if not only or n in only], how)
+            found = evidences(book, picked_of(names, only), how)
         answer = shifted(
             found,
             priors=class_priors(new_priors),

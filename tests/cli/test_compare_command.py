@@ -151,6 +151,16 @@ def test_checkpoints_are_evaluated_and_compared(tmp_path):
     assert "for each of 6 ordered pairs" in done.output
     assert "beside 1 more" in done.output
     assert nb.load_report(tmp_path / "run").compare("good", "bad").errors.tolist() == [0, N]
+    for file in files:
+        np.savez(file, other=np.zeros(3, dtype=np.float32))
+    again = ("compare", *files[:2], "--data", data, "--role", "holdout=0:300", "--workers", 0)
+    again += ("--model", f"{tmp_path / 'net.py'}:build", "--device", "cpu", "--out")
+    failed = run(*again, tmp_path / "run")  # which keeps what was evaluated before
+    assert failed.exit_code == 2
+    assert "none of 2 checkpoints could be evaluated" in failed.output
+    assert "beats" not in failed.output
+    unknown = run(*again, tmp_path / "run", "--only", "goood")
+    assert "no checkpoint 'goood'" in unknown.output
 
 
 def test_watching_labels(tmp_path):
