@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,9 +83,9 @@ class Plan:
         """Delta of one row."""
         return self.delta / max(self.planned, 1) if self.simultaneous else self.delta
 
-    def gives(self, b: Bound, asked: Asked) -> bool:
-        """Whether there are rows of a bound where this is asked beside the error."""
-        return bool(asked.means) or b.id not in self.for_means
+    def gives(self, b: Bound, means: Sequence[str]) -> bool:
+        """Whether there are rows of a bound where means of these losses are asked for."""
+        return bool(means) or b.id not in self.for_means
 
     def folder(self, entry: Entry) -> Path:
         """Folder of one checkpoint's results."""
