@@ -102,7 +102,6 @@ def test_what_does_not_go_together_is_refused(have, error, told):
 @pytest.mark.parametrize("b", catalogue(), ids=lambda b: b.id)
 def test_every_bound_says_when_it_is_vacuous_and_what_it_is_confused_with(b):
     assert len(when_vacuous(b).split()) > 3
-    assert "\\" not in when_vacuous(b)[:40]
     assert len(b.confused_with.split()) > 8
     assert ": " in b.confused_with  # what it is taken for, and what is true
     assert b.target in WHOSE
