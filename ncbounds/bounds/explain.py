@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from textwrap import wrap
+from textwrap import TextWrapper, wrap
 
 from ncbounds.bounds.bibliography import cited
 from ncbounds.bounds.bound import Bound
@@ -94,12 +94,15 @@ def _readable(doc: str) -> str:
 
 def _set_apart(formula: str) -> str:
     """A displayed formula, indented, with what does not fit on a line further in."""
-    indented = {"initial_indent": " " * 4, "subsequent_indent": " " * 8}
-    lines = (
-        wrap(line, WIDTH, **indented, break_long_words=False, break_on_hyphens=False)
-        for line in formula.splitlines()
+    fitted = TextWrapper(
+        WIDTH,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 8,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
-    return "\n".join(line for wrapped in lines for line in wrapped) + "\n\n"
+    lines = (line for given in formula.splitlines() for line in fitted.wrap(given))
+    return "\n".join(lines) + "\n\n"
 
 
 def as_bibtex(b: Bound) -> str:
