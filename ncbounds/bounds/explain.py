@@ -2,10 +2,11 @@
 
 import inspect
 import re
-from textwrap import wrap
+from textwrap import TextWrapper, wrap
 
 from ncbounds.bounds.bibliography import cited
 from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.plain_math import plain_math
 from ncbounds.results import MARK
 
 #: Columns of a terminal that plain text is made for.
@@ -22,12 +23,10 @@ WHOSE = {
     "compressed": "the network that a code word decodes to",
     "gibbs": "the classifier with random weights",
 }
-#: LaTeX of short formulas in running text, as signs.
-_SIGNS = {
-    **{"\\operatorname{tr}": "tr", "\\mathrm{tr}": "tr", "\\lesssim": "≲", "\\lfloor": "⌊"},
-    **{"\\rfloor": "⌋", "\\le": "≤", "\\ln": "ln", "\\sqrt": "√", "\\delta": "δ"},
-    **{"\\gamma": "γ", "\\Sigma": "Σ", "\\|": "‖", "\\,": " "},
-}
+#: A displayed formula of a docstring.
+MATH_BLOCK = re.compile(r"\.\. math::[ ]*\n?\n?((?:[ ]+.*(?:\n|$)|\n)+)")
+#: A name of this package in a docstring, which a documentation builder makes a link.
+LINK = re.compile(r":\w+:`~?([\w.]+)`")
 #: What a declared choice among candidates covers.
 SELECTION = (
     "delta is divided by selected_among, which counts all candidates that could have been",
@@ -69,16 +68,12 @@ def when_vacuous(b: Bound) -> str:
     """Return what its docstring says of when it says nothing, as plain text in one line."""
     doc = inspect.getdoc(b.function) or ""
     found = re.search(r"^When vacuous: ((?:.+\n?)+)", doc, re.MULTILINE)
-    text = " ".join(_readable(found[1]).split()) if found else ""
-    for command, sign in _SIGNS.items():
-        text = text.replace(command, sign)
-    return text
+    return " ".join(_readable(found[1]).split()) if found else ""
 
 
 def as_latex(b: Bound) -> str:
     """Return the displayed formulas of the docstring as LaTeX environments."""
-    doc = (inspect.getdoc(b.function) or "") + "\n"
-    blocks = re.findall(r"\.\. math::[ ]*\n\n?((?:[ ]+.*\n|\n)+)", doc)
+    blocks = MATH_BLOCK.findall(inspect.getdoc(b.function) or "")
     return "\n\n".join(_displayed(block) for block in blocks)
 
 
@@ -89,10 +84,25 @@ def _displayed(block: str) -> str:
 
 
 def _readable(doc: str) -> str:
-    """Docstring without the markup that only a documentation builder needs."""
-    doc = re.sub(r":math:`([^`]*)`", r"\1", doc)
+    """Docstring without the markup that only a documentation builder needs, formulas in signs."""
+    doc = MATH_BLOCK.sub(lambda found: _set_apart(plain_math(found[1], displayed=True)), doc)
+    doc = re.sub(r":math:`([^`]*)`", lambda found: plain_math(found[1]), doc)
+    doc = LINK.sub(r"\1", doc)
     doc = re.sub(r"(\[\d+\])_(?: (?=[.,;:)]))?", r"\1", doc)
     return doc.replace("``", "")
+
+
+def _set_apart(formula: str) -> str:
+    """A displayed formula, indented, with what does not fit on a line further in."""
+    fitted = TextWrapper(
+        WIDTH,
+        initial_indent=" " * 4,
+        subsequent_indent=" " * 8,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    lines = (line for given in formula.splitlines() for line in fitted.wrap(given))
+    return "\n".join(lines) + "\n\n"
 
 
 def as_bibtex(b: Bound) -> str:

@@ -11,6 +11,7 @@ from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.roles import DEPENDENCE, Role, serves
 from ncbounds.evidence.sample import Sample
+from ncbounds.numerics.rounding import part_of
 from ncbounds.results import Kind
 
 #: Above this delta the pooled binomial statement is not proved for samples drawn class by class.
@@ -68,11 +69,12 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     hindsight = _hindsight(needs, evidence)
     said = [reason for s in read for reason in remarks(s, evidence)]
     assumptions = (*needs.assumptions, *hindsight, *said)
+    share = part_of(delta, candidates)
     if missing:
-        return Verdict("plug-in", (*missing, *assumptions), delta / candidates)
+        return Verdict("plug-in", (*missing, *assumptions), share)
     chosen = (f"delta divided by {candidates} candidates",) if candidates > 1 else ()
     kind = "conditional" if hindsight else needs.kind
-    return Verdict(kind, (*assumptions, *chosen), delta / candidates)
+    return Verdict(kind, (*assumptions, *chosen), share)
 
 
 def _role(needs: Needs, sample: Sample) -> list[str]:

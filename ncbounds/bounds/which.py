@@ -1,7 +1,7 @@
 """Which rows answer for what one has: read off what the bounds say that they need."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ncbounds.bounds import catalogue
@@ -21,7 +21,7 @@ class Form:
 
     ``parts`` are those of the evidence that it gives, ``never`` those that cannot stand beside it;
     ``features`` says whether bounds that read features can be evaluated, ``losses`` that there are
-    losses and no predictions.
+    losses and no predictions, ``several`` that rows may have several labels.
     """
 
     word: str
@@ -30,13 +30,17 @@ class Form:
     never: frozenset[Part] = frozenset()
     features: bool = True
     losses: bool = False
+    several: bool = False
 
     def allows(self, b: Bound) -> bool:
         """Whether what is known of the classifier is enough for a bound."""
         if self.never & (b.needs.required | (b.needs.parts & _DECISIVE)):
             return False
-        # a mean of losses is asked for by name; of errors there are exact counts
-        return self.losses == ("means" in b.answers) and (self.features or not b.reads_features)
+        if (self.several and not b.several_labels) or (b.reads_features and not self.features):
+            return False
+        # a mean of losses is asked for by name, or of several labels; of errors are exact counts
+        of_means = "means" in b.answers
+        return of_means == self.losses or (of_means and self.several)
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ THINGS = (
     ),
     Thing("new-classes", "held-out rows of classes that training never saw", unseen=True),
 )
+#: Word that says that a row may have several labels.
+SEVERAL_LABELS = "several-labels"
 _GUARANTEES: tuple[Kind, ...] = ("certificate", "conditional")
 
 
@@ -147,7 +153,8 @@ def which(have: Iterable[str]) -> Answer:
     Parameters
     ----------
     have : iterable of str
-        Words of :data:`FORMS` (at most one; by default ``"checkpoint"``) and :data:`THINGS`.
+        Words of :data:`FORMS` (at most one; by default ``"checkpoint"``) and :data:`THINGS`, and
+        :data:`SEVERAL_LABELS`.
 
     Raises
     ------
@@ -157,10 +164,10 @@ def which(have: Iterable[str]) -> Answer:
         If two forms are named, or a thing that is of no use with the form.
     """
     words = dict.fromkeys(have)
-    known = {x.word: x for x in (*FORMS, *THINGS)}
+    known = [*(x.word for x in (*FORMS, *THINGS)), SEVERAL_LABELS]
     for word in words:
         if word not in known:
-            raise UnknownName(f"no thing {word!r}; {suggest(word, list(known))}")
+            raise UnknownName(f"no thing {word!r}; {suggest(word, known)}")
     forms = [f for f in FORMS if f.word in words] or [FORMS[0]]
     if len(forms) > 1:
         raise InvalidArgument(
@@ -168,6 +175,8 @@ def which(have: Iterable[str]) -> Answer:
             "an earlier one of checkpoint, features, predictions includes the later ones"
         )
     form = forms[0]
+    if SEVERAL_LABELS in words:
+        form = with_several_labels(form)
     things = tuple(t for t in THINGS if t.word in words)
     for t in things:
         if t not in asked(form):
@@ -186,6 +195,22 @@ def which(have: Iterable[str]) -> Answer:
     return Answer(
         form, things, guarantees, tuple(r for r in rows if r not in guarantees), tuple(more)
     )
+
+
+def with_several_labels(form: Form) -> Form:
+    """Return the same form where rows may have several labels.
+
+    Raises
+    ------
+    InvalidArgument
+        If there are losses alone, whatever they are of.
+    """
+    if form.losses:
+        raise InvalidArgument(
+            f"{SEVERAL_LABELS} is of no use with {form.word}: a bound of their mean holds whatever "
+            "they are of"
+        )
+    return replace(form, several=True)
 
 
 class Least(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ncbounds.evidence.head import LinearHead
-from ncbounds.files import write_json, write_text
+from ncbounds.files import npz_bytes, write_bytes, write_json, write_text
 from ncbounds.lines import aligned
 from ncbounds.report.cells import interval, number
 from ncbounds.report.legend import legend
@@ -146,7 +146,7 @@ class HeadCertificates:
         }
         write_json(folder / "certificates.json", record)
         for name, head in self.heads.items():
-            np.savez(folder / f"{name}.npz", weight=head.weight, bias=head.bias)
+            write_bytes(folder / f"{name}.npz", npz_bytes(weight=head.weight, bias=head.bias))
         return ["certificates.csv", "certificates.json", *(f"{name}.npz" for name in self.heads)]
 
     def __repr__(self) -> str:

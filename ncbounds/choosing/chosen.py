@@ -1,6 +1,5 @@
 """The chosen head as a file: weight, bias, and which features they are for."""
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ncbounds.evidence.head import LinearHead
-from ncbounds.files import write_bytes
+from ncbounds.files import npz_bytes, write_bytes
 
 #: Name of the file in a folder of results.
 HEAD_FILE = "head.npz"
@@ -22,6 +21,5 @@ def save_chosen(head: LinearHead, about: Mapping[str, Any], path: Path) -> None:
 
     ``nb.load_chosen`` reads it, and whatever reads a head alone reads weight and bias.
     """
-    buffer = io.BytesIO()
-    np.savez(buffer, weight=head.weight, bias=head.bias, about=np.array(json.dumps(about)))
-    write_bytes(path, buffer.getvalue())
+    said = np.array(json.dumps(about))
+    write_bytes(path, npz_bytes(weight=head.weight, bias=head.bias, about=said))

@@ -178,7 +178,20 @@ Use = Annotated[
     ),
 ]
 TableClasses = Annotated[
-    int | None, typer.Option(help="of tables: how many there are", rich_help_panel=DATA)
+    int | None,
+    typer.Option(
+        help="of tables: how many classes, or labels, there are, of which predicted ones may lack "
+        "some",
+        rich_help_panel=DATA,
+    ),
+]
+TableThreshold = Annotated[
+    str | None,
+    typer.Option(
+        help="of one number per row, or of several labels (one, or one for each with commas "
+        "between); default: 0 for logits, 0.5 for probabilities",
+        rich_help_panel=DATA,
+    ),
 ]
 Names = Annotated[
     list[str] | None, typer.Option(help="of each table or checkpoint, in order; repeatable")
@@ -379,7 +392,7 @@ def role_names(text: str) -> dict[str, str]:
 
 def candidates(words: list[str]) -> Any:
     """Read ``--selected-among``: one number, or ``ROLE=NUMBER`` for each role."""
-    if len(words) == 1 and words[0].strip().isdigit():
+    if len(words) == 1 and words[0].strip().isdecimal():
         return int(words[0])
     return by_role("--selected-among", words, int) or 1
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ncbounds.cli.arguments import declarations, refuse_trust
-from ncbounds.errors import NcboundsError
+from ncbounds.errors import NcboundsError, UnknownName, suggest
 
 if TYPE_CHECKING:
     from ncbounds.data.manifest import Manifest
@@ -48,3 +48,17 @@ def open_checkpoints(
     names = list(book.checkpoints) if only is None else only
     refuse_untrusted(book, [book.checkpoints[name] for name in names])
     return book, names
+
+
+def picked_of(names: list[str], only: list[str] | None) -> list[str]:
+    """Names that were asked for, all unless some were.
+
+    Raises
+    ------
+    UnknownName
+        If there is no checkpoint of a name, with the nearest that there is.
+    """
+    for name in only or ():
+        if name not in names:
+            raise UnknownName(f"no checkpoint {name!r}; {suggest(name, names)}")
+    return [name for name in names if not only or name in only]

@@ -12,29 +12,33 @@ from ncbounds.cli.arguments import (
     BatchSize,
     BestOf,
     DataArgs,
+    Decision,
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
     Format,
     Names,
+    Ranked,
     Repeats,
     Roles,
     Rows,
     SelectedAmong,
     Spec,
     TableClasses,
+    TableThreshold,
     Transform,
     Trust,
     Use,
     ZooFile,
     declarations,
     declared,
+    label_choice,
     model_arguments,
     of_each_role,
     role_names,
     running,
 )
-from ncbounds.cli.checkpoints import open_checkpoints
+from ncbounds.cli.checkpoints import open_checkpoints, picked_of
 from ncbounds.cli.console import check_format, echo, progress_bar, show, show_table, user_errors
 from ncbounds.errors import NcboundsError
 
@@ -115,6 +119,9 @@ def compare(
     best_of: BestOf = None,
     repeats: Repeats = None,
     ignore_label: DeclaredIgnoreLabel = None,
+    decision: Decision = None,
+    threshold: TableThreshold = None,
+    ranked: Ranked = False,
     trust: Trust = False,
     device: Device = "auto",
     batch_size: BatchSize = None,
@@ -133,16 +140,23 @@ def compare(
     with user_errors():
         from ncbounds.comparison.candidates import candidates_of
         from ncbounds.comparison.comparison import compared
-        from ncbounds.runs.compare import is_predictions, is_run, of_runs, write_comparison
+        from ncbounds.runs.compare import is_run, of_runs, write_comparison
+        from ncbounds.runs.predictions import is_predictions
 
         check_format(format)
         typed = declared(locals())
+        judged = label_choice(threshold, None, ranked)
         runs = [path for path in paths if is_run(path)]
         rest = [path for path in paths if not is_run(path)]
+        if runs and not rest and (said := [*typed, *judged]):
+            raise NcboundsError(
+                f"{' and '.join(said)} go with tables and checkpoints; a run keeps what was said "
+                "when it was evaluated: leave them out"
+            )
         tables = data is None and manifest is None and all(map(is_predictions, rest))
         found, beside = of_runs(runs, only or [], on) if runs else ([], 0)
         if rest and tables:
-            how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes}
+            how: dict[str, Any] = {"use": use, "labels": labels, "classes": classes, **judged}
             found += candidates_of(of_tables(rest, typed, **how), on, delta)
         elif rest:
             folder, named, left_out = _evaluated(
@@ -151,6 +165,7 @@ def compare(
                 typed,
                 manifest,
                 out,
+                judged,
                 model=model,
                 args=model_arguments(args),
                 data=data,
@@ -181,7 +196,8 @@ def compare(
 
 def of_tables(paths: list[Path], typed: dict[str, Any], **how: Any) -> "dict[str, Evidence]":
     """Evidence of tables of predictions, one a classifier; ``typed`` are declarations by option."""
-    from ncbounds.runs.compare import of_prediction_files
+    from ncbounds.data.fields import check_decision
+    from ncbounds.runs.predictions import of_prediction_files
 
     if odd := {"--data-args", "--transform"} & typed.keys():
         raise NcboundsError(f"{' and '.join(sorted(odd))} go with checkpoints and --data")
@@ -195,6 +211,7 @@ def of_tables(paths: list[Path], typed: dict[str, Any], **how: Any) -> "dict[str
         selected_among=of_each_role(said["selected_among"]),
         repeats=said["repeats"],
         ignore_label=said["ignore_label"],
+        decision=check_decision(said["decision"]),
         **how,
     )
 
@@ -205,6 +222,7 @@ def _evaluated(
     typed: dict[str, Any],
     manifest: Path | None,
     out: Path | None,
+    judged: dict[str, Any],
     *,
     model: str | None,
     args: dict[str, Any],
@@ -212,15 +230,21 @@ def _evaluated(
     trust: bool,
     **how: Any,
 ) -> tuple[Path, list[str], int]:
-    """Count the errors of checkpoints; the run folder, their names, and how many were left out."""
+    """Count the errors of checkpoints; the run folder, their names, and how many were left out.
+
+    Raises
+    ------
+    NcboundsError
+        If none of them could be evaluated.
+    """
     from ncbounds.report.write import write_report
     from ncbounds.runs.folder import default_folder
     from ncbounds.runs.sweep import sweep
 
     book, known = open_checkpoints(
-        paths, manifest, data, typed, {}, model=model, args=args, trust=trust
+        paths, manifest, data, typed, judged, model=model, args=args, trust=trust
     )
-    names = [n for n in known if not only or n in only]
+    names = picked_of(known, only)
     tasks = {book.checkpoints[n].task for n in names}
     others = sum(book.checkpoints[n].task in tasks for n in {*known} - {*names})
     folder = default_folder(paths[0]) if out is None else out
@@ -230,4 +254,10 @@ def _evaluated(
         echo(f"{failure.checkpoint}: {failure.reason}", err=True)
     write_report(report, folder)
     failed = {f.checkpoint for f in report.failures}
-    return folder, [n for n in names if n not in failed], others
+    evaluated = [n for n in names if n not in failed]
+    if not evaluated:
+        raise NcboundsError(
+            f"none of {len(names)} checkpoints could be evaluated, so there is nothing to compare; "
+            "the reasons stand above"
+        )
+    return folder, evaluated, others

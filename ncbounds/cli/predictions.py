@@ -17,8 +17,11 @@ from ncbounds.cli.arguments import (
     Repeats,
     Sampling,
     Simultaneous,
+    TableClasses,
     TableRole,
     TableRoles,
+    TableThreshold,
+    Use,
     best_among,
     candidates,
     chosen_of,
@@ -29,7 +32,6 @@ from ncbounds.cli.arguments import (
 )
 from ncbounds.cli.console import user_errors
 from ncbounds.cli.report import evaluate_and_show
-from ncbounds.errors import NcboundsError
 
 
 def evaluate_predictions(
@@ -43,30 +45,11 @@ def evaluate_predictions(
     ],
     role: TableRole = None,
     roles: TableRoles = None,
-    use: Annotated[
-        str | None,
-        typer.Option(
-            help="where the file has several: predicted, logits or probabilities",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            help="of one number per row, or of several labels (one, or one for each with commas "
-            "between); default: 0 for logits, 0.5 for probabilities",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
+    use: Use = None,
+    threshold: TableThreshold = None,
     decision: Decision = None,
     ranked: Ranked = False,
-    classes: Annotated[
-        int | None,
-        typer.Option(
-            help="how many classes, or labels, there are, of which predicted ones may lack some",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
+    classes: TableClasses = None,
     bounds: Bounds = "default",
     claim: Claims = None,
     delta: Delta = 0.05,
@@ -102,14 +85,8 @@ def evaluate_predictions(
     """
     with user_errors():
         from ncbounds.data.fields import check_decision
-        from ncbounds.data.prediction_file import read_predictions
-        from ncbounds.evidence.decision import MultiClass, MultiLabel
-        from ncbounds.evidence.evidence import Evidence
+        from ncbounds.runs.predictions import of_prediction_file
 
-        found = read_predictions(file, use, decision=check_decision(decision), count=classes)
-        labels = label_choice(threshold, None, ranked)
-        several = MultiLabel(found.names, **_labels(labels)) if found.several else None
-        one = None if several else _one_threshold(labels)
         among = best_among(candidates(selected_among or []), chosen_of(best_of))
         declared: dict[str, Any] = {
             "sampling": sampling,
@@ -117,38 +94,18 @@ def evaluate_predictions(
             "repeats": repeats,
             "ignore_label": ignore_label,
         }
-        evidence = Evidence.from_predictions(
-            **found.by_role(role, role_names(roles) if roles else {}),
-            threshold=one,
-            classes=None if several and found.kind != "predicted" else classes,
+        evidence = of_prediction_file(
+            file,
+            name=name or "",
+            role=role,
+            roles=role_names(roles) if roles else None,
+            use=use,
+            decision=check_decision(decision),
+            classes=classes,
             priors=class_priors(priors),
             claims=claim,
-            decision=several or (MultiClass(found.names) if found.names else None),
-            checkpoint=name or file.stem,
-            provenance={"predictions": str(file.name), "columns": found.said},
+            **label_choice(threshold, None, ranked),
             **declared,
         )
-        said = f"taken from {file}: {found.said}"
+        said = f"taken from {file}: {evidence.provenance['columns']}"
         evaluate_and_show(evidence, bounds, delta, simultaneous, out, said)
-
-
-def _labels(typed: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of ``MultiLabel``; thresholds are of the logits or probabilities in the file."""
-    return {"threshold": typed.get("thresholds"), "ranked": typed.get("ranked", False)}
-
-
-def _one_threshold(typed: dict[str, Any]) -> float | None:
-    """The threshold of one number per row.
-
-    Raises
-    ------
-    NcboundsError
-        If what was typed is of several labels.
-    """
-    threshold = typed.get("thresholds")
-    if typed.get("ranked") or isinstance(threshold, tuple):
-        raise NcboundsError(
-            "--ranked, and a threshold for each label, are of rows with several labels, and these "
-            "have one each; type --decision multi-label if their labels are sets"
-        )
-    return threshold

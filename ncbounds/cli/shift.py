@@ -10,6 +10,7 @@ from ncbounds.cli.arguments import (
     Arguments,
     BatchSize,
     DataArgs,
+    Decision,
     DeclaredIgnoreLabel,
     DeclaredSampling,
     Device,
@@ -29,7 +30,7 @@ from ncbounds.cli.arguments import (
     model_arguments,
     running,
 )
-from ncbounds.cli.checkpoints import open_checkpoints
+from ncbounds.cli.checkpoints import open_checkpoints, picked_of
 from ncbounds.cli.compare import of_tables
 from ncbounds.cli.console import echo, show, user_errors
 
@@ -84,6 +85,7 @@ def shift(
     selected_among: SelectedAmong = None,
     repeats: Repeats = None,
     ignore_label: DeclaredIgnoreLabel = None,
+    decision: Decision = None,
     trust: Trust = False,
     device: Device = "auto",
     batch_size: BatchSize = None,
@@ -96,7 +98,8 @@ def shift(
     with user_errors():
         from ncbounds.comparison.shift import shifted
         from ncbounds.files import write_text
-        from ncbounds.runs.compare import evidences, is_predictions
+        from ncbounds.runs.compare import evidences
+        from ncbounds.runs.predictions import is_predictions
         from ncbounds.tables.programs import csv_text
 
         typed = declared(locals())
@@ -106,7 +109,7 @@ def shift(
             code: dict[str, Any] = {"model": model, "args": model_arguments(args), "trust": trust}
             book, names = open_checkpoints(paths, manifest, data, typed, {}, **code)
             how = running(device, None, batch_size, None, None, None)
-            found = evidences(book, [n for n in names if not only or n in only], how)
+            found = evidences(book, picked_of(names, only), how)
         answer = shifted(
             found,
             priors=class_priors(new_priors),

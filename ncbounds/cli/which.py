@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Columns of a line at most, and a space that no line is broken at.
 WIDTH, _TOGETHER = 110, "\xa0"
+#: What a bound of means is about where rows may have several labels.
+MEANS = "means of losses, such as the share of labels that are wrong (--claim asks for others)"
 #: What follows every answer: declarations are the user's, and they decide.
 DECLARATIONS = (
     "What a row is worth is computed when it is run; this is the most that it can be.",
@@ -37,8 +39,8 @@ def which(
         list[str] | None,
         typer.Option(
             help="what you have, repeatable: checkpoint (if nothing is said), features, "
-            "predictions or losses; and holdout, frozen, train, unlabelled, rule, code-word, "
-            "new-classes. Without it you are asked"
+            "predictions or losses; several-labels if a row may have more than one; and holdout, "
+            "frozen, train, unlabelled, rule, code-word, new-classes. Without it you are asked"
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="of the command: FILE.py:FUNCTION")] = "net.py:build",
@@ -65,24 +67,28 @@ def _asked() -> list[str]:
     NcboundsError
         Where nobody can answer.
     """
-    from ncbounds.bounds.which import FORMS, asked
+    from ncbounds.bounds.which import FORMS, SEVERAL_LABELS, asked, with_several_labels
 
     if not _answers():
         words = ", ".join(f"--have {f.word}" for f in FORMS)
         more = ", ".join(f"--have {t.word}" for t in asked(FORMS[0]))
         raise NcboundsError(
             f"nobody is there to be asked; say it with flags: {words} (one of them), and {more}; "
-            "for example `ncbounds which --have holdout --have train`"
+            f"--have {SEVERAL_LABELS} where a row may have more than one; for example `ncbounds "
+            "which --have holdout --have train`"
         )
     for f in FORMS:
         typer.echo(f"  {f.word:<12} {f.said}")
     word = _choose("What is there of the classifier?", [f.word for f in FORMS])
     form: Form = next(f for f in FORMS if f.word == word)
+    labels = []
+    if not form.losses and typer.confirm("May a row have several labels at once?", default=False):
+        form, labels = with_several_labels(form), [SEVERAL_LABELS]
     typer.echo("Which of these are there beside it?")
     things = [
         t.word for t in asked(form) if typer.confirm(f"  {t.said}?", default=t.word == "holdout")
     ]
-    return [form.word, *things]
+    return [form.word, *labels, *things]
 
 
 def _answers() -> bool:
@@ -105,6 +111,11 @@ def _said(found: "Answer") -> Iterator[str]:
 
     words = "; ".join(t.said for t in found.things) or "nothing else"
     yield from _wrapped(f"You have {found.form.said}; {words}.")
+    if found.form.several:
+        yield from _wrapped(
+            "A row may have several labels: it is an error if any of them is wrong (with --ranked, "
+            "if the top one is)."
+        )
     titles = {
         "certificate": "Guaranteed with probability 1 - delta, over rows drawn as declared:",
         "conditional": "Guaranteed if its assumption holds, too:",
@@ -115,7 +126,9 @@ def _said(found: "Answer") -> Iterator[str]:
             continue
         yield from ("", title)
         for b in rows:
-            whose = "the mean of the losses" if found.form.losses else WHOSE.get(b.target, b.target)
+            whose = WHOSE.get(b.target, b.target)
+            if "means" in b.answers:
+                whose = MEANS if found.form.several else "the mean of the losses"
             yield f"  {MARK[b.kind]} {b.id}: {whose}"
             for assumption in b.assumptions:
                 yield from _wrapped(f"assumes: {assumption}", 6)
@@ -163,7 +176,8 @@ def _checkpoint(found: "Answer", paths: list[str], model: str, data: str) -> lis
     parts = {t.part for t in elsewhere}
     ids = [r.bound.id for r in found.guarantees if not parts & r.bound.needs.parts]
     files = shlex.join(paths or ["model.pt"])
-    how = "" if zoo else f" --model {shlex.quote(model)} --data {shlex.quote(data)} --sampling iid"
+    how = f" --model {shlex.quote(model)} --data {shlex.quote(data)}{_drawn(found)}"
+    how = "" if zoo else how
     commands = [f"ncbounds evaluate {files}{how} --bounds {','.join(ids)} --out runs/mine"]
     if not ids:
         commands = []
@@ -185,7 +199,7 @@ def _features(found: "Answer", paths: list[str], model: str, data: str) -> list[
     files = paths or [f"{name}.npz" for name in roles]
     names = " --roles frozen=head" if "frozen" in things and not paths else ""
     commands = [
-        f"ncbounds evaluate-features {shlex.join(files)}{names} --head head.npz --sampling iid "
+        f"ncbounds evaluate-features {shlex.join(files)}{names} --head head.npz{_drawn(found)} "
         f"--bounds {','.join(ids)} --out runs/mine"
     ]
     if refits:
@@ -206,7 +220,12 @@ def _losses(found: "Answer", paths: list[str], model: str, data: str) -> list[st
 def _table(command: str, file: str, found: "Answer", paths: list[str]) -> str:
     """A table says in a column which role each row has, unless all have one."""
     role = " --role holdout" if len(found.things) == 1 else "  # with a column role: holdout, fit"
-    return f"ncbounds {command} {shlex.join(paths or [file])} --sampling iid{role}"
+    return f"ncbounds {command} {shlex.join(paths or [file])}{_drawn(found)}{role}"
+
+
+def _drawn(found: "Answer") -> str:
+    """What is declared of the rows."""
+    return f" --sampling iid{' --decision multi-label' if found.form.several else ''}"
 
 
 _COMMANDS: dict[str, Callable[["Answer", list[str], str, str], list[str]]] = {

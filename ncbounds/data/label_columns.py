@@ -14,6 +14,7 @@ from ncbounds.data.label_sets import (
     holds_bars,
     holds_lists,
     label_sets,
+    reads_as_lists,
 )
 from ncbounds.errors import DataError, few, shown
 
@@ -45,7 +46,8 @@ def is_several(labels: Columns, decision: str | None, where: str) -> bool:
     Raises
     ------
     DataError
-        If texts with bars could be several labels or a name, or labels are not as declared.
+        If texts with bars or brackets could be several labels or a name, or labels are not as
+        declared.
     """
     by_shape = len(labels.arrays) > 1 or labels.arrays[0].ndim == 2
     by_shape = by_shape or holds_lists(labels.arrays[0])
@@ -59,7 +61,14 @@ def is_several(labels: Columns, decision: str | None, where: str) -> bool:
             f"{where}: {labels.called} has texts with '{BAR}': type --decision multi-label if it "
             "stands between several labels, --decision multi-class if it is part of a name"
         )
-    return by_shape or decision == "multi-label"
+    lists = False if by_shape or decision is not None else reads_as_lists(labels.arrays[0])
+    if lists is None:
+        raise DataError(
+            f"{where}: {labels.called} has texts in brackets, not all of which are lists such as "
+            "[0, 3] or ['cat', 'dog']: write all so, or type --decision multi-class if brackets "
+            "are part of a name"
+        )
+    return by_shape or lists or decision == "multi-label"
 
 
 def several(kind: str, outputs: Columns, labels: Columns, count: int | None, where: str) -> Several:

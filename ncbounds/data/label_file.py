@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Bools
+from ncbounds.data.label_sets import is_list, written_list
 from ncbounds.data.prediction_file import NAMES, TABLES, read_frame
 from ncbounds.errors import DataError, few, shown
 
@@ -44,7 +46,8 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
 
     Rows stand in the order in which they are labelled; a label that is empty is still to come, or,
     with labelled rows behind it, an error. ``against`` names the column of another classifier's
-    predictions. Labels and predictions are compared as they are written. A column ``id``, where
+    predictions. Labels and predictions are compared as they are written, lists of labels in any
+    order. A column ``id``, where
     there is one, names the rows.
 
     Raises
@@ -66,8 +69,8 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
             raise DataError(f"{path}: {own} is 0 or 1, empty if not labelled; found {few(odd)}")
         wrong = np.isin(labels, ["1", "True"])
     else:
-        labels = columns[_one(path, columns, "labels", "label")]
-        wrong = columns[_one(path, columns, "predicted", "predicted")] != labels
+        labels = _sorted(columns[_one(path, columns, "labels", "label")])
+        wrong = _sorted(columns[_one(path, columns, "predicted", "predicted")]) != labels
     if against is not None and (against not in columns or own is not None):
         raise DataError(
             f"{path}: no column of predictions is called {shown(against)}; there are "
@@ -79,7 +82,7 @@ def read_labelled(path: "str | Path", against: str | None = None) -> Labelled:
     ids = _ids(path, columns)
     return Labelled(
         wrong=wrong[:n] | skipped,
-        against=None if against is None else (columns[against] != labels)[:n] & ~skipped,
+        against=None if against is None else (_sorted(columns[against]) != labels)[:n] & ~skipped,
         passed_over=int(skipped.sum()),
         waiting=len(there) - n,
         ids=None if ids is None else ids[:n],
@@ -116,12 +119,21 @@ def _texts(column: "object") -> NDArray[np.str_]:
     """Values as they are written; empty where there is none, whole numbers without a point."""
     import pandas as pd
 
-    values = pd.Series(column)
-    texts = []
-    for value in values.tolist():
-        if pd.isna(value):
-            texts.append("")
-        else:
-            text = str(value).strip()
-            texts.append(text[:-2] if text.endswith(".0") and text[:-2].isdigit() else text)
-    return np.array(texts, dtype=str)
+    return np.array([_text(value) for value in pd.Series(column).tolist()], dtype=str)
+
+
+def _text(value: Any) -> str:
+    import pandas as pd
+
+    if is_list(value):
+        return str(np.asarray(value).tolist())
+    if pd.isna(value):
+        return ""
+    text = str(value).strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].isdecimal() else text
+
+
+def _sorted(texts: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Lists of labels in one order, whatever order they are written in."""
+    read = [(text, written_list(text)) for text in texts.tolist()]
+    return np.array([text if x is None else str(sorted({*x})) for text, x in read], dtype=str)

@@ -97,5 +97,7 @@ def _npy_bytes(stream: BinaryIO) -> int:
         read = np.lib.format.read_array_header_2_0
     shape, _, dtype = read(stream)
     if dtype.hasobject:
-        raise ValueError("it holds Python objects")
+        raise ValueError(
+            "it holds Python objects (lists of labels are saved as 0 and 1 in an array (n, L))"
+        )
     return stream.tell() + math.prod(shape) * dtype.itemsize

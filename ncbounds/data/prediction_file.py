@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.data.label_columns import Columns, is_several, several
+from ncbounds.data.label_sets import is_list
 from ncbounds.data.manifest import row_ids
 from ncbounds.data.npz import load_npz
 from ncbounds.data.tables import exact_numbers
@@ -158,9 +159,9 @@ def read_predictions(
     Columns (of an npz file, arrays) are found by :data:`NAMES`; logits or probabilities may also
     stand in one column for each class, named ``logit_0``, ``logit_1``, ... or by the classes.
 
-    Rows with several labels have them as lists or in texts such as ``cat|dog``, or as 0 and 1 in
-    an array (n, L) or in columns ``label_cat``, ``label_dog``; predictions may have each of these
-    forms too.
+    Rows with several labels have them as lists (in a text ``[0, 3]`` or ``['cat', 'dog']``, in all
+    rows), in texts such as ``cat|dog``, or as 0 and 1 in an array (n, L) or in columns
+    ``label_cat``, ``label_dog``; predictions may have each of these forms too.
 
     Parameters
     ----------
@@ -249,7 +250,10 @@ def _looked_up(path: Path, wanted: Array, ids: Array, labels: Array) -> Array:
     names = [str(x) for x in wanted.tolist()]
     if missing := [name for name in names if name not in known]:
         raise DataError(f"{path}: {len(missing)} rows have no label, such as {shown(missing[0])}")
-    return np.array([known[name] for name in names])
+    found = [known[name] for name in names]
+    if any(map(is_list, found)) and labels.ndim == 1:  # of any lengths
+        return np.fromiter(found, dtype=object, count=len(found))
+    return np.array(found)
 
 
 def read_losses(path: "str | Path", column: str | None = None) -> Predictions:

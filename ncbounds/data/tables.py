@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.data.batched import LABELS
-from ncbounds.data.label_sets import holds_lists
+from ncbounds.data.label_sets import holds_lists, is_list, reads_as_lists, written_list
 from ncbounds.data.npz import load_npz
 from ncbounds.data.unpacking import said
 from ncbounds.errors import DataError, few, shown
@@ -33,7 +33,7 @@ def read_table(path: "str | os.PathLike[str]") -> Arrays:
     column of labels gives ``labels``, a column ``groups`` itself, and all others together
     ``inputs`` (n, d), in float64. A column of lists counts as that many columns. Several labels a
     row are columns ``label_0``, ``label_1``, ... (or ``label_NAME``) of 0 and 1, in the order of
-    the network's outputs, or one column of lists of these.
+    the network's outputs, or one column of lists of these, ``[0, 1, 1]`` in the text of a csv file.
 
     Raises
     ------
@@ -126,14 +126,30 @@ def _columns(frame: Any, path: Path) -> Arrays:
         found["labels"] = frame[per_label].to_numpy()
     for name in beside:
         found[name] = frame[name].to_numpy()
-        if name in LABELS and holds_lists(found[name]):
-            found[name] = _numbers(frame[name], name, path)
+        if name in LABELS and (holds_lists(found[name]) or reads_as_lists(found[name])):
+            found[name] = _indicators(found[name], name, path)
         elif name in LABELS and found[name].dtype.kind not in "iub":
             raise DataError(
                 f"{path}: column {name!r} holds {shown(frame[name].iloc[:1].tolist())} where class "
                 "numbers 0, 1, ... are needed, in the order of the network's outputs; several "
                 "labels a row are columns label_0, label_1, ... of 0 and 1"
             )
+    return found
+
+
+def _indicators(column: NDArray[Any], name: str, path: Path) -> NDArray[np.float64]:
+    """Lists of 0 and 1, one for each label, as (n, L); the texts of a csv file are read as such."""
+    lists = [x if is_list(x) else written_list(str(x)) for x in column]
+    try:
+        found = np.array(lists, dtype=np.float64)
+    except (TypeError, ValueError):  # of names, of several lengths, or none
+        found = np.empty(0)
+    if found.ndim != 2 or not ((found == 0) | (found == 1)).all():
+        raise DataError(
+            f"{path}: column {shown(name)!r} has lists, such as {shown(str(column[0]), 60)}, that "
+            "are not 0 or 1 for each label in the order of the network's outputs, all of one "
+            "length; write them so, or as columns label_0, label_1, ... of 0 and 1"
+        )
     return found
 
 

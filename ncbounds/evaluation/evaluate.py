@@ -10,6 +10,7 @@ from ncbounds.evaluation.pictured import pictured
 from ncbounds.evaluation.plan import check_delta, listed, planned_rows
 from ncbounds.evaluation.rows import bound_rows
 from ncbounds.evidence.evidence import Evidence
+from ncbounds.numerics.rounding import part_of
 
 if TYPE_CHECKING:
     from ncbounds.report import Report
@@ -65,7 +66,7 @@ def evaluate(
         losses_alone=evidence.losses_alone,
         several_labels=evidence.decision.several,
     )
-    each = delta / max(planned, 1) if simultaneous else delta
+    each = part_of(delta, max(planned, 1)) if simultaneous else delta
     rows = listed((row for b in chosen for row in bound_rows(b, evidence, each)), bounds)
     if not rows:
         raise MissingEvidence(nothing_found(chosen, evidence.samples()))

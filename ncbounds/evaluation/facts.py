@@ -26,6 +26,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
     samples = evidence.samples()
     facts = {
         **pictured(evidence),
+        "means": list(evidence.asked.means),
         "n": {role: s.n for role, s in samples.items()},
         "collapse": _collapse(evidence),
         "errors": {bits.role: bits.to_dict() for bits in error_bits(evidence)},

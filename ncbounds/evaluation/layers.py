@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Samples that are read.
 READ: tuple[Role, ...] = ("fit", "holdout", "test")
+#: What there is for rows with several labels.
+SEVERAL_LABELS = "ncbounds evaluate (nb.evaluate_files) bounds errors of several labels"
 #: What a limit asks of the held-out rows: probes are functions of the fit rows.
 NEEDS = Needs(kind="certificate", role="holdout")
 
@@ -132,7 +134,7 @@ def layers(
         )
     for role, loader in given.items():
         check_again(loader, role)
-        check_one_label(loader, role, "probes of layers are")
+        check_one_label(loader, role, "probes of layers are", SEVERAL_LABELS)
     places = find_places(classifier, given["fit"], at)
     size, token = coordinates(classifier.head.classes), check_token(token)
     if say is not None:

@@ -1,5 +1,6 @@
 """What figures of a report need beside its rows: margins, and pairs of classes."""
 
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,19 +20,58 @@ from ncbounds.results import plain
 JUDGED: tuple[Role, ...] = ("holdout", "test")
 
 
-def pictured(evidence: Evidence) -> dict[str, Any]:
+class MadeWhenRead(Mapping[str, Any]):
+    """A mapping of JSON-able values, each made when it is first read, and kept.
+
+    It prints, copies and pickles as the dict of all of them, so that what makes them, which may
+    hold whole samples, goes nowhere.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self._makers, self._made = dict(makers), dict[str, Any]()
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._made:
+            self._made[key] = plain(self._makers[key]())
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+def pictured(evidence: Evidence) -> Mapping[str, Any]:
     """What figures need beside rows: names of classes, margins, pairs of classes; JSON-able.
 
-    It comes of margins and answers that are made, and kept, where errors are counted.
+    Each is made when it is read: margins ask for the logits of every labelled sample, which a
+    single bound may not have needed.
     """
-    margins, pairs = MarginCurves.of(evidence), class_pairs(evidence)
-    found = {
-        "classes": list(evidence.decision.names),
-        "error_rates": error_rates(evidence),
-        "margins": None if margins is None else margins.to_dict(),
-        "class_pairs": pairs.to_dict() if pairs.confusions or pairs.cosines else None,
-    }
-    return dict(plain(found))
+    return MadeWhenRead(
+        {
+            "classes": lambda: list(evidence.decision.names),
+            "error_rates": lambda: error_rates(evidence),
+            "margins": lambda: _margins(evidence),
+            "class_pairs": lambda: _pairs(evidence),
+        }
+    )
+
+
+def _margins(evidence: Evidence) -> dict[str, Any] | None:
+    found = MarginCurves.of(evidence)
+    return None if found is None else found.to_dict()
+
+
+def _pairs(evidence: Evidence) -> dict[str, Any] | None:
+    found = class_pairs(evidence)
+    return found.to_dict() if found.confusions or found.cosines else None
 
 
 def error_rates(evidence: Evidence) -> dict[str, float]:

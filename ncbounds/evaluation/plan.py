@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from ncbounds.data.manifest import Entry
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.asked import NOTHING, Asked
 from ncbounds.extraction.running import USUAL, Running
+from ncbounds.numerics.rounding import part_of
 from ncbounds.results import Row
 
 
@@ -81,11 +82,11 @@ class Plan:
     @property
     def each(self) -> float:
         """Delta of one row."""
-        return self.delta / max(self.planned, 1) if self.simultaneous else self.delta
+        return part_of(self.delta, max(self.planned, 1)) if self.simultaneous else self.delta
 
-    def gives(self, b: Bound, asked: Asked) -> bool:
-        """Whether there are rows of a bound where this is asked beside the error."""
-        return bool(asked.means) or b.id not in self.for_means
+    def gives(self, b: Bound, means: Sequence[str]) -> bool:
+        """Whether there are rows of a bound where means of these losses are asked for."""
+        return bool(means) or b.id not in self.for_means
 
     def folder(self, entry: Entry) -> Path:
         """Folder of one checkpoint's results."""

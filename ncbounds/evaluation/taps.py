@@ -44,7 +44,10 @@ def labelled(loader: Any, draw: Draw, ignore_label: int | None) -> Sample:
     from ncbounds.extraction.batches import DataDigest, batches, check_again, check_one_label
 
     check_again(loader, draw.role)
-    check_one_label(loader, draw.role, "heads to choose among are")
+    check_one_label(
+        *(loader, draw.role, "heads to choose among are"),
+        "pass one column of the labels, labels[:, j], to choose a head for label j",
+    )
     digest = DataDigest()
     for inputs, labels in batches(loader):
         digest.add(inputs, labels)

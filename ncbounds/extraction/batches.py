@@ -56,17 +56,17 @@ def check_again(loader: Any, role: str) -> None:
         )
 
 
-def check_one_label(loader: Any, role: str, what: str) -> None:
+def check_one_label(loader: Any, role: str, what: str, instead: str) -> None:
     """Raise DataError for rows with several labels, where ``what`` is about one class a row.
 
-    The first batch is read for it.
+    The first batch is read for it, and no network; ``instead`` says what there is for such rows.
     """
     for _, labels in islice(batches(loader, TOLD_ROWS), 1):
         if labels.ndim == 2:
             raise DataError(
                 f"the {role} rows may have several labels (shape (n, {labels.shape[1]})), and "
-                f"{what} about one class a row; ncbounds evaluate (nb.evaluate with "
-                "nb.MultiLabel()) bounds errors of several labels"
+                f"{what} about one class a row: {instead}; if each row has exactly one label, pass "
+                "class numbers, labels.argmax(axis=1)"
             )
 
 

@@ -4,7 +4,6 @@ Each part needs nothing of the others: they are made one after the other, by an 
 process each; who reads them adds their moments and maps their rows side by side.
 """
 
-import io
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 from ncbounds.data.batched import is_pair
 from ncbounds.errors import DataError, InvalidSample, StoreError
-from ncbounds.evidence.head import LinearHead
 from ncbounds.extraction.batches import DataDigest, Labels, batches, gives_other_rows
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
@@ -41,7 +39,7 @@ from ncbounds.extraction.running import BATCH_ROWS
 from ncbounds.extraction.store import remove_abandoned, sync_folder, unfinished
 from ncbounds.extraction.stream import features_at, stream
 from ncbounds.extraction.taps import HEAD, declared_taps
-from ncbounds.files import write_bytes, write_sealed
+from ncbounds.files import npz_bytes, write_bytes, write_sealed
 from ncbounds.statistics.moments import class_moments
 
 if TYPE_CHECKING:
@@ -168,7 +166,8 @@ def _make(
         return
     remove_abandoned(out)
     if not (out / HEAD_FILE).exists():
-        write_bytes(out / HEAD_FILE, _head_file(classifier.head))
+        head = classifier.head
+        write_bytes(out / HEAD_FILE, npz_bytes(weight=head.weight, bias=head.bias))
     fresh = unfinished(out)
     try:
         meta = _write(classifier, rows, fresh, start, stop - start, batch_size, dtype)
@@ -182,13 +181,6 @@ def _make(
         sync_folder(out)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _head_file(head: LinearHead) -> bytes:
-    """Arrays of a head as an npz file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, weight=head.weight, bias=head.bias)
-    return buffer.getvalue()
 
 
 def _seen(rows: Any, first: Beginning) -> tuple[NDArray[np.uint64], Labels]:

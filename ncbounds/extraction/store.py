@@ -289,7 +289,7 @@ def remove_abandoned(store: Path) -> None:
     start = f".unfinished-{socket.gethostname()}-"
     for folder in store.glob(f"{start}*"):
         pid = folder.name.removeprefix(start).partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
+        if pid.isdecimal() and not _alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,12 @@ def down(x: ArrayLike, ulps: int = 1) -> Any:
     """Return ``x`` moved down by ``ulps`` units in its last place; see :func:`up`."""
     moved = -np.asarray(up(-np.asarray(x, dtype=np.float64), ulps))
     return float(moved) if moved.ndim == 0 else moved
+
+
+def part_of(delta: float, parts: int) -> float:
+    """Return ``delta / parts``, rounded down: so many parts add up to ``delta`` at most."""
+    part = delta / parts
+    return part if Fraction(part) * parts <= Fraction(delta) else float(down(part))
 
 
 def probability_up(x: ArrayLike, ulps: int = 1) -> Any:

@@ -32,7 +32,8 @@ class ReportData:
     rows : tuple of results
     failures : tuple of Failure
     facts : dict from checkpoint to what is known about it
-        Group, sizes, head, collapse metrics, provenance.
+        Group, sizes, head, collapse metrics, provenance; margins and pairs of classes may be made
+        when they are read.
     simultaneous : bool
         Whether delta was divided over all rows, so that they hold together.
     planned : int
@@ -84,7 +85,7 @@ class ReportData:
         return {
             "rows": [r.to_dict() for r in self.rows],
             "failures": [f.to_dict() for f in self.failures],
-            "facts": dict(self.facts),
+            "facts": {name: dict(about) for name, about in self.facts.items()},
             "simultaneous": self.simultaneous,
             "planned": self.planned,
             "plan": self.plan,

@@ -41,7 +41,8 @@ class Report(ReportData):
     rows : tuple of results
     failures : tuple of Failure
     facts : dict from checkpoint to what is known about it
-        Group, sizes, head, collapse metrics, provenance.
+        Group, sizes, head, collapse metrics, provenance; margins and pairs of classes may be made
+        when they are read.
     simultaneous : bool
         Whether delta was divided over all rows, so that they hold together.
     planned : int

@@ -1,4 +1,4 @@
-"""From files to candidates: predictions of any framework, stored runs, checkpoints."""
+"""From stored runs and checkpoints to candidates."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +8,7 @@ from ncbounds.comparison.candidates import Candidate
 from ncbounds.comparison.comparison import Comparison
 from ncbounds.comparison.stored import judged_beside, stored_candidates
 from ncbounds.data.manifest import Manifest
-from ncbounds.data.prediction_file import TABLES, Predictions, read_labels, read_predictions
-from ncbounds.errors import DataError, few
-from ncbounds.evidence.decision import Decision, MultiClass, MultiLabel
+from ncbounds.errors import DataError
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.extraction.running import Running
 from ncbounds.files import write_text
@@ -57,68 +55,6 @@ def of_runs(
                 costs[called] = float(file.stat().st_size)
     found = stored_candidates(facts, names, role, costs)
     return found, judged_beside(facts, [c.name for c in found], role)
-
-
-def is_predictions(path: Path) -> bool:
-    """Whether a file is a table of predictions by its name."""
-    return path.suffix.lower() in (*TABLES, ".npz")
-
-
-def of_prediction_files(
-    paths: Sequence[Path],
-    *,
-    role: list[str] | None = None,
-    roles: dict[str, str] | None = None,
-    use: str | None = None,
-    labels: Path | None = None,
-    names: Sequence[str] | None = None,
-    **declared: Any,
-) -> dict[str, Evidence]:
-    """Evidence of one classifier a file, by name.
-
-    Parameters
-    ----------
-    paths : sequence of path
-        See :func:`ncbounds.data.prediction_file.read_predictions`.
-    role, roles, use
-        As there, and in :meth:`~ncbounds.data.prediction_file.Predictions.by_role`.
-    labels : path, optional
-        File of ids and labels, for files that have ids and no labels.
-    names : sequence of str, optional
-        In place of the names of the files.
-    **declared
-        Of :meth:`ncbounds.Evidence.from_predictions`.
-
-    Raises
-    ------
-    DataError
-        If a file cannot be read, or names are too few or repeat.
-    """
-    called = list(names or (path.stem for path in paths))
-    if len(called) != len(paths) or len({*called}) < len(called):
-        raise DataError(
-            f"{len(paths)} files need a name each, all different; found {few(called)}: --name, "
-            "once for each"
-        )
-    known = None if labels is None else read_labels(labels)
-    out = {}
-    for name, path in zip(called, paths, strict=True):
-        found = read_predictions(path, use, known)
-        out[name] = Evidence.from_predictions(
-            **found.by_role(role, roles or {}),
-            decision=_decision(found),
-            checkpoint=name,
-            provenance={"predictions": path.name, "columns": found.said},
-            **declared,
-        )
-    return out
-
-
-def _decision(found: Predictions) -> Decision | None:
-    """One class, or several labels at the usual thresholds, by the names that a file has."""
-    if found.several:
-        return MultiLabel(found.names)
-    return MultiClass(found.names) if found.names else None
 
 
 def evidences(book: Manifest, names: Sequence[str], running: Running) -> dict[str, Evidence]:

@@ -38,8 +38,9 @@ def evaluate_entry(
         store = plan.out / "store"
         evidence = evidence_of(entry, task, store, plan.running, say=say)
         for b in pending:
-            given = plan.gives(b, evidence.asked)
-            rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)] if given else []
+            if not plan.gives(b, evidence.asked.means):
+                continue  # which the facts say
+            rows = [r.to_dict() for r in bound_rows(b, evidence, plan.each)]
             piece = {"key": keys.rows[b.id], "rows": rows}
             # what a machine that stops leaves unfinished is known by its seal, and computed again
             write_sealed(folder / f"{b.id}.json", piece, sync=False)

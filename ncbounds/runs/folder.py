@@ -37,7 +37,7 @@ def collect(
             continue
         found = stored_facts(plan, entry, keys[entry.name])
         before = len(rows)
-        for b in plan.bounds:
+        for b in _giving(plan, found):
             # of a checkpoint that failed on its way, what was finished before
             stored = stored_rows(plan, entry, b, keys[entry.name]) or []
             rows += listed(stored, plan.asked)
@@ -78,10 +78,18 @@ def stored_rows(plan: Plan, entry: Entry, b: Bound, keys: Keys) -> list[Row] | N
 
 def pending_bounds(plan: Plan, entry: Entry, keys: Keys) -> list[Bound]:
     """Bounds of the plan whose rows are not stored, or are stale."""
-    missing = [b for b in plan.bounds if stored_rows(plan, entry, b, keys) is None]
-    if not missing and stored_facts(plan, entry, keys) is None:
+    facts = stored_facts(plan, entry, keys)
+    given = _giving(plan, facts)
+    missing = [b for b in given if stored_rows(plan, entry, b, keys) is None]
+    if not missing and facts is None:
         return list(plan.bounds[-1:])  # facts are written with the last bound
     return missing
+
+
+def _giving(plan: Plan, facts: Mapping[str, Any] | None) -> list[Bound]:
+    """Bounds of the plan that give rows of a checkpoint, by its facts; all where none are known."""
+    means = None if facts is None else facts.get("means")
+    return [b for b in plan.bounds if means is None or plan.gives(b, means)]
 
 
 def stored_facts(plan: Plan, entry: Entry, keys: Keys) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from ncbounds.errors import NcboundsError
 from ncbounds.evaluation.layers import layers
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.files import read_bounded, write_json
+from ncbounds.numerics.rounding import part_of
 from ncbounds.runs.own_data import kept_by_name
 from ncbounds.runs.subject import draw_of, first_points, network_of
 
@@ -107,7 +108,7 @@ def each_layers(
     """
     chosen, book = list(names), kept_by_name(book)
     asked.get("running", USUAL).check_here()
-    each = delta / len(chosen) if simultaneous and chosen else delta
+    each = part_of(delta, len(chosen)) if simultaneous and chosen else delta
     found = {}
     for name in chosen:
         entry = book.checkpoints[name]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from fixtures.evidence import evidence_of
+from fixtures.shares import unlucky, within
 
 from ncbounds.bounds import Outcome, bound, get
 from ncbounds.bounds.bound import Bound
@@ -99,6 +100,9 @@ def test_candidates_divide_delta():
     assert row.value == 0.05 / 5
     assert row.delta == 0.05
     assert "delta divided by 5 candidates" in row.reasons
+    odd = unlucky(5)  # whose nearest fifth is more than a fifth
+    assert within(made()(evidence(sample("holdout", selected_among=5)), odd).value, 5, odd)
+    assert not within(odd / 5, 5, odd)
     two = made()(evidence(sample("holdout", selected_among=2)), 0.05)
     assert "delta divided by 2 candidates" in two.reasons
 

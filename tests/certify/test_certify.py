@@ -1,6 +1,7 @@
 """Certificates of a head on frozen features: workflow, worth, adapters, coverage on the zoo."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -237,6 +238,23 @@ def test_tables(arrays, tmp_path):
         np.testing.assert_array_equal(head["weight"], found.heads["split_head"].weight)
     with pytest.raises(UnknownName, match="did you mean 'split_head'"):
         found["split_heat"]
+
+
+def test_an_interrupted_write_leaves_the_head_that_was_there(arrays, tmp_path, monkeypatch):
+    found = nb.certify_head(*arrays["train"])
+    found.write(tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    moved = os.replace
+
+    def interrupted(source, target):
+        if str(target).endswith(".npz"):
+            raise KeyboardInterrupt
+        moved(source, target)
+
+    monkeypatch.setattr("ncbounds.files.os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        found.write(tmp_path)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
 # ---------------------------------------------------------------- scikit-learn classifiers

@@ -183,7 +183,8 @@ def test_no_option_is_passed_over(own_files):
     rows = ["--role", "holdout=0:30", "--role", "test=30:60", "--workers", "0"]
     assert "mine" in invoke(*files, *npz, *rows, "--name", "mine", "--priors", "balanced")
     for option, value in [
-        ("--role", "val=0:30"), ("--selected-among", "many"), ("--selected-among", "holdout=0"),
+        ("--role", "val=0:30"), ("--selected-among", "many"), ("--selected-among", "²"),
+        ("--selected-among", "holdout=0"),
         ("--priors", "half"),
     ]:  # fmt: skip
         source = npz if option == "--role" else data

@@ -63,6 +63,40 @@ def test_tables_without_labels_take_them_from_a_file_in_any_order(tmp_path):
     assert "299 rows have no label, such as 1" in lacking.output
 
 
+def test_several_labels_are_judged_as_typed(tmp_path):
+    """Every point has the first label, which a scores .4 and b .2 wherever they err; none else."""
+    declared = ("--role", "holdout", "--sampling", "iid")
+    files = []
+    for name, errs, score in (("a", 10, 0.4), ("b", 80, 0.2)):
+        first = np.where(np.arange(N) < errs, score, 0.9)
+        files.append(tmp_path / f"{name}.npz")
+        held = np.tile([True, False], (N, 1))
+        np.savez(files[-1], probabilities=np.column_stack([first, np.full(N, 0.1)]), labels=held)
+
+    def errors(*words):
+        out = tmp_path / "out"
+        done = run("compare", *files, *declared, *words, "--out", out)
+        assert done.exit_code == 0, done.output
+        return pd.read_csv(out / "candidates.csv")["errors"].tolist()
+
+    assert errors() == [10, 80]
+    assert errors("--threshold", "0.3") == [0, 80]
+    assert errors("--threshold", "0.15,0.3") == [0, 0]
+    assert errors("--ranked") == [0, 0]
+    texts = [tmp_path / f"{name}-texts.csv" for name in "ab"]
+    for path in texts:
+        pd.DataFrame({"label": ["x|y", "x"] * 20, "predicted": ["x|y", "y"] * 20}).to_csv(path)
+    asked = run("compare", *texts, *declared)
+    assert "type --decision multi-label" in asked.output
+    done = run("compare", *texts, *declared, "--decision", "multi-label", "--classes", 2)
+    assert done.exit_code == 0, done.output
+    one = table(tmp_path / "one.csv", 10, label=Y)
+    assert "are of rows with several labels" in run("compare", one, *declared, "--ranked").output
+    kept = run("compare", stored(tmp_path / "run", a=10, b=80), "--ranked", "--sampling", "iid")
+    assert kept.exit_code == 2
+    assert "go with tables and checkpoints" in kept.output
+
+
 def test_undeclared_tables_show_no_certificate(tmp_path):
     a, b = (table(tmp_path / f"{k}.csv", k, label=Y) for k in (10, 80))
     done = run("compare", a, b, "--role", "holdout")
@@ -117,6 +151,16 @@ def test_checkpoints_are_evaluated_and_compared(tmp_path):
     assert "for each of 6 ordered pairs" in done.output
     assert "beside 1 more" in done.output
     assert nb.load_report(tmp_path / "run").compare("good", "bad").errors.tolist() == [0, N]
+    for file in files:
+        np.savez(file, other=np.zeros(3, dtype=np.float32))
+    again = ("compare", *files[:2], "--data", data, "--role", "holdout=0:300", "--workers", 0)
+    again += ("--model", f"{tmp_path / 'net.py'}:build", "--device", "cpu", "--out")
+    failed = run(*again, tmp_path / "run")  # which keeps what was evaluated before
+    assert failed.exit_code == 2
+    assert "none of 2 checkpoints could be evaluated" in failed.output
+    assert "beats" not in failed.output
+    unknown = run(*again, tmp_path / "run", "--only", "goood")
+    assert "no checkpoint 'goood'" in unknown.output
 
 
 def test_watching_labels(tmp_path):

@@ -104,6 +104,16 @@ def test_a_table(folder, form, have):
     assert best == promised(form, *have)
 
 
+def test_a_table_of_several_labels(folder):
+    (typed,) = commands("predictions", "holdout", "several-labels")
+    one = np.arange(60) % 2
+    columns = {"label_a": one, "label_b": 1 - one, "predicted_a": one, "predicted_b": one}
+    pd.DataFrame(columns).to_csv(typed.split()[1], index=False)
+    invoke(*typed.split(), "--out", "run")
+    found = {r.bound: r.kind for r in load_report("run").rows}
+    assert found == promised("predictions", "holdout", "several-labels")
+
+
 def test_a_zoo_needs_no_declarations():
     text = invoke("which", DATA / "zoo", "--have", "holdout", "--have", "code-word")
     assert f"ncbounds evaluate {DATA / 'zoo'} --bounds binomial" in text
@@ -112,9 +122,14 @@ def test_a_zoo_needs_no_declarations():
 
 def test_questions_are_asked_and_answered_with_the_same_rows(monkeypatch):
     monkeypatch.setattr(command, "_answers", lambda: True)
-    said = invoke("which", input="nothing\npredictions\n\n\n")
+    said = invoke("which", input="nothing\npredictions\n\n\n\n")
     assert "one of checkpoint, features" in said
-    assert said.endswith(invoke("which", "--have", "predictions", "--have", "holdout"))
+    have = ("--have", "predictions", "--have", "holdout")
+    assert said.endswith(invoke("which", *have))
+    several = invoke("which", input="predictions\ny\n\n\n")
+    assert several.endswith(invoke("which", *have, "--have", "several-labels"))
+    assert "--decision multi-label" in several
+    assert "several labels" not in invoke("which", input="losses\n\n\n\n\n")
 
 
 def test_without_a_keyboard_the_flags_are_told_and_work():

@@ -166,6 +166,24 @@ def test_a_column_of_errors_and_labels_as_they_are_written(tmp_path):
     assert read_labelled(path).ids is None
 
 
+def test_lists_of_labels_are_compared_in_any_order(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+    path.write_text(
+        'label,predicted,other\n"[0, 3]","[3,0]","[3]"\n[],[],[1]\n'
+        "\"['a, b']\",\"['a', 'b']\",[]\n"
+        "²,².0,1\n,[],[]\n"
+    )
+    found = read_labelled(path, "other")
+    assert found.wrong.tolist() == [False, False, True, True]
+    assert found.against.tolist() == [True, True, True, True]
+    assert found.waiting == 1
+    arrays = {"label": [np.array([0, 3]), np.array([])], "predicted": [np.array([3, 0])] * 2}
+    path = tmp_path / "a.parquet"
+    path.touch()
+    monkeypatch.setattr(pd, "read_parquet", lambda _: pd.DataFrame(arrays))
+    assert read_labelled(path).wrong.tolist() == [False, True]
+
+
 @pytest.mark.parametrize(
     ("text", "against", "says"),
     [

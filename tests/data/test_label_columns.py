@@ -8,6 +8,7 @@ import pytest
 
 from ncbounds.data.label_sets import label_sets
 from ncbounds.data.prediction_file import read_predictions
+from ncbounds.data.tables import inputs_and_labels
 from ncbounds.errors import DataError
 
 NAMES = ("cat", "dog", "fish")
@@ -15,6 +16,7 @@ Y = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 0], [1, 1, 0]], dtype=bool)
 S = np.array([[2.0, -1, -1], [-3, 0.5, 2], [-1, -1, -1], [4, -0.25, -2]])
 SETS = [["cat"], ["dog", "fish"], [], ["cat", "dog"]]
 TEXTS = ["|".join(row) for row in SETS]
+LISTS = ["['cat']", '["dog", "fish"]', "[]", "['cat', 'dog']"]
 NUMBERS = ["0", "1|2", "", "0|1"]
 LOGITS = {f"logit_{name}": S[:, k] for k, name in enumerate(NAMES)}
 
@@ -38,6 +40,15 @@ def written(tmp_path: Path, columns: dict, suffix: str = ".csv") -> Path:
         ({**{f"label_{n}": Y[:, k].astype(int) for k, n in enumerate(NAMES)}, **LOGITS}, ".csv", 1),
         ({**{f"label_{k}": Y[:, k] for k in (2, 0, 1)}, "logits": list(S)}, ".parquet", ()),
         ({"labels": SETS, **LOGITS}, ".parquet", NAMES),
+        ({"label": LISTS, **LOGITS}, ".csv", NAMES),
+        (
+            {
+                "label": ["[0]", "[2, 1]", "[]", "[0,1]"],
+                **{f"logit_{k}": S[:, k] for k in range(3)},
+            },
+            ".csv",
+            (),
+        ),
         ({"labels": NUMBERS, **{f"logit_{k}": S[:, k] for k in (1, 0, 2)}}, ".csv", ()),
         ({"labels": Y, "logits": S}, ".npz", ()),
         ({"y_true": Y.astype(float), "logits": S}, ".npz", ()),
@@ -115,3 +126,58 @@ def test_cells_are_lists_texts_numbers_or_empty():
     ]  # fmt: skip
     with pytest.raises(DataError, match=r"f: 0\.5 is no label"):
         label_sets([[0.5]], "f")
+
+
+def test_texts_that_are_lists_say_by_themselves_that_rows_have_several_labels(tmp_path):
+    path = written(tmp_path, {"label": LISTS, **LOGITS})
+    np.testing.assert_array_equal(read_predictions(path).labels, Y)
+    answers = {"label": ["[0, 3]", "[]", "[1]"], "predicted": ["[3,0]", "[ ]", "[2]"]}
+    found = read_predictions(written(tmp_path, answers), count=4)
+    assert (found.outputs != found.labels).any(axis=1).tolist() == [False, False, True]
+    named = written(tmp_path, {"label": ["[UNK]", "cat"], "predicted": ["[UNK]", "[UNK]"]})
+    assert read_predictions(named).names == ("[UNK]", "cat")
+    one = written(tmp_path, {"label": ["[0]", "[1]"], "predicted": ["[0]", "[0]"]})
+    assert read_predictions(one, decision="multi-class").names == ("[0]", "[1]")
+
+
+@pytest.mark.parametrize(
+    ("labels", "decision", "says"),
+    [
+        (["['cat' 'dog']", "['cat']"], None, "not all of which are lists"),
+        (["[0 3]", "[1]"], "multi-label", r"'\[0 3\]' stands in brackets and is no list"),
+        (["['cat']", "cat"], None, "write all so, or type --decision multi-class"),
+        (["[__import__('os')]", "[1]"], "multi-label", "is no list"),
+        (["[0, 1, 0]", "[1]"], None, "0 and 1 for each label stand in columns label_0"),
+        (["[0, 1]", "[1, 0]"], None, "0 and 1 for each label stand in columns label_0"),
+    ],
+)
+def test_lists_that_are_not_clear_are_refused(labels, decision, says, tmp_path):
+    scores = {f"logit_{k}": [1.0, 2.0] for k in range(3)}
+    with pytest.raises(DataError, match=says):
+        read_predictions(written(tmp_path, {"label": labels, **scores}), decision=decision)
+
+
+def test_a_file_of_labels_may_hold_lists_of_any_length(tmp_path):
+    ids, found = np.arange(4), np.fromiter(SETS, dtype=object, count=4)
+    columns = {"id": ids[::-1], **{k: v[::-1] for k, v in LOGITS.items()}}
+    read = read_predictions(written(tmp_path, columns), labels_of=(ids, found))
+    np.testing.assert_array_equal(read.labels, Y[::-1])
+
+
+@pytest.mark.parametrize("lists", ["in texts", "of a column"])
+def test_lists_in_a_table_of_data_are_0_and_1_for_each_label(lists, tmp_path, monkeypatch):
+    def read(labels):
+        frame = pd.DataFrame({"a": [1.0, 2.0], "labels": labels})
+        if lists == "in texts":
+            return inputs_and_labels(written(tmp_path, frame))
+        monkeypatch.setattr(
+            pd, "read_parquet", lambda _: frame.assign(labels=[np.array(row) for row in labels])
+        )
+        return inputs_and_labels(tmp_path / "rows.parquet")
+
+    inputs, labels = read([[0, 1, 1], [1, 0, 0]])
+    assert labels.tolist() == [[0, 1, 1], [1, 0, 0]]
+    assert inputs.tolist() == [[1.0], [2.0]]
+    for odd in ([[0, 3], [1]], [[0, 3], [1, 2]], [["a", "b"], ["a", "c"]]):
+        with pytest.raises(DataError, match=r"not 0 or 1 for each label.*columns label_0, label_1"):
+            read(odd)

@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from fixtures.shares import unlucky, within
 
 from ncbounds.bounds import catalogue, get
 from ncbounds.bounds.bound import Bound
@@ -71,6 +72,10 @@ def test_simultaneous_divides_delta_by_all_planned_rows(evidence):
     for row in rows:
         expected = 0.04 / planned if row.bound != "cantelli_union" else np.nan
         assert row.delta == pytest.approx(expected, nan_ok=True)
+    odd = unlucky(3)  # whose nearest third is more than a third
+    three = evaluate(evidence, names[:2], delta=odd, simultaneous=True)
+    assert three.planned == 3
+    assert {within(r.delta, 3, odd) for r in three.rows} == {True}
     alone = evaluate(evidence, names, delta=0.04).rows
     assert all(r.delta == 0.04 for r in alone if r.bound != "cantelli_union")
     assert alone[0].value < rows[0].value

@@ -1,6 +1,7 @@
 """What figures need is kept with a result: margins by role, and pairs of classes."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -10,17 +11,20 @@ from fixtures.evidence import drawn, evidence_of
 import ncbounds as nb
 from ncbounds.bounds.cells import limits_of
 from ncbounds.errors import InvalidSample
+from ncbounds.evaluation.answers import cosines
+from ncbounds.evaluation.facts import facts_of
 from ncbounds.evaluation.pictured import class_pairs, pictured
 from ncbounds.evidence.class_pairs import CLASSES, WORST, ClassPairs, Confusions
 from ncbounds.evidence.margin_curves import MarginCurves
 from ncbounds.numerics import binomial_lower, binomial_upper
+from ncbounds.results import plain
 
 HEAD = nb.LinearHead(np.eye(3))
 
 
 def stored(evidence):
     """What is kept, as it comes back from a file."""
-    return json.loads(json.dumps(pictured(evidence)))
+    return json.loads(json.dumps(dict(pictured(evidence))))
 
 
 def points(role, n=60, seed=0):
@@ -162,3 +166,41 @@ def test_an_evaluation_keeps_them_beside_its_rows():
     assert report.facts["net"]["margins"]["unit_of"] == "holdout"
     again = nb.Report.from_dict(json.loads(json.dumps(report.to_dict())))
     assert again.facts == report.facts
+
+
+def test_one_bound_multiplies_nothing_that_it_does_not_need(monkeypatch):
+    """It counts errors on holdout and fit, and on test beside them: no head sample, no means."""
+    samples = [points(*of) for of in (("fit", 90), ("head", 75), ("holdout", 60), ("test", 45))]
+    evidence = replace(evidence_of(HEAD, *samples), checkpoint="net")
+    logits, angles = [], []
+    multiplied = nb.LinearHead.logits
+    monkeypatch.setattr(
+        nb.LinearHead, "logits", lambda head, f: (logits.append(len(f)), multiplied(head, f))[1]
+    )
+    monkeypatch.setattr(
+        "ncbounds.evaluation.pictured.cosines", lambda w: (angles.append(len(w)), cosines(w))[1]
+    )
+    report = nb.evaluate(evidence, bounds="binomial")
+    assert sorted(set(logits)) == [45, 60, 90]
+    assert not angles
+    assert "moments" not in vars(evidence.fit)
+    assert report.facts["net"]["margins"]["quantiles"].keys() == evidence.samples().keys()
+    assert 75 in logits
+    assert not angles
+    assert report.facts["net"]["class_pairs"]["cosines"]
+    assert angles == [3]
+
+
+def test_what_is_made_when_read_travels_and_is_kept_as_before():
+    evidence = replace(
+        evidence_of(HEAD, points("fit", seed=2), points("holdout")), checkpoint="net"
+    )
+    facts, all_of_them = pictured(evidence), stored(evidence)
+    assert list(all_of_them) == ["classes", "error_rates", "margins", "class_pairs"]
+    assert plain(facts) == all_of_them == {k: facts_of(evidence)[k] for k in facts}
+    travelled = pickle.loads(pickle.dumps(pictured(evidence)))
+    assert type(travelled) is dict
+    assert travelled == all_of_them
+    report = nb.evaluate(evidence, "binomial")
+    assert pickle.loads(pickle.dumps(report)).facts == {"net": all_of_them}
+    assert json.loads(report.to_json())["facts"] == {"net": all_of_them}

@@ -214,12 +214,36 @@ def test_a_transformers_folder_for_several_labels_is_evaluated_as_such(tmp_path)
     assert {r.qualifier for r in report.rows if not r.params} == {""}
 
 
-def test_layers_and_choices_say_that_they_are_about_one_class(tmp_path):
-    data = {role: rows() for role in ("fit", "holdout", "test")}
-    with pytest.raises(NcboundsError, match="probes of layers are about one class a row"):
-        nb.layers(Classifier(network()), data, sampling="iid")
-    with pytest.raises(NcboundsError, match="heads to choose among are about one class a row"):
-        nb.choose({"net": Classifier(network())}, {"holdout": rows()}, sampling="iid")
+def test_layers_and_choices_ask_for_one_class_before_any_pass_and_their_advice_works(tmp_path):
+    module, passes = network(), []
+    module.register_forward_hook(lambda *_: passes.append(1))
+    classifier, (x, y) = Classifier(module), rows()
+    data = dict.fromkeys(("fit", "holdout", "test"), (x, y))
+    with pytest.raises(NcboundsError, match=r"probes of layers are.*ncbounds evaluate.*argmax"):
+        nb.layers(classifier, data, sampling="iid")
+    with pytest.raises(NcboundsError, match=r"choose among are.*one column.*labels\[:, j\]"):
+        nb.choose({"net": classifier}, {"holdout": (x, y)}, sampling="iid")
+    assert not passes
+    chosen = nb.choose({"net": classifier}, {"holdout": (x, y[:, 1])}, heads=["ncm"])
+    assert chosen.value < 1
+    one = y.argmax(axis=1)
+    first = {"fit": (x[:60], one[:60]), "holdout": (x[60:], one[60:])}
+    assert nb.layers(classifier, first, sampling="iid").kind == "certificate"
+
+
+def test_what_layers_advise_of_several_labels_works_when_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(make_project(tmp_path))
+    x, y = rows()
+    np.savez("data.npz", inputs=x, labels=y)
+    save(tmp_path / "m.pt")
+    typed = ["m.pt", "--model", "net.py:build", "--data", "data.npz", "--device", "cpu"]
+    typed += ["--role", "fit=0:60", "--role", "holdout=60:120", "--sampling", "iid"]
+    refused = CliRunner().invoke(app, ["layers", *typed])
+    assert refused.exit_code == 2
+    assert "ncbounds evaluate" in refused.output
+    more = ["--bounds", "binomial", "--workers", "0", "--out", "run"]
+    done = CliRunner().invoke(app, ["evaluate", *typed, *more])
+    assert done.exit_code == 0, done.output
 
 
 def test_what_is_typed_decides_on_the_command_line(tmp_path, monkeypatch):

@@ -81,6 +81,21 @@ def test_finished_work_is_not_done_again(zoo, tmp_path, reference, monkeypatch):
     same(again, reference)
 
 
+def test_a_bound_without_rows_leaves_no_file_and_is_not_asked_again(zoo, tmp_path, monkeypatch):
+    """A default run bounds means of losses where there are several labels, and here is one."""
+    how = {"bounds": None, "workers": 0, "only": ["one"]}
+    first = nb.sweep(zoo, tmp_path, **how).to_frame()
+    stored = sorted((tmp_path / "results/one").glob("*.json"))
+    assert "mean_loss" not in {path.stem for path in stored}
+    assert "mean_loss" in json.loads((tmp_path / "run.json").read_text())["bounds"]
+    monkeypatch.setattr(engine, "evaluate_entry", None)
+    same(nb.sweep(zoo, tmp_path, **how).to_frame(), first)
+    monkeypatch.undo()
+    asked = nb.sweep(zoo, tmp_path, bounds="mean_loss", workers=0, only=["one"])
+    assert {r.bound for r in asked} == {"mean_loss"}
+    same(nb.sweep(zoo, tmp_path, **how).to_frame(), first)
+
+
 def test_lost_and_damaged_pieces_are_computed_again(zoo, tmp_path, reference):
     run(zoo, tmp_path)
     (tmp_path / "results/one/binomial.json").unlink()

@@ -7,6 +7,7 @@ from ncbounds.bounds.by_class import class_delta, class_weighted
 from ncbounds.bounds.homogeneous.centre import centre_note, rays, refused, scale_of_fit
 from ncbounds.bounds.margin._transport import class_bound, class_bounds, class_guesses
 from ncbounds.bounds.view import Outcome, View
+from ncbounds.numerics.rounding import part_of
 from ncbounds.statistics.rows import members_of
 
 
@@ -91,7 +92,7 @@ def transport_margin(view: View, delta: float) -> Outcome:
     if len(scales) > 1:
         guesses = class_guesses(found, scales, margins, members) @ sample.counts
         kappa = scales[int(np.argmin(guesses))]
-    delta_row = delta / len(scales)
+    delta_row = part_of(delta, len(scales))
     delta_c = class_delta(delta_row, len(members), view.stratified)
     p_c = class_bounds(found, kappa, margins, members, delta_c)
     value, terms = class_weighted(p_c, sample.counts, sample.n, delta_row, view.stratified)

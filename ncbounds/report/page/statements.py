@@ -9,29 +9,23 @@ from markupsafe import Markup, escape
 
 from ncbounds.bounds.bibliography import cited
 from ncbounds.bounds.bound import Bound
+from ncbounds.bounds.explain import LINK, MATH_BLOCK
+from ncbounds.bounds.plain_math import mathml_of
 from ncbounds.bounds.references import Reference
 
-_BLOCK = re.compile(r"\.\. math::[ ]*\n\n?((?:[ ]+.*(?:\n|$)|\n)+)")
 _INLINE = re.compile(r":math:`([^`]*)`|``([^`]*)``|\[(\d+)\]_(?: (?=[.,;:)]))?")
 _SECTION = re.compile(r"^(\w+)\n-{3,}\n", re.MULTILINE)
 _TITLED = re.compile(r"(Role|Assumptions|Source|When vacuous|Shapes|Proof): ")
-#: Words that LaTeX sets upright and the converter does not know.
-_OPERATORS = (("\\arg\\max", "\\operatorname{argmax}"), ("\\arg\\min", "\\operatorname{argmin}"))
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
 @cache
 def mathml(latex: str, *, displayed: bool = False) -> Markup:
     """A formula as MathML, which browsers set without fonts or scripts of ours."""
-    from latex2mathml.converter import convert
-
-    for command, known in _OPERATORS:
-        latex = latex.replace(command, known)
-    lines = " ".join(latex.split())
     if not displayed:
-        return Markup(convert(lines))
+        return Markup(mathml_of(latex))
     # a wide one is scrolled, by keys too
-    return Markup(convert(lines, display="block").replace("<math ", '<math tabindex="0" ', 1))
+    return Markup(mathml_of(latex, "block").replace("<math ", '<math tabindex="0" ', 1))
 
 
 def statement(b: Bound) -> Markup:
@@ -43,7 +37,7 @@ def statement(b: Bound) -> Markup:
 
 def paragraphs(b: Bound) -> tuple[Markup, Markup]:
     """Docstring of a bound, and its notes: proofs and what is done where rounding decides."""
-    doc = inspect.getdoc(b.function) or b.title
+    doc = LINK.sub(r"``\1``", inspect.getdoc(b.function) or b.title)
     text, _, notes = doc.partition("\nNotes\n-----\n")
     return _rendered(text), _rendered(notes)
 
@@ -56,7 +50,7 @@ def sources(b: Bound) -> Markup:
 
 def _rendered(doc: str) -> Markup:
     parts: list[Markup] = []
-    for i, piece in enumerate(_BLOCK.split(_SECTION.sub(r"**\1**\n\n", doc))):
+    for i, piece in enumerate(MATH_BLOCK.split(_SECTION.sub(r"**\1**\n\n", doc))):
         if i % 2:
             parts.append(mathml(piece, displayed=True))
         else:

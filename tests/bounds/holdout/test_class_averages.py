@@ -15,6 +15,7 @@ from ncbounds.bounds import get
 from ncbounds.bounds.holdout._averages import joint_limits
 from ncbounds.errors import InvalidSample
 from ncbounds.numerics import binomial_upper, weighted_error_upper
+from ncbounds.numerics.rounding import part_of
 
 BALANCED = np.full(3, 1 / 3)
 
@@ -76,7 +77,7 @@ def test_rows_that_are_asked_for_share_a_simultaneous_delta():
     plain = nb.evaluate(evidence([1, 1, 1], [9, 9, 9], claims=None), ["binomial"], 0.06, True)
     more = nb.evaluate(evidence([1, 1, 1], [9, 9, 9]), ["binomial"], 0.06, True)
     assert (plain.planned, more.planned) == (2, 3)
-    assert {r.delta for r in more} == {0.02}
+    assert {r.delta for r in more} == {part_of(0.06, 3)}
 
 
 def test_a_class_without_points_counts_in_full():

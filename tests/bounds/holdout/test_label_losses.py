@@ -13,6 +13,7 @@ from ncbounds.errors import MissingEvidence
 from ncbounds.evidence.asked import NOTHING
 from ncbounds.evidence.label_claims import asked_under
 from ncbounds.numerics import binomial_interval, binomial_upper, kl_upper, mean_interval
+from ncbounds.numerics.rounding import part_of
 from ncbounds.report import Report
 
 ALL = "hamming,one-error,ranking,precision@2,subset,misses:cat,false-alarms:owl"
@@ -145,7 +146,7 @@ def test_no_more_rows_spend_delta_than_are_planned_without_knowing_the_labels():
             assert len(several) <= len(b.rows_for(NOTHING)), b.id
     report = nb.evaluate(evidence(), simultaneous=True)
     assert report.planned == len(report.rows) == 7
-    assert {r.delta for r in report} == {0.05 / 7}
+    assert {r.delta for r in report} == {part_of(0.05, 7)}
 
 
 @pytest.mark.parametrize(
