@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -242,3 +243,27 @@ def file_hash(path: Path) -> str:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
     with open_regular(path) as stream:
         return _hash(stream)
+
+
+Stamp = tuple[Any, ...]
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells a state of a file, or of the files of a folder, from another within a process.
+
+    The time of the last change of any kind is part of it, which nobody can set back.
+    """
+    if path.is_dir():
+        return tuple((p.name, *stamp(p)) for p in sorted(path.iterdir()) if p.is_file())
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def known_hash(path: Path) -> str:
+    """Return :func:`file_hash`, taken once for each state of a file."""
+    return _hash_at(path, stamp(path))
+
+
+@cache
+def _hash_at(path: Path, at: Stamp) -> str:
+    return file_hash(path)

@@ -78,7 +78,8 @@ def sweep(
     only : iterable of str, optional
         Names of checkpoints to evaluate; delta is still divided over the whole manifest.
     fresh : bool
-        Compute again what is already there.
+        Compute again what is already there; needed only where code that builds a network reads
+        what neither its sources nor its arguments name.
     claims : str or iterable of str, optional
         What is asked beside the error of every task, and beside what its ``claims`` ask: words of
         :func:`ncbounds.evidence.asked.asked_for`, such as ``"balanced,worst,groups"``.

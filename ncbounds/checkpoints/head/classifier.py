@@ -115,6 +115,11 @@ class Classifier:
         head = "not verified yet" if self._proof is None else self._proof.report.name
         return f"Classifier({type(self.module).__name__}, head={head})"
 
+    def rests_on(self, code: str) -> None:
+        """Say what its features depend on beside the module: a hash of what builds that."""
+        known = self._architecture or {"class": type(self.module).__qualname__}
+        self._architecture = {**known, "built by": code}
+
     @property
     def predicts(self) -> bool:
         """Whether it was made by :meth:`predicting`, so that its features are its logits."""
