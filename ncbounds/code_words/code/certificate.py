@@ -18,6 +18,7 @@ from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.integers import predictions
 from ncbounds.data.images import as_images
 from ncbounds.errors import DataError, shown
+from ncbounds.evidence.copies import TOLERATED
 from ncbounds.files import read_bounded
 from ncbounds.numerics import occam_upper
 from ncbounds.results import Kind
@@ -44,7 +45,9 @@ class Certificate:
         Sha256 of the source that decodes it.
     kind, assumption : str
         ``"conditional"``, and what has to be granted, where that version was developed on such
-        images (see :mod:`.developed`); elsewhere ``"certificate"``, and nothing.
+        images (see :mod:`.developed`); ``"plug-in"`` where many images repeat others, as copies do;
+        elsewhere ``"certificate"``, and nothing. That the images are independent draws of one law
+        is granted always: no file declares it.
     """
 
     value: float
@@ -61,6 +64,14 @@ class Certificate:
     def save(self, path: Path, **facts: Any) -> None:
         """Write the certificate, with further ``facts`` for the reader, as JSON."""
         path.write_text(json.dumps({**asdict(self), **facts}, indent=2) + "\n")
+
+
+def copied(images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None) -> int:
+    """Images (n, ...) that stand among ``others``, or without these before in their own."""
+    if others is None:
+        return len(images) - len({x.tobytes() for x in images})
+    known = {x.tobytes() for x in others}
+    return sum(x.tobytes() in known for x in images)
 
 
 def count_errors(network: Network, images: NDArray[np.uint8], labels: NDArray[Any]) -> int:
@@ -115,7 +126,13 @@ def certify(
         raise DataError(f"delta is a probability in (0, 1), found {delta}")
     network = decode(data, x.shape[1:], classes)
     errors, bits = count_errors(network, x, labels), 8 * len(data)
-    granted = assumption(network.architecture.version, x)
+    granted, again = [assumption(network.architecture.version, x)], copied(x)
+    kind: Kind = "conditional" if granted[0] else "certificate"
+    if again > TOLERATED * len(x):
+        granted, kind = (
+            [f"the {again} images that repeat others are no copies", *granted],
+            "plug-in",
+        )
     return Certificate(
         value=occam_upper(errors, len(x), bits, delta, stratified=stratified),
         bits=bits,
@@ -125,8 +142,8 @@ def certify(
         sha256=hashlib.sha256(data).hexdigest(),
         codec=codec_hash(),
         codec_version=network.architecture.version,
-        kind="conditional" if granted else "certificate",
-        assumption=granted,
+        kind=kind,
+        assumption=", and ".join(filter(None, granted)),
     )
 
 
