@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.arrays import plain_array
 from ncbounds.budgets import JSON_BYTES, MEMORY_SHARE, SETTLED_SECONDS
 
 #: Name of the hash in a file of results.
@@ -243,6 +244,19 @@ def file_hash(path: Path) -> str:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
     with open_regular(path) as stream:
         return _hash(stream)
+
+
+def exactly(value: Any) -> Any:
+    """What stands for a value that JSON has no form of where a hash is taken; ``default=`` of json.
+
+    Arrays and tensors count with every number, of which their texts leave some out.
+    """
+    if not hasattr(value, "__array__"):
+        return str(value)
+    array = plain_array(value, "an argument")
+    if array.dtype.kind == "O":
+        return [array.shape, array.ravel().tolist()]
+    return [array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
 
 
 Stamp = tuple[Any, ...]

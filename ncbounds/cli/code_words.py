@@ -124,8 +124,8 @@ def claim(path: Path) -> str:
     # without the images nobody knows whether the code was made on them
     return (
         f"{path}: not recounted; certificate.json claims {found.errors} errors on {found.n} "
-        f"training images, and then, if {DRAWN}, and its version of the code was fixed before these "
-        f"images were seen, {_promise(found.value, found.delta)}"
+        f"training images, and then, if {DRAWN}, and its version of the code was fixed before "
+        f"these images were seen, {_promise(found.value, found.delta)}"
     )
 
 

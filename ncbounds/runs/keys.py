@@ -13,7 +13,7 @@ from ncbounds.data.given import UserData, keep_samples, read_samples
 from ncbounds.data.manifest import Entry, Task
 from ncbounds.evaluation.plan import Plan
 from ncbounds.extraction.running import USUAL, Running
-from ncbounds.files import known_hash
+from ncbounds.files import exactly, known_hash
 from ncbounds.runs.builders import builder_key
 from ncbounds.runs.sources import PACKAGE, ROOT, source_hash
 
@@ -121,7 +121,7 @@ def _code(*modules: str, root: Path = ROOT, leaves: tuple[str, ...] = ()) -> str
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, default=str)
+    return json.dumps(data, sort_keys=True, default=exactly)
 
 
 def _word_hash(path: Path | None) -> str:

@@ -10,8 +10,10 @@ import pytest
 from ncbounds.data.manifest import Entry, Task
 from ncbounds.data.task import task_arrays
 from ncbounds.data.user import UserCode, user_function
+from ncbounds.extraction.store import store_key
 from ncbounds.files import file_hash, known_hash
 from ncbounds.runs.builders import builder_key, code_key
+from ncbounds.runs.keys import entry_key
 
 NET = """
 from pathlib import Path
@@ -89,3 +91,22 @@ def test_a_file_with_its_old_time_and_size_is_read_and_hashed_again(tmp_path):
     assert path.stat().st_size == size
     assert known_hash(path) == file_hash(path) != before
     assert (first, task_arrays(task).labels.tolist()) == ([1, 1], [2, 2])
+
+
+def test_every_number_of_an_array_is_part_of_the_key(folder):
+    """Their texts leave out the middle of long ones, and digits."""
+    (folder / "a.pt").write_bytes(b"")
+    long = np.arange(2000.0)
+    other = np.where(long == 1000, 7, long)
+    assert str(long) == str(other)
+
+    def key(priors=None, **args):
+        return entry_key(entry(None, **args), Task(name="t", data=Path("a.pt"), priors=priors))
+
+    assert key(mask=long) == key(mask=long.copy()) != key(mask=other)
+    assert key(priors=long) != key(priors=other)
+    assert key(at=np.float32(1.00001)) != key(at=np.float32(1.00002))
+    assert store_key({"rows": long}) != store_key({"rows": other})
+    assert key(mask=long) != key(mask=long.astype(np.float32))
+    assert key(mask=long) != key(mask=long.reshape(2, 1000))
+    assert key(mask=np.array(["a", None])) != key(mask=np.array(["b", None]))

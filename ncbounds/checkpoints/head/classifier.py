@@ -27,6 +27,7 @@ from ncbounds.checkpoints.head.steadiness import BESIDE, SAVED_UP, Regrouping, c
 from ncbounds.checkpoints.head.trace import Taps, first_rows, rows_of
 from ncbounds.errors import DataError, HeadNotFound, OutOfMemory
 from ncbounds.evidence.head import LinearHead
+from ncbounds.files import exactly
 
 #: Of a network without parameters that has not run yet.
 UNKNOWN_ROUNDOFF = 2.0**-24
@@ -313,7 +314,7 @@ class Classifier:
             parts["precision"] = self.precision
         if self.device.type != "cpu":
             parts["device"] = self.device.type
-        return json.dumps(parts, sort_keys=True, default=str)
+        return json.dumps(parts, sort_keys=True, default=exactly)
 
     @property
     def choices(self) -> tuple[str, ...]:
