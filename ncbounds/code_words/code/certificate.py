@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.arrays import Bools
 from ncbounds.budgets import CONFIG_BYTES, WORD_BYTES
 from ncbounds.code_words.code.codeword import Network, codec_hash, decode
 from ncbounds.code_words.code.developed import assumption
@@ -66,12 +67,13 @@ class Certificate:
         path.write_text(json.dumps({**asdict(self), **facts}, indent=2) + "\n")
 
 
-def copied(images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None) -> int:
-    """Images (n, ...) that stand among ``others``, or without these before in their own."""
-    if others is None:
-        return len(images) - len({x.tobytes() for x in images})
-    known = {x.tobytes() for x in others}
-    return sum(x.tobytes() in known for x in images)
+def copied(images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None) -> Bools:
+    """Images (n, ...) that stand among ``others``, or before in their own; boolean, (n,)."""
+    if others is not None:
+        known = {x.tobytes() for x in others}
+        return np.array([x.tobytes() in known for x in images], dtype=np.bool_)
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(x.tobytes(), i) < i for i, x in enumerate(images)])
 
 
 def count_errors(network: Network, images: NDArray[np.uint8], labels: NDArray[Any]) -> int:
@@ -126,7 +128,7 @@ def certify(
         raise DataError(f"delta is a probability in (0, 1), found {delta}")
     network = decode(data, x.shape[1:], classes)
     errors, bits = count_errors(network, x, labels), 8 * len(data)
-    granted, again = [assumption(network.architecture.version, x)], copied(x)
+    granted, again = [assumption(network.architecture.version, x)], int(copied(x).sum())
     kind: Kind = "conditional" if granted[0] else "certificate"
     if again > TOLERATED * len(x):
         granted, kind = (
