@@ -60,7 +60,7 @@ class Report(ReportData):
         if not kept:
             names = sorted({r.bound for r in self.rows})
             raise UnknownName(f"no rows of bound {bound!r}; {suggest(bound, names)}")
-        return replace(self, rows=kept, failures=(), plan="")
+        return replace(self, rows=tuple(kept), failures=(), plan="")
 
     def only(self, pattern: str) -> "Report":
         """Return what is about the checkpoints whose names match, as in ``"run1/*"``.
@@ -80,8 +80,8 @@ class Report(ReportData):
         before = self.left_out
         return replace(
             self,
-            rows=[r for r in self.rows if r.checkpoint in kept],
-            failures=[f for f in self.failures if f.checkpoint in kept],
+            rows=tuple(r for r in self.rows if r.checkpoint in kept),
+            failures=tuple(f for f in self.failures if f.checkpoint in kept),
             facts={name: facts for name, facts in self.facts.items() if name in kept},
             plan="",
             left_out={r: judged_beside(self.facts, kept, r) + before.get(r, 0) for r in judged},
