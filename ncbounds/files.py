@@ -11,12 +11,14 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.arrays import plain_array
 from ncbounds.budgets import JSON_BYTES, MEMORY_SHARE, SETTLED_SECONDS
 
 #: Name of the hash in a file of results.
@@ -250,3 +252,40 @@ def file_hash(path: Path) -> str:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
     with open_regular(path) as stream:
         return _hash(stream)
+
+
+def exactly(value: Any) -> Any:
+    """What stands for a value that JSON has no form of where a hash is taken; ``default=`` of json.
+
+    Arrays and tensors count with every number, of which their texts leave some out.
+    """
+    if not hasattr(value, "__array__"):
+        return str(value)
+    array = plain_array(value, "an argument")
+    if array.dtype.kind == "O":
+        return [array.shape, array.ravel().tolist()]
+    return [array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
+
+
+Stamp = tuple[Any, ...]
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells a state of a file, or of the files of a folder, from another within a process.
+
+    The time of the last change of any kind is part of it, which nobody can set back.
+    """
+    if path.is_dir():
+        return tuple((p.name, *stamp(p)) for p in sorted(path.iterdir()) if p.is_file())
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def known_hash(path: Path) -> str:
+    """Return :func:`file_hash`, taken once for each state of a file."""
+    return _hash_at(path, stamp(path))
+
+
+@cache
+def _hash_at(path: Path, at: Stamp) -> str:
+    return file_hash(path)

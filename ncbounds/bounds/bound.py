@@ -250,6 +250,7 @@ class Bound:
         """
         if not 0.0 < delta < 1.0:
             raise InvalidSample(f"delta is a probability in (0, 1), found {delta}")
+        delta = float(delta)
         if role == "test":
             raise RoleError("no bound may read the test sample; it only measures the error")
         sample = self._sample(evidence, None if role is None else check_role(role))

@@ -39,6 +39,7 @@ def judge(needs: Needs, sample: Sample, evidence: Evidence, delta: float) -> Ver
     evidence that speaks against itself (:mod:`ncbounds.evidence.contradictions`). A row through a
     code word whose version was developed on these images is conditional at best.
     """
+    delta = float(delta)  # a share of a float16 is another number
     looked = tuple(only_first(sample))
     if needs.kind == "measure":
         return Verdict("measure", looked, delta)

@@ -135,6 +135,7 @@ def certify_head(
     ids = ["split_head"]
     ids += ["unlabelled_head"] if pool is not None else []
     ids += ["anchored_head"] if given is not None else []
+    delta = float(delta)
     each = delta / len(ids) if simultaneous else delta
     whole = measured_error(Saved(), beside, label_noise=sample.label_noise)
     rows, heads, worth = [], {}, {}

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ncbounds.code_words import Certificate
 
 IMAGES = "folder of Fashion-MNIST idx files, npz of 8-bit images, or FILE.py:FUNCTION"
+#: What nobody declares of images beside a code word, and what every number needs.
+DRAWN = "the training images are independent draws of one law"
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -104,8 +106,9 @@ def seconds_of(text: str) -> float:
 
 def sentence(found: "Certificate") -> str:
     """Say what a certificate says, and under which assumption."""
+    granted = ", and ".join(filter(None, (DRAWN, found.assumption)))
     return (
-        f"{_if(found.assumption)}{_promise(found.value, found.delta)}: "
+        f"if {granted}, {_promise(found.value, found.delta)}: "
         f"{found.errors} errors on {found.n} training images, {found.bits} bits "
         f"({found.bits // 8} bytes), code version {found.codec_version}"
     )
@@ -121,13 +124,9 @@ def claim(path: Path) -> str:
     # without the images nobody knows whether the code was made on them
     return (
         f"{path}: not recounted; certificate.json claims {found.errors} errors on {found.n} "
-        f"training images, and then, if its version of the code was fixed before these images were "
-        f"seen, {_promise(found.value, found.delta)}"
+        f"training images, and then, if {DRAWN}, and its version of the code was fixed before "
+        f"these images were seen, {_promise(found.value, found.delta)}"
     )
-
-
-def _if(assumption: str) -> str:
-    return f"if {assumption}, " if assumption else ""
 
 
 def _promise(value: float, delta: float) -> str:

@@ -28,13 +28,14 @@ the same held-out rows, at delta over the number of steps).
 
 EVIDENCE THAT SPEAKS AGAINST ITSELF makes a row a plug-in, with a reason that says what was
 found and what to do: more than 1 % of the points (equal at float32 precision, or of equal
-inputs) stand in a sample that the features or the head were fitted on, or repeat inside the
-sample; labels beyond the head's range that look shifted by one or like a mark to ignore (others
-count as errors); class frequencies that no draw from the priors gives; a class that is absent
-here and frequent in another draw; class counts by clean label under label noise. --repeats 'by
-chance' keeps points of a law that repeats them (dead features, counts), as far as repeats
-inside a sample explain those between samples. Without a fit sample there is nothing to compare
-with: the row says that overlap was not checked.
+inputs) repeat inside the sample, or stand in one that the features or the head were fitted on
+(or fewer, where chance does not give as many); labels beyond the head's range that look shifted
+by one or like a mark to ignore (others count as errors); class frequencies that no draw from
+the priors gives; a class that is absent here and frequent in another draw; class counts by
+clean label under label noise. --repeats 'by chance' keeps points of a law that repeats them
+(dead features, counts), as far as repeats inside a sample explain those between samples.
+Without a fit sample there is nothing to compare with: the row says that overlap was not
+checked.
 
 RUNNING. --precision bf16 evaluates the network as it runs in that precision, weights rounded
 too, and its rows say so; float32 is run without TF32. Workers of another --engine have to find

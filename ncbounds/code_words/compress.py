@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ncbounds.checkpoints.read import load_checkpoint
-from ncbounds.code_words.code.certificate import Certificate, certify
+from ncbounds.code_words.code.certificate import Certificate, certify, copied
 from ncbounds.code_words.code.codeword import decode
 from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.grammar import Architecture, FrontEnd, Layer
@@ -22,6 +22,7 @@ from ncbounds.code_words.search.trainer import Settings
 from ncbounds.data.images import standardise
 from ncbounds.data.task import Images
 from ncbounds.errors import DataError, MissingEvidence, NcboundsError
+from ncbounds.evidence.copies import TOLERATED
 from ncbounds.files import write_text
 from ncbounds.numerics import binomial_upper, down, up
 
@@ -131,9 +132,12 @@ def _saved_certificate(
     found = predictions(decode(data, fit.images.shape[1:], classes), pool.images)
     top = np.sort(logits, axis=1)
     undecided = ~(top[:, -1] > top[:, -2])
-    differences = int(((found != logits.argmax(axis=1)) | undecided).sum())
+    # images that the two networks were trained on show nothing of how they differ on others
+    apart = (found != logits.argmax(axis=1)) | undecided | copied(pool.images, fit.images)
+    differences = int(apart.sum())
     difference = float(binomial_upper(differences, len(found), half))
     granted = assumption(error.codec_version, fit.images, pool.images)
+    unsound = _unsound(error, fit, pool)
     facts = {
         "value": float(up(error.value + difference)),
         "code_word": str(word.relative_to(out)),
@@ -147,11 +151,26 @@ def _saved_certificate(
         "kind": "conditional" if granted else "certificate",
         "assumption": granted,
     }
+    if unsound:
+        facts |= {"kind": "plug-in", "reason": unsound}
     path = out / "unlabelled_network.json"
     if _another_word(path, error.sha256):
         # what one count has shown may have decided whether the search went on
         facts |= {"kind": "plug-in", "reason": "another code word was counted on these images"}
     write_text(path, json.dumps(facts, indent=2) + "\n")
+
+
+def _unsound(error: Certificate, fit: Images, pool: Images) -> str:
+    """What speaks against independent draws; empty if nothing does."""
+    if error.kind == "plug-in":
+        return f"{copied(fit.images).sum()} training images repeat others"
+    n = len(pool.images)
+    if (again := copied(pool.images).sum()) > TOLERATED * n:
+        return f"{again} of {n} unlabelled images repeat others"
+    common = copied(pool.images, fit.images).sum()
+    return (
+        f"{common} of {n} unlabelled images are training images" if common > TOLERATED * n else ""
+    )
 
 
 def _another_word(path: Path, sha256: str) -> bool:

@@ -129,7 +129,8 @@ def compared(
     total = whole("among", len(found) + beside if among is None else among, 1)
     if total < len(found):
         raise InvalidSample(f"among counts all that could be compared: {len(found)} are given")
-    if probability("delta", delta) > 0.5:
+    delta = probability("delta", delta)
+    if delta > 0.5:
         raise InvalidSample(f"delta is {delta}; comparing needs at most 1/2")
     names = [c.name for c in found]
     if chosen is not None and chosen not in names:

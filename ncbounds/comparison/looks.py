@@ -181,7 +181,8 @@ def anytime(
         Other shapes, or no such sampling, delta or number of classifiers.
     """
     errs = _bools("wrong", wrong)
-    if probability("delta", delta) > 0.5:
+    delta = probability("delta", delta)
+    if delta > 0.5:
         raise InvalidSample(f"delta is {delta}; limits at every look need at most 1/2")
     n = len(errs)
     draw = Draw.of(

@@ -130,7 +130,8 @@ def shifted(
         If points may have several labels, priors or groups do not fit, or label shift is declared
         without target rows.
     """
-    if probability("delta", delta) > 0.5:
+    delta = probability("delta", delta)
+    if delta > 0.5:
         raise InvalidSample(f"delta is {delta}; statements about a target need at most 1/2")
     if priors is None and np.size(radius):
         raise InvalidSample(

@@ -23,6 +23,7 @@ from ncbounds.data.user import is_code, user_data
 from ncbounds.errors import DataError
 from ncbounds.evidence.indicators import indicators_of
 from ncbounds.evidence.roles import check_role
+from ncbounds.files import Stamp, stamp
 
 
 class Arrays(NamedTuple):
@@ -59,7 +60,7 @@ def task_arrays(task: Task) -> Arrays:
     assert isinstance(task.data, Path)
     if not task.data.exists():
         raise DataError(f"task {task.name}: no data at {task.data}{install_hint(task.data)}")
-    at = (task.data, task.data.stat().st_mtime_ns)
+    at = (task.data, stamp(task.data))
     if task.pairs:
         pictures, found = _pairs(*at, task.pairs, task.noise_seed)
         return Arrays(pictures, found, None, found.shape[1], None)
@@ -84,7 +85,7 @@ def task_arrays(task: Task) -> Arrays:
 
 @lru_cache(maxsize=2)
 def _read(
-    path: Path, time_ns: int
+    path: Path, at: Stamp
 ) -> tuple[NDArray[Any], NDArray[Any], Ints | None, NDArray[np.uint8] | None]:
     if path.is_dir():
         pool, labels = fashion_mnist(path)[:2]
@@ -110,9 +111,9 @@ def _read(
 
 
 @lru_cache(maxsize=1)
-def _pairs(path: Path, time_ns: int, share: float, seed: int) -> tuple[NDArray[Any], Bools]:
+def _pairs(path: Path, at: Stamp, share: float, seed: int) -> tuple[NDArray[Any], Bools]:
     """Pictures of two images as inputs, and the classes in them."""
-    _, labels, _, images = _read(path, time_ns)
+    _, labels, _, images = _read(path, at)
     if images is None:
         raise DataError(f"{path} holds no 8-bit images, which pairs are made of")
     found = side_by_side(images, labels, share, seed, int(labels.max()) + 1)

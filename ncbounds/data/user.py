@@ -2,7 +2,9 @@
 
 import importlib
 import importlib.util
+import os
 import sys
+import sysconfig
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +15,10 @@ from typing import Any, NamedTuple
 from ncbounds.errors import DataError, suggest
 
 NEEDED = "FILE.py:FUNCTION or package.module:FUNCTION, for example data.py:load"
+_STANDARD = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))
+
+#: Size and time of the files of a person's own modules, by name, when these were imported.
+_as_imported: dict[str, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,8 @@ def user_object(spec: str) -> Any:
     """Import what a person has named; the file's code is run.
 
     Its folder (of a package: the folder above) is put on ``sys.path``, as for a script, so that it
-    can import its neighbours.
+    can import its neighbours. Neighbours that were changed since this process imported them are
+    imported again, so that it is the code on disk that runs.
 
     Raises
     ------
@@ -118,11 +125,15 @@ def user_object(spec: str) -> Any:
     found = locate(spec)
     if str(found.root) not in sys.path:
         sys.path.insert(0, str(found.root))
+    _forget_changed()
+    before = {*sys.modules}
     try:
         module = _imported(found)
     except (Exception, SystemExit) as error:
         what = found.path or found.module
         raise DataError(f"importing {what} raised {type(error).__name__}: {error}") from error
+    finally:
+        _remember(found, before)
     if not hasattr(module, found.name):
         public = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
         raise DataError(
@@ -130,6 +141,44 @@ def user_object(spec: str) -> Any:
             f"{suggest(found.name, public)}"
         )
     return getattr(module, found.name)
+
+
+def is_library(path: Path) -> bool:
+    """Whether a file belongs to Python itself or to a package that was installed."""
+    return str(path).startswith(_STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(
+        path.parts
+    )
+
+
+def _forget_changed() -> None:
+    """Drop a person's modules if the file of one has changed, as the others hold parts of it."""
+    if all(_state(name) in (None, was) for name, was in _as_imported.items()):
+        return
+    for name in _as_imported:
+        sys.modules.pop(name, None)
+    _as_imported.clear()
+    importlib.invalidate_caches()
+
+
+def _remember(found: Located, before: set[str]) -> None:
+    """Note the files of a person's modules: those beside what was named, and what it imported."""
+    top = found.module.partition(".")[0]
+    for name, module in [*sys.modules.items()]:
+        file = getattr(module, "__file__", None) or ""
+        own = name not in before or name.partition(".")[0] == top
+        if (own or file.startswith(f"{found.root}{os.sep}")) and name not in _as_imported:
+            state = None if not file or is_library(Path(file)) else _state(name)
+            if state is not None and name.partition(".")[0] not in ("ncbounds", "__main__"):
+                _as_imported[name] = state
+
+
+def _state(name: str) -> tuple[int, int] | None:
+    """Size and time of the file of an imported module, if it has one."""
+    try:
+        stat = os.stat(getattr(sys.modules[name], "__file__", None) or "")
+    except (KeyError, OSError):
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _imported(found: Located) -> ModuleType:

@@ -12,6 +12,8 @@ from ncbounds.evidence.sample import Sample
 
 #: What limits ask of a sample: only predictions are read.
 NEEDS = Needs(kind="certificate", role="holdout", features=False)
+#: What limits of each answer ask too: an answer that rounding hides is none, and not another one.
+READS = Needs(kind="certificate", role="holdout")
 
 
 def judged(evidence: Evidence, role: Role, delta: float, needs: Needs) -> tuple[Sample, Verdict]:
@@ -36,7 +38,7 @@ def answered(
     evidence: Evidence, delta: float, role: Role
 ) -> tuple[Ints, Ints, tuple[int, int], Verdict]:
     """Labels and answers (n,), -1 for none; shape of their table; what its counts are worth."""
-    sample, verdict = judged(evidence, role, delta, NEEDS)
+    sample, verdict = judged(evidence, role, delta, READS)
     shape = (max(evidence.head.classes, sample.classes), evidence.head.classes + 1)
     answers = evidence.decision.predicted(sample, evidence.head)
     return sample.labels, np.maximum(answers, -1), shape, verdict

@@ -11,9 +11,8 @@ from ncbounds.bounds.averaged import over_all_classes
 from ncbounds.bounds.cells import cell_limits, upper_limits
 from ncbounds.bounds.holdout.binomial import binomial_formula
 from ncbounds.bounds.kind import Verdict
-from ncbounds.bounds.needs import Needs
 from ncbounds.claims.averages import Weighted
-from ncbounds.evaluation.answers import NEEDS, answered, cosines, judged, mean_cosines
+from ncbounds.evaluation.answers import NEEDS, READS, answered, cosines, judged, mean_cosines
 from ncbounds.evidence.asked import class_number
 from ncbounds.evidence.decided import doubt
 from ncbounds.evidence.decision import one_class
@@ -26,8 +25,6 @@ from ncbounds.numerics import down, told_apart_p, weighted_error_upper
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Test of pairs reads logits.
-READS = Needs(kind="certificate", role="holdout")
 #: What there is in place of frames about classes where points have several labels.
 LABEL_ERRORS = "nb.label_errors(evidence) counts misses and false alarms of each label"
 #: What a row without a single prediction is called.

@@ -57,7 +57,7 @@ def evaluate(
     """
     from ncbounds.report import Report
 
-    check_delta(delta)
+    delta = check_delta(delta)
     evidence = evidence.asking(claims)
     chosen = select(bounds, evidence.asked)
     planned = planned_rows(

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.manifest import Entry
@@ -49,10 +50,11 @@ def listed(rows: Iterable[Row], bounds: "str | Iterable[str | Bound] | None") ->
     return [r for r in rows if not (default and "not given" in r.details)]
 
 
-def check_delta(delta: float) -> None:
-    """Raise InvalidSample unless delta is in (0, 1)."""
-    if not 0.0 < delta < 1.0:
-        raise InvalidSample(f"delta is a probability in (0, 1), found {delta}; 0.05 is usual")
+def check_delta(delta: Any) -> float:
+    """Return delta in float64, in which its shares are; raise InvalidSample if not in (0, 1)."""
+    if isinstance(delta, str) or not 0.0 < delta < 1.0:
+        raise InvalidSample(f"delta is a probability in (0, 1), found {delta!r}; 0.05 is usual")
+    return float(delta)
 
 
 @dataclass(frozen=True)

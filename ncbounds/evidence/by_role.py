@@ -1,6 +1,7 @@
 """What is given, or declared, for one role or for each of several."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from ncbounds.arrays import Ints, plain_array
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.roles import Role, check_role
+
+#: A text that is a whole number of at most 64 bits, as it is written.
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,19}")
 
 
 def by_role(kind: str, value: Any, role: str | None) -> dict[Role, Any]:
@@ -91,6 +95,9 @@ def _own(value: Any, role: str) -> Any:
 def row_ids(ids: Any) -> Ints:
     """Row ids as integers: texts by a 63-bit hash, the same in every process.
 
+    A text that is a whole number is that number: one file may have read as texts what another one
+    has as numbers, and a row in two roles is found by its id.
+
     Raises
     ------
     InvalidSample
@@ -103,5 +110,12 @@ def row_ids(ids: Any) -> Ints:
         raise InvalidSample(
             f"ids are integers or texts, one a row, found {array.dtype} of shape {array.shape}"
         )
-    digests = (hashlib.blake2b(str(x).encode(), digest_size=8).digest() for x in array.tolist())
-    return np.array([int.from_bytes(d, "little") >> 1 for d in digests], dtype=np.int64)
+    return np.array([_row_id(str(x)) for x in array.tolist()], dtype=np.int64)
+
+
+def _row_id(text: str) -> int:
+    number = int(text) if WHOLE.fullmatch(text) else 2**64
+    if -(2**63) <= number < 2**64:
+        return (number + 2**63) % 2**64 - 2**63  # as unsigned integers become signed ones
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1

@@ -169,7 +169,8 @@ def _copies(sample: Sample, evidence: Evidence, beside: Iterable[Sample]) -> lis
     for other in [*others, *(s for s in beside if s.role not in APART[sample.role])]:
         common = shared(sample, other)
         count = int(common.rows.sum())
-        if count <= TOLERATED * sample.n or (declared == "by chance" and common.chance):
+        few = count <= TOLERATED * sample.n
+        if not count or (common.chance and (few or declared == "by chance")):
             continue
         says = f"{count} of {sample.n} {sample.role} points stand in the {other.role} sample too"
         if declared == "by chance":

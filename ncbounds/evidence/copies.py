@@ -30,8 +30,8 @@ from ncbounds.errors import OverlapError
 from ncbounds.evidence.roles import APART, Role
 from ncbounds.evidence.sample import Sample
 
-#: Share of a sample's points that may repeat, or stand in another role, before that has to be
-#: declared.
+#: Share of a sample's points that may repeat, or stand in another role by chance, before that has
+#: to be declared.
 TOLERATED = 0.01
 #: Tail below which points in two roles are not explained by the repeats inside one of them.
 LEVEL = 1e-6

@@ -54,7 +54,8 @@ class Draw:
     repeats : {"by chance", "copies"} or None
         Why points stand more than once. ``"by chance"``: the law has atoms, and every row counts.
         ``"copies"``: rows were copied, and an :class:`~ncbounds.Evidence` counts each point once,
-        in the first role that has it. Undeclared, a share above 1 % makes a plug-in.
+        in the first role that has it. Undeclared, a share above 1 % makes a plug-in, and so do
+        points that also stand where the head was fitted, if they are more than chance gives.
     limit : int or None
         Only the first so many rows were asked for, in the order of the data, which may be sorted.
 

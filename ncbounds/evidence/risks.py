@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ncbounds.arrays import Floats, Ints, numbers
+from ncbounds.arrays import Bools, Floats, Ints, numbers
 from ncbounds.errors import InvalidSample
 from ncbounds.evidence.decided import doubt
 from ncbounds.evidence.decision import Decision
@@ -62,31 +62,62 @@ def losses_of(risk: Risk, sample: Sample, head: Head, decision: Decision) -> Flo
     Raises
     ------
     InvalidSample
-        If it needs scores, and only predictions are known, or losses, and none were given.
+        If it needs scores, and only predictions are known, or losses, and none were given; or if
+        its losses are not what it says.
     """
     if risk.name in sample.losses:
         return sample.losses[risk.name]
     labels = labels_of(sample)
     if not risk.scored:
-        none = np.empty((sample.n, 0))
-        return risk.losses(labels, decision.predicted(sample, head), none, np.zeros(sample.n))
+        none, answers = np.empty((sample.n, 0)), decision.predicted(sample, head)
+        found = _checked(risk, risk.losses(labels, answers, none, np.zeros(sample.n)), sample.n)
+        in_doubt = answers < 0 if answers.ndim == 1 else np.zeros(sample.n, dtype=np.bool_)
+        return _none_hidden(found, sample, in_doubt)
     if not isinstance(head, LinearHead):
         raise InvalidSample(
             f"{risk.name} needs scores of all classes, and only predictions are known: pass "
             "logits= or probabilities=, and claims= with them"
         )
     if not getattr(risk, "several", False):
-        return _of_logits(risk, sample, head, decision.predicted(sample, head))
+        found = _of_logits(risk, sample, head, decision.predicted(sample, head))
+        return _none_hidden(found, sample, ~sample.logit_rows(head.scaled).finite)
     # rankings do not depend on the scale of the head, and take long enough to be kept
     none = np.empty((sample.n, 0), dtype=np.int8)
     return sample.of_head(("loss", risk), head, lambda: _of_logits(risk, sample, head.scaled, none))
+
+
+def _checked(risk: Risk, losses: Floats, n: int) -> Floats:
+    """Losses of n rows that are what a risk says they are.
+
+    Raises
+    ------
+    InvalidSample
+        If they are not.
+    """
+    x = np.asarray(losses, dtype=np.float64)
+    needed = f"one loss for each of {n} rows, found shape {x.shape}"
+    if x.shape == (n,):
+        fits = (x == 0) | (x == 1) if risk.binary else (x >= 0) & (x <= 1)
+        odd = ~fits & ~np.isnan(x)
+        if not odd.any():
+            return x
+        allowed = "0 or 1" if risk.binary else "in [0, 1]"
+        needed = f"losses {allowed}, or nan where a row is not counted, found {x[odd][0]:g}"
+    raise InvalidSample(f"{risk.name} needs {needed}")
+
+
+def _none_hidden(losses: Floats, sample: Sample, in_doubt: Bools) -> Floats:
+    """Losses in which no row is passed over whose answer rounding to float16 hides: it counts 1."""
+    return np.where(in_doubt & np.isnan(losses), 1.0, losses) if sample.rounded else losses
 
 
 def _of_logits(risk: Risk, sample: Sample, head: LinearHead, answers: NDArray[Any]) -> Floats:
     out, labels = np.empty(sample.n), labels_of(sample)
     for part, logits in sample.logit_rows(head).pieces():
         off = doubt(head, sample.features[part], rounded=sample.rounded)
-        out[part] = risk.losses(labels[part], answers[part], logits, off)
+        out[part] = _checked(
+            risk, risk.losses(labels[part], answers[part], logits, off), len(logits)
+        )
     out.setflags(write=False)
     return out
 
@@ -104,7 +135,7 @@ def losses_of_scores(
     for part in blocks_of(*scores.shape):
         off = np.zeros(len(labels[part]))
         s = np.asarray(scores[part], dtype=np.float64)
-        out[part] = risk.losses(labels[part], answers[part], s, off)
+        out[part] = _checked(risk, risk.losses(labels[part], answers[part], s, off), len(s))
     return out
 
 

@@ -33,7 +33,7 @@ from ncbounds.errors import StoreError
 from ncbounds.extraction.content import content_hash
 from ncbounds.extraction.growing_array import GrowingArray, sync
 from ncbounds.extraction.packing import LEAST, MOST, pack, unpack
-from ncbounds.files import json_text, read_sealed, write_sealed, write_text
+from ncbounds.files import exactly, json_text, read_sealed, write_sealed, write_text
 
 STORE_VERSION = 3
 ARRAYS, LOCK = "arrays", ".lock"
@@ -61,7 +61,7 @@ class Stored:
 def store_key(parts: Mapping[str, Any]) -> str:
     """Return the sha256 of everything in ``parts``, with the store's version."""
     content = {"version": STORE_VERSION, **parts}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=exactly)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

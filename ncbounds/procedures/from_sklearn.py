@@ -5,7 +5,7 @@ the hidden layers of a multilayer perceptron. The head is believed only where it
 classifier predicts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,9 +82,9 @@ def from_sklearn(
     sampling, repeats
         See :class:`~ncbounds.Draw`; for all samples.
     selected_among : int or mapping from role to int, optional
-        Number of classifiers that could have been chosen on each sample. By default the number of
-        candidates of a search, on all samples but ``test``: pass ``selected_among=1`` if the
-        search never saw the rows.
+        Number of classifiers that could have been chosen on each sample. By default, also of roles
+        that a mapping does not name, the number of candidates of a search, on all samples but
+        ``test``: pass ``selected_among=1`` if the search never saw the rows.
     priors, checkpoint
         See :class:`~ncbounds.Evidence`.
 
@@ -140,7 +140,9 @@ def from_sklearn(
         for role, (_, y, groups) in points.items()
     }
     numbered = names.dtype.kind in "iu" and np.array_equal(names, np.arange(len(names)))
-    counted = selected_among is None and opened.candidates > 1
+    declared = selected_among if isinstance(selected_among, Mapping) else {}
+    by_default = selected_among is None or declared is selected_among
+    usual = {*samples} - {*declared, "test"} if by_default and opened.candidates > 1 else set()
     return Evidence.of(
         samples,
         head=head,
@@ -150,15 +152,15 @@ def from_sklearn(
         provenance={
             "head": opened.where,
             "estimator": " ".join(repr(estimator).split()),
-            "remarks": [_counted(opened.candidates)] if counted else [],
+            "remarks": [_counted(opened.candidates, usual)] if usual else [],
         },
     )
 
 
-def _counted(candidates: int) -> str:
+def _counted(candidates: int, roles: Iterable[Role]) -> str:
     return (
         f"a search compared {candidates} candidates, which counts as selected_among={candidates} "
-        "on every sample but test; pass selected_among=1 if it never saw the rows"
+        f"on {', '.join(sorted(roles))}; pass selected_among=1 if it never saw the rows"
     )
 
 
@@ -171,10 +173,11 @@ def _parts(given: Any, role: str) -> tuple[Any, ...]:
 def _among(
     given: "int | Mapping[str, int | None] | None", candidates: int
 ) -> dict[Role, int | None]:
-    if isinstance(given, Mapping):
-        return {check_role(role): count for role, count in given.items()}
     chosen: tuple[Role, ...] = ("fit", "head", "holdout", "unlabelled")
-    return dict.fromkeys(chosen, candidates if given is None else given)
+    if given is not None and not isinstance(given, Mapping):
+        return dict.fromkeys(chosen, given)
+    own = {check_role(role): count for role, count in (given or {}).items()}
+    return dict.fromkeys(chosen, candidates) | own
 
 
 def _open(estimator: Any) -> _Opened:

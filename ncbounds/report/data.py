@@ -41,6 +41,9 @@ class ReportData:
     plan : str
         Hash of what was to be computed, which parts of one run have in common; empty if it is not
         known.
+    left_out : mapping from role to int
+        Checkpoints judged on such rows that this part of a report does not show: what is shown may
+        have been picked among them by looking.
     """
 
     rows: tuple[Row, ...]
@@ -49,6 +52,7 @@ class ReportData:
     simultaneous: bool = False
     planned: int = 0
     plan: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class ReportData:
         simultaneous: bool = False,
         planned: int = 0,
         plan: str = "",
+        left_out: Mapping[str, int] | None = None,
     ) -> None:
         object.__setattr__(self, "rows", tuple(rows))
         object.__setattr__(self, "failures", tuple(failures))
@@ -66,6 +71,7 @@ class ReportData:
         object.__setattr__(self, "simultaneous", simultaneous)
         object.__setattr__(self, "planned", planned)
         object.__setattr__(self, "plan", plan)
+        object.__setattr__(self, "left_out", dict(left_out or {}))
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -89,4 +95,5 @@ class ReportData:
             "simultaneous": self.simultaneous,
             "planned": self.planned,
             "plan": self.plan,
+            **({"left_out": dict(self.left_out)} if self.left_out else {}),
         }

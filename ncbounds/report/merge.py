@@ -6,6 +6,7 @@ brackets, and that is said.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePath
@@ -183,6 +184,9 @@ def _joined(
     """Join parts of one plan, whose rows share one delta; those of several plans do not."""
     rows, plans = list(rows), {r.plan for r in reports}
     one = whole and len(plans) == 1 and "" not in plans
+    left_out: Counter[str] = Counter()
+    for r in reports:
+        left_out.update(r.left_out)
     return Report(
         _along_steps(rows),
         failures,
@@ -190,6 +194,7 @@ def _joined(
         simultaneous=one and all(r.simultaneous for r in reports),
         planned=reports[0].planned if one else 0,
         plan=reports[0].plan if one else "",
+        left_out=left_out,
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ class Report(ReportData):
     plan : str
         Hash of what was to be computed, which parts of one run have in common; empty if it is not
         known.
+    left_out : dict from role to number of checkpoints
+        Those judged on such rows that :meth:`only` has left out, for which comparisons pay.
     """
 
     def __getitem__(self, bound: str) -> "Report":
@@ -58,7 +61,7 @@ class Report(ReportData):
         if not kept:
             names = sorted({r.bound for r in self.rows})
             raise UnknownName(f"no rows of bound {bound!r}; {suggest(bound, names)}")
-        return Report(kept, facts=self.facts, simultaneous=self.simultaneous, planned=self.planned)
+        return replace(self, rows=tuple(kept), failures=(), plan="")
 
     def only(self, pattern: str) -> "Report":
         """Return what is about the checkpoints whose names match, as in ``"run1/*"``.
@@ -74,12 +77,15 @@ class Report(ReportData):
             raise UnknownName(
                 f"no checkpoint matches {pattern!r}; {suggest(pattern, sorted(named))}"
             )
-        return Report(
-            [r for r in self.rows if r.checkpoint in kept],
-            [f for f in self.failures if f.checkpoint in kept],
-            {name: facts for name, facts in self.facts.items() if name in kept},
-            simultaneous=self.simultaneous,
-            planned=self.planned,
+        judged = {role for facts in self.facts.values() for role in facts.get("errors", {})}
+        before = self.left_out
+        return replace(
+            self,
+            rows=tuple(r for r in self.rows if r.checkpoint in kept),
+            failures=tuple(f for f in self.failures if f.checkpoint in kept),
+            facts={name: facts for name, facts in self.facts.items() if name in kept},
+            plan="",
+            left_out={r: judged_beside(self.facts, kept, r) + before.get(r, 0) for r in judged},
         )
 
     def best_certificate(self, checkpoint: str | None = None) -> BoundResult:
@@ -147,7 +153,8 @@ class Report(ReportData):
             If n or delta is impossible.
         """
         rows, left_out = whatif(self.rows, n=n, delta=delta)
-        return Report(rows, [*self.failures, *left_out], self.facts)
+        found = Report(rows, [*self.failures, *left_out], self.facts)
+        return replace(found, left_out=self.left_out)
 
     def compare(self, *names: str, role: str = "holdout", **options: Any) -> Comparison:
         """Compare checkpoints on the same rows, from the errors that their run has kept.
@@ -175,6 +182,7 @@ class Report(ReportData):
         """
         found = stored_candidates(self.facts, names, role)
         beside = judged_beside(self.facts, [c.name for c in found], role)
+        beside += self.left_out.get(role, 0)
         return compared(found, **{"beside": beside, **options})
 
     def rank(self, delta: float = 0.05) -> Ranking:
@@ -343,6 +351,7 @@ class Report(ReportData):
             simultaneous=data["simultaneous"],
             planned=data.get("planned", 0),
             plan=str(data.get("plan", "")),
+            left_out=data.get("left_out", {}),
         )
 
     def __repr__(self) -> str:

@@ -43,9 +43,11 @@ def of_runs(
         If a run cannot be read, or keeps no such errors.
     """
     facts: dict[str, Any] = {}
-    costs = {}
+    costs, beside = {}, 0
     for folder in folders:
-        for name, known in load_report(folder).facts.items():
+        report = load_report(folder)
+        beside += report.left_out.get(role, 0)
+        for name, known in report.facts.items():
             called = name if len(folders) == 1 else f"{folder.name}/{name}"
             if called in facts:
                 raise DataError(f"two checkpoints are called {called}; name the runs differently")
@@ -54,7 +56,7 @@ def of_runs(
             if file.is_file():
                 costs[called] = float(file.stat().st_size)
     found = stored_candidates(facts, names, role, costs)
-    return found, judged_beside(facts, [c.name for c in found], role)
+    return found, beside + judged_beside(facts, [c.name for c in found], role)
 
 
 def evidences(book: Manifest, names: Sequence[str], running: Running) -> dict[str, Evidence]:

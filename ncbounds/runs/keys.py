@@ -1,9 +1,7 @@
 """What a stored row depends on, as a hash: inputs, declarations, and the code that reads them."""
 
 import hashlib
-import inspect
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,11 +11,11 @@ from typing import Any
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.given import UserData, keep_samples, read_samples
 from ncbounds.data.manifest import Entry, Task
-from ncbounds.data.user import Located, UserCode, locate
 from ncbounds.evaluation.plan import Plan
 from ncbounds.extraction.running import USUAL, Running
-from ncbounds.files import file_hash
-from ncbounds.runs.sources import PACKAGE, ROOT, is_library, source_hash
+from ncbounds.files import exactly, known_hash
+from ncbounds.runs.builders import builder_key
+from ncbounds.runs.sources import PACKAGE, ROOT, source_hash
 
 #: What makes evidence, what measures errors beside a bound, and what facts are made by.
 EVIDENCE = "ncbounds.runs.subject"
@@ -64,10 +62,10 @@ def entry_key(entry: Entry, task: Task, running: Running = USUAL) -> str:
         ("file", "parts", "code_word", "group", "model", "series", "step", "log"), ""
     )
     parts = {
-        "file": [_file_hash(file) for file in (entry.file, *entry.parts)],
-        "data": task.data.key if isinstance(task.data, UserData) else _file_hash(task.data),
+        "file": [known_hash(file) for file in (entry.file, *entry.parts)],
+        "data": task.data.key if isinstance(task.data, UserData) else known_hash(task.data),
         "code_word": _word_hash(entry.code_word),
-        "model": _model_key(entry.model),
+        "model": builder_key(entry),
         "entry": _json({**vars(entry), **hidden}),
         "task": _json({**vars(task), "data": task.data.name if own else ""}),
         "code": _code(EVIDENCE),
@@ -122,54 +120,13 @@ def _code(*modules: str, root: Path = ROOT, leaves: tuple[str, ...] = ()) -> str
     return source_hash(modules, root, leaves=leaves)
 
 
-def _model_key(model: object) -> str:
-    """Hash of what builds the network: the code that a person named, with all that it imports.
-
-    Nothing tells what an object made in this process will build another time, so that its rows are
-    computed anew in every run; its features are found again, since they are kept under the hash of
-    the network itself.
-    """
-    if model is None or isinstance(model, str):
-        return str(model)
-    found = locate(model.spec) if isinstance(model, UserCode) else _place(model)
-    if found is None:
-        return uuid.uuid4().hex
-    # of an installed library its own package is followed, of a project all that it imports
-    only = found.module.partition(".")[0] if is_library(found.root) else ""
-    return f"{found.module}:{found.name} {source_hash([found.module], found.root, only)}"
-
-
-def _place(function: object) -> Located | None:
-    """Where a function or class at the top of a file is defined; None for all others."""
-    module = inspect.getmodule(function)
-    name = getattr(function, "__qualname__", "")
-    file = getattr(module, "__file__", None)
-    if module is None or file is None or not file.endswith(".py"):
-        return None
-    if module.__name__ == "__main__" or getattr(module, name, None) is not function:
-        return None  # what a script or a notebook set beforehand is in no file
-    return locate(f"{file}:{name}")
-
-
 def _json(data: Any) -> str:
-    return json.dumps(data, sort_keys=True, default=str)
-
-
-@cache
-def _hash_at(path: Path, size: int, time_ns: int) -> str:
-    return file_hash(path)
+    return json.dumps(data, sort_keys=True, default=exactly)
 
 
 def _word_hash(path: Path | None) -> str:
     """Hash of a code word, or why there is none: that is a row's reason, not a failure."""
     try:
-        return "" if path is None else _file_hash(path)
+        return "" if path is None else known_hash(path)
     except OSError as error:
         return str(error.strerror)
-
-
-def _file_hash(path: Path) -> str:
-    if path.is_dir():
-        return file_hash(path)
-    stat = path.stat()
-    return _hash_at(path, stat.st_size, stat.st_mtime_ns)

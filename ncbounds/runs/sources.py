@@ -8,17 +8,20 @@ those for type checkers alone do not.
 import ast
 import hashlib
 import importlib.util
-import sysconfig
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ncbounds.data.user import is_library
+from ncbounds.files import Stamp, stamp
+
 #: The folder that holds the package, and the package's name.
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ncbounds"
-
-_STANDARD = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib"))
+#: Characters from which a text is no name of a file.
+LONGEST = 250
 
 
 class Import(NamedTuple):
@@ -64,14 +67,55 @@ def sources(
             found[name] = path
             if any(f"{name}.".startswith(f"{leaf}.") for leaf in leaves):
                 continue
-            waiting += _direct(path, name, path.stat().st_mtime_ns, root, only)
+            waiting += _direct(path, name, stamp(path), root, only)
     return found
 
 
+def named_files(modules: Iterable[str], root: Path, only: str) -> set[Path]:
+    """Files, other than modules, that the sources of modules and of all that they import name.
+
+    A text in them is taken for the name of a file where there is one: in the folder of the source,
+    in the current one, or in a folder below these that another of its texts names.
+    """
+    found: set[Path] = set()
+    for path in sources(modules, root, only).values():
+        found.update(files_of(_texts(path, stamp(path)), path.parent))
+    return {p for p in found if p.suffix not in (".py", ".pyc")}
+
+
+def files_of(texts: Iterable[str], folder: Path) -> set[Path]:
+    """Files that texts name, in a folder, in the current one, or in one that they name there."""
+    texts = [t for t in texts if t and len(t) < LONGEST and t.isprintable()]
+    bases = {
+        p for base in (folder, Path.cwd()) for p in (base, *_there(base, texts, os.path.isdir))
+    }
+    return {p for base in bases for p in _there(base, texts, os.path.isfile)}
+
+
+def _there(base: Path, texts: Iterable[str], kind: Callable[[Path], bool]) -> Iterator[Path]:
+    return (p.resolve() for t in texts if kind(p := base / t))
+
+
 @cache
-def _direct(path: Path, name: str, time_ns: int, root: Path, only: str) -> tuple[str, ...]:
+def _texts(path: Path, at: Stamp) -> tuple[str, ...]:
+    """Texts that stand in a source file."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return ()
+    return tuple(
+        {
+            n.value
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        }
+    )
+
+
+@cache
+def _direct(path: Path, name: str, at: Stamp, root: Path, only: str) -> tuple[str, ...]:
     """Modules that one module imports itself."""
-    found = (t for i in _imports(path, name, time_ns) for t in _targets(i, root, only))
+    found = (t for i in _imports(path, name, at) for t in _targets(i, root, only))
     return tuple(dict.fromkeys(found))
 
 
@@ -85,7 +129,7 @@ def _targets(statement: Import, root: Path, only: str) -> Iterator[str]:
     if path is None:
         return
     if name and path.name == "__init__.py":
-        passed = [i for i in _imports(path, module, path.stat().st_mtime_ns) if i.alias == name]
+        passed = [i for i in _imports(path, module, stamp(path)) if i.alias == name]
         if passed:
             for one in passed:
                 yield from _targets(one, root, only)
@@ -102,13 +146,6 @@ def _file(name: str, root: Path, only: str) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-def is_library(path: Path) -> bool:
-    """Whether a file belongs to Python itself or to a package that was installed."""
-    return str(path).startswith(_STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(
-        path.parts
-    )
 
 
 @cache
@@ -129,7 +166,7 @@ def _own_root(top: str, root: Path) -> Path:
 
 
 @cache
-def _imports(path: Path, module: str, time_ns: int) -> tuple[Import, ...]:
+def _imports(path: Path, module: str, at: Stamp) -> tuple[Import, ...]:
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):  # a user's file; importing it will say what is wrong

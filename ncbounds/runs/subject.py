@@ -28,6 +28,7 @@ from ncbounds.extraction.pace import Pace
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.network.network import Network
 from ncbounds.procedures.linear import named_procedure
+from ncbounds.runs.builders import code_key
 from ncbounds.runs.decisions import decision_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def classifier_of(entry: Entry) -> "tuple[Loaded, Classifier]":
     classifier = checkpoint.build(
         model, args=dict(entry.args), head=entry.head, output=entry.output
     )
+    if rests_on := code_key(entry):
+        classifier.rests_on(rests_on)
     return checkpoint, classifier
 
 

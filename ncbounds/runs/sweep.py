@@ -18,7 +18,7 @@ from ncbounds.bounds.selection import select
 from ncbounds.data.fashion_mnist import install_hint
 from ncbounds.data.manifest import Entry, Manifest, Task, load_manifest
 from ncbounds.errors import NcboundsError
-from ncbounds.evaluation.plan import Plan, planned_rows
+from ncbounds.evaluation.plan import Plan, check_delta, planned_rows
 from ncbounds.evidence.asked import NOTHING, asked_for
 from ncbounds.evidence.decision import MultiLabel
 from ncbounds.evidence.label_claims import asked_under
@@ -78,7 +78,8 @@ def sweep(
     only : iterable of str, optional
         Names of checkpoints to evaluate; delta is still divided over the whole manifest.
     fresh : bool
-        Compute again what is already there.
+        Compute again what is already there; needed only where code that builds a network reads
+        what neither its sources nor its arguments name.
     claims : str or iterable of str, optional
         What is asked beside the error of every task, and beside what its ``claims`` ask: words of
         :func:`ncbounds.evidence.asked.asked_for`, such as ``"balanced,worst,groups"``.
@@ -212,8 +213,7 @@ def make_plan(
     simultaneous: bool = False,
 ) -> Plan:
     """Fix what a run computes before anything is computed."""
-    if not 0.0 < delta < 1.0:
-        raise NcboundsError(f"delta is a probability in (0, 1), found {delta}")
+    delta = check_delta(delta)
     asked = bounds if bounds is None or isinstance(bounds, str) else tuple(bounds)
     plain, chosen = select(asked), select(asked, USUAL)
     planned = sum(

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from typer.testing import CliRunner
 
 from ncbounds.checkpoints.architectures.small import mlp
 from ncbounds.cli.app import app
-from ncbounds.cli.code_words import seconds_of, sentence
+from ncbounds.cli.code_words import DRAWN, seconds_of, sentence
 from ncbounds.code_words import Certificate, encode, predictions
-from ncbounds.code_words.compress import _another_word, compress_checkpoint
+from ncbounds.code_words.compress import _another_word, _unsound, compress_checkpoint
 from ncbounds.code_words.recount import word_images
 from ncbounds.data.noise import noisy_labels
-from ncbounds.data.task import task_images
+from ncbounds.data.task import Images, task_images
 from ncbounds.errors import DataError, NcboundsError
 from ncbounds.numerics import occam_upper
 from ncbounds.report.cells import number
@@ -190,7 +191,7 @@ def test_without_the_images_a_claim_is_called_one(listed, monkeypatch):
     value = occam_upper(30, 300, 8 * len(word.read_bytes()), 0.05)
     assert "claims 30 errors on 300 training images" in claimed.output
     assert f"<= {number(value, 4, up=True)} with" in claimed.output
-    assert "if its version of the code was fixed before these images were seen" in claimed.output
+    assert f"if {DRAWN}, and its version of the code was fixed before these" in claimed.output
     (listed / "words/certificate.json").write_text('{"errors": "many"}')
     assert "not recounted\n" in run("verify", word).output
 
@@ -199,6 +200,20 @@ def test_without_the_images_a_claim_is_called_one(listed, monkeypatch):
 def test_what_is_promised_is_rounded_up(value, shown):
     found = Certificate(value, 8, 1, 10, 0.05, "", "", 2)
     assert f"error of the decoded network <= {shown} with probability 0.95" in sentence(found)
+    assert sentence(found).startswith(f"if {DRAWN}, error")
+    assert f"if {DRAWN}, and so, error" in sentence(replace(found, assumption="so"))
+
+
+def test_unlabelled_images_that_the_code_word_was_trained_on_are_no_evidence():
+    images = np.random.default_rng(0).integers(0, 256, (120, 1, 4, 4), dtype=np.uint8)
+    fit, pool = Images(images[:60], np.zeros(60, np.int64)), Images(images[60:], None)
+    again, copies = np.concatenate([images[60:], images[60:70]]), np.repeat(images[:60], 2, axis=0)
+    sound = Certificate(0.5, 8, 1, 60, 0.05, "", "", 2)
+    assert _unsound(sound, fit, pool) == ""
+    assert "5 of 60 unlabelled images are" in _unsound(sound, fit, Images(images[55:115], None))
+    assert "10 of 70 unlabelled images repeat" in _unsound(sound, fit, Images(again, None))
+    plug_in = replace(sound, kind="plug-in")
+    assert "60 training images repeat" in _unsound(plug_in, Images(copies, None), pool)
 
 
 def test_wrong_words_are_explained(folder):

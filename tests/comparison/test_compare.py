@@ -19,6 +19,9 @@ from ncbounds.numerics import (
     paired_lower_two_step,
     regret_upper,
 )
+from ncbounds.report import Failure
+from ncbounds.report.merge import merged
+from ncbounds.runs.compare import of_runs
 
 N = 400
 
@@ -258,6 +261,21 @@ def test_those_named_of_a_report_pay_for_all_unless_they_were_named_before():
     with pytest.raises(InvalidSample, match=r"needs all 4 .* --among 2"):
         found.compare("b", "a", requirement=0.2, in_order=True)
     found.compare("b", "a", requirement=0.2, in_order=True, among=2)
+
+
+def test_a_part_of_a_report_pays_for_the_whole_also_once_it_was_written(tmp_path):
+    found = report(a=bits(10)[0], b=bits(20)[0], c=bits(200)[0], d=bits(210)[0])
+    whole = nb.Report([], [Failure(name, "why") for name in found.facts], found.facts)
+    part = whole.only("[abc]").only("[ab]")
+    assert part.compare().limits[0, 1] == whole.compare().limits[0, 1]
+    assert part.compare().beside == 2
+    part.to_json(tmp_path / "report.json")
+    named, beside = of_runs([tmp_path])
+    assert ([c.name for c in named], beside) == (["a", "b"], 2)
+    again = merged({"part": nb.load_report(tmp_path)}).report
+    assert (again.left_out, again.to_dict()["left_out"]) == ({"holdout": 2}, {"holdout": 2})
+    assert whole.left_out == {}
+    assert "left_out" not in whole.to_dict()
 
 
 def test_best_of_a_report_at_chance_is_rarely_shown_to_beat_another():

@@ -12,7 +12,7 @@ from ncbounds.bounds.bound import Bound
 from ncbounds.bounds.selection import select
 from ncbounds.bounds.view import Outcome
 from ncbounds.claims import OtherHead, Weighted
-from ncbounds.errors import MissingEvidence, UnknownName
+from ncbounds.errors import InvalidSample, MissingEvidence, UnknownName
 from ncbounds.evaluation.evaluate import evaluate
 from ncbounds.evaluation.plan import planned_rows
 from ncbounds.evaluation.rows import bound_rows
@@ -79,6 +79,22 @@ def test_simultaneous_divides_delta_by_all_planned_rows(evidence):
     alone = evaluate(evidence, names, delta=0.04).rows
     assert all(r.delta == 0.04 for r in alone if r.bound != "cantelli_union")
     assert alone[0].value < rows[0].value
+
+
+@pytest.mark.parametrize("simultaneous", [False, True])
+def test_shares_of_a_short_float_are_those_of_the_number_that_it_is(simultaneous):
+    """In float32 a third of it is more than a third."""
+    delta = np.float32(0.05)
+    assert float(delta / 3) > float(delta) / 3
+    e = Evidence.from_predictions(
+        predicted=[0] * 99, labels=[0] * 99, role="holdout", classes=2, selected_among=3
+    )
+    short, long = (
+        evaluate(e, "binomial", d, simultaneous).rows[0].value for d in (delta, float(delta))
+    )
+    assert short == long
+    with pytest.raises(InvalidSample, match=r"in \(0, 1\), found '0.05'"):
+        evaluate(e, delta="0.05")
 
 
 def test_bounds_never_see_the_test_sample(evidence):

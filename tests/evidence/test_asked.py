@@ -1,5 +1,7 @@
 """What is asked beside the error: words and mappings become averages and losses with names."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from fixtures.evidence import drawn, evidence_of
@@ -200,3 +202,37 @@ def test_a_share_that_the_logits_leave_open_is_counted_against_the_classifier():
     assert np.array_equal(found, [np.nan, 0, 1, 1], equal_nan=True)
     silent = losses_of(Answered(threshold, wrong=False), e.holdout, head, e.decision)
     assert silent.tolist() == [1, 0, 1, 0]
+
+
+@dataclass(frozen=True)
+class Own:
+    """A loss of one's own, the same for each row."""
+
+    value: float
+    binary: bool
+    scored: bool = False
+    name: str = "own"
+
+    def losses(self, labels, answers, scores, off):
+        return np.full(len(labels), self.value)
+
+
+@pytest.mark.parametrize("scored", [False, True])
+@pytest.mark.parametrize(
+    ("value", "binary"), [(0.9, True), (-1.0, True), (1.5, False), (-0.5, False), (np.inf, False)]
+)
+def test_a_loss_of_ones_own_is_counted_only_if_it_is_what_it_says(value, binary, scored):
+    """A count of 0.9s is no count, and kl of means beyond 1 would be cut to a certificate."""
+    risk = Own(value, binary, scored)
+    of_head = evidence_of(HEAD, drawn(np.eye(3)[[0] * 9], [0] * 9, "holdout")).asking(risk)
+    with pytest.raises(InvalidSample, match="own needs losses"):
+        losses_of(risk, of_head.holdout, HEAD, of_head.decision)
+    bounds = ["binomial", "mean_loss"]
+    rows = [r for r in nb.evaluate(of_head, bounds).rows if "loss" in r.params]
+    assert rows
+    assert all(np.isnan(r.value) and r.kind == "plug-in" for r in rows)
+    if scored:
+        with pytest.raises(InvalidSample, match="own needs losses"):
+            nb.Evidence.from_predictions(
+                logits=np.eye(3)[[0] * 9], labels=[0] * 9, role="holdout", claims=risk
+            )

@@ -117,6 +117,27 @@ def test_one_point_in_a_hundred_is_counted_and_reported():
     assert evidence(trained, held).duplicates() == {"fit/holdout": 1}
 
 
+def test_points_that_were_trained_on_are_not_tolerated_where_chance_gives_fewer():
+    """One in a hundred of many points lowers a rate by more than its limit adds."""
+    n, common = 20_000, 190
+    rng = np.random.default_rng(5)
+    labels, answers = rng.integers(0, 10, (2, n))
+    answers[:common] = labels[:common]  # random labels, learned by heart
+    given = {"fit": labels[:common], "holdout": labels}
+    for first, kind in ((0, "plug-in"), (n - 1, "certificate")):
+        e = Evidence.from_predictions(
+            predicted={"fit": labels[:common], "holdout": answers},
+            labels=given,
+            input_hashes={"fit": first + np.arange(common), "holdout": np.arange(n)},
+            sampling="iid",
+            classes=10,
+        )
+        row = get("binomial")(e)
+        assert row.kind == kind
+    assert row.details["copies"] == {"fit": 1}
+    assert row.value < 0.9  # below the error rate, where 190 were taken for held-out points
+
+
 def test_two_splits_of_one_sample_with_two_seeds():
     whole = made("holdout", F, Y)
     a, b = split(whole, {"fit": 0.3}, seed=1)["fit"], split(whole, {"holdout": 0.3}, seed=2)

@@ -145,7 +145,25 @@ def test_copies_are_found_among_logits_ids_and_hashes():
             labels={"holdout": [0, 1], "test": [0, 1]},
             ids=names,
         )
-    assert row_ids(["7", "8"]).tolist() != row_ids([7, 8]).tolist()
+
+
+def test_a_row_has_one_id_whether_a_file_gives_it_as_a_number_or_as_a_text():
+    """Else a row that stands in two roles would be taken for two."""
+    ids = [7, -8, 0, 2**63 - 1]
+    for same in (np.array(ids, dtype=object), list(map(str, ids)), np.array(list(map(str, ids)))):
+        assert row_ids(same).tolist() == ids
+    large = np.array([2**64 - 1, 2**63], dtype=np.uint64)
+    assert row_ids(large.astype(str)).tolist() == row_ids(large).tolist()
+    odd = row_ids(["7", "07", "7.0", " 7", "-0", "٧", str(2**64), str(10**30)])
+    assert len({*odd.tolist()}) == 8
+    given = {"fit": [0, 1], "holdout": [1, 0]}
+    with pytest.raises(OverlapError):
+        from_predictions(
+            role=None,
+            predicted=given,
+            labels=given,
+            ids={"fit": [1, 2], "holdout": np.array([2, 3], dtype=object)},
+        )
 
 
 @pytest.mark.parametrize(

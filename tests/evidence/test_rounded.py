@@ -105,3 +105,24 @@ def test_counts_are_certificates_and_what_reads_features_is_a_plug_in():
 def test_rounded_features_are_float16():
     with pytest.raises(InvalidSample, match="rounded features are float16, found float32"):
         nb.Sample.from_arrays(np.ones((2, 1), np.float32), [0, 0], role="fit", rounded=True)
+
+
+def test_no_row_whose_answer_rounding_hides_is_passed_over_as_unanswered():
+    """The network answers all rows, half of them wrongly; float16 leaves all, or some, open."""
+    features = np.array([[1.0 + STEP / 4], [1.0 - STEP / 8]] * 50, np.float32)
+    head = nb.LinearHead([[1.0], [0.0], [0.0]], [0.0, 1.0, -60000.0])
+    stored = nb.Sample.from_arrays(
+        np.concatenate([features, np.float32([[np.inf]])]).astype(np.float16),
+        [0] * 100 + [1],
+        role="holdout",
+        sampling="iid",
+        rounded=True,
+        repeats="by chance",
+    )
+    evidence = nb.Evidence(head=head, holdout=stored).asking("answered,answered:0.3")
+    for name in evidence.asked.counted[::2]:
+        found = nb.bounds.get("binomial")(evidence, loss=name)
+        assert (found.kind, found.value, found.n) == ("certificate", 1.0, 101)
+    table = nb.confusion(evidence)
+    assert {*table["kind"]} == {"plug-in"}  # its limits of answers 0 and 1 are near 0
+    assert "rounded to float16" in table.attrs["reasons"][0]

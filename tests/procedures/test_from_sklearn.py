@@ -106,6 +106,11 @@ def test_candidates_of_a_search_are_counted_and_said():
     apart = nb.evaluate(nb.from_sklearn(search, **known, selected_among=1), bounds="binomial")
     assert apart.rows[0].value < report.rows[0].value
     assert "candidates" not in apart.to_screen()
+    for named, expected in (({"fit": 1}, (1, 3)), ({"holdout": 5}, (3, 5)), ({}, (3, 3))):
+        found = nb.from_sklearn(search, **known, selected_among=named)
+        assert tuple(s.selected_among for s in found.samples().values()) == expected
+        [said] = found.provenance["remarks"]
+        assert "on " + ", ".join(r for r in ("fit", "holdout") if r not in named) + ";" in said
     outer = make_pipeline(StandardScaler(), GridSearchCV(RidgeClassifier(), {"alpha": [1, 2]}))
     again = GridSearchCV(outer, {"standardscaler__with_mean": [True, False]}, cv=2).fit(x, y)
     assert nb.from_sklearn(again, holdout=(x, y)).holdout.selected_among == 4

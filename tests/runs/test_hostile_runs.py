@@ -27,7 +27,7 @@ import os, pathlib, signal
 from ncbounds.checkpoints.architectures.small import MODELS
 
 def build(flag=""):
-    if flag and pathlib.Path(flag).exists():
+    if flag and pathlib.Path(flag, "kill").exists():
         os.kill(os.getpid(), signal.SIGKILL)
     return MODELS["mlp"](width=4, depth=1, in_features=4, classes=3)
 """
@@ -68,8 +68,9 @@ def rows_of(report):
 
 
 def test_a_killed_worker_is_one_row_and_what_was_stored_is_shown(folder):
-    flag = folder / "flag"
-    names = {"a": "", "b": f"args = {{flag = '{flag}'}}", "c": ""}
+    flag = folder / "flags" / "kill"  # a file whose own name no argument has, as rows depend on it
+    flag.parent.mkdir()
+    names = {"a": "", "b": f"args = {{flag = '{flag.parent}'}}", "c": ""}
     book = changed(manifest(folder, names), model=UserCode(f"{folder}/model.py:build"))
     run(book, folder / "out")
     flag.touch()

@@ -27,6 +27,7 @@ from ncbounds.checkpoints.head.steadiness import BESIDE, SAVED_UP, Regrouping, c
 from ncbounds.checkpoints.head.trace import Taps, first_rows, rows_of
 from ncbounds.errors import DataError, HeadNotFound, OutOfMemory
 from ncbounds.evidence.head import LinearHead
+from ncbounds.files import exactly
 
 #: Of a network without parameters that has not run yet.
 UNKNOWN_ROUNDOFF = 2.0**-24
@@ -114,6 +115,11 @@ class Classifier:
         """Show the module's class and the head."""
         head = "not verified yet" if self._proof is None else self._proof.report.name
         return f"Classifier({type(self.module).__name__}, head={head})"
+
+    def rests_on(self, code: str) -> None:
+        """Say what its features depend on beside the module: a hash of what builds that."""
+        known = self._architecture or {"class": type(self.module).__qualname__}
+        self._architecture = {**known, "built by": code}
 
     @property
     def predicts(self) -> bool:
@@ -308,7 +314,7 @@ class Classifier:
             parts["precision"] = self.precision
         if self.device.type != "cpu":
             parts["device"] = self.device.type
-        return json.dumps(parts, sort_keys=True, default=str)
+        return json.dumps(parts, sort_keys=True, default=exactly)
 
     @property
     def choices(self) -> tuple[str, ...]:

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ncbounds.arrays import Bools
 from ncbounds.budgets import CONFIG_BYTES, WORD_BYTES
 from ncbounds.code_words.code.codeword import Network, codec_hash, decode
 from ncbounds.code_words.code.developed import assumption
 from ncbounds.code_words.code.integers import predictions
 from ncbounds.data.images import as_images
 from ncbounds.errors import DataError, shown
+from ncbounds.evidence.copies import TOLERATED
 from ncbounds.files import read_bounded
 from ncbounds.numerics import occam_upper
 from ncbounds.results import Kind
@@ -44,7 +46,9 @@ class Certificate:
         Sha256 of the source that decodes it.
     kind, assumption : str
         ``"conditional"``, and what has to be granted, where that version was developed on such
-        images (see :mod:`.developed`); elsewhere ``"certificate"``, and nothing.
+        images (see :mod:`.developed`); ``"plug-in"`` where many images repeat others, as copies do;
+        elsewhere ``"certificate"``, and nothing. That the images are independent draws of one law
+        is granted always: no file declares it.
     """
 
     value: float
@@ -61,6 +65,15 @@ class Certificate:
     def save(self, path: Path, **facts: Any) -> None:
         """Write the certificate, with further ``facts`` for the reader, as JSON."""
         path.write_text(json.dumps({**asdict(self), **facts}, indent=2) + "\n")
+
+
+def copied(images: NDArray[np.uint8], others: NDArray[np.uint8] | None = None) -> Bools:
+    """Images (n, ...) that stand among ``others``, or before in their own; boolean, (n,)."""
+    if others is not None:
+        known = {x.tobytes() for x in others}
+        return np.array([x.tobytes() in known for x in images], dtype=np.bool_)
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(x.tobytes(), i) < i for i, x in enumerate(images)])
 
 
 def count_errors(network: Network, images: NDArray[np.uint8], labels: NDArray[Any]) -> int:
@@ -115,7 +128,13 @@ def certify(
         raise DataError(f"delta is a probability in (0, 1), found {delta}")
     network = decode(data, x.shape[1:], classes)
     errors, bits = count_errors(network, x, labels), 8 * len(data)
-    granted = assumption(network.architecture.version, x)
+    granted, again = [assumption(network.architecture.version, x)], int(copied(x).sum())
+    kind: Kind = "conditional" if granted[0] else "certificate"
+    if again > TOLERATED * len(x):
+        granted, kind = (
+            [f"the {again} images that repeat others are no copies", *granted],
+            "plug-in",
+        )
     return Certificate(
         value=occam_upper(errors, len(x), bits, delta, stratified=stratified),
         bits=bits,
@@ -125,8 +144,8 @@ def certify(
         sha256=hashlib.sha256(data).hexdigest(),
         codec=codec_hash(),
         codec_version=network.architecture.version,
-        kind="conditional" if granted else "certificate",
-        assumption=granted,
+        kind=kind,
+        assumption=", and ".join(filter(None, granted)),
     )
 
 

@@ -40,6 +40,16 @@ def test_value_against_high_precision():
                 assert mpmath.log(tail) > wanted
 
 
+def test_images_that_stand_several_times_are_no_independent_draws():
+    twice, labels = np.concatenate([IMAGES, IMAGES]), np.concatenate([LABELS, LABELS])
+    found = certify(DATA, twice, labels, classes=5)
+    assert found.value < certify(DATA, IMAGES, LABELS, classes=5).value
+    assert (found.kind, found.assumption[:32]) == ("plug-in", "the 3000 images that repeat othe")
+    few = np.concatenate([IMAGES, IMAGES[:30]])
+    kept = certify(DATA, few, np.concatenate([LABELS, LABELS[:30]]), classes=5)
+    assert (kept.kind, kept.assumption) == ("certificate", "")
+
+
 def test_more_bits_or_errors_never_help():
     values = [occam_upper(100, 1000, bits, 0.05) for bits in (8, 80, 800)]
     assert values == sorted(values)
