@@ -166,8 +166,8 @@ def usual_rows(inputs: Any) -> int:
     arrays = _values(inputs)
     if not all(str(getattr(a, "dtype", "")).rpartition(".")[2].startswith("float") for a in arrays):
         return BATCH_ROWS  # what tokens become in a network is not small
-    row = sum(a.nbytes for a in arrays) // max(1, _length(inputs))
-    return min(MOST_ROWS, max(BATCH_ROWS, BATCH_BYTES // max(1, row)))
+    row = max(1, sum(int(a.nbytes) for a in arrays) // max(1, _length(inputs)))
+    return min(MOST_ROWS, max(BATCH_ROWS, BATCH_BYTES // row))
 
 
 def _slices(pair: Any, size: int | None) -> Iterator[tuple[Any, Any]]:

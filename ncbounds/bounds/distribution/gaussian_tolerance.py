@@ -138,8 +138,8 @@ def _pairs(moments: MarginMoments, delta: float) -> Floats:
         noise[c] = ROUNDING * np.abs(moments.margins(c)).max(axis=0)
     for group in _alike(usable, moments):
         n = np.repeat(moments.counts[group], moments.rivals)
-        args = (a[group].ravel() for a in (moments.means, sd, noise))
-        upper[group] = tolerance_limits(*args, n, delta).reshape(len(group), -1)
+        mean, spread, least = (a[group].ravel() for a in (moments.means, sd, noise))
+        upper[group] = tolerance_limits(mean, spread, least, n, delta).reshape(len(group), -1)
     return upper
 
 
