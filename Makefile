@@ -15,6 +15,9 @@ demo: $(VENV)/.installed
 		--bounds binomial --batch-size 5000
 	@$(THREADS) $(BIN)/ncbounds verify data/zoo28/network.ncz || [ $$? -eq 1 ]  # 1: no images here
 
+# Processes that the tests start read what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: $(VENV)/.dev lint types unit notebooks
 
 lint: $(VENV)/.dev
@@ -22,13 +25,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy -p ncbounds
+	$(BIN)/mypy -n 2 -p ncbounds
 
 unit: $(VENV)/.dev
-	$(THREADS) $(BIN)/pytest -n auto -m "not slow" tests
+	$(THREADS) $(BIN)/pytest -n auto --dist worksteal -m "not slow" tests
 
 notebooks: $(VENV)/.dev
-	$(THREADS) $(BIN)/pytest --nbmake --nbmake-timeout=300 notebooks
+	$(THREADS) $(BIN)/pytest -n auto --nbmake --nbmake-timeout=300 notebooks
 
 # Run them and keep what they show, which a code host displays.
 notebooks-refresh: $(VENV)/.dev

@@ -76,7 +76,7 @@ FEW = 5
 WORLDS = worlds()
 #: Laws that check_bound simulates, and in these the draws of rows that take no time.
 COMMON, MANY = frozenset(SIMULATED), 20
-#: Cheap rows that take more than 10 ms, drawn FEW times here: they are simulated in their own tests.
+#: Rows of more than 10 ms, drawn FEW times here: their own tests simulate them as well.
 SLOWER = ("gaussian_tolerance", "ncm_blocks")
 
 
