@@ -76,7 +76,7 @@ FEW = 5
 WORLDS = worlds()
 #: Laws that check_bound simulates, and in these the draws of rows that take no time.
 COMMON, MANY = frozenset(SIMULATED), 20
-#: Rows of more than 10 ms, drawn FEW times here: their own tests simulate them as well.
+#: Rows of more than 10 ms, drawn FEW times at random: their own tests simulate more.
 SLOWER = ("gaussian_tolerance", "ncm_blocks")
 
 
@@ -97,12 +97,13 @@ def assert_not_rejected(tallies):
 def test_reduced(world):
     """Every draw is shared by all rows; check_bound would draw anew for each of them."""
     often = MANY if world.name in COMMON else FEW if is_hard(world) else 12
-    draws = {b.id: min(often, FEW) if b.id in SLOWER else often for b in CHEAP}
     for sampling in world.samplings:
+        few = FEW if sampling == "iid" else 0
+        draws = {b.id: few if b.id in SLOWER else often for b in CHEAP}
         tallies = coverage(
             CHEAP,
             world,
-            draws=lambda b: draws[b.id],
+            draws=lambda b, many=draws: many[b.id],
             sampling=sampling,
             seed=SEED,
             on_fit=False,
