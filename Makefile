@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
 RUN ?= runs/demo
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 LOSSES := $(foreach epoch,002 014 070 200,data/losses/*/epoch-$(epoch).safetensors)
@@ -58,15 +59,19 @@ data: $(VENV)/.installed
 study-transfer: $(VENV)/.installed
 	$(THREADS) $(BIN)/python -m ncbounds.zoo.transfer --out data/transfer
 
-$(VENV)/.installed: $(SOURCES)
+$(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[plots]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+$(VENV)/.installed: $(VENV)/.pip $(SOURCES)
+	$(INSTALL) -e '.[plots]'
 	touch $@
+
+# Holds all that the other one does, so that `make test` resolves and installs once.
+$(VENV)/.dev: $(VENV)/.pip $(SOURCES)
+	$(INSTALL) -e '.[dev]'
+	touch $(VENV)/.installed $@
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis
