@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
 RUN ?= runs/demo
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 LOSSES := $(foreach epoch,002 014 070 200,data/losses/*/epoch-$(epoch).safetensors)
@@ -15,6 +16,9 @@ demo: $(VENV)/.installed
 		--bounds binomial --batch-size 5000
 	@$(THREADS) $(BIN)/ncbounds verify data/zoo28/network.ncz || [ $$? -eq 1 ]  # 1: no images here
 
+# Processes that the tests start read what another one has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 test: $(VENV)/.dev lint types unit notebooks
 
 lint: $(VENV)/.dev
@@ -22,13 +26,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy -p ncbounds
+	$(BIN)/mypy -n 2 -p ncbounds
 
 unit: $(VENV)/.dev
-	$(THREADS) $(BIN)/pytest -n auto -m "not slow" tests
+	$(THREADS) $(BIN)/pytest -n auto --dist worksteal -m "not slow" tests
 
 notebooks: $(VENV)/.dev
-	$(THREADS) $(BIN)/pytest --nbmake --nbmake-timeout=300 notebooks
+	$(THREADS) $(BIN)/pytest -n auto --nbmake --nbmake-timeout=300 notebooks
 
 # Run them and keep what they show, which a code host displays.
 notebooks-refresh: $(VENV)/.dev
@@ -55,15 +59,19 @@ data: $(VENV)/.installed
 study-transfer: $(VENV)/.installed
 	$(THREADS) $(BIN)/python -m ncbounds.zoo.transfer --out data/transfer
 
-$(VENV)/.installed: $(SOURCES)
+$(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[plots]'
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+$(VENV)/.installed: $(VENV)/.pip $(SOURCES)
+	$(INSTALL) -e '.[plots]'
 	touch $@
+
+# Holds all that the other one does, so that `make test` resolves and installs once.
+$(VENV)/.dev: $(VENV)/.pip $(SOURCES)
+	$(INSTALL) -e '.[dev]'
+	touch $(VENV)/.installed $@
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -427,7 +427,7 @@ def zoo(store):
     return load
 
 
-@pytest.mark.parametrize("name", COLLAPSED)
+@pytest.mark.parametrize("name", COLLAPSED[:3])
 def test_collapsed_backbones_are_cheap_to_certify(zoo, name):
     """Against counting on as many fresh points the head that has used all 4,000 labels."""
     evidence = zoo(name)
@@ -472,7 +472,7 @@ def check_rates(values, truths):
 
 
 @pytest.mark.parametrize(
-    ("name", "draws", "anchored"), [(COLLAPSED[0], 150, False), (COLLAPSED[2], 8, True)]
+    ("name", "draws", "anchored"), [(COLLAPSED[0], 150, False), (COLLAPSED[2], 5, True)]
 )
 def test_coverage_over_redraws_of_the_head_sample(zoo, name, draws, anchored):
     values, truths, _ = redraws(zoo(name), 300, draws, anchored)

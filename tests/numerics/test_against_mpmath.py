@@ -16,7 +16,7 @@ from ncbounds.numerics.partitions import _stakes
 
 Rng = np.random.Generator
 LARGEST = 2**53
-FEW, MANY = 6, 500
+FEW, MANY = 3, 500
 #: Public names that promise no side: roundings, choices, yardsticks and values of other tests.
 NO_LIMITS = {
     "CovarianceFactor",

@@ -111,23 +111,27 @@ def impossible(name: str, function: str) -> list[object]:
     return bad
 
 
-CASES = [
-    (function, name, value)
-    for function, (_, arguments) in VALID.items()
-    for name in arguments
-    for value in impossible(name, function)
-]
+def refuses(call, arguments):
+    try:
+        call(**arguments)
+    except InvalidArgument as error:
+        return "needed" in str(error)
+    return False
 
 
-@pytest.mark.parametrize(("function", "name", "value"), CASES)
-def test_an_impossible_argument_is_refused(function, name, value):
+@pytest.mark.parametrize("function", VALID)
+def test_an_impossible_argument_is_refused(function):
+    assert issubclass(InvalidArgument, NcboundsError)
     call, arguments = VALID[function]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         call(**arguments)
-        with pytest.raises(InvalidArgument, match=r"needed") as refused:
-            call(**{**arguments, name: value})
-    assert isinstance(refused.value, NcboundsError)
+        asked = [(name, value) for name in arguments for value in impossible(name, function)]
+        let_in = [
+            (name, value) for name, value in asked if not refuses(call, {**arguments, name: value})
+        ]
+    assert asked
+    assert not let_in
 
 
 def test_every_public_function_is_asked():

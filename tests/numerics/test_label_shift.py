@@ -115,8 +115,8 @@ def test_value_falls_with_delta_and_does_not_depend_on_names():
 
 @pytest.mark.parametrize("delta", [0.25, 0.5])
 def test_exact_miss_probability(delta):
-    """Two classes of four rows, four of the target; a refutation counts as a miss."""
-    n = m = 4
+    """Two classes of three rows, three of the target; a refutation counts as a miss."""
+    n = m = 3
     outcomes = np.array(list(itertools.product(range(n + 1), range(n + 1), range(m + 1))))
     found = [nm.label_shift([[a, n - a], [n - b, b]], [q, m - q], delta) for a, b, q in outcomes]
     values = np.array([-1.0 if f.refuted else f.value for f in found])

@@ -50,7 +50,7 @@ def test_golden_upper(inputs, expected, agrees):
     agrees(value, expected)
 
 
-@pytest.mark.parametrize("n", [2, 3, 10, 500, 20000])
+@pytest.mark.parametrize("n", [2, 10, 20000])
 @pytest.mark.parametrize("d", [-20.0, -1.0, -0.4, 0.0, 0.1, 0.99, 1.01, 3.0, 300.0])
 def test_tail_at_high_precision(n, d):
     t = math.sqrt(n) * d
@@ -141,10 +141,10 @@ def test_degenerate_inputs_say_nothing():
 
 @pytest.mark.parametrize(("n", "d"), [(2, 1.0), (20, 0.3), (20, 2.0), (200, 6.0)])
 def test_coverage_is_exact_under_normality(n, d):
-    """Misses at delta = .1 in 4,000 samples: neither too many nor too few at level 1e-6."""
+    """Misses at delta = .1 in 1,500 samples: neither too many nor too few at level 1e-6."""
     rng = np.random.default_rng(11)
-    x = rng.normal(d, 1.0, (4000, n))
+    x = rng.normal(d, 1.0, (1500, n))
     limits = noncentral_t_d_lower(x.mean(axis=1), x.std(axis=1, ddof=1), n, 0.1)
     misses = int(np.sum(limits > d))
-    assert stats.binom.sf(misses - 1, 4000, 0.1) > 1e-6
-    assert stats.binom.cdf(misses, 4000, 0.1) > 1e-6
+    assert stats.binom.sf(misses - 1, 1500, 0.1) > 1e-6
+    assert stats.binom.cdf(misses, 1500, 0.1) > 1e-6

@@ -78,7 +78,7 @@ def test_equals_the_form_of_a_matrix(k, scale):
     assert fast.lower <= slow.value
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(2, 30),
     st.integers(1, 12),
@@ -101,7 +101,7 @@ def test_valid_wherever_it_stops_and_never_above_the_matrix(k, r, seed, scale, s
     assert slow.value >= long.lower * (1 - 1e-12)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6), st.floats(0, 1))
 def test_certificate_holds_for_any_ellipsoid(k, q, seed, wrong):
     """Any H, X and centre, right or wrong: the value dominates the error mass of the law."""

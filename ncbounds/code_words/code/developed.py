@@ -56,7 +56,8 @@ def developed_on(number: int, images: NDArray[np.uint8]) -> tuple[str, ...]:
 
 def _seen(found: NDArray[np.int64], name: str) -> bool:
     known, n = hashes(name), len(found)
-    common = int(np.isin(found, known).sum())
+    at = np.minimum(np.searchsorted(known, found), len(known) - 1)
+    common = int((known[at] == found).sum())
     return common > binom.isf(CHANCE, n, len(known) / RANGE) and common >= SHARE * n
 
 

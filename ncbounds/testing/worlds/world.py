@@ -17,7 +17,7 @@ from ncbounds.procedures.linear import Procedure, ncm, ncm_of_means, ridge
 from ncbounds.testing.worlds.laws import Law, normal_line
 
 #: Draws of the shots from which the few-shot error is averaged.
-SHOT_DRAWS = 600
+SHOT_DRAWS = 200
 SHOT_SEED = 389
 
 

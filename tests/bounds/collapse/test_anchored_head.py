@@ -216,7 +216,7 @@ def true_error(head, gap):
 def test_coverage(gap, n):
     """Heads fitted on all labels; delta is large, since the form is far from tight."""
     rng = np.random.default_rng(n)
-    delta, runs = 0.5, 60
+    delta, runs = 0.5, 30
     missed = 0
     for _ in range(runs):
         f, y = two_gaussians(n, rng, gap)

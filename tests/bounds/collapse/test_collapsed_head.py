@@ -113,7 +113,7 @@ def test_row_reports_the_restricted_head_and_its_dimension():
 
 
 def test_value_is_that_of_the_engine_on_projected_points_and_above_the_slow_form():
-    _, fit, held = world(n=150, classes=3, d=8, gap=3.0)
+    _, fit, held = world(n=60, classes=3, d=8, gap=3.0)
     e = evidence(fit, held)
     row = collapsed_head(e, delta=0.05)
     q, u = class_mean_subspace(e.fit)
@@ -141,7 +141,7 @@ def test_value_is_that_of_the_engine_on_projected_points_and_above_the_slow_form
         losses.append(1 - ok)
     s = k["sigma"]
     kl = 2 * 3 * (s * s - 1 - 2 * np.log(s)) / 2 + s * s * k["mu"] ** 2 / 2
-    budget = (kl + np.log(13 * 13 / 0.05) + ln_xi(150)) / 150
+    budget = (kl + np.log(13 * 13 / 0.05) + ln_xi(60)) / 60
     want = kl_upper(np.mean(losses), budget) / norm.cdf(k["theta"] / s / np.sqrt(2))
     assert row.value == pytest.approx(want, rel=1e-7)
     assert row.value >= want * (1 - 1e-9)

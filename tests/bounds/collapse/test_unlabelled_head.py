@@ -164,7 +164,7 @@ def test_coverage(p0, p1, n, m, delta, least):
     saved = LinearHead(np.array([[-1.0, -1.0], [1.0, 1.0]]), np.array([0.5, -0.5]))
     partly = LinearHead(np.array([[-1.0, 0.0], [1.0, 0.0]]), np.array([0.5, -0.5]))
     rng = np.random.default_rng([n, m])
-    runs = 300
+    runs = 150
 
     def points(k):
         event = rng.choice(3, size=k, p=[1 - p0 - p1, p0, p1])

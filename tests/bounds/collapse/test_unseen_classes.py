@@ -80,7 +80,8 @@ def test_four_classes_are_far_too_few_and_the_row_says_so():
     assert any("4 unseen classes" in r and "needs 5" in r for r in row.reasons)
 
 
-def test_two_hundred_classes_work():
+def test_two_hundred_classes_work(monkeypatch):
+    monkeypatch.setattr(sys.modules[MODULE], "REPLICATES", 40)
     f, y = population(200, 20, np.random.default_rng(1), spread=0.5)
     row = unseen_classes(made(f, y))
     assert (row.kind, row.target, row.n) == ("conditional", "unseen-classes", 40)
@@ -172,7 +173,7 @@ def test_coverage_in_a_tight_population(monkeypatch):
     above the value without errors.
     """
     monkeypatch.setattr(sys.modules[MODULE], "REPLICATES", 5)
-    delta, groups, runs = 0.2, 3, 400
+    delta, groups, runs = 0.2, 3, 200
     p = np.sqrt(partition_upper(np.zeros((5, groups)), delta)) * 1.002
     rng = np.random.default_rng(9)
     missed = 0

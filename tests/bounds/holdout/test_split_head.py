@@ -168,7 +168,7 @@ def test_a_class_absent_from_the_fitted_part_is_missed():
 
 def test_coverage_in_a_tight_case():
     """A fixed head whose error p makes a clean held part have probability just below delta."""
-    delta, n, runs = 0.2, 10, 1500
+    delta, n, runs = 0.2, 10, 700
     p = 1 - delta ** (1 / 7) * 0.999
 
     def fixed(features, labels, classes):
@@ -189,7 +189,7 @@ def test_coverage_in_a_tight_case():
 def test_coverage_with_a_fitted_head_of_known_error(n):
     """Two Gaussian classes on a line: the error of nearest class mean is a normal tail."""
     rng = np.random.default_rng(n)
-    delta, runs = 0.1, 500
+    delta, runs = 0.1, 250
     missed = 0
     for _ in range(runs):
         y = rng.integers(2, size=n)

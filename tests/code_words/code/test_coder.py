@@ -111,7 +111,7 @@ def test_probabilities_of_all_bias_vectors_sum_to_one():
     assert total == 1
 
 
-@pytest.mark.parametrize("front", [FRONTS[0], FRONTS[1], FrontEnd("roots", 3, 2)])
+@pytest.mark.parametrize("front", [FRONTS[0], FrontEnd("roots", 3, 2)])
 def test_architectures_of_one_layer_share_their_part(front):
     """Kraft's sum over every one-layer architecture; a width equal to the input's has two names."""
     total, same_width = Fraction(0), Fraction(0)

@@ -128,7 +128,7 @@ def test_other_arrays_are_refused():
 
 
 def test_small_foreign_samples_are_seldom_taken_for_seen():
-    draws = 200
+    draws = 100
     for n in (1, 30):
         foreign = RNG.integers(0, 256, (draws * n, 14, 14), dtype=np.uint8)
         found = [bool(developed_on(2, part)) for part in np.split(foreign, draws)]

@@ -1,6 +1,8 @@
 """The search: seeded, resumable, and never a word on disk that its certificate does not match."""
 
+import copy
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -50,23 +52,33 @@ def search(digits, folder, **options):
     )
 
 
-def test_word_on_disk_is_what_its_certificate_says(digits, tmp_path):
-    state = search(digits, tmp_path).run()
-    data = (tmp_path / "network.ncz").read_bytes()
+@pytest.fixture(scope="module")
+def finished(digits, tmp_path_factory):
+    """A search that has come to its end, and its folder."""
+    folder = tmp_path_factory.mktemp("whole")
+    found = search(digits, folder)
+    found.run()
+    return found, folder
+
+
+def test_word_on_disk_is_what_its_certificate_says(digits, finished):
+    found, folder = finished
+    state = found.state
+    data = (folder / "network.ncz").read_bytes()
     found = certify(data, digits[0], digits[1], classes=10)
-    stated = json.loads((tmp_path / "certificate.json").read_text())
+    stated = json.loads((folder / "certificate.json").read_text())
     assert stated["value"] == found.value == state.best
     assert state.best < 0.95
-    assert (tmp_path / "saved.ncz").exists()
-    lines = (tmp_path / "curve.csv").read_text().splitlines()
+    assert (folder / "saved.ncz").exists()
+    lines = (folder / "curve.csv").read_text().splitlines()
     assert len(lines) == 1 + len(state.curve) == 7
     assert state.curve[2].bits < state.curve[0].bits
     for point in state.curve:
         assert point.bound == occam_upper(point.errors, len(digits[1]), point.bits, 0.05)
 
 
-def test_interrupted_search_goes_on_to_the_same_end(digits, tmp_path):
-    whole = search(digits, tmp_path / "whole").run()
+def test_interrupted_search_goes_on_to_the_same_end(digits, finished, tmp_path):
+    whole, folder = finished[0].state, finished[1]
     part = search(digits, tmp_path / "part")
     while part.state.stage < 1:
         part._epoch()
@@ -76,9 +88,7 @@ def test_interrupted_search_goes_on_to_the_same_end(digits, tmp_path):
         again._epoch()
     end = search(digits, tmp_path / "part").run()
     assert [(p.bits, p.errors) for p in end.curve] == [(p.bits, p.errors) for p in whole.curve]
-    assert (tmp_path / "part/network.ncz").read_bytes() == (
-        tmp_path / "whole/network.ncz"
-    ).read_bytes()
+    assert (tmp_path / "part/network.ncz").read_bytes() == (folder / "network.ncz").read_bytes()
 
 
 def test_stages_to_come_share_what_time_is_left():
@@ -109,8 +119,9 @@ def test_stages_are_shared_out_by_the_pace_of_the_last(digits, tmp_path):
     assert again.state.stage == 1
 
 
-def test_another_architecture_begins_anew_and_heeds_the_word_on_disk(digits, tmp_path):
-    before = search(digits, tmp_path).run()
+def test_another_architecture_begins_anew_and_heeds_the_word_on_disk(digits, finished, tmp_path):
+    before = finished[0].state
+    shutil.copytree(finished[1], tmp_path, dirs_exist_ok=True)
     images, labels, teacher = digits
     other = replace(SMALL, front=FrontEnd("roots", 3, 1))
     found = Search(other, images, labels, teacher, tmp_path, STAGES[:1], UNPOLISHED, str)
@@ -172,10 +183,8 @@ def test_costs_by_hand():
     assert sizes[1] == pytest.approx(1 - np.log2(1.5 / 4) - np.log2(1 - 0.5 / 2))
 
 
-def test_held_codes_and_fixed_zeros_stay(digits, tmp_path):
-    found = search(digits, tmp_path)
-    found.run()
-    student = found.trainer.student
+def test_held_codes_and_fixed_zeros_stay(finished):
+    student = copy.deepcopy(finished[0].trainer.student)
     assert any((kept == 0).any() for kept in student.kept)
     with torch.no_grad():
         for p in student.all_latents():
