@@ -163,7 +163,7 @@ def evidence_of(
             "noise_seed": task.noise_seed,
             "roles": dict(entry.roles),
             "versions": versions(),
-            "remarks": [*said, *disagree, *_other_rows(samples)],
+            "remarks": [*classifier.remarks, *said, *disagree, *_other_rows(samples)],
         },
     )
 
