@@ -1,4 +1,4 @@
-"""Arguments of the function that builds a network: do they fit, and what does the file say?"""
+"""Arguments of the function that builds a network: whether they fit it, and the file."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -65,8 +65,8 @@ def said_otherwise(
         return []
     pairs = [f"{n}={_short(v)} (built with {_short(used[n])})" for n, v in differ.items()]
     return [
-        f"the file says {few(pairs)}; if these are arguments of the network, rows are about another "
-        "network than the one that was trained: give them with --args NAME=VALUE (args={...})"
+        f"the file says {few(pairs)}; if these are arguments of the network, rows are about "
+        "another network than the one that was trained: give them with --args NAME=VALUE (args={...})"
     ]
 
 

@@ -116,8 +116,8 @@ def weights_outside(module: nn.Module) -> list[str]:
     if not found:
         return []
     return [
-        f"weights that no file of its state holds are those that the code makes: {few(found)}; rows "
-        "are about the saved network only if these are the ones that it was trained with"
+        f"weights that no file of its state holds are those that the code makes: {few(found)}; "
+        "rows are about the saved network only if these are the ones that it was trained with"
     ]
 
 

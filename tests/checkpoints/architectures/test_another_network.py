@@ -108,7 +108,7 @@ def test_arguments_that_the_file_records_otherwise_are_said(tmp_path: Path, plac
 
 def test_an_argument_that_the_function_does_not_take(tmp_path: Path) -> None:
     checkpoint = saved(tmp_path, Net().state_dict())
-    with pytest.raises(UnknownArchitecture, match="widht.*did you mean 'width'.*--args"):
+    with pytest.raises(UnknownArchitecture, match=r"widht.*did you mean 'width'.*--args"):
         checkpoint.build(Net, args={"widht": 3})
 
 
