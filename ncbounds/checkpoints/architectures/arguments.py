@@ -66,7 +66,7 @@ def said_otherwise(
     pairs = [f"{n}={_short(v)} (built with {_short(used[n])})" for n, v in differ.items()]
     return [
         f"the file says {few(pairs)}; if these are arguments of the network, rows are about "
-        "another network than the one that was trained: give them with --args NAME=VALUE (args={...})"
+        "another network than the one that was trained: give them with --args NAME=VALUE (args={})"
     ]
 
 
