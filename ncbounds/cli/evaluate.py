@@ -190,11 +190,11 @@ def evaluate(
         _refuse_features(paths)
         folder = out or default_folder(paths[0])
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
-        found: list[int] = []
+        heard: list[int] = []
         with progress_bar() as bar:
 
             def progress(done: int, total: int, name: str) -> None:
-                found.append(done)
+                heard.append(done)
                 bar(done, total, name)
 
             typed = Typed(
@@ -222,8 +222,8 @@ def evaluate(
             zoo = data is None or described_by_zoo(paths, manifest)
             report = _zoo(typed) if zoo else _files(typed)
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
-        if found and found[0]:
-            echo(FOUND_DONE.format(found[0]), err=True)
+        if heard and heard[0]:
+            echo(FOUND_DONE.format(heard[0]), err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
         show_report(report, series=layers is None, verbose=verbose, format=format)

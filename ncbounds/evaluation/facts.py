@@ -49,7 +49,7 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
     several = evidence.decision.several
     means = None if evidence.fit is None or several else evidence.fit.moments.mean
     loss = evidence.loss or assumed_loss(evidence.decision)
-    found = {}
+    found: dict[str, Any] = {}
     for role, seconds in SECONDS.items():
         if role in samples:
             with suppress(InvalidSample):  # a feature that is not finite has no moments

@@ -120,11 +120,15 @@ def test_a_table_without_rows(tmp_path: Path) -> None:
     assert "holds no rows" in " ".join(result.output.split())
 
 
-def test_the_arrays_of_a_file_may_have_the_usual_names(tmp_path: Path) -> None:
+@pytest.mark.parametrize("one", [False, True])
+def test_arrays_may_have_the_usual_names_and_one_class_is_said(tmp_path: Path, one: bool) -> None:
     (tmp_path / "net.py").write_text("from torch import nn\ndef build(): return nn.Linear(4, 3)\n")
     torch.save(nn.Linear(4, 3).state_dict(), tmp_path / "m.pt")
-    np.savez(tmp_path / "d.npz", X=np.random.default_rng(0).normal(size=(N, 4)), y=LABELS.numpy())
+    y = np.full(N, 2) if one else LABELS.numpy()
+    np.savez(tmp_path / "d.npz", X=np.random.default_rng(0).normal(size=(N, 4)), y=y)
     typed = ["evaluate", tmp_path / "m.pt", "--model", f"{tmp_path / 'net.py'}:build"]
     typed += ["--data", tmp_path / "d.npz", "--role", "holdout", "--out", tmp_path / "run"]
     typed += ["--bounds", "binomial", "--workers", "0"]
-    assert CliRunner().invoke(app, list(map(str, typed))).exit_code == 0
+    result = CliRunner().invoke(app, list(map(str, typed)))
+    assert result.exit_code == 0
+    assert ("all labels of holdout are 2" in " ".join(result.output.split())) == one

@@ -1,7 +1,7 @@
 """Arguments of the function that builds a network: whether they fit it, and the file."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ncbounds.errors import UnknownArchitecture, few, shown, suggest
@@ -34,7 +34,7 @@ def check_arguments(factory: Callable[..., Any], args: Mapping[str, Any], name: 
 
 
 def said_otherwise(
-    factory: Callable[..., Any], args: Mapping[str, Any], places: list[Mapping[str, Any]]
+    factory: Callable[..., Any], args: Mapping[str, Any], places: Sequence[Mapping[str, Any]]
 ) -> list[str]:
     """Say which arguments a file records with other values than a function was called with.
 
@@ -46,7 +46,7 @@ def said_otherwise(
     factory : callable
     args : mapping
         What it was called with; its defaults are the rest.
-    places : list of mapping
+    places : sequence of mapping
         What the file holds beside its weights (``hyper_parameters``, ``args``, ...).
 
     Returns

@@ -1,7 +1,7 @@
 """Find the head on some rows, and see that the network is a function of each row and its file."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,7 +38,6 @@ from ncbounds.errors import HeadNotFound
 TRACED_ROWS = 32  # a whole batch would keep every layer's activations at once
 REPEATED_ROWS = 8  # run again in other groups, and by a network built once more
 MORE_PASSES = 5  # over the same rows, where a pass draws random numbers
-EXTREMES = (Extreme(largest=False), Extreme(largest=True))  # for what happens by rare chance
 
 Classes = Callable[[], int | None]
 Twin = Callable[[], nn.Module]
@@ -122,7 +121,8 @@ def steady(
     first = forward.features(small, found)
     if logits is not None:
         check_same(replace(first, logits=logits), first, first, found.how, RANDOM)
-    for mode in (*(nullcontext() for _ in range(MORE_PASSES)), *EXTREMES) if drawn else ():
+    modes: list[AbstractContextManager[Any]] = [nullcontext()] * MORE_PASSES
+    for mode in (*modes, Extreme(largest=False), Extreme(largest=True)) if drawn else ():
         with mode:
             again = forward.features(small, found)
         check_same(first, again, first, found.how, RANDOM)

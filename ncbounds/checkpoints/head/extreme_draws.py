@@ -14,7 +14,7 @@ UNIFORM = (aten.rand, aten.rand_like, aten.uniform_, aten.uniform)
 BERNOULLI = (aten.bernoulli, aten.bernoulli_)
 
 
-class Extreme(TorchDispatchMode):
+class Extreme(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Replaces uniform and 0-or-1 draws of torch by their smallest, or largest, value.
 
     Parameters
@@ -23,7 +23,7 @@ class Extreme(TorchDispatchMode):
     """
 
     def __init__(self, largest: bool) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._largest = largest
 
     def __torch_dispatch__(

@@ -141,11 +141,11 @@ def _plain(layer: nn.Module, known: set[nn.Module]) -> dict[str, Any]:
     for name, value in vars(layer).items():
         if name in MODULE_ATTRIBUTES:
             continue
-        items = {"": value}
+        items: list[tuple[str, Any]] = [("", value)]
         if isinstance(value, list | tuple | dict):
-            items = value if isinstance(value, dict) else dict(enumerate(value))
-            items = {f".{key}": item for key, item in items.items()}
-        for key, item in items.items():
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            items = [(f".{key}", item) for key, item in pairs]
+        for key, item in items:
             full = f"{name}{key}"
             if isinstance(item, nn.Module) and item not in known:
                 inside = (*item.named_parameters(), *item.named_buffers())

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ncbounds.checkpoints.checkpoint import Checkpoint
@@ -83,6 +84,7 @@ def test_weights_that_the_file_does_not_hold_are_said(
     assert classifier.predicting().remarks == classifier.remarks
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_what_a_layer_makes_of_stored_tensors_is_in_the_file(tmp_path: Path) -> None:
     def normed() -> nn.Module:
         net = Net()
@@ -129,3 +131,10 @@ def test_a_part_of_a_network_is_told_how_to_name_the_rest(tmp_path: Path) -> Non
         checkpoint.build(Net)
     torch.save(head, tmp_path / "head.pt")
     load_checkpoint(tmp_path / "c.pt", parts=[tmp_path / "head.pt"]).build(Net)
+
+
+def test_weights_that_were_passed_over_in_a_folder_are_named(tmp_path: Path) -> None:
+    save_file(Net().state_dict(), tmp_path / "model.safetensors")
+    assert load_checkpoint(tmp_path).notes == ()
+    torch.save(Net().state_dict(), tmp_path / "pytorch_model.bin")
+    assert load_checkpoint(tmp_path).notes == ("passed over: pytorch_model.bin",)
