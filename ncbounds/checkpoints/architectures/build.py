@@ -19,7 +19,7 @@ from ncbounds.checkpoints.architectures.transformers_folder import (
     config_identity,
 )
 from ncbounds.checkpoints.head.classifier import Classifier
-from ncbounds.checkpoints.head.passes import HeadFunction
+from ncbounds.checkpoints.head.passes import HeadFunction, unwrapped
 from ncbounds.checkpoints.head.state import (
     reseeded,
     tensors_outside,
@@ -145,7 +145,8 @@ def _make(
             f"never runs code; name it yourself: --model {model.place}"
         )
     if isinstance(model, nn.Module):
-        return copy.deepcopy(model), {"module": type(model).__qualname__}
+        with torch.no_grad():  # a copy of an exported one would be the outcome of a graph
+            return copy.deepcopy(unwrapped(model)), {"module": type(model).__qualname__}
     if callable(model):
         name = getattr(model, "__qualname__", type(model).__qualname__)
         return _run(model, args, name), {"function": name, "args": args}
@@ -243,4 +244,4 @@ def _run(factory: Callable[..., Any], args: Mapping[str, Any], name: str) -> nn.
         raise UnknownArchitecture(
             f"model {name!r} returned {type(module).__name__}; needed is a torch.nn.Module"
         )
-    return module
+    return unwrapped(module)

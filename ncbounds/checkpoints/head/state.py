@@ -138,6 +138,8 @@ def _outside(module: nn.Module) -> dict[str, Tensor | np.ndarray]:
 def _plain(layer: nn.Module, known: set[nn.Module]) -> dict[str, Any]:
     """Tensors and arrays among the attributes of a layer, in lists and hidden layers too."""
     found: dict[str, Any] = {}
+    if isinstance(layer, torch.jit.ScriptModule):  # whose attributes are views of itself
+        return found
     for name, value in vars(layer).items():
         if name in MODULE_ATTRIBUTES:
             continue

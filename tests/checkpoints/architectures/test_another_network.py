@@ -108,6 +108,20 @@ def test_arguments_that_the_file_records_otherwise_are_said(tmp_path: Path, plac
     assert checkpoint.build(lambda: Net(act="sigmoid")).remarks == ()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, torch.compile, lambda net: torch.jit.trace(net, torch.ones(2, 3))]
+)
+def test_wrapped_networks_take_the_weights_of_a_bare_one(tmp_path: Path, wrap: Any) -> None:
+    net, x = Net().eval(), torch.randn(5, 3)
+    checkpoint = saved(tmp_path, net.state_dict())
+    for model in (lambda: wrap(Net().eval()), wrap(Net().eval())):
+        classifier = checkpoint.build(model)
+        assert classifier.remarks == ()
+        with torch.no_grad():
+            torch.testing.assert_close(classifier.module(x), net(x))
+
+
 def test_an_argument_that_the_function_does_not_take(tmp_path: Path) -> None:
     checkpoint = saved(tmp_path, Net().state_dict())
     with pytest.raises(UnknownArchitecture, match=r"widht.*did you mean 'width'.*--args"):
