@@ -157,7 +157,8 @@ def sweep(
     done = total - len(todo)
     if progress:
         progress(len(keys) - len(todo), total, "")
-        progress(done, total, "")
+        if failures:
+            progress(done, total, "")
 
     def heard(entry: Entry, text: str) -> None:
         if progress:
