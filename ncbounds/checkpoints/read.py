@@ -14,6 +14,7 @@ from ncbounds.checkpoints.formats.folder import (
     SINGLE,
     combined_hash,
     folder_format,
+    passed_over,
     read_config,
     weight_files,
 )
@@ -155,6 +156,8 @@ def _load_folder(folder: Path) -> Checkpoint:
     tensors = union(parts)
     if len(files) > 1:
         notes.append(f"{len(files)} shards: {few(file.name for file in files)}")
+    if rest := passed_over(folder, files):
+        notes.append(f"passed over: {few(rest)}")
     if "auto_map" in hints.get("config", {}):
         notes.append("auto_map of config.json ignored: it names code")
     tensors, notes = normalise(tensors, notes, folder)

@@ -1,6 +1,7 @@
 """Options that several commands take, and how what is typed in them is read."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from math import isfinite, nan
 from pathlib import Path
@@ -89,7 +90,7 @@ DataArgs = Annotated[
 Transform = Annotated[
     str | None,
     typer.Option(
-        help="with a folder of images: FILE.py:FUNCTION from a PIL image to a tensor",
+        help="with a folder of images: FILE.py:FUNCTION from an RGB PIL image to a tensor",
         rich_help_panel=DATA,
     ),
 ]
@@ -337,6 +338,13 @@ def _thresholds(text: str, field: str) -> Any:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
+#: What is no word among values that are typed, as in JSON and in Python.
+CONSTANTS = {"true": True, "false": False, "null": None}
+CONSTANTS |= {"True": True, "False": False, "None": None}
+#: What may stand without quotes: ``gelu``, ``resnet18.a1_in1k``, ``data/train``.
+WORD = re.compile(r"[A-Za-z_][\w./-]*")
+
+
 def model_arguments(text: str, option: str = "--args") -> dict[str, Any]:
     """Arguments written as JSON, or as ``name=value`` with commas between them."""
     try:
@@ -344,15 +352,22 @@ def model_arguments(text: str, option: str = "--args") -> dict[str, Any]:
             found = json.loads(text or "{}")
         else:
             pairs = [pair.partition("=") for pair in text.split(",")]
-            found = {name.strip(): json.loads(value) for name, _, value in pairs}
+            found = {name.strip(): _value(value.strip()) for name, _, value in pairs}
         if "" in found or any(isinstance(value, dict) for value in found.values()):
             raise ValueError
     except ValueError:
         raise NcboundsError(
-            f"{option} is width=128,depth=2 or JSON such as '{{\"width\": 128}}' (in JSON, and in "
-            f"values, words stand in double quotes), found {text!r}"
+            f"{option} is width=128,depth=2 or JSON such as '{{\"width\": 128}}' (where words "
+            f"stand in double quotes), found {text!r}"
         ) from None
     return dict(found)
+
+
+def _value(text: str) -> Any:
+    """A value as in JSON or in Python; a plain word stands for itself."""
+    if text in CONSTANTS:
+        return CONSTANTS[text]
+    return text if WORD.fullmatch(text) else json.loads(text)
 
 
 def by_role(option: str, words: Iterable[str], read: Callable[[str], Any]) -> dict[str, Any]:

@@ -190,7 +190,13 @@ def evaluate(
         _refuse_features(paths)
         folder = out or default_folder(paths[0])
         how = running(device, precision, batch_size, workers_per_loader, limit, store)
-        with progress_bar() as progress:
+        heard: list[int] = []
+        with progress_bar() as bar:
+
+            def progress(done: int, total: int, name: str) -> None:
+                heard.append(done)
+                bar(done, total, name)
+
             typed = Typed(
                 paths=paths,
                 manifest=manifest,
@@ -216,6 +222,8 @@ def evaluate(
             zoo = data is None or described_by_zoo(paths, manifest)
             report = _zoo(typed) if zoo else _files(typed)
         echo(f"device: {how}{' (auto)' if device == 'auto' else ''}", err=True)
+        if heard and heard[0]:
+            echo(FOUND_DONE.format(heard[0]), err=True)
         everything, said = _with_earlier(report, folder)
         written = write_report(everything, folder)
         show_report(report, series=layers is None, verbose=verbose, format=format)
@@ -233,6 +241,13 @@ def evaluate(
         echo(_stored(folder), err=aside)
         if not report.rows:
             raise typer.Exit(NOTHING)
+
+
+#: What a run that goes on says of work that it did not do again.
+FOUND_DONE = (
+    "found done: {} checkpoint(s), of the same file, code, data and options (a file or variable "
+    "that code of your own reads is not compared; another --out computes all anew)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,17 +75,21 @@ def is_rows(loader: Any) -> bool:
     """Whether items are single rows: those of a map-style data set, or with one label each."""
     from torch.utils.data import Dataset, IterableDataset
 
+    if isinstance(loader, IterableDataset):
+        return _is_row(next(iter(loader), None))
     if isinstance(loader, Dataset):
-        return not isinstance(loader, IterableDataset)
+        return True
     if not hasattr(loader, "__getitem__") or not hasattr(loader, "__len__"):
         return False
     if not hasattr(loader, "__iter__"):
         return True
     if isinstance(getattr(loader, "features", None), Mapping):  # of the library datasets
         return True
-    if not len(loader):
-        return False
-    first = loader[0]
+    return bool(len(loader)) and _is_row(loader[0])
+
+
+def _is_row(first: Any) -> bool:
+    """Whether the first item is one row with its label, not a batch."""
     if isinstance(first, Mapping):
         label = next((first[name] for name in LABELS if name in first), None)
     else:

@@ -299,8 +299,13 @@ def read_losses(path: "str | Path", column: str | None = None) -> Predictions:
 
 def _columns(path: Path) -> dict[str, Array]:
     suffix = path.suffix.lower()
-    if suffix == ".npz":
-        return load_npz(path, ())
+    columns = load_npz(path, ()) if suffix == ".npz" else _table_columns(path, suffix)
+    if not any(np.size(column) for column in columns.values()):
+        raise DataError(f"{path} holds no rows")
+    return columns
+
+
+def _table_columns(path: Path, suffix: str) -> dict[str, Array]:
     if suffix not in TABLES:
         raise DataError(
             f"{path} is no table of predictions by its name; needed is .csv, .tsv, .parquet or .npz"

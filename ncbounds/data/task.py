@@ -18,7 +18,7 @@ from ncbounds.data.manifest import Task, entry_rows, load_manifest, row_ids
 from ncbounds.data.noise import long_tail, noisy_labels
 from ncbounds.data.npz import load_npz
 from ncbounds.data.side_by_side import side_by_side
-from ncbounds.data.tables import named, read_table
+from ncbounds.data.tables import INPUTS, named, read_table
 from ncbounds.data.user import is_code, user_data
 from ncbounds.errors import DataError
 from ncbounds.evidence.indicators import indicators_of
@@ -90,14 +90,15 @@ def _read(
     if path.is_dir():
         pool, labels = fashion_mnist(path)[:2]
         return standardise(pool), labels.astype(np.int64), None, pool
-    arrays = load_npz(path, ("labels",)) if path.suffix == ".npz" else _table(path)
-    if "images" not in arrays and "inputs" not in arrays:
-        raise DataError(f"{path} holds {sorted(arrays)}, needed 'images' or 'inputs' and 'labels'")
-    raw = None if "inputs" in arrays else arrays["images"]
-    inputs = arrays["inputs"] if raw is None else standardise(raw)
+    arrays = read_table(path)
+    raw = None if "inputs" in arrays else arrays.get("images")
+    if raw is not None:
+        inputs = standardise(raw)
+    else:
+        inputs = named(arrays, ("inputs",) if "inputs" in arrays else INPUTS, "inputs", path)
     # floating-point images are standardised already
     images = raw if raw is not None and raw.dtype == np.uint8 else None
-    labels = arrays["labels"]
+    labels = named(arrays, LABELS, "labels", path)
     if labels.ndim == 2 and len(inputs) == len(labels) and labels.shape[1] > 1:
         return inputs, indicators_of(labels, len(labels), None), arrays.get("groups"), images
     if labels.ndim != 1 or labels.dtype.kind not in "iub" or not len(labels):
@@ -118,11 +119,6 @@ def _pairs(path: Path, at: Stamp, share: float, seed: int) -> tuple[NDArray[Any]
         raise DataError(f"{path} holds no 8-bit images, which pairs are made of")
     found = side_by_side(images, labels, share, seed, int(labels.max()) + 1)
     return standardise(found.images), found.indicators
-
-
-def _table(path: Path) -> dict[str, NDArray[Any]]:
-    arrays = read_table(path)
-    return {**arrays, "labels": named(arrays, LABELS, "labels", path)}
 
 
 def class_priors(task: Task, classes: int) -> Any:

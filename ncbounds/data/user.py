@@ -135,7 +135,9 @@ def user_object(spec: str) -> Any:
     finally:
         _remember(found, before)
     if not hasattr(module, found.name):
-        public = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
+        named = {k: v for k, v in vars(module).items() if callable(v) and not k.startswith("_")}
+        own = [k for k, v in named.items() if getattr(v, "__module__", "") == module.__name__]
+        public = own or [*named]  # what a module imports is rarely meant
         raise DataError(
             f"{found.path or found.module} has no function {found.name!r}; "
             f"{suggest(found.name, public)}"

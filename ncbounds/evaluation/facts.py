@@ -1,9 +1,11 @@
 """What tables say about a checkpoint beside its bounds."""
 
+from contextlib import suppress
 from typing import Any
 
 from ncbounds.bounds.kind import judge
 from ncbounds.bounds.needs import Needs
+from ncbounds.errors import InvalidSample
 from ncbounds.evaluation.pictured import JUDGED, pictured
 from ncbounds.evidence.contradictions import about_test
 from ncbounds.evidence.error_bits import ErrorBits, rows_hash
@@ -48,13 +50,13 @@ def _collapse(evidence: Evidence) -> dict[str, Any]:
     several = evidence.decision.several
     means = None if evidence.fit is None or several else evidence.fit.moments.mean
     loss = evidence.loss or assumed_loss(evidence.decision)
-    return {
-        role: collapse(samples[role], head, means=means, loss=loss, seconds=seconds).to_dict(
-            "records"
-        )
-        for role, seconds in SECONDS.items()
-        if role in samples
-    }
+    found: dict[str, Any] = {}
+    for role, seconds in SECONDS.items():
+        if role in samples:
+            with suppress(InvalidSample):  # a feature that is not finite has no moments
+                frame = collapse(samples[role], head, means=means, loss=loss, seconds=seconds)
+                found[role] = frame.to_dict("records")
+    return found
 
 
 def error_bits(evidence: Evidence) -> list[ErrorBits]:

@@ -220,7 +220,8 @@ def _answered(outputs: Any, kind: str) -> Numbers:
         if array.ndim != 1:
             raise InvalidSample(
                 f"predicted are class numbers of shape (n,), found {array.shape}; scores for each "
-                "class are logits= or probabilities="
+                "class are logits= or probabilities=, 0 and 1 for each of several labels need "
+                "decision=nb.MultiLabel()"
             )
         odd = np.isfinite(array) & ((array != np.floor(array)) | (np.abs(array) >= CLASSES))
         if odd.any():

@@ -581,6 +581,7 @@ def _labels(labels: object | None, n: int, role: Role) -> Ints:
     if role not in LABELS_OPTIONAL and y.min(initial=0) < 0:
         raise InvalidSample(
             f"labels are class numbers 0, 1, ..., found {y.min()} ({int((y == y.min()).sum())} "
-            f"rows); ignore_label={y.min()} leaves them out if they are not to count"
+            f"rows); ignore_label={y.min()} (--ignore-label {y.min()}) leaves them out if they are "
+            "not to count"
         )
     return y

@@ -91,7 +91,10 @@ def batches(loader: Any, batch_size: int | None = None) -> Iterator[tuple[Any, L
         n = _length(inputs)
         y = np.full(n, -1, dtype=np.int64) if labels is None else _labels(labels)
         if len(y) != n or (y.ndim == 2 and y.dtype != np.bool_) or y.ndim > 2:
-            raise DataError(f"a batch of {n} rows needs {n} integer labels, found shape {y.shape}")
+            column = "; labels.reshape(-1) makes them one a row" * (y.shape == (n, 1))
+            raise DataError(
+                f"a batch of {n} rows needs {n} integer labels, found shape {y.shape}{column}"
+            )
         width = y.shape[1:] if width is None else width
         if y.shape[1:] != width:
             raise DataError(
@@ -286,10 +289,15 @@ def _labels(labels: Any) -> Labels:
     if y.ndim == 2 and y.shape[1] > 1:
         return indicators_of(y, len(y), None)
     if y.dtype.kind not in "iub":
-        raise DataError(
-            f"labels are integers 0, 1, ..., found {y.dtype} of shape {y.shape}; "
-            "convert class numbers with labels.long() or labels.astype('int64')"
-        )
+        way = "convert class numbers with labels.long() or labels.astype('int64')"
+        if y.dtype.kind not in "f":
+            way = (
+                "number names in the order of the network's outputs, [names.index(label) for label "
+                "in labels]"
+            )
+        elif y.ndim > 2:
+            way = "these look like inputs: a sample is (inputs, labels), in this order"
+        raise DataError(f"labels are integers 0, 1, ..., found {y.dtype} of shape {y.shape}; {way}")
     return y.astype(np.int64)
 
 

@@ -23,7 +23,8 @@ CONFIRMED_ROWS = 32
 CONFIRMED_SHARE = 1e-3  # of the largest feature: rounding differs with the batch size
 HEAD_ROWS = 4096  # that go through a head at once
 CHANGED = (
-    "the data changed under the same key_parts, or the model did: delete the store and run again"
+    "the data changed under the same key_parts, or a file or variable that the code of the network "
+    "reads did: delete the store (the folder store/ of a run) and run again"
 )
 
 

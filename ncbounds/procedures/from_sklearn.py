@@ -103,9 +103,6 @@ def from_sklearn(
     names = getattr(estimator, "classes_", None)
     if names is None and not hasattr(estimator, "cv_results_"):
         raise InvalidSample(f"{name} is not a fitted classifier; pass one after .fit")
-    opened = _open(estimator)
-    if not isinstance(names, np.ndarray) or names.ndim != 1:
-        raise InvalidSample(f"{name} has several outputs; pass the classifier of one of them")
     given = {"fit": fit, "head": head_sample, "holdout": holdout, "test": test}
     points: dict[Role, tuple[Any, ...]] = {
         check_role(r): _parts(p, r) for r, p in given.items() if p is not None
@@ -114,6 +111,10 @@ def from_sklearn(
         points["unlabelled"] = (unlabelled, None, None)
     if not points:
         raise InvalidSample("no sample was given: pass holdout=(X, y), say")
+    _check_one_label(name, points)
+    opened = _open(estimator)
+    if not isinstance(names, np.ndarray) or names.ndim != 1:
+        raise InvalidSample(f"{name} has several outputs; pass the classifier of one of them")
     features = {role: _dense(opened.features(x), name) for role, (x, *_) in points.items()}
     try:
         read = opened.read(next(iter(features.values())))
@@ -281,6 +282,21 @@ def _dense(features: Any, name: str) -> Floats:
     if f.ndim != 2:
         raise InvalidSample(f"the features before the head of {name} have shape {f.shape}")
     return f
+
+
+def _check_one_label(name: str, points: Mapping[Role, tuple[Any, ...]]) -> None:
+    """Raise if points have several labels, and say how these are counted."""
+    wide = [np.asarray(y) for _, y, *_ in points.values() if y is not None and np.ndim(y) == 2]
+    if not wide:
+        return
+    parts = "predicted=estimator.predict(X), labels=y, decision=nb.MultiLabel()"
+    if not all(np.isin(y, (0, 1)).all() for y in wide):
+        parts = "predicted=estimator.predict(X)[:, j], labels=y[:, j]"
+    raise InvalidSample(
+        f"{name} predicts several labels a point, by no one linear head. Its predictions are "
+        f"enough for what is counted: nb.Evidence.from_predictions({parts}, role='holdout', "
+        "sampling='iid')"
+    )
 
 
 def _not_linear(estimator: Any, why: str) -> InvalidSample:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ncbounds.bounds import find
 from ncbounds.errors import few, printable
 from ncbounds.report.cells import number
 from ncbounds.report.data import ReportData
@@ -17,7 +18,10 @@ NAMED = 3
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
-    lines = (_choice, _series, _logs, _predictions, _weights, _equal, _copies, _labels, _remarks)
+    lines = (
+        *(_choice, _series, _logs, _predictions, _weights, _equal, _copies, _lowered, _labels),
+        _remarks,
+    )
     return [line for about in lines for line in about(report)]
 
 
@@ -150,6 +154,27 @@ def _copies(report: ReportData) -> list[str]:
     if not most:
         return []
     return [f"Points that stand more than once: {', '.join(_counted(most.items()))}."]
+
+
+def _lowered(report: ReportData) -> list[str]:
+    """Why checkpoints have no certificate, where one could have been on the points that they have.
+
+    An undeclared draw is said once for all of them, where the table is shown.
+    """
+    certified = {r.checkpoint for r in about_saved(report.rows, "certificate")}
+    first: dict[str, str] = {}
+    for r in about_saved(report.rows, "plug-in"):
+        could = (bound := find(r.bound)) is not None and bound.kind == "certificate"
+        if could and r.reasons and r.sampling != "unknown" and r.role not in ("fit", "test"):
+            first.setdefault(r.checkpoint, r.reasons[0])
+    names: dict[str, list[str]] = {}
+    for name, reason in first.items():
+        if name not in certified:
+            names.setdefault(reason, []).append(name)
+    return [
+        f"No certificate{_of(map(printable, found))}: {reason}."
+        for reason, found in [*names.items()][:NAMED]
+    ]
 
 
 #: What errors that have a name of their own count.

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ncbounds.data.manifest import Entry
+from ncbounds.data.sources import files_of, named_files, source_hash
 from ncbounds.data.user import Located, UserCode, is_library, locate
 from ncbounds.files import known_hash
-from ncbounds.runs.sources import files_of, named_files, source_hash
 
 
 def builder_key(entry: Entry) -> str:

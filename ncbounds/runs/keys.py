@@ -11,11 +11,11 @@ from typing import Any
 from ncbounds.bounds.bound import Bound
 from ncbounds.data.given import UserData, keep_samples, read_samples
 from ncbounds.data.manifest import Entry, Task
+from ncbounds.data.sources import PACKAGE, ROOT, source_hash
 from ncbounds.evaluation.plan import Plan
 from ncbounds.extraction.running import USUAL, Running
 from ncbounds.files import exactly, known_hash
 from ncbounds.runs.builders import builder_key
-from ncbounds.runs.sources import PACKAGE, ROOT, source_hash
 
 #: What makes evidence, what measures errors beside a bound, and what facts are made by.
 EVIDENCE = "ncbounds.runs.subject"

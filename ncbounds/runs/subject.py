@@ -21,7 +21,7 @@ from ncbounds.evidence.asked import asked_for
 from ncbounds.evidence.draw import Draw
 from ncbounds.evidence.evidence import Evidence
 from ncbounds.evidence.head import Head, NoHead
-from ncbounds.evidence.roles import Role
+from ncbounds.evidence.roles import LABELS_OPTIONAL, Role
 from ncbounds.evidence.sample import Sample
 from ncbounds.extraction.batches import first_rows
 from ncbounds.extraction.pace import Pace
@@ -166,7 +166,13 @@ def evidence_of(
             "noise_seed": task.noise_seed,
             "roles": dict(entry.roles),
             "versions": versions(),
-            "remarks": [*said, *disagree, *_other_rows(samples)],
+            "remarks": [
+                *classifier.remarks,
+                *said,
+                *disagree,
+                *_other_rows(samples),
+                *_one_class(samples),
+            ],
         },
     )
 
@@ -291,6 +297,20 @@ def _other_rows(samples: Mapping[Role, Sample]) -> list[str]:
         f"the loader of {', '.join(found)} gives other rows each time that it is read "
         "(augmentation or shuffling): rows are about the one draw that the store "
         "keeps, another one in each run"
+    ]
+
+
+def _one_class(samples: Mapping[Role, Sample]) -> list[str]:
+    """Say which samples hold one class alone, as the first rows of sorted data do."""
+    found = {
+        role: int(sample.labels[0])
+        for role, sample in samples.items()
+        if role not in LABELS_OPTIONAL and sample.indicators is None and sample.n > 1
+        if (sample.labels == sample.labels[0]).all()
+    }
+    return [
+        f"all labels of {role} are {label}: its rows are about such points alone"
+        for role, label in found.items()
     ]
 
 

@@ -89,8 +89,9 @@ def sweep(
     trust : bool
         Whether all code that the manifest names may run.
     progress : callable ``(done, total, text)``, optional
-        Called when a checkpoint is done, with its name, and while one is extracted, with its name,
-        its role, images per second and the time that is left.
+        Called first with the number of checkpoints that were found done, then when one is done,
+        with its name, and while one is extracted, with its name, its role, images per second and
+        the time that is left.
     device : str
         Where networks run: ``"auto"`` (CUDA where this machine has it, else the CPU), ``"cpu"``,
         ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
@@ -156,7 +157,9 @@ def sweep(
     total = len(entries)
     done = total - len(todo)
     if progress:
-        progress(done, total, "")
+        progress(len(keys) - len(todo), total, "")
+        if failures:
+            progress(done, total, "")
 
     def heard(entry: Entry, text: str) -> None:
         if progress:

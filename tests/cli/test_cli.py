@@ -97,6 +97,8 @@ def test_own_checkpoint_without_a_manifest(own_files):
     assert "~" in undeclared
     text = invoke(*args, "--sampling", "iid")
     assert "✓ " in text.replace("✓ certificate", "")
+    assert "found done" not in text
+    assert "found done: 1 checkpoint" in invoke(*args, "--sampling", "iid")
     assert (own_files / "run" / "table.csv").exists()
     assert (own_files / "run" / "store").is_dir()
     wrong = ["evaluate", own_files / "own.pt", "--data", f"{user}:wrong", *common]

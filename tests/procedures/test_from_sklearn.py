@@ -180,6 +180,29 @@ def test_a_binary_linear_kernel_is_a_head_and_a_prefitted_one_too():
     np.testing.assert_array_equal(predicted, fitted.predict(x))
 
 
+@pytest.mark.parametrize(
+    ("fitted", "most"),
+    [
+        (RandomForestClassifier(3), 1),
+        (RandomForestClassifier(3), 2),
+        (MLPClassifier((4,), max_iter=3), 1),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_several_labels_a_point_are_counted_as_the_message_says(fitted, most):
+    x, y = points(3)
+    labels = np.stack([np.minimum(y, most), np.minimum(2 - y, most)], axis=1)
+    fitted.fit(x, labels)
+    with pytest.raises(InvalidSample, match="several labels a point") as caught:
+        nb.from_sklearn(fitted, holdout=(x, labels))
+    typed = re.search(r"nb\.Evidence\.from_predictions\(.*'iid'\)", str(caught.value))[0]
+    evidence = eval(typed, {"nb": nb, "estimator": fitted, "X": x, "y": labels, "j": 0})
+    wrong = fitted.predict(x) != labels
+    wrong = wrong.any(axis=1) if most == 1 else wrong[:, 0]
+    found = evidence.decision.wrong(evidence.holdout, evidence.head)
+    np.testing.assert_array_equal(found, wrong)
+
+
 def test_a_head_that_predicts_otherwise_is_not_believed():
     x, y = points(3)
     fitted = LogisticRegression().fit(x, y)

@@ -146,3 +146,19 @@ def test_measures_alone_have_no_star_and_no_column():
         delta=np.nan, checkpoint="a",
     )  # fmt: skip
     assert caption(Report([only])).startswith("# measure, not an error\n")
+
+
+def test_why_a_checkpoint_has_no_certificate_is_said_once():
+    shifted = {"kind": "plug-in", "sampling": "iid", "reasons": ("labels look shifted", "more")}
+    rows = [row(1.0, "a", **shifted), row(1.0, "b", **shifted), row(0.2, "c")]
+    rows += [row(0.3, "c", "gaussian_head", **shifted)]  # it has one by another bound
+    text = " ".join(caption(Report(rows)).split())
+    assert text.count("No certificate") == 1
+    assert "No certificate for a, b: labels look shifted." in text
+    assert "more" not in text
+
+
+@pytest.mark.parametrize("other", [{"role": "fit"}, {"sampling": "unknown"}])
+def test_rows_that_could_be_no_certificate_are_not_explained(other):
+    made = {"kind": "plug-in", "sampling": "iid", "reasons": ("was fitted",)} | other
+    assert "was fitted" not in caption(Report([row(0.1, **made)]))

@@ -7,8 +7,8 @@ import pytest
 
 import ncbounds
 from ncbounds.bounds import catalogue
+from ncbounds.data.sources import sources
 from ncbounds.runs import keys
-from ncbounds.runs.sources import sources
 
 
 @pytest.fixture(scope="module")

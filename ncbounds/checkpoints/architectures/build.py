@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ncbounds.checkpoints.architectures.arguments import check_arguments, said_otherwise
 from ncbounds.checkpoints.architectures.bounded_build import check_counts, counted
 from ncbounds.checkpoints.architectures.guess import guess_architecture
 from ncbounds.checkpoints.architectures.match import check_size, fit
@@ -18,8 +19,13 @@ from ncbounds.checkpoints.architectures.transformers_folder import (
     config_identity,
 )
 from ncbounds.checkpoints.head.classifier import Classifier
-from ncbounds.checkpoints.head.passes import HeadFunction
-from ncbounds.checkpoints.head.state import reseeded, tensors_outside, to_eval
+from ncbounds.checkpoints.head.passes import HeadFunction, unwrapped
+from ncbounds.checkpoints.head.state import (
+    reseeded,
+    tensors_outside,
+    to_eval,
+    weights_outside,
+)
 from ncbounds.checkpoints.loaded import Loaded
 from ncbounds.data.user import NamedCode
 from ncbounds.errors import CheckpointMismatch, UnknownArchitecture, few, suggest
@@ -55,6 +61,7 @@ def build_classifier(
         state_sha256=":".join(filter(None, (checkpoint.sha256, checkpoint.place))),
         architecture=architecture,
         notes=(*checkpoint.notes, *notes),
+        remarks=(*_said_otherwise(checkpoint, model, architecture), *weights_outside(module)),
         twin=twin if made else None,
     )
 
@@ -94,11 +101,21 @@ def build_module(
         notes = fit(module, checkpoint.tensors, checkpoint.path, beside)
     except CheckpointMismatch as error:
         raise CheckpointMismatch(f"{error}{_part_of(module, checkpoint)}") from error.__cause__
-    outside = tensors_outside(module) if isinstance(model, nn.Module) else []
-    if outside:
-        notes += (f"taken from the module given, not from the file: {', '.join(outside[:8])}",)
+    if outside := tensors_outside(module):
+        source = "taken from the module given" if isinstance(model, nn.Module) else "made by code"
+        notes += (f"{source}, not from the file: {few(outside)}",)
     to_eval(module)
     return module, architecture, notes
+
+
+def _said_otherwise(
+    checkpoint: Loaded, model: Model | None, architecture: Mapping[str, Any]
+) -> list[str]:
+    """Arguments of the network that the file records with other values."""
+    factory = model if callable(model) else registered_models().get(architecture.get("model", ""))
+    if factory is None or isinstance(model, nn.Module):
+        return []
+    return said_otherwise(factory, architecture["args"], _settings(checkpoint))
 
 
 def _part_of(module: nn.Module, checkpoint: Loaded) -> str:
@@ -128,7 +145,8 @@ def _make(
             f"never runs code; name it yourself: --model {model.place}"
         )
     if isinstance(model, nn.Module):
-        return copy.deepcopy(model), {"module": type(model).__qualname__}
+        with torch.no_grad():  # a copy of an exported one would be the outcome of a graph
+            return copy.deepcopy(unwrapped(model)), {"module": type(model).__qualname__}
     if callable(model):
         name = getattr(model, "__qualname__", type(model).__qualname__)
         return _run(model, args, name), {"function": name, "args": args}
@@ -173,12 +191,16 @@ def _named_in_file(checkpoint: Loaded, args: dict[str, Any]) -> tuple[str, dict[
     if args:
         return name, args
     accepted = inspect.signature(registered_models()[name]).parameters
-    places = [_mapping(checkpoint.hints.get(k)) for k in ARGS_KEYS]
-    places += [_mapping(place.get(k)) for place in places for k in ARGS_KEYS]
     found: dict[str, Any] = {}
-    for place in places:
+    for place in _settings(checkpoint):
         found |= {k: v for k, v in place.items() if k in accepted and isinstance(v, int)}
     return name, found
+
+
+def _settings(checkpoint: Loaded) -> list[dict[str, Any]]:
+    """What a file holds beside its weights that may be arguments of its network."""
+    places = [_mapping(checkpoint.hints.get(k)) for k in ARGS_KEYS]
+    return places + [_mapping(place.get(k)) for place in places for k in ARGS_KEYS]
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -215,10 +237,11 @@ def _call(factory: Callable[..., Any], args: Mapping[str, Any], name: str) -> nn
 
 def _run(factory: Callable[..., Any], args: Mapping[str, Any], name: str) -> nn.Module:
     """Call a factory without moving the random state of the process."""
+    check_arguments(factory, args, name)
     with torch.random.fork_rng(devices=[]):
         module = factory(**args)
     if not isinstance(module, nn.Module):
         raise UnknownArchitecture(
             f"model {name!r} returned {type(module).__name__}; needed is a torch.nn.Module"
         )
-    return module
+    return unwrapped(module)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from ncbounds.checkpoints.architectures.extra_state import SUFFIX, check_extra_state
 from ncbounds.errors import CheckpointMismatch, few
@@ -39,11 +40,13 @@ def fit(
     ------
     CheckpointMismatch
         If names are missing or left over, shapes or the number of classes differ, or a value is
-        not finite; if the module keeps another state beside its tensors than the file.
+        not finite; if the module keeps another state beside its tensors than the file, or its
+        own loading makes other values of them.
     """
     extra = check_extra_state(module, {**(beside or {}), **tensors}, path)
     state = module.state_dict().items()
     want = {n: t for n, t in state if isinstance(t, Tensor) and n not in extra}
+    _check_made(want, path)
     if extra:
         tensors = {n: t for n, t in tensors.items() if n.rpartition(".")[2] != SUFFIX}
     kept = {t.dtype for t in tensors.values() if t.is_floating_point()}
@@ -53,6 +56,7 @@ def fit(
     _check_shared(module, named, path)
     notes += _widen(module, want, named, kept)
     module.load_state_dict(named, strict=not extra)
+    _check_loaded(module, named, path)
     return tuple(notes)
 
 
@@ -141,9 +145,10 @@ def _matched(
     extra = [n for n in best[1] if n not in want]
     parts = [f"the model needs {few(missing)}, which the file has not"] * bool(missing)
     parts += [f"the file has {few(extra)}, which the model has not"] * bool(extra)
+    elsewhere = ", or name the file that holds the rest of it (--part FILE, parts=['FILE'])"
     raise CheckpointMismatch(
         f"{path} does not fit the model: {'; '.join(parts)}. Nothing was loaded; pass the model "
-        "and the args that the file was saved from"
+        f"and the args that the file was saved from{elsewhere * (not extra)}"
     )
 
 
@@ -161,6 +166,27 @@ def _check_neighbours(
             f"{path} holds what the model needs under {fitting[0]}* and beside it {few(shown)}, "
             f"which the model has not. Nothing was loaded; take load_checkpoint(path, "
             f"key={fitting[0]!r}) (--key {fitting[0]}) if that is the network"
+        )
+
+
+def _check_made(want: Mapping[str, Tensor], path: object) -> None:
+    """Raise if layers wait for a first batch to learn their shapes."""
+    if lazy := [n for n, t in want.items() if is_lazy(t)]:
+        raise CheckpointMismatch(
+            f"{path}: {few(lazy)} of the model get their shapes from a first batch (lazy layers): "
+            "run one through the network in the function that builds it, before it is returned"
+        )
+
+
+def _check_loaded(module: nn.Module, named: Mapping[str, Tensor], path: object) -> None:
+    """Raise unless the module holds what the file does: its own hooks may have changed it."""
+    held = module.state_dict()
+    differ = [n for n, t in named.items() if not torch.equal(held[n], t.to(held[n]))]
+    if differ:
+        raise CheckpointMismatch(
+            f"{path}: the model's own load_state_dict, or a hook of it, put other values into "
+            f"{few(differ)} than the file holds; let it load them as they are, or load the network "
+            "yourself and pass it in Python: nb.extract(nb.Classifier(module), ...)"
         )
 
 

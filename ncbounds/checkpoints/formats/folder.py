@@ -76,6 +76,13 @@ def weight_files(folder: Path) -> list[Path]:
     )
 
 
+def passed_over(folder: Path, taken: list[Path]) -> list[str]:
+    """Return the other files of a usual name, which may hold other weights."""
+    names = {file.name for file in taken}
+    index = next((name for name in INDEXES if _is_file(folder / name)), "")
+    return [n for n in (*SINGLE, *INDEXES) if n not in (*names, index) and _is_file(folder / n)]
+
+
 def _shards(folder: Path, index: Path) -> list[Path]:
     weight_map = read_config(index)[0].get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:

@@ -60,6 +60,8 @@ class Classifier:
         Name and arguments, for the identity under which features are stored.
     notes : tuple of str, optional
         What was done while reading and building.
+    remarks : tuple of str, optional
+        What has to be said beside every row about it.
     twin : callable, optional
         Builds the network once more from the same file; the two must agree on the first rows.
 
@@ -80,6 +82,7 @@ class Classifier:
         state_sha256: str | None = None,
         architecture: Mapping[str, Any] | None = None,
         notes: tuple[str, ...] = (),
+        remarks: tuple[str, ...] = (),
         twin: Twin | None = None,
     ) -> None:
         module = unwrapped(module)
@@ -97,6 +100,7 @@ class Classifier:
         self.wanted = head
         self.output = None if output is None else str(output)
         self.notes = notes
+        self.remarks = remarks
         self._state = state_sha256
         self._architecture = dict(architecture or {})
         self._twin = self._built_by = twin
@@ -143,6 +147,7 @@ class Classifier:
             state_sha256=self._state,
             architecture=self._architecture,
             notes=self.notes,
+            remarks=self.remarks,
             twin=self._built_by,
         )
         alone._forward.predicting = True

@@ -1,6 +1,7 @@
 """Find the head on some rows, and see that the network is a function of each row and its file."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from ncbounds.checkpoints.head.alone import (
     outputs_alone,
 )
 from ncbounds.checkpoints.head.arithmetic import device_of, dtype_of
+from ncbounds.checkpoints.head.extreme_draws import Extreme
 from ncbounds.checkpoints.head.forward import Forward
 from ncbounds.checkpoints.head.free_features import check_free
 from ncbounds.checkpoints.head.head import HeadReport, find_head, match_given
@@ -119,8 +121,11 @@ def steady(
     first = forward.features(small, found)
     if logits is not None:
         check_same(replace(first, logits=logits), first, first, found.how, RANDOM)
-    for _ in range(MORE_PASSES if drawn else 0):
-        check_same(first, forward.features(small, found), first, found.how, RANDOM)
+    modes: list[AbstractContextManager[Any]] = [nullcontext()] * MORE_PASSES
+    for mode in (*modes, Extreme(largest=False), Extreme(largest=True)) if drawn else ():
+        with mode:
+            again = forward.features(small, found)
+        check_same(first, again, first, found.how, RANDOM)
     part = cut(first, slice(REPEATED_ROWS))
     for group in (list(range(len(part.logits))), *first_groups(len(part.logits))):
         again = forward.features(rows_at(few, group), found)

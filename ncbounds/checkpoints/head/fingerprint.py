@@ -3,10 +3,15 @@
 import hashlib
 import inspect
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from ncbounds.data.sources import PACKAGE, source_hash
+from ncbounds.data.user import Located, is_library, locate
+from ncbounds.errors import DataError
 
 LIBRARIES = ("torch", "transformers", "torchvision", "timm", "ncbounds")
 
@@ -31,19 +36,34 @@ def state_hash(module: nn.Module, without: Collection[str] = ()) -> str:
 
 
 def code_of(module: nn.Module, *functions: Any) -> str:
-    """Return a hash of the layers' settings and of user code that the network consists of."""
+    """Return a hash of the layers' settings and of the user code that the network consists of.
+
+    The code is the files of its classes with all that they import, so that a network whose blocks
+    were edited is another one; libraries, and what code reads while it runs, are no part of it.
+    """
     digest = hashlib.sha256(repr(module).encode())
     kinds = {type(m) for m in module.modules()}
     own = [k for k in kinds if k.__module__.partition(".")[0] not in LIBRARIES]
-    for thing in (*sorted(own, key=lambda k: k.__qualname__), *functions):
-        digest.update(_source(thing))
+    own.sort(key=lambda k: (k.__module__, k.__qualname__))
+    sources: dict[tuple[Path, str], bytes] = {}
+    for thing in (*own, *functions):
+        found = _file(thing)
+        if found is None:
+            code = getattr(getattr(thing, "forward", thing), "__code__", None)
+            digest.update(b"" if code is None else code.co_code + repr(code.co_names).encode())
+            continue
+        place = (found.root, found.module)
+        if place not in sources:
+            only = found.module.partition(".")[0] if is_library(found.root) else ""
+            code = source_hash([found.module], found.root, only, leaves=(PACKAGE,))
+            sources[place] = code.encode()
+        digest.update(sources[place])
     return digest.hexdigest()
 
 
-def _source(thing: Any) -> bytes:
+def _file(thing: Any) -> Located | None:
+    """Where a class or function is defined, as a module of its folder; None if in no file."""
     try:
-        with open(str(inspect.getsourcefile(thing)), "rb") as stream:
-            return stream.read()
-    except (OSError, TypeError):
-        code = getattr(getattr(thing, "forward", thing), "__code__", None)
-        return b"" if code is None else code.co_code + repr(code.co_names).encode()
+        return locate(f"{inspect.getsourcefile(thing)}:{thing.__qualname__}")
+    except (OSError, TypeError, AttributeError, DataError):
+        return None

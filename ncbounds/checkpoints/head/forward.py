@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ncbounds.checkpoints.head.device import is_out_of_memory
+from ncbounds.checkpoints.head.input_advice import input_advice
 from ncbounds.checkpoints.head.outputs import choose
 from ncbounds.checkpoints.head.passes import HeadFunction, given, in_precision_of, shapes
 from ncbounds.checkpoints.head.reading import OUTPUTS, FoundHead, Reading
@@ -60,7 +61,7 @@ class Forward:
                     raise
                 raise DataError(
                     f"the model cannot process a batch of {shapes(batch)}: "
-                    f"{str(error) or type(error).__name__}"
+                    f"{str(error) or type(error).__name__}{input_advice(self.module, inputs)}"
                 ) from error
 
     def read(self, batch: Any, found: FoundHead, tracer: Tracer | None = None) -> Reading | None:

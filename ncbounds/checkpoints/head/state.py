@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ncbounds.checkpoints.head.steadiness import largest, largest_change
-from ncbounds.errors import HeadNotFound
+from ncbounds.errors import HeadNotFound, few
 
 OTHER_SEED = 0x5EED_0F_A7713
+#: What every layer keeps in its own dictionaries; parameters and buffers stand among them.
+MODULE_ATTRIBUTES = frozenset(vars(nn.Module()))
 
 State = list[tuple[str, int, int, int]]
 
@@ -96,15 +98,67 @@ def reseeded() -> Iterator[None]:
 
 def tensors_outside(module: nn.Module) -> list[str]:
     """Name the tensors and arrays of a network that a file of its state does not hold."""
-    found = []
+    return [_shaped(name, value) for name, value in _outside(module).items()]
+
+
+def weights_outside(module: nn.Module) -> list[str]:
+    """Say which parameters a network has that a file of its state does not hold.
+
+    Those of layers in a plain list, which is no ``nn.ModuleList``, or of a ``state_dict`` of its
+    own that leaves some out.
+
+    Returns
+    -------
+    list of str
+        At most one sentence.
+    """
+    found = [_shaped(n, v) for n, v in _outside(module).items() if isinstance(v, nn.Parameter)]
+    if not found:
+        return []
+    return [
+        f"weights that no file of its state holds are those that the code makes: {few(found)}; "
+        "rows are about the saved network only if these are the ones that it was trained with"
+    ]
+
+
+def _outside(module: nn.Module) -> dict[str, Tensor | np.ndarray]:
+    stored, known = module.state_dict().keys(), {*module.modules()}
+    found: dict[str, Tensor | np.ndarray] = {}
     for prefix, layer in module.named_modules():
-        plain = {k: v for k, v in vars(layer).items() if isinstance(v, Tensor | np.ndarray)}
         passing = {k: layer._buffers[k] for k in layer._non_persistent_buffers_set}
-        for name, value in (*plain.items(), *passing.items()):
-            if value is not None:
-                full = f"{prefix}.{name}" if prefix else name
-                found.append(f"{full} ({'x'.join(map(str, value.shape)) or 'one number'})")
+        own = {**layer._parameters, **passing, **_plain(layer, known)}
+        for name, value in own.items():
+            full = f"{prefix}.{name}" if prefix else name
+            made = any(n.startswith(f"{full}_") for n in stored)  # by weight norm, pruning, ...
+            if value is not None and full not in stored and not made:
+                found[full] = value
     return found
+
+
+def _plain(layer: nn.Module, known: set[nn.Module]) -> dict[str, Any]:
+    """Tensors and arrays among the attributes of a layer, in lists and hidden layers too."""
+    found: dict[str, Any] = {}
+    if isinstance(layer, torch.jit.ScriptModule):  # whose attributes are views of itself
+        return found
+    for name, value in vars(layer).items():
+        if name in MODULE_ATTRIBUTES:
+            continue
+        items: list[tuple[str, Any]] = [("", value)]
+        if isinstance(value, list | tuple | dict):
+            pairs = value.items() if isinstance(value, dict) else enumerate(value)
+            items = [(f".{key}", item) for key, item in pairs]
+        for key, item in items:
+            full = f"{name}{key}"
+            if isinstance(item, nn.Module) and item not in known:
+                inside = (*item.named_parameters(), *item.named_buffers())
+                found |= {f"{full}.{n}": t for n, t in inside}
+            elif isinstance(item, Tensor | np.ndarray):
+                found[full] = item
+    return found
+
+
+def _shaped(name: str, value: Tensor | np.ndarray) -> str:
+    return f"{name} ({'x'.join(map(str, value.shape)) or 'one number'})"
 
 
 def check_twin(module: nn.Module, first: Tensor, second: Tensor) -> None:

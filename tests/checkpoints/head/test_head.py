@@ -1,6 +1,7 @@
 """The head proves itself: found by its values, never by its name or place."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from ncbounds.checkpoints.head.agreement import agreement
 from ncbounds.checkpoints.head.classifier import Classifier
+from ncbounds.data.user import user_function
 from ncbounds.errors import DataError, HeadNotFound
 
 
@@ -413,3 +415,16 @@ def test_the_difference_that_is_shown_belongs_to_what_is_allowed() -> None:
     bad = agreement(logits, features, weight.double(), torch.zeros(2).double())
     assert not bad.holds
     assert bad.tolerance < bad.max_abs_diff == pytest.approx(1e-3, rel=0.01)
+
+
+def test_identity_follows_what_the_code_of_a_network_imports(tmp_path: Path) -> None:
+    (tmp_path / "identity_blocks.py").write_text("def act(z): return z.relu()\n")
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\nfrom identity_blocks import act\n"
+        "class Net(nn.Linear):\n    def forward(self, x): return super().forward(act(x))\n"
+    )
+    network = user_function(f"{tmp_path / 'net.py'}:Net")(3, 2)
+    before = Classifier(network).identity
+    assert Classifier(network).identity == before
+    (tmp_path / "identity_blocks.py").write_text("def act(z): return z.clamp(min=-9)\n")
+    assert Classifier(network).identity != before

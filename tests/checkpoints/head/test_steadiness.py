@@ -159,3 +159,34 @@ def test_rows_of_two_shapes_are_not_joined() -> None:
     both: Any = joined((a, {"x": b}), (2 * a, {"x": b}))
     assert torch.equal(both[0], torch.cat([a, 2 * a]))
     assert both[1]["x"].shape == (2, 4)
+
+
+#: What a network does once in a million passes, by draws of every kind.
+RARE: dict[str, Callable[[Net, Tensor], Tensor]] = {
+    "rand": lambda net, f: f * (torch.rand(()) > 1e-6),
+    "rand, the other end": lambda net, f: f * (torch.rand(len(f), 1) < 1 - 1e-6),
+    "rand_like": lambda net, f: torch.where(torch.rand_like(f) < 1e-6, 0.0, f),
+    "uniform_": lambda net, f: f * (f.new_empty(1).uniform_(2.0, 3.0) < 3 - 1e-5),
+    "bernoulli": lambda net, f: f * torch.bernoulli(torch.full((len(f), 1), 1 - 1e-6)),
+    "bernoulli_": lambda net, f: f * f.new_empty(len(f), 1).bernoulli_(1 - 1e-6),
+    "dropout": lambda net, f: F.dropout(f, 1e-6, training=True) * (1 - 1e-6),
+}
+
+
+@pytest.mark.parametrize("kind", RARE)
+def test_what_happens_rarely_by_chance_is_found(kind: str) -> None:
+    torch.manual_seed(0)
+    with pytest.raises(HeadNotFound, match="draws random numbers"):
+        Classifier(Net(RARE[kind])).verify(torch.randn(40, 6))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda net, f: f if torch.rand(()) >= 0 else -f,  # what stochastic depth draws for nothing
+        lambda net, f: f + 0 * torch.empty(3).uniform_(-1, 1).sum(),
+        lambda net, f: f * (f.new_empty(1).bernoulli_(1.0)),
+    ],
+)
+def test_draws_that_change_nothing_pass(between: Callable[[Net, Tensor], Tensor]) -> None:
+    Classifier(Net(between)).verify(torch.randn(40, 6))
