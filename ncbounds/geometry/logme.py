@@ -98,7 +98,7 @@ def _evidences(values: Floats, energy: Floats, rest: Floats, n: int) -> list[tup
     # the grid is that of all classes, and so are its determinants
     losses = np.log(residuals / n) + np.log(v).sum(axis=1) / n
 
-    def refined(c: int, around: tuple[float, ...]) -> float:
+    def refined(c: int, around: tuple[float, float, float]) -> float:
         def loss(log_t: float) -> float:
             v = 1 + values / np.exp(log_t)
             residual = max(float((energy[c] / v).sum()) + rest[c], tiny)
@@ -110,6 +110,7 @@ def _evidences(values: Floats, energy: Floats, rest: Floats, n: int) -> list[tup
     for c, best in enumerate(losses.argmin(axis=1)):
         least, where = float(losses[c, best]), -1 if best == 0 else 1 if best == _GRID - 1 else 0
         if where == 0:
-            least = min(least, refined(c, tuple(grid[best - 1 : best + 2])))
+            around = (grid[best - 1], grid[best], grid[best + 1])
+            least = min(least, refined(c, around))
         found.append((-(least + np.log(2 * np.pi) + 1) / 2, where))
     return found

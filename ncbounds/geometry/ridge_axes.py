@@ -127,7 +127,7 @@ def first_pass(axes: Axes, shares: Floats, y: Ints, counts: Ints) -> tuple[Float
     """
     columns, sampled = _columns(len(counts))
     level = counts / len(y) @ columns
-    kind = np.float32 if axes.narrow else np.float64
+    kind: np.dtype[np.floating] = np.dtype(np.float32 if axes.narrow else np.float64)
     vectors = None if axes.vectors is None else axes.vectors.astype(kind)
     slopes = np.hstack([(axes.targets @ columns) * share[:, None] for share in shares])
     slopes = slopes.astype(kind)
