@@ -108,8 +108,9 @@ def _few_shot_draws(test: Sample, shots: int) -> Floats:
         members = members_of(test.labels, test.classes)
         queries = max(FEW_SHOT_QUERIES // test.classes, FEWEST_QUERIES)
         rng = np.random.default_rng(FEW_SHOT_SEED)
-        drawn = [
-            [rng.permutation(m)[: shots + queries] for m in members] for _ in range(FEW_SHOT_DRAWS)
+        drawn = [  # copies, so that no draw keeps the whole permutation
+            [rng.permutation(m)[: shots + queries].copy() for m in members]
+            for _ in range(FEW_SHOT_DRAWS)
         ]
         kept[shots] = errors_of_draws(rows, drawn, shots)
     return kept[shots]
