@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
-from ncbounds.statistics.nearest import MANY, ORDINARY
+from ncbounds.statistics.axis_products import axis_products, crowded
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
 from ncbounds.statistics.shifted_sums import ShiftedSums, class_indicator
 
 MIN_COUNT = 4  # two points in either half
-#: Share of two squared lengths below which a squared distance of means asks for float64.
-CLOSE = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +56,8 @@ def crossfit(features: object, labels: object, classes: int, *, seed: int = 0) -
 
     Notes
     -----
-    From 64 classes on, products of residuals with means are taken in float32, but for classes that
-    have a rival closer than a tenth of their distance from the centre: spreads keep five digits.
+    From 64 classes on, spreads keep five digits, see
+    :func:`ncbounds.statistics.axis_products.axis_products`.
     """
     rows = as_rows(features)
     y = checked_labels(labels, rows.shape[0], classes)
@@ -117,7 +115,7 @@ def _spreads(rows: Rows, half: Ints, mean: Floats, axes: Floats) -> Floats:
     size = block_rows(dim)
     buffer = np.empty((min(size, max(n, 1)), dim))
     spread = np.zeros((2, classes, classes))
-    crowded = [_crowded(a) for a in axes]
+    close = [crowded(a) for a in axes]
     for i in range(0, n, size):
         keys = half[i : i + size]
         block = rows.read(i, i + size, buffer)
@@ -125,36 +123,11 @@ def _spreads(rows: Rows, half: Ints, mean: Floats, axes: Floats) -> Floats:
         for h in (0, 1):
             chosen = (keys >= classes) if h == 0 else (keys < classes)
             y = keys[chosen] % classes
-            along = _products(block[chosen], axes[h], crowded[h][y])
+            along = axis_products(block[chosen], axes[h], close[h][y])
             along -= along[np.arange(len(y)), y][:, None]
             np.square(along, out=along)
             spread[h] += class_indicator(y, np.bincount(y, minlength=classes)) @ along
     return spread
-
-
-def _crowded(points: Floats) -> NDArray[np.bool_]:
-    """Which of (C, d) are too close to another one for differences of float32 products."""
-    square = np.einsum("ij,ij->i", points, points)
-    size = square[:, None] + square
-    close = ~(size - 2.0 * points @ points.T > CLOSE * size)
-    np.fill_diagonal(close, np.False_)
-    found: NDArray[np.bool_] = close.any(axis=1)
-    return found
-
-
-def _products(x: Floats, axes: Floats, exactly: NDArray[np.bool_]) -> Floats:
-    """Products (m, C) of rows with axes: of many in float32, but of rows that ask for more."""
-    if len(axes) < MANY:
-        return np.asarray(x @ axes.T)
-    low, high = ORDINARY
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        lengths = np.sqrt(np.einsum("ij,ij->i", x, x))
-        longest = np.sqrt(np.einsum("ij,ij->i", axes, axes).max())
-        found = (x.astype(np.float32) @ axes.astype(np.float32).T).astype(np.float64)
-    fine = (lengths >= low) & (lengths <= high) & (longest >= low) & (longest <= high)
-    again = np.flatnonzero(exactly | ~fine)
-    found[again] = x[again] @ axes.T
-    return found
 
 
 def names(which: NDArray[np.bool_]) -> str:
