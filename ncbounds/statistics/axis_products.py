@@ -32,12 +32,17 @@ def axis_products(x: Floats, axes: Floats, exactly: NDArray[np.bool_]) -> Floats
     """
     if len(axes) < MANY:
         return np.asarray(x @ axes.T)
-    low, high = ORDINARY
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         lengths = np.sqrt(np.einsum("ij,ij->i", x, x))
-        longest = np.sqrt(np.einsum("ij,ij->i", axes, axes).max())
+        sizes = np.sqrt(np.einsum("ij,ij->i", axes, axes))
         found = (x.astype(np.float32) @ axes.astype(np.float32).T).astype(np.float64)
-    fine = (lengths >= low) & (lengths <= high) & (longest >= low) & (longest <= high)
+    fine = _ordinary(lengths) & (_ordinary(sizes) | (sizes == 0)).all()
     again = np.flatnonzero(exactly | ~fine)
     found[again] = x[again] @ axes.T
+    return found
+
+
+def _ordinary(lengths: Floats) -> NDArray[np.bool_]:
+    """Whether float32 takes products of such vectors without leaving its range."""
+    found: NDArray[np.bool_] = (lengths >= ORDINARY[0]) & (lengths <= ORDINARY[1])
     return found
