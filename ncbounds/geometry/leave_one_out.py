@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidArgument
 from ncbounds.evidence.sample import Sample
 from ncbounds.geometry.labelled import labelled
 from ncbounds.geometry.ridge_axes import LEAST_REST, Axes, axes_of, first_pass
+from ncbounds.statistics.nearest import MANY, lost_in_float32
 
 #: Penalties that are tried, as multiples of tr(T)/min(n, d).
 PENALTIES = tuple(10.0**k for k in range(-5, 3))
+#: Predictions of many classes are computed in float32 where no lead can change by more.
+COARSE = 2e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +86,9 @@ def ridge_leave_one_out(sample: Sample, penalties: ArrayLike | None = None) -> R
     on by 32 seeded sign combinations of the label columns, whose mean squared error is an unbiased
     estimate of the sum over classes (Hutchinson 1990). One that is worse than the best by 1e-4 of
     its value and by six standard errors of the difference is not computed. From 256 features on,
-    h is computed in float32 where that can change 1 - h by no more than 1 %; the squared error
-    keeps six digits, and errors are counted as float64 counts them.
+    h is computed in float32 where that can change 1 - h by no more than 1 %, and from 64 classes on
+    predictions are where that can change a lead by no more than 0.02; the squared error keeps six
+    digits, and errors are counted as float64 counts them.
 
     References
     ----------
@@ -139,13 +143,22 @@ def _left_out(
     Left out, the own entry is 1 - (1 - fitted)/(1 - h) and any other one fitted/(1 - h).
     """
     slopes, level = axes.slopes(share), counts / len(y)
+    steepest = float(np.sqrt(np.einsum("ij,ij->j", slopes, slopes).max()))
     wrong, squares = 0, 0.0
     for part, x in axes.blocks():
-        fitted, h, own = x @ slopes, own_weights[part], y[part]
-        fitted += level
-        lead, square = _lead(fitted, own)
-        again = np.flatnonzero(np.abs(lead - h) <= axes.lost(x, h[:, None], share[None])[:, 0])
+        h, own, lengths = own_weights[part], y[part], axes.lengths(x)
+        with np.errstate(invalid="ignore"):  # of lengths beyond float32 there is no limit
+            off = 2.0 * lost_in_float32(x.shape[1] + 2) * steepest * lengths + 2.0**-21
+        fitted: NDArray[np.floating]
+        if axes.narrow and len(counts) >= MANY and off.max() <= COARSE:
+            fitted = x.astype(np.float32) @ slopes.astype(np.float32)
+        else:
+            fitted, off = x @ slopes, np.zeros(len(x))
+        lead, square = _lead(fitted, level, own)
+        off += axes.lost(lengths, h[:, None], share[None])[:, 0]
+        again = np.flatnonzero(np.abs(lead - h) < off)
         h[again] = axes.own_weights(x[again], share) + 1 / len(y)
+        lead[again] = _lead(x[again] @ slopes, level, own[again])[0]
         rest = 1 - h
         fine = rest > LEAST_REST
         wrong += int((~((lead > h) & fine & (counts[own] > 1))).sum())
@@ -153,15 +166,16 @@ def _left_out(
     return wrong, float(squares)
 
 
-def _lead(fitted: Floats, y: Ints) -> tuple[Floats, Floats]:
+def _lead(fitted: NDArray[np.floating], level: Floats, y: Ints) -> tuple[Floats, Floats]:
     """Leads over the best rival, and sums of squares of y - fitted, (m,) each.
 
-    ``fitted`` is written to.
+    ``fitted`` comes without the class frequencies ``level`` and is written to.
     """
     rows = np.arange(len(y))
-    own = fitted[rows, y]
+    fitted += level.astype(fitted.dtype)
+    own = fitted[rows, y].astype(np.float64)
     fitted[rows, y] -= 1.0
-    square = np.einsum("ij,ij->i", fitted, fitted)
+    square = np.einsum("ij,ij->i", fitted, fitted, dtype=np.float64)
     fitted[rows, y] = -np.inf
     return own - fitted.max(axis=1), square
 

@@ -59,7 +59,14 @@ class Axes:
         found: Floats = np.square(z) @ shares.T
         return found
 
-    def lost(self, x: Floats, found: Floats, shares: Floats) -> Floats:
+    def lengths(self, x: Floats) -> Floats:
+        """Norms of rows, shape (m,); infinite where float32 would leave its range."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            found: Floats = np.sqrt(np.einsum("ij,ij->i", x, x))
+        found[~((found >= ORDINARY[0]) & (found <= ORDINARY[1]))] = np.inf
+        return found
+
+    def lost(self, lengths: Floats, found: Floats, shares: Floats) -> Floats:
         """What float32 may change of own weights that it found, shape (m, L); 0 without it.
 
         With e the error of z, at most :func:`lost_in_float32` of the norm of x in each entry,
@@ -69,9 +76,7 @@ class Axes:
         if not self.narrow:
             return np.zeros_like(found)
         with np.errstate(over="ignore", invalid="ignore"):
-            length = np.sqrt(np.einsum("ij,ij->i", x, x))
-            length[~((length >= ORDINARY[0]) & (length <= ORDINARY[1]))] = np.inf
-            off = lost_in_float32(len(x.T)) * length[:, None] * np.sqrt(shares.sum(axis=1))
+            off = lost_in_float32(len(self.values)) * lengths[:, None] * np.sqrt(shares.sum(axis=1))
             lost: Floats = off * (2 * np.sqrt(found) + off)
         return lost
 
@@ -137,7 +142,9 @@ def first_pass(axes: Axes, shares: Floats, y: Ints, counts: Ints) -> tuple[Float
         for part, x in axes.blocks():
             z = x if vectors is None else x.astype(kind, copy=False) @ vectors
             h = np.square(z, dtype=np.float64) @ shares.T
-            again = np.flatnonzero(~(axes.lost(x, h, shares) <= SHARE * (1 - h)).all(axis=1))
+            again = np.flatnonzero(
+                ~(axes.lost(axes.lengths(x), h, shares) <= SHARE * (1 - h)).all(axis=1)
+            )
             h[again] = axes.own_weights(x[again], shares)
             h += 1 / len(y)
             own_weights[part] = h

@@ -9,7 +9,7 @@ from scipy import optimize, stats
 
 import ncbounds as nb
 from ncbounds.errors import InvalidArgument, InvalidSample, RoleError
-from ncbounds.geometry import logme, ridge_axes, ridge_leave_one_out
+from ncbounds.geometry import leave_one_out, logme, ridge_axes, ridge_leave_one_out
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_efficiency.json").read_text())
 SCORES = (logme, ridge_leave_one_out)
@@ -155,6 +155,17 @@ def test_own_weights_in_float32_count_the_errors_of_float64(monkeypatch, stretch
     np.testing.assert_allclose(now.squared_errors, exact.squared_errors, rtol=1e-6)
     assert now.penalty == exact.penalty
     assert 0.05 < now.error < 0.98
+
+
+@pytest.mark.parametrize("stretch", [1e5, 1e7])
+def test_predictions_in_float32_count_the_errors_of_float64(monkeypatch, stretch):
+    sample = crowded(stretch)
+    exact = ridge_leave_one_out(sample, [1.0, 100.0])
+    monkeypatch.setattr(ridge_axes, "NARROW", 1)
+    monkeypatch.setattr(leave_one_out, "COARSE", np.inf)  # whatever they change
+    now = ridge_leave_one_out(sample, [1.0, 100.0])
+    assert (now.squared_errors != exact.squared_errors).all()
+    np.testing.assert_array_equal(now.errors, exact.errors)
 
 
 @pytest.mark.parametrize("stretch", [1.0, 1e5, 1e7])
