@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ncbounds.arrays import Floats, Ints
+from ncbounds.arrays import Floats
 from ncbounds.claims.claim import KnownErrors, Truth
 from ncbounds.claims.counted import LEVEL
 from ncbounds.errors import InvalidSample
@@ -16,8 +16,8 @@ from ncbounds.evidence.sample import Sample
 from ncbounds.numerics import kl_interval
 from ncbounds.numerics.scaling import divided
 from ncbounds.results import Measured, Target
-from ncbounds.statistics.nearest import nearest_by
-from ncbounds.statistics.rows import Rows, as_rows, blocks_of, finite_mean, members_of
+from ncbounds.statistics.few_shot_draws import errors_of_draws
+from ncbounds.statistics.rows import as_rows, members_of
 
 #: Draws, queries per draw (over all classes) and seed of the measured few-shot error.
 FEW_SHOT_DRAWS = 100
@@ -28,9 +28,6 @@ FEW_SHOT_QUERIES = 2000
 FEWEST_QUERIES = 1
 
 FEW_SHOT_SEED = 20_220_518
-
-#: Class means, those of several draws together, whose products with points are taken at once.
-CENTROIDS = 1000
 
 _DRAWS: WeakKeyDictionary[Sample, dict[int, Floats]] = WeakKeyDictionary()
 
@@ -108,49 +105,12 @@ def _few_shot_draws(test: Sample, shots: int) -> Floats:
     kept = _DRAWS.setdefault(test, {})
     if shots not in kept:
         rows = as_rows(divided(test.features, test.power))
-        centre = finite_mean(rows)
         members = members_of(test.labels, test.classes)
         queries = max(FEW_SHOT_QUERIES // test.classes, FEWEST_QUERIES)
         rng = np.random.default_rng(FEW_SHOT_SEED)
-        errors: list[Floats] = []
-        while len(errors) < FEW_SHOT_DRAWS:
-            at_once = min(max(1, CENTROIDS // test.classes), FEW_SHOT_DRAWS - len(errors))
-            drawn = [
-                [rng.permutation(m)[: shots + queries] for m in members] for _ in range(at_once)
-            ]
-            errors += _errors_of(rows, centre, drawn, shots)
-        kept[shots] = np.stack(errors)
+        drawn = [  # copies, so that no draw keeps the whole permutation
+            [rng.permutation(m)[: shots + queries].copy() for m in members]
+            for _ in range(FEW_SHOT_DRAWS)
+        ]
+        kept[shots] = errors_of_draws(rows, drawn, shots)
     return kept[shots]
-
-
-def _errors_of(rows: Rows, centre: Floats, drawn: list[list[Ints]], shots: int) -> list[Floats]:
-    """Errors per class, (C,), of each draw; points that are asked in several are read once."""
-    classes, dim = len(drawn[0]), rows.shape[1]
-    # a non-finite query is an error; a non-finite shot spoils its class mean, so the whole draw
-    with np.errstate(invalid="ignore", over="ignore"):
-        means = np.zeros((len(drawn), classes, dim))
-        for shot in range(shots):
-            taken = rows.take(np.array([d[shot] for draw in drawn for d in draw]))
-            taken -= centre
-            means += taken.reshape(means.shape)
-        means /= shots
-        narrow = means.reshape(-1, dim).astype(np.float32).T
-    truths = [np.repeat(np.arange(classes), [len(d) - shots for d in draw]) for draw in drawn]
-    asked = [np.concatenate([d[shots:] for d in draw]) for draw in drawn]
-    together = np.unique(np.concatenate(asked))
-    misses = np.zeros((len(drawn), classes))
-    for part in blocks_of(len(together), max(dim, narrow.shape[1])):
-        points = together[part]
-        with np.errstate(invalid="ignore", over="ignore"):
-            x = rows.take(points)
-            x -= centre
-            squares = np.einsum("ij,ij->i", x, x)
-            cross = x.astype(np.float32) @ narrow
-        for k, (queries, truth) in enumerate(zip(asked, truths, strict=True)):
-            here = np.flatnonzero((queries >= points[0]) & (queries <= points[-1]))
-            at, y = np.searchsorted(points, queries[here]), truth[here]
-            columns = slice(k * classes, (k + 1) * classes)
-            near = nearest_by(cross[at, columns], x, squares[at], means[k], y, at)
-            misses[k] += np.bincount(y, weights=~near, minlength=classes)
-    counts = [np.maximum(np.bincount(truth, minlength=classes), 1) for truth in truths]
-    return list(misses / np.stack(counts))

@@ -10,6 +10,7 @@ from ncbounds.evidence.head import LinearHead
 from ncbounds.evidence.logit_rows import LogitRows
 from ncbounds.geometry.measured import Metric, left_out
 from ncbounds.statistics.class_moments import ClassMoments
+from ncbounds.statistics.nearest import nearest
 from ncbounds.statistics.rows import as_rows, block_rows
 
 
@@ -115,7 +116,6 @@ def nc4(
         reasons = (f"{len(means) - len(candidates)} empty classes are never nearest",)
     centre = means[candidates].mean(axis=0)
     offsets = means[candidates] - centre  # distances about the centre keep their digits
-    half_norms = np.einsum("ij,ij->i", offsets, offsets) / 2
     different = 0
     size = block_rows(dim)
     buffer = np.empty((min(size, n), dim))
@@ -124,9 +124,8 @@ def nc4(
         with np.errstate(invalid="ignore", over="ignore"):
             s = f @ head.weight.T + head.bias if logits is None else logits[i : i + size]
             f -= centre
-            nearest = candidates[np.argmax(f @ offsets.T - half_norms, axis=1)]
         bad = ~np.isfinite(s).all(axis=1)
-        different += int((bad | (np.argmax(s, axis=1) != nearest)).sum())
+        different += int((bad | (np.argmax(s, axis=1) != candidates[nearest(f, offsets)])).sum())
     return Metric(different / n, reasons)
 
 

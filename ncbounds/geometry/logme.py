@@ -64,7 +64,7 @@ def logme(sample: Sample) -> Metric:
     if not used.all():
         reasons = (f"classes without points left out: {names(~used)}",)
     values, explained, rest = _spectrum(moments, used)
-    found = [_evidence(values, u, r, moments.n) for u, r in zip(explained, rest, strict=True)]
+    found = _evidences(values, explained, rest, moments.n)
     for end, side in ((-1, "t -> 0"), (1, "t -> infinity")):
         at_end = np.zeros(len(used), dtype=bool)
         at_end[np.flatnonzero(used)] = [where == end for _, where in found]
@@ -86,25 +86,31 @@ def _spectrum(moments: ClassMoments, used: NDArray[np.bool_]) -> tuple[Floats, F
     return values, energy, np.maximum(0.0, counts - energy.sum(axis=1))
 
 
-def _evidence(values: Floats, energy: Floats, rest: float, n: int) -> tuple[float, int]:
-    """Largest evidence of one class; -1 or 1 if it lies at the lower or upper end of t."""
+def _evidences(values: Floats, energy: Floats, rest: Floats, n: int) -> list[tuple[float, int]]:
+    """Largest evidence of each class; -1 or 1 if it lies at the lower or upper end of t."""
     top = float(values.max(initial=0.0))
-    if top == 0:
-        return -(np.log(rest / n) + np.log(2 * np.pi) + 1) / 2, 1  # features of zero
-
-    def loss(log_t: float) -> float:
-        v = 1 + values / np.exp(log_t)
-        residual = max(float((energy / v).sum()) + rest, np.finfo(np.float64).tiny)
-        return float(np.log(residual / n) + np.log(v).sum() / n)
-
+    if top == 0:  # features of zero
+        return [(-(np.log(r / n) + np.log(2 * np.pi) + 1) / 2, 1) for r in rest]
+    tiny = np.finfo(np.float64).tiny
     grid = np.log(top) + np.linspace(np.log(ENDS[0]), np.log(ENDS[1]), _GRID)
-    losses = [loss(x) for x in grid]
-    best = int(np.argmin(losses))
-    least = losses[best]
-    if 0 < best < _GRID - 1:
-        around = (grid[best - 1], grid[best], grid[best + 1])
-        least = min(
-            least, float(optimize.golden(loss, brack=around, tol=1e-10, full_output=True)[1])
-        )
-    where = -1 if best == 0 else 1 if best == _GRID - 1 else 0
-    return -(least + np.log(2 * np.pi) + 1) / 2, where
+    v = 1 + values / np.exp(grid)[:, None]
+    residuals = np.maximum(energy @ (1 / v).T + rest[:, None], tiny)
+    # the grid is that of all classes, and so are its determinants
+    losses = np.log(residuals / n) + np.log(v).sum(axis=1) / n
+
+    def refined(c: int, around: tuple[float, float, float]) -> float:
+        def loss(log_t: float) -> float:
+            v = 1 + values / np.exp(log_t)
+            residual = max(float((energy[c] / v).sum()) + rest[c], tiny)
+            return float(np.log(residual / n) + np.log(v).sum() / n)
+
+        return float(optimize.golden(loss, brack=around, tol=1e-10, full_output=True)[1])
+
+    found = []
+    for c, best in enumerate(losses.argmin(axis=1)):
+        least, where = float(losses[c, best]), -1 if best == 0 else 1 if best == _GRID - 1 else 0
+        if where == 0:
+            around = (grid[best - 1], grid[best], grid[best + 1])
+            least = min(least, refined(c, around))
+        found.append((-(least + np.log(2 * np.pi) + 1) / 2, where))
+    return found

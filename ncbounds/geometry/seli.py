@@ -167,9 +167,15 @@ def _gram(centred: Floats, given: Floats) -> Floats:
 
 
 def _centred(head: Floats, means: Floats, counts: Floats) -> tuple[Floats, Floats]:
-    rows = np.eye(len(counts)) - 1 / len(counts)
-    points = np.eye(len(counts)) - counts / counts.sum()
-    return rows @ head @ rows, points @ means @ points.T
+    """Gram matrices of rows of the head less their mean, and of means less that of all points."""
+    alike, share = np.full(len(counts), 1 / len(counts)), counts / counts.sum()
+    return _about(head, alike), _about(means, share)
+
+
+def _about(gram: Floats, weights: Floats) -> Floats:
+    """``(I - 1 w') G (I - w 1')``: Gram matrix of points less their mean by weights w."""
+    mean = gram @ weights
+    return gram - mean - mean[:, None] + weights @ mean
 
 
 def _distance(gram: Floats, other: Floats, reasons: tuple[str, ...]) -> Metric:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats, Ints
+from ncbounds.statistics.axis_products import axis_products, crowded
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
 from ncbounds.statistics.shifted_sums import ShiftedSums, class_indicator
 
@@ -52,6 +53,11 @@ def crossfit(features: object, labels: object, classes: int, *, seed: int = 0) -
     -------
     CrossFit
         nan for classes of fewer than four points.
+
+    Notes
+    -----
+    From 64 classes on, spreads keep five digits, see
+    :func:`ncbounds.statistics.axis_products.axis_products`.
     """
     rows = as_rows(features)
     y = checked_labels(labels, rows.shape[0], classes)
@@ -109,6 +115,7 @@ def _spreads(rows: Rows, half: Ints, mean: Floats, axes: Floats) -> Floats:
     size = block_rows(dim)
     buffer = np.empty((min(size, max(n, 1)), dim))
     spread = np.zeros((2, classes, classes))
+    close = [crowded(a) for a in axes]
     for i in range(0, n, size):
         keys = half[i : i + size]
         block = rows.read(i, i + size, buffer)
@@ -116,7 +123,7 @@ def _spreads(rows: Rows, half: Ints, mean: Floats, axes: Floats) -> Floats:
         for h in (0, 1):
             chosen = (keys >= classes) if h == 0 else (keys < classes)
             y = keys[chosen] % classes
-            along = block[chosen] @ axes[h].T
+            along = axis_products(block[chosen], axes[h], close[h][y])
             along -= along[np.arange(len(y)), y][:, None]
             np.square(along, out=along)
             spread[h] += class_indicator(y, np.bincount(y, minlength=classes)) @ along

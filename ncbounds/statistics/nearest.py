@@ -108,6 +108,32 @@ def nearest_by(
     return near
 
 
+def nearest(x: Floats, points: Floats) -> Ints:
+    """Number of the nearest of ``points`` (C, d) to each of ``x`` (q, d), shape (q,).
+
+    Products with many points are taken in float32 first; what they leave open is decided in
+    float64, which takes the first of equals.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        half = np.einsum("ij,ij->i", points, points) / 2
+        longest, found = np.sqrt(2 * half.max()), np.zeros(len(x), dtype=np.int64)
+        sure = np.zeros(len(x), dtype=np.bool_)
+        low, high = ORDINARY
+        if len(points) >= MANY and low <= longest <= high:  # not if it is nan
+            rows, length = np.arange(len(x)), np.sqrt(np.einsum("ij,ij->i", x, x))
+            score = x.astype(np.float32) @ points.astype(np.float32).T
+            score -= half.astype(np.float32)
+            found = score.argmax(axis=1)
+            best = score[rows, found]
+            score[rows, found] = -np.inf
+            # the norms are halved and subtracted in float32 too
+            off = 2.0 * lost_in_float32(x.shape[1] + 2) * longest * (length + longest)
+            sure = (best - score.max(axis=1) > off) & (length >= low) & (length <= high)
+        rest = np.flatnonzero(~sure)
+        found[rest] = np.argmax(x[rest] @ points.T - half, axis=1)
+    return found
+
+
 def lost_in_float32(dim: int) -> float:
     r"""What a product of two float64 vectors may lose in float32, as a share of their norms.
 

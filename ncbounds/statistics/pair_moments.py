@@ -7,6 +7,7 @@ import numpy as np
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.errors import InvalidSample
+from ncbounds.statistics.axis_products import axis_products, crowded
 from ncbounds.statistics.class_moments import ClassMoments
 from ncbounds.statistics.rows import Rows, as_rows, block_rows, checked_labels
 from ncbounds.statistics.scatter_products import (
@@ -39,7 +40,8 @@ class PairwiseMoments:
     dist2 : array of shape (C, C)
         ``||Dh_ij||^2``.
     spread : array of shape (C, C)
-        ``Dh_ij' S_i Dh_ij``; the rival's ``Dh_ij' S_j Dh_ij`` is the transpose.
+        ``Dh_ij' S_i Dh_ij``; the rival's ``Dh_ij' S_j Dh_ij`` is the transpose. Of 64 classes or
+        more to five digits at least, see :func:`ncbounds.statistics.axis_products.axis_products`.
     skew : array of shape (C, C)
         ``Dh_ij' kap_i`` with ``kap_c = n_c / ((n_c-1)(n_c-2)) sum e ||e||^2``; three rows or more.
         The rival's ``Dh_ij' kap_j`` is minus the transpose.
@@ -156,7 +158,7 @@ def _fourth_order_sums(
     classes, dim = mean.shape
     fourth, trace = np.zeros(classes), np.zeros(classes)
     cubic, spread = np.zeros((classes, dim)), np.zeros((classes, classes))
-    order = np.argsort(labels, kind="stable")
+    order, close = np.argsort(labels, kind="stable"), crowded(centred)
     size = max(1, min(block_rows(dim), NUMBERS // max(1, dim, classes)))
     for i in range(0, len(order), size):
         index = order[i : i + size]
@@ -166,7 +168,7 @@ def _fourth_order_sums(
         e = rows.take(index)
         for part in pieces:
             e[part] -= mean[y[part.start]]
-        along, square = e @ centred.T, np.einsum("ij,ij->i", e, e)
+        along, square = axis_products(e, centred, close[y]), np.einsum("ij,ij->i", e, e)
         for part in pieces:
             c, own, s = y[part.start], along[part], square[part]
             own -= own[:, c].copy()[:, None]

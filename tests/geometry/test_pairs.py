@@ -5,6 +5,7 @@ import pytest
 
 from ncbounds.errors import UnknownName
 from ncbounds.geometry import NORMALISATIONS, cdnv, crossfit, directional_cdnv, simplex_etf
+from ncbounds.statistics import axis_products
 from ncbounds.statistics.crossfit import _halves
 from ncbounds.statistics.moments import class_moments
 from ncbounds.statistics.pair_moments import pairwise_moments
@@ -179,6 +180,25 @@ def test_crossfit_matches_its_definition():
             assert found.spread_b[i, j] == pytest.approx(b @ cov_a @ b, rel=1e-11)
             value = (a @ cov_b @ a + b @ cov_a @ b) / 2 / (a @ b) ** 2
             assert directional_cdnv(found).values[i, j] == pytest.approx(value, rel=1e-11)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-25, 1e25])
+def test_spreads_of_many_classes_keep_five_digits_in_float32(monkeypatch, scale):
+    rng = np.random.default_rng(0)
+    y = np.arange(560) % 70
+    means = rng.standard_normal((70, 12))
+    means[1] = means[0] + 1e-6  # of these two float32 knows next to nothing
+    x = scale * (means[y] + 1e-8 * rng.standard_normal((560, 12)) + 5.0)
+    moments = class_moments(x, y, 70)
+    found, pairs = crossfit(x, y, 70), pairwise_moments(x, y, moments)
+    monkeypatch.setattr(axis_products, "MANY", 1000)
+    exact = crossfit(x, y, 70)
+    for name in ("dist2", "spread_a", "spread_b"):
+        np.testing.assert_allclose(getattr(found, name), getattr(exact, name), rtol=1e-5)
+    assert (found.spread_a != exact.spread_a).any() == (scale == 1.0)
+    expected = pairwise_moments(x, y, moments).spread
+    np.testing.assert_allclose(pairs.spread, expected, rtol=1e-5)
+    assert (pairs.spread != expected).any() == (scale == 1.0)
 
 
 def test_crossfit_is_unbiased_over_its_splits():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ncbounds.statistics.nearest import MANY, not_nearest, strictly_nearest
+from ncbounds.statistics.nearest import MANY, nearest, not_nearest, strictly_nearest
 
 
 def in_float64(x, means, truth):
@@ -51,3 +51,20 @@ def test_blocks_of_many_classes_are_decided_as_those_of_few():
     assert 10 < found.sum() < 100
     means[0, 0] = np.inf
     assert not_nearest(x, means)[0].all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-30, 1e14, 1e30])
+def test_the_nearest_of_many_is_that_of_float64(scale):
+    rng = np.random.default_rng(2)
+    points = rng.standard_normal((MANY, 300))
+    own, rival = rng.integers(0, MANY, (2, 400))
+    # points about half way, closer to it than float32 tells
+    away = 10.0 ** rng.uniform(-11, 0, 400)[:, None] * rng.choice([-1.0, 1.0], 400)[:, None]
+    x = (points[own] + points[rival]) / 2 + away * (points[own] - points[rival])
+    points[5] = points[9]
+    x[0] = np.nan
+    expected = np.argmax(x @ points.T - (points**2).sum(axis=1) / 2, axis=1)
+    found = nearest(scale * x, scale * points)
+    assert found[1:].tolist() == expected[1:].tolist()
+    assert 100 < (found == own).sum() < 300
+    assert nearest(scale * points[[9]], scale * points).tolist() == [5]  # a tie is the first one's
