@@ -139,7 +139,7 @@ def _pairs(moments: MarginMoments, delta: float) -> Floats:
     for group in _alike(usable, moments):
         n = np.repeat(moments.counts[group], moments.rivals)
         mean, spread, least = (a[group].ravel() for a in (moments.means, sd, noise))
-        upper[group] = tolerance_limits(mean, spread, least, n, delta).reshape(len(group), -1)
+        upper[group] = tolerance_limits(mean, spread, least, n, delta).reshape(-1, moments.rivals)
     return upper
 
 

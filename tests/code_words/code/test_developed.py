@@ -46,8 +46,10 @@ def word(version, side=14):
 
 def mixed(common, n):
     """A sample of n images, some of which the code was developed on."""
-    images = NEW[RNG.integers(0, len(NEW), n)]
-    images[RNG.choice(n, common, replace=False)] = SEEN[RNG.choice(len(SEEN), common)]
+    images = NEW[RNG.choice(len(NEW), n, replace=False)]
+    images[RNG.choice(n, common, replace=False)] = SEEN[
+        RNG.choice(len(SEEN), common, replace=False)
+    ]
     return images
 
 
@@ -168,7 +170,7 @@ def test_verify_says_it_and_disagrees_with_a_file_that_does_not(tmp_path):
     np.savez(tmp_path / "data.npz", images=images, labels=np.arange(400) % 5)
     (tmp_path / "certificate.json").write_text('{"kind": "certificate"}')
     said = CliRunner().invoke(app, ["verify", str(path), "--data", str(tmp_path / "data.npz")])
-    assert f"if version 1 {GRANTED} (it was developed on Fashion-MNIST), error of" in said.output
+    assert f"version 1 {GRANTED} (it was developed on Fashion-MNIST), error of" in said.output
     assert "kind: the file says certificate, recounted conditional" in said.output
 
 
