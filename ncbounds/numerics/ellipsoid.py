@@ -27,6 +27,9 @@ REGULARISATION = 1e-9
 NOISE = 1e-15
 _LOWER_EVERY = 5
 _VACUOUS = 0.98
+# Values that fell by more than so many tolerances since the last look have not met the lower one,
+# which is dear.
+_FALLS = 10.0
 # Where the worst law errs always, values fall to 1 like 1 + 4/k: from this step on, values that
 # head for 1 or more are given up.
 _HOPELESS_FROM = 20
@@ -135,17 +138,16 @@ def fit(form: Form[S], tol: float, max_iter: int, centred: bool) -> Fit[S]:
         if best is None or upper <= least * (1.0 + 1e-13):
             best, least = shape, upper
         if iteration % _LOWER_EVERY == 0 or iteration == max_iter:
-            lower = max(lower, shape.below if centred else shape.primal())
-            if not centred and lower > _VACUOUS:
-                break
-            if least - lower <= tol * least:
-                break
             seen.append(least)
-            if (
-                not centred
-                and iteration >= _HOPELESS_FROM
-                and heads_for(*seen[-3:]) >= 1.0 + 1.0 / iteration
-            ):
+            falls = len(seen) < 2 or seen[-2] - least > _FALLS * tol * least
+            if centred:
+                lower = max(lower, shape.below)
+            elif iteration == max_iter or least > _VACUOUS or not falls:
+                lower = max(lower, shape.primal())
+            if least - lower <= tol * least or (lower > _VACUOUS and not centred):
+                break
+            hopeless = not centred and iteration >= _HOPELESS_FROM
+            if hopeless and heads_for(*seen[-3:]) >= 1.0 + 1.0 / iteration:
                 break
         if iteration > 1:
             faster = min(_FASTEST, speed * _FASTER)
