@@ -60,6 +60,11 @@ class Located(NamedTuple):
     name: str
     path: Path | None
 
+    @property
+    def package(self) -> str:
+        """Package in which imports are followed: its own in an installed library, else "", any."""
+        return self.module.partition(".")[0] if is_library(self.root) else ""
+
 
 def is_code(spec: object) -> bool:
     """Whether a word names code rather than a file or a registered model."""

@@ -8,7 +8,7 @@ import scipy.linalg as sla
 
 from ncbounds.arrays import Floats, Ints
 from ncbounds.evidence.sample import Sample
-from ncbounds.statistics.nearest import MANY, ORDINARY, lost_in_float32
+from ncbounds.statistics.nearest import MANY, lost_in_float32, ordinary
 from ncbounds.statistics.rows import as_rows, block_rows
 
 #: A point whose own weight in its prediction is within this of 1 cannot be predicted.
@@ -63,7 +63,7 @@ class Axes:
         """Norms of rows, shape (m,); infinite where float32 would leave its range."""
         with np.errstate(over="ignore", invalid="ignore"):
             found: Floats = np.sqrt(np.einsum("ij,ij->i", x, x))
-        found[~((found >= ORDINARY[0]) & (found <= ORDINARY[1]))] = np.inf
+        found[~ordinary(found)] = np.inf
         return found
 
     def lost(self, lengths: Floats, found: Floats, shares: Floats) -> Floats:

@@ -18,11 +18,9 @@ NAMED = 3
 
 def notes(report: ReportData) -> list[str]:
     """Lines on choices among checkpoints and in files, on missing heads, on points that repeat."""
-    lines = (
-        *(_choice, _series, _logs, _predictions, _weights, _equal, _copies, _lowered, _labels),
-        _remarks,
-    )
-    return [line for about in lines for line in about(report)]
+    of_choices = (_choice, _series, _logs, _predictions, _weights)
+    of_points = (_equal, _copies, _lowered, _labels, _remarks)
+    return [line for about in (*of_choices, *of_points) for line in about(report)]
 
 
 def _choice(report: ReportData) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ncbounds.data.manifest import Entry
 from ncbounds.data.sources import files_of, named_files, source_hash
-from ncbounds.data.user import Located, UserCode, is_library, locate
+from ncbounds.data.user import Located, UserCode, locate
 from ncbounds.files import known_hash
 
 
@@ -35,12 +35,10 @@ def code_key(entry: Entry) -> str:
     found = _located(entry.model)
     if found is None:
         return ""
-    # of an installed library its own package is followed, of a project all that it imports
-    only = found.module.partition(".")[0] if is_library(found.root) else ""
-    source = source_hash([found.module], found.root, only)
+    source = source_hash([found.module], found.root, found.package)
     if not isinstance(entry.model, UserCode) and _first_seen(entry.model, source) != source:
         return ""  # the function is of a file that has been changed since
-    named = named_files([found.module], found.root, only)
+    named = named_files([found.module], found.root, found.package)
     named |= files_of(_words(entry.args), Path.cwd())
     # the checkpoint itself may be among them, and is known already
     named -= {path.resolve() for path in (entry.file, *entry.parts)}

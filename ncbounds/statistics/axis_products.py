@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ncbounds.arrays import Floats
-from ncbounds.statistics.nearest import MANY, ORDINARY
+from ncbounds.statistics.nearest import MANY, ordinary
 
 #: Share of two squared lengths below which a squared distance asks for float64.
 CLOSE = 1e-2
@@ -36,13 +36,7 @@ def axis_products(x: Floats, axes: Floats, exactly: NDArray[np.bool_]) -> Floats
         lengths = np.sqrt(np.einsum("ij,ij->i", x, x))
         sizes = np.sqrt(np.einsum("ij,ij->i", axes, axes))
         found = (x.astype(np.float32) @ axes.astype(np.float32).T).astype(np.float64)
-    fine = _ordinary(lengths) & (_ordinary(sizes) | (sizes == 0)).all()
+    fine = ordinary(lengths) & (ordinary(sizes) | (sizes == 0)).all()
     again = np.flatnonzero(exactly | ~fine)
     found[again] = x[again] @ axes.T
-    return found
-
-
-def _ordinary(lengths: Floats) -> NDArray[np.bool_]:
-    """Whether float32 takes products of such vectors without leaving its range."""
-    found: NDArray[np.bool_] = (lengths >= ORDINARY[0]) & (lengths <= ORDINARY[1])
     return found

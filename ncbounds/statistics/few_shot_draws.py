@@ -6,10 +6,10 @@ from scipy.sparse import csr_array
 
 from ncbounds.arrays import Bools, Floats, Ints
 from ncbounds.statistics.nearest import (
-    ORDINARY,
     ROUNDING,
     lost_in_float32,
     nearest_by,
+    ordinary,
     strictly_nearest,
 )
 from ncbounds.statistics.rows import Rows, block_rows, blocks_of, finite_mean
@@ -227,8 +227,7 @@ def _nearest_by_shots(
         size = np.einsum("ij,ij->i", x, x) + longest**2
         length = np.sqrt(size)
         off = 4.0 * lost_in_float32(x.shape[1] + shots + 2) * longest * length + ROUNDING * size
-        low, high = ORDINARY
-        off[~((longest >= low) & (length <= high))] = np.inf
+        off[~(ordinary(longest) & ordinary(length))] = np.inf
         rest = np.flatnonzero(~(np.abs(lead) > off))
         close = ~(distance[rest] - own[rest, None] > off[rest, None])
     # the longest mean sets what a tie is

@@ -14,6 +14,13 @@ ORDINARY = (1e-10, 1e15)
 MANY = 64
 
 
+def ordinary(lengths: Floats | float) -> NDArray[np.bool_]:
+    """Whether float32 takes products of vectors of these norms without leaving its range."""
+    size = np.asarray(lengths)
+    found: NDArray[np.bool_] = (size >= ORDINARY[0]) & (size <= ORDINARY[1])
+    return found
+
+
 def strictly_nearer(own: Floats | float, rival: Floats, size: Floats) -> NDArray[np.bool_]:
     """Whether squared distances ``own`` are below ``rival``; ties and nan are not.
 
@@ -97,11 +104,10 @@ def nearest_by(
         size = squares + (largest := own.max())
         near, sure = np.zeros((2, len(size)), dtype=np.bool_)
         longest, length = np.sqrt(largest), np.sqrt(size)
-        low, high = ORDINARY
-        if low <= longest <= high:  # not if it is nan
+        if ordinary(longest):  # not if it is nan
             lead = _lead(own, cross, truth)
             off = 4.0 * lost_in_float32(x.shape[1]) * longest * length + ROUNDING * size
-            near, sure = lead > 0.0, (np.abs(lead) > off) & (length >= low) & (length <= high)
+            near, sure = lead > 0.0, (np.abs(lead) > off) & ordinary(length)
         rest = np.flatnonzero(~sure)
         lead = _lead(own, x[rest if index is None else index[rest]] @ means.T, truth[rest])
         near[rest] = strictly_nearer(0.0, lead, size[rest])
@@ -118,8 +124,7 @@ def nearest(x: Floats, points: Floats) -> Ints:
         half = np.einsum("ij,ij->i", points, points) / 2
         longest, found = np.sqrt(2 * half.max()), np.zeros(len(x), dtype=np.int64)
         sure = np.zeros(len(x), dtype=np.bool_)
-        low, high = ORDINARY
-        if len(points) >= MANY and low <= longest <= high:  # not if it is nan
+        if len(points) >= MANY and ordinary(longest):  # not if it is nan
             rows, length = np.arange(len(x)), np.sqrt(np.einsum("ij,ij->i", x, x))
             score = x.astype(np.float32) @ points.astype(np.float32).T
             score -= half.astype(np.float32)
@@ -128,7 +133,7 @@ def nearest(x: Floats, points: Floats) -> Ints:
             score[rows, found] = -np.inf
             # the norms are halved and subtracted in float32 too
             off = 2.0 * lost_in_float32(x.shape[1] + 2) * longest * (length + longest)
-            sure = (best - score.max(axis=1) > off) & (length >= low) & (length <= high)
+            sure = (best - score.max(axis=1) > off) & ordinary(length)
         rest = np.flatnonzero(~sure)
         found[rest] = np.argmax(x[rest] @ points.T - half, axis=1)
     return found

@@ -12,7 +12,7 @@ from ncbounds.claims.averages import Weighted
 from ncbounds.claims.claim import Claim
 from ncbounds.claims.heads import OtherHead
 from ncbounds.procedures.linear import ncm_of_means
-from ncbounds.statistics.nearest import ORDINARY, lost_in_float32
+from ncbounds.statistics.nearest import lost_in_float32, ordinary
 from ncbounds.statistics.pair_moments import squared_distances
 from ncbounds.statistics.rows import as_rows, finite_rows, members_of
 
@@ -156,7 +156,7 @@ def _narrow(means: Floats) -> tuple[NDArray[np.float32], float]:
     """Means about their own in float32, and the largest norm; 0 where float32 may not hold them."""
     centred = means - means.mean(axis=0) if len(means) else means
     longest = float(np.sqrt(np.einsum("ij,ij->i", centred, centred).max(initial=0.0)))
-    if not ORDINARY[0] <= longest <= ORDINARY[1]:
+    if not ordinary(longest):
         longest = 0.0
     with np.errstate(over="ignore"):
         return centred.astype(np.float32), longest
@@ -173,7 +173,7 @@ def _left_open(
     n, (means, longest) = len(residual), narrow
     square = np.einsum("ij,ij->i", residual, residual)
     length = np.sqrt(square)
-    if n == 1 or not longest > 0.0 or not ORDINARY[0] <= length.max() <= ORDINARY[1]:
+    if n == 1 or not longest > 0.0 or not ordinary(length.max()):
         return _Left(0, np.arange(n))
     cross = residual.astype(np.float32) @ means.T
     lead = apart - 2.0 * cross

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ncbounds.data.sources import PACKAGE, source_hash
-from ncbounds.data.user import Located, is_library, locate
+from ncbounds.data.user import Located, locate
 from ncbounds.errors import DataError
 
 LIBRARIES = ("torch", "transformers", "torchvision", "timm", "ncbounds")
@@ -54,8 +54,7 @@ def code_of(module: nn.Module, *functions: Any) -> str:
             continue
         place = (found.root, found.module)
         if place not in sources:
-            only = found.module.partition(".")[0] if is_library(found.root) else ""
-            code = source_hash([found.module], found.root, only, leaves=(PACKAGE,))
+            code = source_hash([found.module], found.root, found.package, leaves=(PACKAGE,))
             sources[place] = code.encode()
         digest.update(sources[place])
     return digest.hexdigest()
